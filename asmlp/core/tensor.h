@@ -1,0 +1,51 @@
+// A read-only tensor of any element type over memory that somebody keeps alive: what weight files
+// hold. Row-major, contiguous, little endian. Not a math type: kernels work on plain pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace asmlp {
+
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool };
+
+// Bytes of one element.
+size_t size_of(DType dtype);
+// The safetensors name: "F32", "BF16", "BOOL", ...
+const char* to_string(DType dtype);
+
+using Shape = std::vector<int64_t>;
+
+// Product of the extents; 1 for a scalar (empty shape). Throws Error(kTooLarge) on overflow and
+// Error(kInvalidArgument) on a negative extent.
+int64_t element_count(const Shape& shape);
+// "[96, 3, 4, 4]".
+std::string to_string(const Shape& shape);
+
+struct Tensor {
+  DType dtype = DType::kF32;
+  Shape shape;
+  std::span<const std::byte> bytes;   // element_count(shape) * size_of(dtype); may be unaligned
+  std::shared_ptr<const void> owner;  // keeps `bytes` alive (a mapped file, a vector)
+};
+
+// Named tensors in name order: the content of a weight file.
+using TensorMap = std::map<std::string, Tensor>;
+
+// A tensor that owns a copy of `values`; element_count(shape) must equal values.size().
+Tensor make_tensor(Shape shape, std::vector<float> values);
+
+// The elements as fp32. F64, F16 and BF16 are converted (round to nearest even), integers and bools
+// too.
+std::vector<float> to_f32(const Tensor& tensor);
+
+// IEEE half and bfloat16 to fp32, exact.
+float f16_to_f32(uint16_t bits);
+float bf16_to_f32(uint16_t bits);
+
+}  // namespace asmlp

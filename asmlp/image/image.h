@@ -1,0 +1,23 @@
+// 8-bit images in memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace asmlp {
+
+// Row-major H x W x C, 8 bits per sample, no padding between rows.
+struct Image {
+  int height = 0;
+  int width = 0;
+  int channels = 3;  // 1 (grey) or 3 (RGB)
+  std::vector<uint8_t> pixels;
+
+  Image() = default;
+  // All samples zero. Sizes must be >= 0 and channels 1 or 3.
+  Image(int height, int width, int channels);
+  const uint8_t* row(int y) const { return pixels.data() + size_t(y) * width * channels; }
+  uint8_t* row(int y) { return pixels.data() + size_t(y) * width * channels; }
+};
+
+}  // namespace asmlp

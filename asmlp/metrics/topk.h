@@ -1,0 +1,49 @@
+// Top-k classification accuracy and mean cross entropy.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace asmlp {
+
+// Indices of the k largest values, largest first; equal values by smaller index. k is cut to size.
+std::vector<int> top_k(std::span<const float> values, int k);
+
+// exp(x - max) / sum, in double, rounded once.
+std::vector<float> softmax(std::span<const float> logits);
+
+// Running meter: add one sample at a time, merge meters of parallel workers. Values of an empty
+// meter are 0.
+class TopKMeter {
+ public:
+  // logits of one image and its true class in [0, logits.size()).
+  void add(std::span<const float> logits, int target);
+  void merge(const TopKMeter& other);
+  void reset() { *this = TopKMeter(); }
+  int64_t count() const { return count_; }
+  double top1() const;  // per cent, 0..100
+  double top5() const;  // per cent; with fewer than 5 classes all of them count
+  double loss() const;  // mean cross entropy in nats
+
+ private:
+  int64_t count_ = 0;
+  int64_t correct1_ = 0;
+  int64_t correct5_ = 0;
+  double loss_sum_ = 0;
+};
+
+// Confusion counts: row = true class, column = predicted class.
+class ConfusionMatrix {
+ public:
+  explicit ConfusionMatrix(int classes);
+  void add(int target, int predicted);
+  int64_t at(int target, int predicted) const;
+  int classes() const { return classes_; }
+
+ private:
+  int classes_;
+  std::vector<int64_t> counts_;
+};
+
+}  // namespace asmlp

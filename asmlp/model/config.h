@@ -1,0 +1,76 @@
+// The architecture of an AS-MLP as a plain struct. (Lian et al., ICLR 2022, section 3.)
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace asmlp {
+
+// What a shifted channel group sees beyond the border of the feature map (paper, ablations).
+enum class Padding { kZero, kCircular, kReflect, kReplicate };
+
+// How the horizontal and the vertical shift are combined (paper, ablations):
+//   parallel  GELU(conv2_1(shift_w(x))) + GELU(conv2_2(shift_h(x)))
+//   serial    GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(x))))))
+enum class Connection { kParallel, kSerial };
+
+const char* to_string(Padding padding);        // "zero", "circular", "reflect", "replicate"
+const char* to_string(Connection connection);  // "parallel", "serial"
+
+// Number of shift positions per axis; {5, 5} is the published models'. 1 shifts nothing.
+struct ShiftSize {
+  int h = 5;
+  int w = 5;
+  bool operator==(const ShiftSize&) const = default;
+};
+
+struct Config {
+  int in_chans = 3;                     // channels of the input image, 1..64
+  int num_classes = 1000;               // outputs of the head; 0 leaves the head out
+  int embed_dim = 96;                   // channels C of stage 0; stage k has C * 2^k
+  std::vector<int> depths{2, 2, 6, 2};  // blocks per stage, at least one stage
+  int patch_size = 4;                   // side of the square patches, in pixels
+  double mlp_ratio = 4.0;               // hidden channels of the MLP are floor(dim * mlp_ratio)
+  ShiftSize shift_size;                 // positions per axis
+  int dilation = 1;                     // pixels between neighbouring positions
+  Padding padding = Padding::kZero;
+  Connection connection = Connection::kParallel;
+  bool patch_norm = true;               // GroupNorm after the patch embedding
+  double drop_path = 0.0;               // largest stochastic-depth rate (training only), [0, 1)
+
+  int num_stages() const { return static_cast<int>(depths.size()); }
+  int dim(int stage) const { return embed_dim << stage; }              // channels of a stage
+  int hidden_dim(int stage) const;                                     // channels inside its MLP
+  int num_features() const { return dim(num_stages() - 1); }           // channels before the head
+  int num_blocks() const;                                              // sum of depths
+  bool operator==(const Config&) const = default;
+};
+
+// Epsilon of every GroupNorm (PyTorch's default, which the authors keep).
+inline constexpr float kNormEps = 1e-5f;
+
+// Throws Error(kInvalidArgument) naming the field, its value and the accepted range.
+void validate(const Config& config);
+
+// Displacement of channel `c` of `channels` when the axis has `positions` positions:
+//   (c / ceil(channels / positions) - floor(positions / 2)) * dilation,   out[p] = in[p - d].
+// torch.chunk's rule: there can be fewer groups than positions and a shorter last group.
+int shift_of_channel(int c, int channels, int positions, int dilation);
+
+// Where position `p` (which may lie outside) of an axis of `extent` >= 1 pixels reads from, or -1
+// for zero. Circular is p mod extent, reflect mirrors without repeating the border (and goes on
+// mirroring for displacements beyond one period; an axis of one pixel reflects onto itself),
+// replicate clamps.
+int padded_index(int p, int extent, Padding padding);
+
+// Size of the feature maps for an image of `h` x `w` pixels: stage 0 has ceil(h / patch_size) rows
+// (the patch embedding zero-pads right and bottom), each merging halves rounding up.
+struct MapSize {
+  int h = 0;
+  int w = 0;
+  bool operator==(const MapSize&) const = default;
+};
+std::vector<MapSize> stage_sizes(const Config& config, int h, int w);
+
+}  // namespace asmlp

@@ -1,0 +1,94 @@
+#include "asmlp/model/params.h"
+
+#include <fmt/format.h>
+
+namespace asmlp {
+namespace {
+
+class Table {
+ public:
+  void conv(const std::string& name, int64_t out, int64_t in, int64_t kernel = 1) {
+    params_.push_back({name + ".weight", {out, in, kernel, kernel}});
+  }
+  void conv_with_bias(const std::string& name, int64_t out, int64_t in, int64_t kernel = 1) {
+    conv(name, out, in, kernel);
+    params_.push_back({name + ".bias", {out}});
+  }
+  void norm(const std::string& name, int64_t channels) {
+    params_.push_back({name + ".weight", {channels}});
+    params_.push_back({name + ".bias", {channels}});
+  }
+  void linear(const std::string& name, int64_t out, int64_t in) {
+    params_.push_back({name + ".weight", {out, in}});
+    params_.push_back({name + ".bias", {out}});
+  }
+  std::vector<Param> take() { return std::move(params_); }
+
+ private:
+  std::vector<Param> params_;
+};
+
+void add_block(Table& table, const std::string& block, int dim, int hidden) {
+  table.norm(block + ".norm1", dim);
+  table.conv_with_bias(block + ".axial_shift.conv1", dim, dim);
+  table.conv_with_bias(block + ".axial_shift.conv2_1", dim, dim);
+  table.conv_with_bias(block + ".axial_shift.conv2_2", dim, dim);
+  table.conv_with_bias(block + ".axial_shift.conv3", dim, dim);
+  table.norm(block + ".axial_shift.norm1", dim);
+  table.norm(block + ".axial_shift.norm2", dim);
+  table.norm(block + ".norm2", dim);
+  table.conv_with_bias(block + ".mlp.fc1", hidden, dim);
+  table.conv_with_bias(block + ".mlp.fc2", dim, hidden);
+}
+
+}  // namespace
+
+std::vector<Param> parameter_table(const Config& config) {
+  Table table;
+  table.conv_with_bias("patch_embed.proj", config.embed_dim, config.in_chans, config.patch_size);
+  if (config.patch_norm) table.norm("patch_embed.norm", config.embed_dim);
+  for (int stage = 0; stage < config.num_stages(); ++stage) {
+    const int dim = config.dim(stage);
+    const std::string layer = fmt::format("layers.{}", stage);
+    for (int i = 0; i < config.depths[stage]; ++i) {
+      add_block(table, fmt::format("{}.blocks.{}", layer, i), dim, config.hidden_dim(stage));
+    }
+    if (stage + 1 < config.num_stages()) {
+      table.conv(layer + ".downsample.reduction", 2 * dim, 4 * dim);
+      table.norm(layer + ".downsample.norm", 4 * dim);
+    }
+  }
+  table.norm("norm", config.num_features());
+  if (config.num_classes > 0) table.linear("head", config.num_classes, config.num_features());
+  return table.take();
+}
+
+int64_t parameter_count(const Config& config) {
+  int64_t count = 0;
+  for (const Param& param : parameter_table(config)) count += element_count(param.shape);
+  return count;
+}
+
+int64_t multiply_adds(const Config& config, int h, int w) {
+  const auto sizes = stage_sizes(config, h, w);
+  const auto pixels = [&](int stage) { return int64_t{sizes[stage].h} * sizes[stage].w; };
+  int64_t total = pixels(0) * config.embed_dim * config.in_chans * config.patch_size *
+                  config.patch_size;
+  if (config.patch_norm) total += pixels(0) * config.embed_dim;
+  for (int stage = 0; stage < config.num_stages(); ++stage) {
+    const int64_t dim = config.dim(stage);
+    const int64_t hidden = config.hidden_dim(stage);
+    // Per pixel: four channel projections and the MLP, then norm1, norm2, the shift's two norms and
+    // its sum at one multiply-add per channel.
+    total += config.depths[stage] * pixels(stage) * (4 * dim * dim + 2 * dim * hidden + 5 * dim);
+    if (stage + 1 < config.num_stages()) {
+      total += pixels(stage) * dim + pixels(stage + 1) * (4 * dim) * (2 * dim);
+    }
+  }
+  // The authors count the last norm on one more halving than there is (their integer division).
+  total += config.num_features() * pixels(0) / (int64_t{1} << config.num_stages());
+  total += int64_t{config.num_features()} * config.num_classes;
+  return total;
+}
+
+}  // namespace asmlp

@@ -1,0 +1,39 @@
+# asmlp_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [PRIVATE_LIBRARIES target...])
+#
+# A folder is a layer: every *.cc in it (and below) becomes the library asmlp_NAME, every *_test.cc
+# the test program asmlp_NAME_test, whose cases ctest knows one by one.
+function(asmlp_layer NAME)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "DEPENDS;LIBRARIES;PRIVATE_LIBRARIES")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_main)\\.cc$")
+
+  add_library(asmlp_${NAME} STATIC ${sources})
+  target_include_directories(asmlp_${NAME} PUBLIC ${PROJECT_SOURCE_DIR})
+  list(TRANSFORM ARG_DEPENDS PREPEND asmlp_)
+  target_link_libraries(asmlp_${NAME} PUBLIC ${ARG_DEPENDS} ${ARG_LIBRARIES}
+                        PRIVATE ${ARG_PRIVATE_LIBRARIES})
+  if(ASMLP_TESTS AND tests)
+    asmlp_test(${NAME} SOURCES ${tests} LIBRARIES asmlp_${NAME})
+  endif()
+endfunction()
+
+# asmlp_test(NAME SOURCES file... LIBRARIES target... [TIMEOUT seconds])
+# The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data (ASMLP_TEST_DATA) and the
+# helpers of tests/support.h.
+function(asmlp_test NAME)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "TIMEOUT" "SOURCES;LIBRARIES")
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set(target asmlp_${NAME}_test)
+  add_executable(${target} ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock
+                        GTest::gtest_main)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${target} PRIVATE ASMLP_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  include(GoogleTest)
+  gtest_discover_tests(${target} TEST_PREFIX "${NAME}." DISCOVERY_MODE PRE_TEST
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,25 @@
+# Warnings, sanitizers and the compiler cache, for every target of the project.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers are only cached when ccache may ignore their time stamps.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${CCACHE_PROGRAM})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
+endif()
+
+add_compile_options(-Wall -Wextra)
+if(ASMLP_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(ASMLP_SANITIZE)
+  add_compile_options(-fsanitize=${ASMLP_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${ASMLP_SANITIZE})
+  if(ASMLP_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()

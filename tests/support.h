@@ -1,0 +1,50 @@
+// What several test programs share: where the golden files are, how far two arrays are apart.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include <unistd.h>
+
+namespace asmlp::test {
+
+// A file of tests/data, e.g. data("golden/model_c8_shift5.safetensors").
+inline std::filesystem::path data(const std::string& name) {
+  return std::filesystem::path(ASMLP_TEST_DATA) / name;
+}
+
+// max |a - b| / max |b|; infinity when the sizes differ or a value is not finite.
+inline double relative_error(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) return INFINITY;
+  double difference = 0, magnitude = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return INFINITY;
+    difference = std::max(difference, std::abs(double{a[i]} - b[i]));
+    magnitude = std::max(magnitude, std::abs(double{b[i]}));
+  }
+  return magnitude > 0 ? difference / magnitude : difference;
+}
+
+// A folder of its own that goes away with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "asmlp-test-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace asmlp::test
