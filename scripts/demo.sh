@@ -1,0 +1,33 @@
+#!/bin/bash
+# From a fresh clone to a result: installs what is missing (no LibTorch, no training), builds the
+# command, evaluates the bundled model on the 10,000 Fashion-MNIST test images and draws the result.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+data=/usr/share/datasets/fashion-mnist
+models=(models/*.safetensors)
+model=${models[0]}
+picture=out/fashion_mnist.png
+[[ -f $model ]] || { echo "demo.sh: models/ holds no .safetensors file" >&2; exit 1; }
+
+scripts/install_deps.sh --torch-free
+scripts/build.sh release asmlp
+mkdir -p out
+
+echo
+echo "== $model on the Fashion-MNIST test images"
+build/bin/asmlp validate "$data" --model "$model" --sheet "$picture"
+
+cat <<NEXT
+
+The picture, with predictions and the confusion matrix:  $PWD/$picture
+
+Try next:
+  build/bin/asmlp info --list                              the published models
+  build/bin/asmlp info $model
+  build/bin/asmlp predict IMAGE... --model $model --topk 3 --cam out/cam
+  build/bin/asmlp --help
+Train the same model yourself (needs LibTorch, about 1 GB installed):
+  scripts/install_deps.sh && scripts/build.sh
+  build/bin/asmlp train --recipe recipes/fashion_nano.yaml --output out/fashion_nano
+NEXT

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Checks the rules that the compiler does not: layers, third-party includes, file length, ASCII.
+
+    tools/check_layers.py              check this project; exit code 1 and one line per violation
+    tools/check_layers.py --root DIR   check another copy
+    tools/check_layers.py --self-test  prove that every rule catches what it is for
+
+docs/architecture.md explains the layers, docs/decisions/0001-levels.md why they are these.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+# A file of asmlp/<layer> may include its own layer and layers of a strictly lower level.
+LEVELS = {
+    "core": 0,
+    "model": 1, "kernels": 1, "metrics": 1,
+    "image": 2, "weights": 2,
+    "dataset": 3, "engine": 3,
+    "torch": 4,
+    "cli": 5,
+    "cli_torch": 6,
+}
+
+# What the levels alone would allow, but the design does not: the two execution paths meet in tests.
+FORBIDDEN = {("torch", "engine")}
+
+# Third-party headers by their path, and the only layers that may know them.
+THIRD_PARTY = [
+    (re.compile(r"(torch|ATen|c10|caffe2)/"), {"torch", "cli_torch"}),
+    (re.compile(r"cairo"), {"cli"}),
+    (re.compile(r"(CLI|spdlog)/"), {"cli", "cli_torch"}),
+    (re.compile(r"(jpeglib|jerror|spng)\.h|webp/"), {"image"}),
+    (re.compile(r"yaml-cpp/"), {"model"}),
+]
+
+# The library reports by exception and callback only; the commands, tests and fuzz mains may print.
+PRINTING_LAYERS = {"cli", "cli_torch"}
+PRINTING = re.compile(r"std::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|"
+                      r"\b(?<!\.)(printf|puts|fprintf|putchar|perror|_exit)\s*\(|\bfmt::print\b")
+
+MAX_LINES, WARN_LINES = 600, 400
+CPP_SUFFIXES = {".h", ".cc", ".inc"}
+TEXT_SUFFIXES = CPP_SUFFIXES | {".py", ".sh", ".cmake", ".txt", ".yaml", ".json"}
+SOURCE_FOLDERS = ["asmlp", "tests", "benchmarks", "cmake", "scripts", "tools", "recipes"]
+DATA_FOLDERS = [("tests", "data"), ("tests", "fuzz", "corpus"), ("benchmarks", "results")]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+CMAKE_LAYER = re.compile(r"asmlp_layer\s*\(\s*(\w+)([^)]*)\)")
+COMMENTS_AND_STRINGS = re.compile(
+    r'//[^\n]*|/\*.*?\*/|R"(?P<d>[^(\s]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'',
+    re.DOTALL)
+
+
+def is_test(path):
+    return path.name.endswith(("_test.cc", "_fuzz.cc"))
+
+
+def layer_of(path):
+    """The layer of a path relative to the root, or None outside asmlp/."""
+    return path.parts[1] if path.parts[0] == "asmlp" and len(path.parts) > 2 else None
+
+
+def check_own_include(path, included):
+    """Why `path` may not include the project's header `included`, or None."""
+    target = Path(included)
+    if target.parts[0] == "tests":
+        if path.parts[0] == "asmlp" and not is_test(path):
+            return f"includes {included}: only *_test.cc and *_fuzz.cc files may include tests/"
+        return None
+    layer, other = layer_of(path), layer_of(target)
+    if other not in LEVELS:
+        return f"includes {included}, which is in no layer (known: {', '.join(LEVELS)})"
+    if layer is None:
+        # tests/*.h serve the tests of every layer, so they may rest on the lowest one only;
+        # the folders below tests/ and benchmarks/ hold programs that see everything.
+        if path.parts[0] == "tests" and len(path.parts) == 2 and path.suffix == ".h":
+            if LEVELS[other] > 0:
+                return f"includes {included}: a header shared by all tests may include core only"
+        return None
+    if other == layer:
+        return None
+    if (layer, other) in FORBIDDEN:
+        return f"includes {included}: {layer} must know nothing of {other} (they meet in tests/)"
+    if LEVELS[other] >= LEVELS[layer]:
+        return (f"includes {included}: layer {layer} (level {LEVELS[layer]}) may include lower "
+                f"levels only, {other} is at level {LEVELS[other]}")
+    return None
+
+
+def check_third_party(path, included):
+    layer = layer_of(path)
+    if layer is None:
+        if path.parts[0] != "tests" or len(path.parts) > 2 or path.suffix != ".h":
+            return None
+        layer = "core"
+    for pattern, allowed in THIRD_PARTY:
+        if pattern.match(included) and layer not in allowed:
+            return f"includes <{included}>: only {', '.join(sorted(allowed))} may"
+    return None
+
+
+def check_cpp(path, text):
+    """Yields (line, message) for a C++ file."""
+    layer = layer_of(path)
+    if path.parts[0] == "asmlp" and layer not in LEVELS:
+        yield 1, "is in no layer: add its folder to LEVELS in tools/check_layers.py"
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        bracket, included = match.groups()
+        if included.split("/")[0] in ("asmlp", "tests"):
+            problem = check_own_include(path, included)
+        elif bracket == '"' and path.parts[0] == "asmlp":
+            problem = f'includes "{included}": write project headers from the root (asmlp/...)'
+        else:
+            problem = check_third_party(path, included)
+        if problem:
+            yield number, problem
+
+    if path.suffix == ".h" and not re.search(r"^#pragma once$", text, re.MULTILINE):
+        yield 1, "is a header without #pragma once"
+    code = COMMENTS_AND_STRINGS.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+    if layer is not None:
+        for match in re.finditer(r"\bnamespace\s+(asmlp::torch\b|torch\b)", code):
+            yield code.count("\n", 0, match.start()) + 1, \
+                "opens a namespace called torch, which hides LibTorch's ::torch"
+        if layer not in PRINTING_LAYERS and not is_test(path):
+            for match in PRINTING.finditer(code):
+                yield code.count("\n", 0, match.start()) + 1, \
+                    f"uses {match.group().strip('( ')}: library code never prints, exits or aborts"
+
+
+def check_cmake(text):
+    """Yields (line, message) for a CMakeLists.txt of a layer."""
+    for match in CMAKE_LAYER.finditer(text):
+        name, rest = match.groups()
+        words = rest.split()
+        depends = words[words.index("DEPENDS") + 1:] if "DEPENDS" in words else []
+        for other in depends:
+            if other.isupper():
+                break
+            if LEVELS.get(other, 99) >= LEVELS.get(name, -1) or (name, other) in FORBIDDEN:
+                yield text.count("\n", 0, match.start()) + 1, f"layer {name} depends on {other}"
+
+
+def source_files(root):
+    for folder in SOURCE_FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            relative = path.relative_to(root)
+            if any(relative.parts[:len(data)] == data for data in DATA_FOLDERS):
+                continue
+            if path.suffix in TEXT_SUFFIXES and path.is_file():
+                yield path, relative
+    if (root / "CMakeLists.txt").is_file():
+        yield root / "CMakeLists.txt", Path("CMakeLists.txt")
+
+
+def check_tree(root):
+    """All violations and warnings under `root`, as lines "file:line: message"."""
+    errors, warnings, files = [], [], 0
+    for path, relative in source_files(root):
+        files += 1
+        raw = path.read_bytes()
+        for number, line in enumerate(raw.split(b"\n"), 1):
+            if not line.isascii():
+                errors.append(f"{relative}:{number}: is not ASCII")
+        text = raw.decode("utf-8", errors="replace")
+        found = []
+        if path.suffix in CPP_SUFFIXES:
+            found = check_cpp(relative, text)
+        elif path.name == "CMakeLists.txt":
+            found = check_cmake(text)
+        errors += [f"{relative}:{number}: {message}" for number, message in found]
+        lines = text.count("\n")
+        if lines > MAX_LINES:
+            errors.append(f"{relative}:{MAX_LINES + 1}: has {lines} lines; {MAX_LINES} are allowed")
+        elif lines > WARN_LINES:
+            warnings.append(f"{relative}:{WARN_LINES + 1}: warning: has {lines} lines; split it?")
+    if files == 0:
+        errors.append(f"{root}: holds no sources")
+    return errors, warnings, files
+
+
+# Every line: a file, its content, and what the message about it must contain (None: no message).
+SELF_TEST = [
+    ("asmlp/core/a.h", "#pragma once\n#include <vector>\n", None),
+    ("asmlp/core/up.cc", '#include "asmlp/model/a.h"\n', "lower levels only"),
+    ("asmlp/model/down.cc", '#include "asmlp/core/a.h"\n', None),
+    ("asmlp/model/beside.cc", '#include "asmlp/kernels/a.h"\n', "lower levels only"),
+    ("asmlp/torch/path.cc", '#include "asmlp/engine/engine.h"\n', "nothing of engine"),
+    ("asmlp/torch/nn/own.cc", '#include "asmlp/torch/a.h"\n#include <torch/torch.h>\n', None),
+    ("asmlp/engine/aten.cc", "// line\n#include <ATen/ATen.h>\n", "aten.cc:2: includes <ATen/ATen.h>"),
+    ("asmlp/engine/torch.cc", "  #  include <torch/torch.h>\n", "only cli_torch, torch may"),
+    ("asmlp/image/draw.cc", "#include <cairo.h>\n", "only cli may"),
+    ("asmlp/cli/draw.cc", "#include <cairo.h>\n#include <CLI/CLI.hpp>\n", None),
+    ("asmlp/weights/uses_tests.cc", '#include "tests/support.h"\n', "may include tests/"),
+    ("asmlp/weights/a_test.cc", '#include "tests/support.h"\n', None),
+    ("asmlp/weights/b_test.cc", '#include "asmlp/engine/engine.h"\n', "lower levels only"),
+    ("asmlp/weights/relative.cc", '#include "pth.h"\n', "from the root"),
+    ("asmlp/weights/nowhere.cc", '#include "asmlp/wieghts/pth.h"\n', "in no layer"),
+    ("asmlp/stray/a.cc", "\n", "in no layer"),
+    ("asmlp/core/bare.h", "struct A {};\n", "without #pragma once"),
+    ("asmlp/core/loud.cc", "\n\nvoid f() { std::cerr << 1; }\n", "loud.cc:3: uses std::cerr"),
+    ("asmlp/core/quiet.cc", '// std::cout\nauto s = "printf(";\nint n = std::snprintf(0, 0, s);\n',
+     None),
+    ("asmlp/cli/loud.cc", "void f() { std::cout << 1; }\n", None),
+    ("asmlp/torch/space.cc", "namespace asmlp::torch {}\n", "hides LibTorch"),
+    ("asmlp/core/accent.cc", "// na\u00efve\n", "not ASCII"),
+    ("asmlp/core/long.cc", "\n" * (MAX_LINES + 1), "lines; 600 are allowed"),
+    ("asmlp/core/longish.cc", "\n" * MAX_LINES, None),
+    ("asmlp/weights/CMakeLists.txt", "asmlp_layer(weights DEPENDS core engine LIBRARIES x)\n",
+     "weights depends on engine"),
+    ("asmlp/dataset/CMakeLists.txt", "asmlp_layer(dataset DEPENDS core image)\n", None),
+    ("tests/support.h", '#pragma once\n#include "asmlp/engine/engine.h"\n', "core only"),
+    ("tests/parity/a_test.cc", '#include <torch/torch.h>\n#include "asmlp/engine/engine.h"\n', None),
+    ("tests/data/golden/x.json", "{\u00e9}\n", None),
+]
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, content, _ in SELF_TEST:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        errors, _, _ = check_tree(root)
+    failures = []
+    for name, _, expected in SELF_TEST:
+        messages = [e for e in errors if e.startswith(name + ":")]
+        if expected is None and messages:
+            failures.append(f"self-test: reported without cause: {messages[0]}")
+        if expected is not None and not any(expected in m for m in messages):
+            failures.append(f"self-test: {name}: expected '{expected}', got {messages}")
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent)
+    parser.add_argument("--self-test", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.self_test:
+        errors, warnings, checked = self_test(), [], len(SELF_TEST)
+    else:
+        errors, warnings, checked = check_tree(arguments.root)
+    for line in warnings + errors:
+        print(line)
+    print(f"{checked} files checked: {len(errors)} errors, {len(warnings)} warnings")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
