@@ -8,8 +8,8 @@
 
 namespace asmlp {
 
-// ITU-R 601 luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 0x8000) >> 16. A grey image
-// is returned as it is.
+// ITU-R 601 luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 0x8000) >> 16. A grey
+// image is returned as it is.
 Image to_grey(const Image& image);
 
 // Grey to RGB by repetition; an RGB image is returned as it is.

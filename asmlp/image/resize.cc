@@ -1,0 +1,301 @@
+#include "asmlp/image/resize.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "asmlp/core/cpu.h"
+#include "asmlp/core/error.h"
+
+// The integer loops below gain much from AVX2. They are compiled twice and the choice is made at
+// run time; integer sums are exact, so both give the same bytes.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define ASMLP_RESIZE_AVX2 1
+#endif
+
+namespace asmlp {
+namespace {
+
+constexpr int kWeightBits = 22;
+constexpr int64_t kMaxPixels = int64_t{1} << 28;
+// Rows that the horizontal pass filters side by side, one per vector lane.
+constexpr int kLanes = 16;
+// Samples whose sums the vertical pass keeps in the first-level cache.
+constexpr int kChunk = 512;
+
+double support_of(Interpolation interpolation) {
+  return interpolation == Interpolation::kBicubic ? 2.0 : 1.0;
+}
+
+// The filter at x: a triangle, or Keys' cubic with a = -0.5.
+double filter(Interpolation interpolation, double x) {
+  x = std::abs(x);
+  if (interpolation == Interpolation::kBilinear) return x < 1.0 ? 1.0 - x : 0.0;
+  constexpr double a = -0.5;
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+  return 0.0;
+}
+
+// Which inputs make an output along one axis, and their weights in units of 2^-22.
+struct Taps {
+  int first = 0;  // input index of the first weight
+  int count = 0;
+  const int32_t* weights = nullptr;
+};
+
+struct Axis {
+  std::vector<Taps> taps;  // one per output of the window
+  std::vector<int32_t> storage;
+  int first = 0, last = 0;  // inputs [first, last) that any output of the window needs
+};
+
+// Weights of outputs [begin, begin + count) of an axis resized from `in` to `out` samples.
+Axis plan_axis(int in, int out, int begin, int count, Interpolation interpolation) {
+  const double scale = static_cast<double>(in) / out;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = support_of(interpolation) * filter_scale;
+  const double inverse = 1.0 / filter_scale;
+  const size_t stride = static_cast<size_t>(std::ceil(support)) * 2 + 1;
+  require(stride * static_cast<size_t>(count) <= static_cast<size_t>(kMaxPixels),
+          ErrorCode::kTooLarge, "resizing a side of {} pixels to {} of {} takes too many weights",
+          in, count, out);
+  Axis axis;
+  axis.taps.resize(static_cast<size_t>(count));
+  axis.storage.resize(stride * static_cast<size_t>(count));
+  axis.first = in;
+  std::vector<double> exact(stride);
+  for (int i = 0; i < count; ++i) {
+    const double centre = (begin + i + 0.5) * scale;
+    const int lo = std::max(0, static_cast<int>(centre - support + 0.5));
+    const int hi = std::min(in, static_cast<int>(centre + support + 0.5));
+    double sum = 0;
+    for (int j = 0; j < hi - lo; ++j) {
+      exact[j] = filter(interpolation, (j + lo - centre + 0.5) * inverse);
+      sum += exact[j];
+    }
+    int32_t* weights = axis.storage.data() + stride * static_cast<size_t>(i);
+    for (int j = 0; j < hi - lo; ++j) {
+      const double weight = (sum != 0.0 ? exact[j] / sum : exact[j]) * (1 << kWeightBits);
+      weights[j] = static_cast<int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
+    }
+    axis.taps[i] = {lo, hi - lo, weights};
+    axis.first = std::min(axis.first, lo);
+    axis.last = std::max(axis.last, hi);
+  }
+  return axis;
+}
+
+// Rounded sum to a byte. The sum of |weights| is below 1.5 * 2^22 for both filters, so 255 times it
+// stays inside int32.
+inline uint8_t to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
+}
+
+// One block of up to kLanes rows through the horizontal pass. The rows lie side by side in
+// `columns` (kLanes bytes per sample), so that a vector lane is a row and every load is contiguous.
+[[gnu::always_inline]] inline void filter_columns(const uint8_t* columns, const Axis& axis,
+                                                  int channels, uint8_t* out) {
+  for (const Taps& taps : axis.taps) {
+    for (int c = 0; c < channels; ++c) {
+      std::array<int32_t, kLanes> sum;
+      sum.fill(1 << (kWeightBits - 1));
+      const uint8_t* in =
+          columns + (static_cast<size_t>(taps.first - axis.first) * channels + c) * kLanes;
+      for (int j = 0; j < taps.count; ++j, in += static_cast<size_t>(channels) * kLanes) {
+        const int32_t weight = taps.weights[j];
+        for (int lane = 0; lane < kLanes; ++lane) sum[lane] += in[lane] * weight;
+      }
+      for (int lane = 0; lane < kLanes; ++lane) out[lane] = to_byte(sum[lane]);
+      out += kLanes;
+    }
+  }
+}
+
+// One output row of the vertical pass: `samples` samples of the rows taps.first.. of `in`.
+[[gnu::always_inline]] inline void filter_rows(const uint8_t* in, size_t samples, const Taps& taps,
+                                               uint8_t* out) {
+  std::array<int32_t, kChunk> sum;
+  for (size_t start = 0; start < samples; start += kChunk) {
+    const int count = static_cast<int>(std::min<size_t>(kChunk, samples - start));
+    std::fill_n(sum.begin(), count, 1 << (kWeightBits - 1));
+    const uint8_t* row = in + start;
+    for (int j = 0; j < taps.count; ++j, row += samples) {
+      const int32_t weight = taps.weights[j];
+      for (int i = 0; i < count; ++i) sum[i] += row[i] * weight;
+    }
+    for (int i = 0; i < count; ++i) out[start + i] = to_byte(sum[i]);
+  }
+}
+
+using ColumnsFunction = void (*)(const uint8_t*, const Axis&, int, uint8_t*);
+using RowsFunction = void (*)(const uint8_t*, size_t, const Taps&, uint8_t*);
+
+void filter_columns_portable(const uint8_t* columns, const Axis& axis, int channels, uint8_t* out) {
+  filter_columns(columns, axis, channels, out);
+}
+void filter_rows_portable(const uint8_t* in, size_t samples, const Taps& taps, uint8_t* out) {
+  filter_rows(in, samples, taps, out);
+}
+
+struct Passes {
+  ColumnsFunction columns = filter_columns_portable;
+  RowsFunction rows = filter_rows_portable;
+};
+
+#ifdef ASMLP_RESIZE_AVX2
+[[gnu::target("avx2")]] void filter_columns_avx2(const uint8_t* columns, const Axis& axis,
+                                                 int channels, uint8_t* out) {
+  filter_columns(columns, axis, channels, out);
+}
+[[gnu::target("avx2")]] void filter_rows_avx2(const uint8_t* in, size_t samples, const Taps& taps,
+                                              uint8_t* out) {
+  filter_rows(in, samples, taps, out);
+}
+Passes choose_passes() {
+  if (default_isa() >= Isa::kAvx2) return {filter_columns_avx2, filter_rows_avx2};
+  return {};
+}
+#else
+Passes choose_passes() { return {}; }
+#endif
+
+// Rows [first, first + count) of `image` resized horizontally to axis.taps.size() columns.
+Image horizontal_pass(const Image& image, int first, int count, const Axis& axis,
+                      const Passes& passes) {
+  const int channels = image.channels;
+  Image out(count, static_cast<int>(axis.taps.size()), channels);
+  const size_t in_samples = static_cast<size_t>(axis.last - axis.first) * channels;
+  const size_t out_samples = axis.taps.size() * channels;
+  std::vector<uint8_t> columns(in_samples * kLanes), filtered(out_samples * kLanes);
+  for (int y = 0; y < count; y += kLanes) {
+    const int rows = std::min(kLanes, count - y);
+    // Lanes beyond the last row repeat it; their results are dropped.
+    std::array<const uint8_t*, kLanes> in;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      in[lane] = image.row(first + y + std::min(lane, rows - 1)) +
+                 static_cast<size_t>(axis.first) * channels;
+    }
+    for (size_t i = 0; i < in_samples; ++i) {
+      for (int lane = 0; lane < kLanes; ++lane) columns[i * kLanes + lane] = in[lane][i];
+    }
+    passes.columns(columns.data(), axis, channels, filtered.data());
+    for (int lane = 0; lane < rows; ++lane) {
+      uint8_t* row = out.row(y + lane);
+      for (size_t i = 0; i < out_samples; ++i) row[i] = filtered[i * kLanes + lane];
+    }
+  }
+  return out;
+}
+
+// `image` holds the rows from axis.first on.
+Image vertical_pass(const Image& image, const Axis& axis, const Passes& passes) {
+  Image out(static_cast<int>(axis.taps.size()), image.width, image.channels);
+  const size_t samples = static_cast<size_t>(image.width) * image.channels;
+  for (int y = 0; y < out.height; ++y) {
+    const Taps& taps = axis.taps[y];
+    passes.rows(image.row(taps.first - axis.first), samples, taps, out.row(y));
+  }
+  return out;
+}
+
+void check_area(const Image& image, int64_t height, int64_t width) {
+  require(
+      height * width <= kMaxPixels, ErrorCode::kTooLarge,
+      "resizing an image of {} x {} (height x width) takes {} x {} pixels at once; {} are the most",
+      image.height, image.width, height, width, kMaxPixels);
+}
+
+}  // namespace
+
+Image resize_window(const Image& image, int height, int width, const Window& window,
+                    Interpolation interpolation) {
+  require(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1,
+          ErrorCode::kInvalidArgument,
+          "cannot resize an image of {} x {} (height x width) to {} x {}", image.height,
+          image.width, height, width);
+  require(window.height >= 1 && window.width >= 1 && window.top >= 0 && window.left >= 0 &&
+              window.top <= height - window.height && window.left <= width - window.width,
+          ErrorCode::kInvalidArgument,
+          "the window {} x {} (height x width) at row {}, column {} is outside {} x {}",
+          window.height, window.width, window.top, window.left, height, width);
+  check_area(image, window.height, window.width);
+  const bool resize_rows = height != image.height, resize_columns = width != image.width;
+  if (!resize_rows && !resize_columns) return crop(image, window);
+
+  static const Passes passes = choose_passes();
+  Axis vertical;
+  int first = window.top, count = window.height;
+  if (resize_rows) {
+    vertical = plan_axis(image.height, height, window.top, window.height, interpolation);
+    first = vertical.first;
+    count = vertical.last - vertical.first;
+  }
+  check_area(image, count, window.width);
+  Image narrowed;
+  if (resize_columns) {
+    const Axis horizontal = plan_axis(image.width, width, window.left, window.width, interpolation);
+    narrowed = horizontal_pass(image, first, count, horizontal, passes);
+  } else {
+    narrowed = crop(image, {first, window.left, count, window.width});
+  }
+  return resize_rows ? vertical_pass(narrowed, vertical, passes) : narrowed;
+}
+
+Image resize(const Image& image, int height, int width, Interpolation interpolation) {
+  return resize_window(image, height, width, {0, 0, height, width}, interpolation);
+}
+
+std::pair<int, int> short_side_target(int height, int width, int size) {
+  require(height >= 1 && width >= 1 && size >= 1, ErrorCode::kInvalidArgument,
+          "cannot resize an image of {} x {} (height x width) to a short side of {}", height, width,
+          size);
+  const int64_t shorter = std::min(height, width), longer = std::max(height, width);
+  // Python's int(size * long / short): an exact product, one rounded division, truncation.
+  const double target = static_cast<double>(size * longer) / static_cast<double>(shorter);
+  require(target * size <= static_cast<double>(kMaxPixels), ErrorCode::kTooLarge,
+          "an image of {} x {} (height x width) is too elongated to resize its short side to {}",
+          height, width, size);
+  const int other = static_cast<int>(target);
+  return width <= height ? std::pair{other, size} : std::pair{size, other};
+}
+
+Image resize_short_side(const Image& image, int size, Interpolation interpolation) {
+  const auto [height, width] = short_side_target(image.height, image.width, size);
+  return resize(image, height, width, interpolation);
+}
+
+int centre_offset(int length, int crop) {
+  const int half = (length - crop) / 2;
+  // An odd difference lies halfway between two integers; the even one wins.
+  return (length - crop) % 2 != 0 && half % 2 != 0 ? half + 1 : half;
+}
+
+Image center_crop(const Image& image, int height, int width) {
+  require(height >= 1 && width >= 1, ErrorCode::kInvalidArgument,
+          "cannot crop to {} x {} (height x width)", height, width);
+  // A side that is too short gets (crop - length) / 2 zeros before it, rounded down.
+  const auto offset = [](int length, int crop) {
+    return length < crop ? -((crop - length) / 2) : centre_offset(length, crop);
+  };
+  return crop(image, {offset(image.height, height), offset(image.width, width), height, width});
+}
+
+Image crop(const Image& image, const Window& window) {
+  Image out(window.height, window.width, image.channels);
+  const int64_t left = std::clamp<int64_t>(window.left, 0, image.width);
+  const int64_t right = std::clamp<int64_t>(int64_t{window.left} + window.width, left, image.width);
+  if (left == right) return out;
+  const size_t bytes = static_cast<size_t>(right - left) * image.channels;
+  for (int y = 0; y < window.height; ++y) {
+    const int64_t source = int64_t{window.top} + y;
+    if (source < 0 || source >= image.height) continue;
+    std::memcpy(out.row(y) + static_cast<size_t>(left - window.left) * image.channels,
+                image.row(static_cast<int>(source)) + static_cast<size_t>(left) * image.channels,
+                bytes);
+  }
+  return out;
+}
+
+}  // namespace asmlp
