@@ -8,15 +8,17 @@
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/config.h"
+#include "asmlp/torch/nn/blocks.h"
 
 namespace asmlp::nn {
 
-// The whole network. Input N x in_chans x H x W fp32, normalised; any H, W >= 1: the patch embedding
-// zero-pads right and bottom to the patch size, the patch merging zero-pads odd maps.
+// The whole network. Input N x in_chans x H x W fp32, normalised; any H, W >= 1: the patch
+// embedding zero-pads right and bottom to the patch size, the patch merging zero-pads odd maps.
 class AsMlpImpl : public torch::nn::Module {
  public:
   // Parameters are initialised as the authors' module does it: PyTorch's defaults for the
-  // convolutions (Kaiming uniform, a = sqrt 5) and norms (1, 0), head truncated normal 0.02, bias 0.
+  // convolutions (Kaiming uniform, a = sqrt 5) and norms (1, 0), head truncated normal 0.02, bias
+  // 0.
   explicit AsMlpImpl(const Config& config);
 
   // Logits N x num_classes; the pooled features N x num_features for a model without head.
@@ -33,6 +35,10 @@ class AsMlpImpl : public torch::nn::Module {
 
  private:
   Config config_;
+  PatchEmbed patch_embed_{nullptr};
+  torch::nn::ModuleList layers_{nullptr};  // of Stage
+  torch::nn::GroupNorm norm_{nullptr};
+  torch::nn::Linear head_{nullptr};  // absent without classes
 };
 TORCH_MODULE(AsMlp);
 

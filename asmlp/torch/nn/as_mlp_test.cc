@@ -1,0 +1,168 @@
+#include "asmlp/torch/nn/as_mlp.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "asmlp/core/error.h"
+#include "asmlp/model/params.h"
+#include "asmlp/model/zoo.h"
+
+namespace asmlp::nn {
+namespace {
+
+// Names, shapes and order of named_parameters() are those of the one parameter table.
+void expect_table(const Config& config) {
+  AsMlp model(config);
+  const auto parameters = model->named_parameters();
+  const auto table = parameter_table(config);
+  ASSERT_EQ(parameters.size(), table.size());
+  for (size_t i = 0; i < table.size(); ++i) {
+    EXPECT_EQ(parameters[i].key(), table[i].name);
+    EXPECT_EQ(Shape(parameters[i].value().sizes().begin(), parameters[i].value().sizes().end()),
+              table[i].shape)
+        << table[i].name;
+  }
+}
+
+Config small_config(int embed_dim, std::vector<int> depths) {
+  Config config;
+  config.num_classes = 5;
+  config.embed_dim = embed_dim;
+  config.depths = std::move(depths);
+  return config;
+}
+
+Config random_config(std::mt19937& random) {
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  Config config;
+  config.in_chans = pick(1, 4);
+  config.num_classes = pick(0, 5);
+  config.embed_dim = pick(1, 13);
+  config.depths.assign(pick(1, 4), 0);
+  for (int& depth : config.depths) depth = pick(0, 2);
+  config.patch_size = pick(1, 4);
+  config.mlp_ratio = pick(1, 8) / 2.0 + 0.5;
+  config.shift_size = {pick(1, 7), pick(1, 7)};
+  config.dilation = pick(1, 3);
+  config.padding = static_cast<Padding>(pick(0, 3));
+  config.connection = static_cast<Connection>(pick(0, 1));
+  config.patch_norm = pick(0, 1) == 1;
+  return config;
+}
+
+TEST(AsMlpNames, ZooModelsMatchTheParameterTable) {
+  for (const auto& name : zoo_names()) expect_table(zoo_model(name).config);
+}
+
+TEST(AsMlpNames, RandomModelsMatchTheParameterTable) {
+  std::mt19937 random(11);
+  for (int i = 0; i < 30; ++i) expect_table(random_config(random));
+}
+
+// Any image size works, and every feature map has the size stage_sizes foretells.
+TEST(AsMlp, FeatureShapesForAnyImageSize) {
+  std::mt19937 random(12);
+  torch::NoGradGuard no_grad;
+  for (int i = 0; i < 30; ++i) {
+    const Config config = random_config(random);
+    const int h = 1 + static_cast<int>(random() % 37);
+    const int w = 1 + static_cast<int>(random() % 37);
+    AsMlp model(config);
+    const auto features = model->forward_features(torch::randn({2, config.in_chans, h, w}));
+    auto sizes = stage_sizes(config, h, w);
+    ASSERT_EQ(features.size(), sizes.size() + 1);
+    for (size_t k = 0; k < features.size(); ++k) {
+      const size_t stage = std::min(k, sizes.size() - 1);
+      EXPECT_EQ(features[k].sizes(), (torch::IntArrayRef{2, config.dim(static_cast<int>(stage)),
+                                                         sizes[stage].h, sizes[stage].w}));
+    }
+    const auto output = model->forward_head(features.back());
+    EXPECT_EQ(output.size(1), config.num_classes > 0 ? config.num_classes : config.num_features());
+    EXPECT_TRUE(output.isfinite().all().item<bool>());
+  }
+}
+
+// GroupNorm works per sample, so a batch is its samples one by one.
+TEST(AsMlp, SamplesAreIndependent) {
+  torch::NoGradGuard no_grad;
+  AsMlp model(small_config(12, {1, 1}));
+  const auto input = torch::randn({3, 3, 30, 22});
+  const auto together = model(input);
+  for (int n = 0; n < 3; ++n) {
+    EXPECT_TRUE(
+        torch::allclose(model(input.slice(0, n, n + 1)), together.slice(0, n, n + 1), 1e-4, 1e-5));
+  }
+}
+
+TEST(AsMlp, ParametersSurviveExportAndLoad) {
+  const Config config = small_config(10, {1, 1});
+  AsMlp first(config), second(config);
+  load_parameters(*second, export_parameters(*first));
+  for (const auto& item : first->named_parameters()) {
+    EXPECT_TRUE(item.value().equal(second->named_parameters()[item.key()])) << item.key();
+  }
+  const auto input = torch::randn({1, 3, 16, 16});
+  EXPECT_TRUE(first(input).equal(second(input)));
+}
+
+TEST(AsMlp, LoadNamesTheParameterThatDoesNotFit) {
+  AsMlp model(small_config(10, {1}));
+  const auto before = export_parameters(*model);
+  const auto expect_refused = [&](const TensorMap& tensors, const std::string& culprit) {
+    try {
+      load_parameters(*model, tensors);
+      ADD_FAILURE() << culprit;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kMismatch);
+      EXPECT_NE(std::string(error.what()).find(culprit), std::string::npos) << error.what();
+    }
+  };
+  TensorMap missing = before;
+  missing.erase("head.bias");
+  expect_refused(missing, "head.bias");
+  TensorMap extra = before;
+  extra["head.scale"] = make_tensor({1}, {1});
+  expect_refused(extra, "head.scale");
+  TensorMap wrong = before;
+  wrong["norm.weight"] = make_tensor({9}, std::vector<float>(9));
+  expect_refused(wrong, "norm.weight");
+}
+
+TEST(AsMlp, WrongInputIsRefused) {
+  AsMlp model(small_config(8, {1}));
+  EXPECT_THROW(model(torch::randn({1, 4, 8, 8})), Error);
+  EXPECT_THROW(model(torch::randn({3, 8, 8})), Error);
+  EXPECT_THROW(model(torch::randn({1, 3, 0, 8})), Error);
+}
+
+// The official initialisation: PyTorch's defaults, the head apart.
+TEST(AsMlp, InitialisationFollowsTheAuthors) {
+  torch::manual_seed(3);
+  AsMlp model(small_config(64, {1, 1}));
+  const auto parameters = model->named_parameters();
+  EXPECT_NEAR(parameters["head.weight"].std().item<double>(), 0.02, 0.002);
+  EXPECT_EQ(parameters["head.bias"].abs().max().item<double>(), 0);
+  EXPECT_EQ(parameters["norm.weight"].min().item<double>(), 1);
+  // Kaiming uniform with a = sqrt 5 is uniform within +-1 / sqrt(fan in).
+  const auto conv = parameters["layers.1.blocks.0.axial_shift.conv1.weight"];
+  EXPECT_NEAR(conv.abs().max().item<double>(), 1 / std::sqrt(128.0), 1e-3);
+  EXPECT_NEAR(conv.std().item<double>(), 1 / std::sqrt(3 * 128.0), 1e-3);
+}
+
+// Whole samples are dropped, the survivors scaled, and the expectation stays.
+TEST(DropPath, DropsSamplesAndKeepsTheMean) {
+  torch::manual_seed(4);
+  const auto x = torch::ones({4000, 2, 1, 3});
+  const auto y = drop_path(x, 0.3, /*training=*/true);
+  EXPECT_NEAR(y.mean().item<double>(), 1.0, 0.05);
+  const auto per_sample = y.view({4000, -1});
+  EXPECT_TRUE(
+      ((per_sample == 0).all(1) | (per_sample - 1 / 0.7).abs().lt(1e-6).all(1)).all().item<bool>());
+  EXPECT_TRUE(drop_path(x, 0.3, /*training=*/false).equal(x));
+}
+
+}  // namespace
+}  // namespace asmlp::nn

@@ -1,0 +1,30 @@
+// The axial shift (paper, section 3.2) as a differentiable LibTorch operator.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "asmlp/model/config.h"
+
+namespace asmlp::nn {
+
+enum class Axis { kHeight = 2, kWidth = 3 };  // the dimension of an N x C x H x W tensor
+
+struct AxialShift {
+  Axis axis = Axis::kWidth;
+  int positions = 5;  // channel groups along the axis; 1 shifts nothing
+  int dilation = 1;   // pixels between neighbouring groups
+  Padding padding = Padding::kZero;
+};
+
+// Along shift.axis, with c the channel (shift_of_channel and padded_index of model/config.h):
+//   out[n, c, p] = in[n, c, padded_index(p - shift_of_channel(c))], 0 where that is -1.
+// Input N x C x H x W of a floating-point type, not empty in C, H and W. The operator is linear:
+// its gradient is its adjoint, itself an operator with a gradient, so it differentiates to any
+// order. Dense CPU tensors take a multi-threaded kernel of our own, everything else the composed
+// form. Error(kInvalidArgument) for a wrong rank or an empty image.
+torch::Tensor axial_shift(const torch::Tensor& input, const AxialShift& shift);
+
+// The same operator composed of ATen operations, on any device.
+torch::Tensor axial_shift_composed(const torch::Tensor& input, const AxialShift& shift);
+
+}  // namespace asmlp::nn

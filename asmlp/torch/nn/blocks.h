@@ -1,0 +1,102 @@
+// The building blocks of AS-MLP as LibTorch modules. Sub-modules are registered under the official
+// names and in the official order. All tensors are N x C x H x W (logically; on a CPU they are
+// channels-last in memory, see axial_shift.h).
+#pragma once
+
+#include <torch/torch.h>
+
+#include "asmlp/model/config.h"
+
+namespace asmlp::nn {
+
+// GroupNorm with one group: mean and variance over C, H, W of a sample, then an affine per channel.
+torch::nn::GroupNorm group_norm(int channels);
+
+// The 1 x 1 convolution: the projection of every pixel's channels.
+torch::nn::Conv2d pointwise(int in, int out, bool bias = true);
+
+// Stochastic depth: in training, whole samples are dropped with probability `rate` and the others
+// scaled by 1 / (1 - rate).
+torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training);
+
+// conv1, norm1, GELU, then the two shifted projections, norm2, conv3 (paper, figure 2).
+class AxialShiftBlockImpl : public torch::nn::Module {
+ public:
+  AxialShiftBlockImpl(const Config& config, int dim);
+  torch::Tensor forward(torch::Tensor x);
+
+ private:
+  Config config_;
+  torch::nn::Conv2d conv1_, conv2_1_, conv2_2_, conv3_;
+  torch::nn::GroupNorm norm1_, norm2_;
+};
+TORCH_MODULE(AxialShiftBlock);
+
+// fc2(GELU(fc1(x))).
+class MlpImpl : public torch::nn::Module {
+ public:
+  MlpImpl(int dim, int hidden);
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  torch::nn::Conv2d fc1_, fc2_;
+};
+TORCH_MODULE(Mlp);
+
+// x + drop_path(axial_shift(norm1(x))), then x + drop_path(mlp(norm2(x))).
+class BlockImpl : public torch::nn::Module {
+ public:
+  BlockImpl(const Config& config, int stage, double drop_path);
+  torch::Tensor forward(torch::Tensor x);
+
+ private:
+  double drop_path_;
+  torch::nn::GroupNorm norm1_;
+  AxialShiftBlock axial_shift_;
+  torch::nn::GroupNorm norm2_;
+  Mlp mlp_;
+};
+TORCH_MODULE(Block);
+
+// Patches of p x p pixels to C channels; the image is zero-padded right and bottom to a multiple of
+// p.
+class PatchEmbedImpl : public torch::nn::Module {
+ public:
+  explicit PatchEmbedImpl(const Config& config);
+  torch::Tensor forward(const torch::Tensor& image);
+
+ private:
+  int patch_size_;
+  torch::nn::Conv2d proj_;
+  torch::nn::GroupNorm norm_{nullptr};  // absent without config.patch_norm
+};
+TORCH_MODULE(PatchEmbed);
+
+// The 2 x 2 neighbours side by side on the channels, norm, projection 4C -> 2C; odd maps are
+// zero-padded right and bottom.
+class PatchMergingImpl : public torch::nn::Module {
+ public:
+  explicit PatchMergingImpl(int dim);
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  torch::nn::Conv2d reduction_;
+  torch::nn::GroupNorm norm_;
+};
+TORCH_MODULE(PatchMerging);
+
+// The blocks of one stage, then the patch merging unless it is the last stage.
+class StageImpl : public torch::nn::Module {
+ public:
+  // `first_block` counts the blocks of the stages before: the drop path rate grows linearly from 0
+  // at the model's first block to config.drop_path at its last.
+  StageImpl(const Config& config, int stage, int first_block);
+  torch::Tensor forward(torch::Tensor x);
+
+ private:
+  torch::nn::ModuleList blocks_;
+  PatchMerging downsample_{nullptr};
+};
+TORCH_MODULE(Stage);
+
+}  // namespace asmlp::nn

@@ -1,0 +1,32 @@
+#include "asmlp/torch/nn/runtime.h"
+
+#include <ATen/Parallel.h>
+#include <malloc.h>
+
+#include <mutex>
+
+#include "asmlp/core/error.h"
+#include "asmlp/core/thread_pool.h"
+
+namespace asmlp::nn {
+
+int configure_runtime(int threads) {
+  require(threads >= 0 && threads <= 256, ErrorCode::kInvalidArgument,
+          "threads is {}, must be between 0 (all cores) and 256", threads);
+  if (threads == 0) threads = available_cores();
+  at::set_num_threads(threads);
+
+  static std::once_flag once;
+  std::call_once(once, [] {
+#ifdef __GLIBC__
+    // Blocks up to 1 GB come from the heap, the heap is never given back (-1), and it grows in
+    // steps of 64 MB. Best effort: a refusal costs speed only.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, -1);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
+  });
+  return threads;
+}
+
+}  // namespace asmlp::nn

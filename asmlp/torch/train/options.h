@@ -1,0 +1,190 @@
+// Everything that a training run depends on, as one table: the command line, recipes (YAML), the
+// JSON inside checkpoints and the check on resume all walk visit_options.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "asmlp/model/spec.h"
+#include "asmlp/torch/data/transforms.h"
+
+namespace asmlp::train {
+
+// The defaults are the authors' recipe (Lian et al., ICLR 2022; their config.py), as far as it is
+// built: without RandAugment, mixup and cutmix.
+struct TrainOptions {
+  std::string data;
+  // A zoo name, a .json/.yaml file (model/spec.h) or a JSON object in text.
+  std::string model = "asmlp_tiny_patch4_shift5_224";
+  std::optional<int> num_classes;
+  std::optional<int> img_size;
+  std::optional<double> drop_path;
+
+  int epochs = 300;
+  int batch_size = 128;
+  int workers = 2;
+  int threads = 0;
+  uint64_t seed = 42;
+
+  std::optional<double> lr;
+  double lr_base = 5e-4;
+  int lr_base_size = 512;
+  double warmup_epochs = 20;
+  std::optional<double> warmup_lr;
+  std::optional<double> min_lr;
+  double weight_decay = 0.05;
+  double opt_eps = 1e-8;
+  std::array<double, 2> opt_betas{0.9, 0.999};
+  double clip_grad = 5.0;
+  double smoothing = 0.1;
+  bool model_ema = false;
+  double model_ema_decay = 0.9998;
+
+  std::optional<int> crop_padding;
+  std::array<double, 2> scale{0.08, 1.0};
+  std::array<double, 2> ratio{3.0 / 4.0, 4.0 / 3.0};
+  double hflip = 0.5;
+  double reprob = 0.25;
+  std::string remode = "pixel";
+
+  int val_interval = 1;
+  int checkpoint_interval = 0;
+  int log_interval = 50;
+
+  // The learning rates in use: given, or scaled by batch_size / lr_base_size from the authors'
+  // 5e-4 (lr_base), 5e-7 and 5e-6.
+  double peak_lr() const { return lr.value_or(lr_base * batch_size / lr_base_size); }
+  double first_lr() const { return warmup_lr.value_or(5e-7 * batch_size / lr_base_size); }
+  double last_lr() const { return min_lr.value_or(5e-6 * batch_size / lr_base_size); }
+  data::Augmentation augmentation() const;
+};
+
+// Whether a value may differ between a checkpoint and the run that resumes it: kFixed values decide
+// the weights.
+enum class OnResume { kFixed, kFree };
+
+struct OptionInfo {
+  const char* name;   // as on the command line, without dashes: "batch-size"
+  char short_name;    // 'b', or 0
+  OnResume on_resume;
+  const char* group;  // heading in --help
+  const char* help;
+};
+
+// Calls visit(info, field) for every option, in the order of --help.
+template <typename Options, typename Visitor>
+void visit_options(Options& o, Visitor&& visit) {
+  constexpr auto kFixed = OnResume::kFixed, kFree = OnResume::kFree;
+  visit(OptionInfo{"data", 0, kFree, "Data and model",
+                   "Data set: a folder with MNIST-style IDX files, or ImageFolder (train/ and "
+                   "validation/ or val/, one folder per class)"},
+        o.data);
+  visit(OptionInfo{"model", 'm', kFixed, "Data and model",
+                   "Zoo name (see `asmlp info`) or a .json/.yaml file with config and "
+                   "preprocessing"},
+        o.model);
+  visit(OptionInfo{"num-classes", 0, kFixed, "Data and model",
+                   "Outputs of the head (default: the data set's number of classes)"},
+        o.num_classes);
+  visit(OptionInfo{"img-size", 0, kFixed, "Data and model",
+                   "Side of the input in pixels (default: the model's)"},
+        o.img_size);
+  visit(OptionInfo{"drop-path", 0, kFixed, "Data and model",
+                   "Largest stochastic-depth rate (default: the model's)"},
+        o.drop_path);
+  visit(OptionInfo{"epochs", 0, kFixed, "Optimisation", "Passes over the training images"},
+        o.epochs);
+  visit(OptionInfo{"batch-size", 'b', kFixed, "Optimisation", "Images per step"}, o.batch_size);
+  visit(OptionInfo{"lr", 0, kFixed, "Optimisation",
+                   "Peak learning rate (default: lr-base * batch-size / lr-base-size)"},
+        o.lr);
+  visit(OptionInfo{"lr-base", 0, kFixed, "Optimisation", "Peak learning rate at lr-base-size"},
+        o.lr_base);
+  visit(OptionInfo{"lr-base-size", 0, kFixed, "Optimisation", "Batch size lr-base is for"},
+        o.lr_base_size);
+  visit(OptionInfo{"warmup-epochs", 0, kFixed, "Optimisation",
+                   "Epochs of linear warmup, per step; may be a fraction"},
+        o.warmup_epochs);
+  visit(OptionInfo{"warmup-lr", 0, kFixed, "Optimisation",
+                   "Learning rate of the first step (default: 5e-7 * batch-size / lr-base-size)"},
+        o.warmup_lr);
+  visit(OptionInfo{"min-lr", 0, kFixed, "Optimisation",
+                   "Learning rate at the end of the cosine (default: 5e-6 * batch-size / "
+                   "lr-base-size)"},
+        o.min_lr);
+  visit(OptionInfo{"weight-decay", 0, kFixed, "Optimisation",
+                   "AdamW's decoupled decay; none for biases and one-dimensional parameters"},
+        o.weight_decay);
+  visit(OptionInfo{"opt-eps", 0, kFixed, "Optimisation", "AdamW's epsilon"}, o.opt_eps);
+  visit(OptionInfo{"opt-betas", 0, kFixed, "Optimisation", "AdamW's two betas"}, o.opt_betas);
+  visit(OptionInfo{"clip-grad", 0, kFixed, "Optimisation",
+                   "Largest norm of the whole gradient; 0 does not clip"},
+        o.clip_grad);
+  visit(OptionInfo{"smoothing", 0, kFixed, "Optimisation", "Label smoothing"}, o.smoothing);
+  visit(OptionInfo{"model-ema", 0, kFixed, "Optimisation",
+                   "Keep an exponential moving average of the weights; it is what is validated "
+                   "and exported"},
+        o.model_ema);
+  visit(OptionInfo{"model-ema-decay", 0, kFixed, "Optimisation", "Decay of the average per step"},
+        o.model_ema_decay);
+  visit(OptionInfo{"seed", 0, kFixed, "Optimisation",
+                   "Decides initial weights, order, augmentation and drop path"},
+        o.seed);
+  visit(OptionInfo{"crop-padding", 0, kFixed, "Augmentation",
+                   "Zero-pad by this many pixels and crop at random, instead of the random "
+                   "resized crop"},
+        o.crop_padding);
+  visit(OptionInfo{"scale", 0, kFixed, "Augmentation", "Area of the random resized crop, low high"},
+        o.scale);
+  visit(OptionInfo{"ratio", 0, kFixed, "Augmentation",
+                   "Aspect ratio of the random resized crop, low high"},
+        o.ratio);
+  visit(OptionInfo{"hflip", 0, kFixed, "Augmentation", "Probability of a horizontal flip"},
+        o.hflip);
+  visit(OptionInfo{"reprob", 0, kFixed, "Augmentation", "Probability of random erasing"},
+        o.reprob);
+  visit(OptionInfo{"remode", 0, kFixed, "Augmentation",
+                   "Random erasing fills with the mean (const) or with noise (pixel)"},
+        o.remode);
+  visit(OptionInfo{"workers", 'j', kFree, "Run", "Threads that load and augment images"},
+        o.workers);
+  visit(OptionInfo{"threads", 0, kFree, "Run",
+                   "Threads of the arithmetic; 0: all cores, or those of the run that is resumed. "
+                   "Same number, same bits"},
+        o.threads);
+  visit(OptionInfo{"val-interval", 0, kFixed, "Run",
+                   "Validate every so many epochs, and after the last"},
+        o.val_interval);
+  visit(OptionInfo{"checkpoint-interval", 0, kFree, "Run",
+                   "Also save last.safetensors every so many steps; 0: once a minute"},
+        o.checkpoint_interval);
+  visit(OptionInfo{"log-interval", 0, kFree, "Run",
+                   "Steps between progress lines when the output is no terminal"},
+        o.log_interval);
+}
+
+// Names in the order of visit_options.
+std::vector<std::string> option_names();
+
+// One JSON object with every option that has a value, `model` as an object when it is one.
+std::string to_json(const TrainOptions& options);
+
+// Takes the keys of a JSON object ('-' and '_' are the same) over `base`. Unknown keys and values
+// of the wrong type are an Error(kInvalidArgument) that names `what` and the key.
+TrainOptions options_from_json(const std::string& text, const std::string& what,
+                               TrainOptions base = {});
+
+// Error(kInvalidArgument) naming the first option outside its range.
+void validate(const TrainOptions& options);
+
+// Error(kMismatch) naming the first kFixed option whose value differs, with both values.
+void check_resumable(const TrainOptions& saved, const TrainOptions& now);
+
+// The model to train: options.model with num_classes (the option, else `classes` when that is not
+// 0), img_size and drop_path applied.
+ModelSpec resolve_model(const TrainOptions& options, int classes);
+
+}  // namespace asmlp::train
