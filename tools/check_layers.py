@@ -34,7 +34,7 @@ THIRD_PARTY = [
     (re.compile(r"cairo"), {"cli"}),
     (re.compile(r"(CLI|spdlog)/"), {"cli", "cli_torch"}),
     (re.compile(r"(jpeglib|jerror|spng)\.h|webp/"), {"image"}),
-    (re.compile(r"yaml-cpp/"), {"model"}),
+    (re.compile(r"yaml-cpp/"), {"model", "cli_torch"}),
 ]
 
 # The library reports by exception and callback only; the commands, tests and fuzz mains may print.
