@@ -53,6 +53,9 @@ std::string to_json(const ModelSpec& spec);
 // messages.
 ModelSpec spec_from_json(const std::string& text, const std::string& what);
 
+// The same object written as YAML.
+ModelSpec spec_from_yaml(const std::string& text, const std::string& what);
+
 // Reads a .json, .yaml or .yml file of the same structure.
 ModelSpec load_spec(const std::filesystem::path& path);
 

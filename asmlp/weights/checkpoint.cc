@@ -1,0 +1,212 @@
+#include "asmlp/weights/checkpoint.h"
+
+#include <algorithm>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "asmlp/model/zoo.h"
+#include "asmlp/weights/hints.h"
+#include "asmlp/weights/pth.h"
+#include "asmlp/weights/safetensors.h"
+
+namespace asmlp {
+namespace {
+
+using Notes = std::vector<std::string>;
+
+struct WeightFile {
+  TensorMap tensors;
+  std::map<std::string, std::string> metadata;  // of a safetensors file
+  std::string config_json;                      // of a .pth file, else ""
+};
+
+bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> magic) {
+  return bytes.size() >= magic.size() &&
+         std::equal(magic.begin(), magic.end(), bytes.begin(),
+                    [](int a, std::byte b) { return a == std::to_integer<int>(b); });
+}
+
+// By content: a zip archive or a pickle is PyTorch's, everything else must be safetensors.
+WeightFile read_weight_file(const std::filesystem::path& path) {
+  MappedFile mapped = map_file(path);
+  if (starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80, 0x02})) {
+    PthFile file = parse_pth(mapped.bytes, path.string());
+    return {std::move(file.tensors), {}, std::move(file.config_json)};
+  }
+  require(mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{',
+          ErrorCode::kBadFormat, "{}: neither a safetensors file nor a PyTorch checkpoint",
+          path.string());
+  TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, path.string());
+  return {std::move(file.tensors), std::move(file.metadata), ""};
+}
+
+// Keeps the tensors whose names begin with `prefix`, without it.
+TensorMap strip_prefix(const TensorMap& tensors, const std::string& prefix) {
+  TensorMap out;
+  for (auto it = tensors.lower_bound(prefix); it != tensors.end() && it->first.starts_with(prefix);
+       ++it) {
+    out[it->first.substr(prefix.size())] = it->second;
+  }
+  return out;
+}
+
+// The authors' detection and segmentation backbones have one norm per output level instead of the
+// final norm; the last level's is the same operation on the same map.
+void use_output_norms(TensorMap& tensors, Notes& notes) {
+  int last = -1;
+  for (int level = 0; level < 8; ++level) {
+    if (tensors.contains(fmt::format("norm{}.weight", level))) last = level;
+  }
+  if (last < 0 || tensors.contains("norm.weight")) return;
+  for (const char* part : {"weight", "bias"}) {
+    const auto found = tensors.find(fmt::format("norm{}.{}", last, part));
+    if (found != tensors.end()) tensors[fmt::format("norm.{}", part)] = found->second;
+    for (int level = 0; level <= last; ++level) {
+      tensors.erase(fmt::format("norm{}.{}", level, part));
+    }
+  }
+  notes.push_back(
+      fmt::format("norm{} of the backbone is used as its final norm, the norms of the other levels "
+                  "are dropped.",
+                  last));
+}
+
+// Finds the model among the tensors: below "weight." in golden files, "backbone." in detectors.
+void select_model(TensorMap& tensors, Notes& notes) {
+  const char* kFirst = "patch_embed.proj.weight";
+  if (tensors.contains(kFirst)) return use_output_norms(tensors, notes);
+  for (const std::string prefix : {"weight.", "backbone."}) {
+    if (!tensors.contains(prefix + kFirst)) continue;
+    TensorMap kept = strip_prefix(tensors, prefix);
+    notes.push_back(fmt::format("the {} tensors under '{}' are the model, {} others are ignored.",
+                                kept.size(), prefix, tensors.size() - kept.size()));
+    tensors = std::move(kept);
+    if (prefix == "backbone.") {
+      tensors.erase("head.weight");
+      tensors.erase("head.bias");
+      use_output_norms(tensors, notes);
+    }
+    return;
+  }
+}
+
+// The published model with this config's visible fields; "asmlp" when there is none.
+std::string name_of(const Config& config) {
+  for (const std::string& name : zoo_names()) {
+    Config published = zoo_model(name).config;
+    published.num_classes = config.num_classes;
+    published.drop_path = config.drop_path;
+    if (published == config) return name;
+  }
+  return "asmlp";
+}
+
+std::string to_string(const ShiftSize& size) {
+  return size.h == size.w ? fmt::format("{}", size.h) : fmt::format("[{}, {}]", size.h, size.w);
+}
+
+void check_wanted_shift(const LoadOptions& options, const ShiftSize& found, const std::string& what,
+                        const std::string& source) {
+  require(
+      !options.shift_size || *options.shift_size == found, ErrorCode::kMismatch,
+      "{}: shift size {} was asked for, but {} says {}; leave the option out, or give the whole "
+      "model description to override the file",
+      what, to_string(options.shift_size.value_or(ShiftSize{})), source, to_string(found));
+}
+
+void choose_shift(Config& config, const Hints& hints, const LoadOptions& options,
+                  const std::string& what, Notes& notes) {
+  if (hints.given.contains("shift_size")) {
+    check_wanted_shift(options, config.shift_size, what, hints.source);
+    notes.push_back(
+        fmt::format("shift size {} is taken from {}.", to_string(config.shift_size), hints.source));
+  } else if (options.shift_size) {
+    config.shift_size = *options.shift_size;
+    notes.push_back(fmt::format("shift size {} is the caller's: the file does not say it.",
+                                to_string(config.shift_size)));
+  } else {
+    notes.push_back(
+        fmt::format("shift size {} is assumed: neither the file nor the caller says it, and "
+                    "weights do not show "
+                    "it.",
+                    to_string(config.shift_size)));
+  }
+  std::string assumed;
+  for (const auto& [field, value] : {std::pair{"padding", std::string(to_string(config.padding))},
+                                     {"dilation", fmt::format("{}", config.dilation)},
+                                     {"connection", std::string(to_string(config.connection))}}) {
+    if (!hints.given.contains(field))
+      assumed += fmt::format("{}{} {}", assumed.empty() ? "" : ", ", field, value);
+  }
+  if (!assumed.empty()) notes.push_back(fmt::format("{} assumed, as published.", assumed));
+}
+
+// A spec for a file that does not carry one: shapes first, then what else the file says.
+ModelSpec describe(const WeightFile& file, const LoadOptions& options, const std::string& what,
+                   Notes& notes) {
+  const Hints hints = file.config_json.empty() ? hints_from_metadata(file.metadata, what)
+                                               : hints_from_training_config(file.config_json, what);
+  ModelSpec spec = hints.spec;
+  const Config said = spec.config;
+  Config& config = spec.config;
+  config = infer_config(file.tensors, said, what);
+  // Said and seen must agree: what was said is kept, so that check_parameters names the difference.
+  if (hints.given.contains("in_chans")) config.in_chans = said.in_chans;
+  if (hints.given.contains("num_classes")) config.num_classes = said.num_classes;
+  if (hints.given.contains("embed_dim")) config.embed_dim = said.embed_dim;
+  if (hints.given.contains("depths")) config.depths = said.depths;
+  if (hints.given.contains("patch_size")) config.patch_size = said.patch_size;
+  if (hints.given.contains("mlp_ratio")) config.mlp_ratio = said.mlp_ratio;
+  if (hints.given.contains("patch_norm")) config.patch_norm = said.patch_norm;
+  choose_shift(config, hints, options, what, notes);
+
+  spec.preprocessing = default_preprocessing(config, spec.preprocessing.size);
+  notes.push_back(
+      fmt::format("preprocessing assumed: {} pixels{}, crop_pct {}, bicubic, {} mean and std.",
+                  spec.preprocessing.size,
+                  hints.given.contains("img_size") ? " (from " + hints.source + ")" : "",
+                  spec.preprocessing.crop_pct, config.in_chans == 3 ? "ImageNet's" : "0.5 as"));
+  if (hints.given.contains("drop_path")) {
+    notes.push_back(
+        fmt::format("drop path rate {} is taken from {}.", config.drop_path, hints.source));
+  }
+  if (spec.name.empty()) spec.name = name_of(config);
+  spec.origin["source"] = std::filesystem::path(what).filename().string();
+  return spec;
+}
+
+}  // namespace
+
+Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options,
+                           std::vector<std::string>* notes) {
+  Notes ignored;
+  Notes& said = notes != nullptr ? *notes : ignored;
+  const std::string what = path.string();
+  WeightFile file = read_weight_file(path);
+  select_model(file.tensors, said);
+
+  Checkpoint checkpoint;
+  const auto description = file.metadata.find("asmlp");
+  if (options.spec) {
+    checkpoint.spec = *options.spec;
+    if (options.shift_size) checkpoint.spec.config.shift_size = *options.shift_size;
+  } else if (description != file.metadata.end()) {
+    checkpoint.spec = spec_from_json(description->second, what + ": __metadata__.asmlp");
+    check_wanted_shift(options, checkpoint.spec.config.shift_size, what, "its __metadata__.asmlp");
+  } else {
+    checkpoint.spec = describe(file, options, what, said);
+  }
+  validate(checkpoint.spec);
+  check_parameters(checkpoint.spec.config, file.tensors, what);
+  checkpoint.tensors = std::move(file.tensors);
+  return checkpoint;
+}
+
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+  validate(checkpoint.spec);
+  check_parameters(checkpoint.spec.config, checkpoint.tensors, path.string());
+  write_safetensors(path, checkpoint.tensors,
+                    {{"format", "pt"}, {"asmlp", to_json(checkpoint.spec)}});
+}
+
+}  // namespace asmlp
