@@ -29,5 +29,5 @@ Try next:
   build/bin/asmlp --help
 Train the same model yourself (needs LibTorch, about 1 GB installed):
   scripts/install_deps.sh && scripts/build.sh
-  build/bin/asmlp train --recipe recipes/fashion_nano.yaml --output out/fashion_nano
+  build/bin/asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
 NEXT
