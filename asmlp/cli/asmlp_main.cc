@@ -1,1 +1,15 @@
-int main() {}
+// The command `asmlp`: everything that needs no LibTorch.
+#include "asmlp/cli/console.h"
+#include "asmlp/cli/program.h"
+
+int main(int argc, char** argv) {
+  using namespace asmlp::cli;
+  std::vector<AddCommand> commands{add_info,    add_predict, add_validate,
+                                   add_convert, add_forward, add_train};
+  if (needs_torch(argc, argv)) {
+    // Whatever follows is asmlp-torch's to parse; run_program only reports that it is missing.
+    const auto hand_over = [&](CLI::App&) -> Command { exec_torch(argc, argv); };
+    commands = {hand_over};
+  }
+  return run_program("asmlp", "AS-MLP vision models on the CPU", commands, argc, argv);
+}

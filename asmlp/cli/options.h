@@ -1,0 +1,89 @@
+// Options that several subcommands share, and what they lead to.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "asmlp/core/cpu.h"
+#include "asmlp/engine/engine.h"
+#include "asmlp/weights/checkpoint.h"
+
+namespace asmlp::cli {
+
+// The folder of the running executable.
+std::filesystem::path executable_folder();
+
+// Which weights, and how to understand them.
+struct ModelOptions {
+  std::string model;       // a file, or a name of the zoo
+  std::string weights;     // a file; --model NAME or --config then gives the architecture
+  std::string config;      // JSON or YAML
+  std::string class_map;   // one class name per line
+  std::string shift_size;  // "5" or "5,7"
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+
+// Preprocessing that the user wants instead of the model's own.
+struct PreprocessingOptions {
+  std::optional<int> img_size;
+  std::optional<double> crop_pct;
+  std::string interpolation;
+};
+void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options);
+
+// How to run.
+struct RunOptions {
+  int threads = 0;
+  std::string isa;
+};
+void add_run_options(CLI::App& app, RunOptions& options);
+
+// --json and --verbose.
+struct OutputOptions {
+  bool json = false;
+};
+void add_output_options(CLI::App& app, OutputOptions& options);
+
+// --results-file and --results-format.
+struct ResultsOptions {
+  std::string file;
+  std::string format;  // "csv", "json" or "" (by the file's extension)
+};
+void add_results_options(CLI::App& app, ResultsOptions& options);
+// Writes the one of the two that was asked for, atomically; nothing without --results-file.
+void write_results(const ResultsOptions& options, const std::string& csv, const std::string& json);
+
+struct LoadedModel {
+  Checkpoint checkpoint;
+  std::filesystem::path file;
+  bool bundled = false;            // found by itself, not named by the user
+  std::vector<std::string> notes;  // what had to be assumed
+};
+
+// Loads what the options name: --weights (with --model NAME or --config), --model FILE, else the
+// bundled model: the first *.safetensors, by name, of $ASMLP_MODEL_DIR or of ../models,
+// ../../models and ../share/asmlp/models beside the executable. Errors: kNotFound (with the nearest
+// zoo name), kInvalidArgument for options that exclude each other, and load_checkpoint's.
+LoadedModel load_model(const ModelOptions& options);
+
+// load_model for a command that classifies: says on standard error what was assumed and which model
+// was chosen, applies the preprocessing options. Error(kUnsupported) for a model without head or
+// with channels that no image file has.
+LoadedModel load_classifier(const ModelOptions& options, const PreprocessingOptions& preprocessing);
+
+// "5" or "5,7" (h,w) to a ShiftSize; Error(kInvalidArgument) otherwise.
+ShiftSize parse_shift_size(const std::string& text);
+
+// The named ISA, or default_isa() for "". Error(kInvalidArgument) lists what can run here.
+Isa parse_isa(const std::string& name);
+
+// One name per line; empty lines at the end are dropped.
+std::vector<std::string> read_class_map(const std::filesystem::path& path);
+
+// The name of a class, or "class 17" when the model has no names.
+std::string class_label(const std::vector<std::string>& classes, int index);
+
+}  // namespace asmlp::cli

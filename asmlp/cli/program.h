@@ -1,0 +1,48 @@
+// The frame around subcommands: parsing, help, exit codes, error output. `asmlp` and `asmlp-torch`
+// are both such a program; only their lists of subcommands differ.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace asmlp::cli {
+
+// A subcommand after its options have been declared: `run` returns the exit code and may throw.
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<int()> run;
+};
+
+// Declares a subcommand on the program and says how to run it.
+using AddCommand = std::function<Command(CLI::App& program)>;
+
+// Parses the command line, runs the subcommand and returns the exit code (console.h). Never throws:
+// errors are printed as "<name>: error: ..." on standard error and, with --json anywhere on the
+// command line, also as {"error": {"code", "message"}} on standard output.
+int run_program(const std::string& name, const std::string& description,
+                const std::vector<AddCommand>& commands, int argc, const char* const* argv);
+
+// Adds a subcommand with the look that all of them share; `footer` holds examples.
+CLI::App* add_subcommand(CLI::App& program, const std::string& name, const std::string& description,
+                         const std::string& footer);
+
+// The subcommands of `asmlp`.
+Command add_info(CLI::App& program);
+Command add_predict(CLI::App& program);
+Command add_validate(CLI::App& program);
+Command add_convert(CLI::App& program);
+Command add_forward(CLI::App& program);
+// Only a place in the help text: the arguments go to asmlp-torch before anything is parsed.
+Command add_train(CLI::App& program);
+
+// True when these arguments are for LibTorch: `train ...`, or `--backend torch` with any
+// subcommand.
+bool needs_torch(int argc, const char* const* argv);
+
+// Replaces this process by `asmlp-torch`, found beside this executable or else on PATH, with the
+// same arguments. Returns only by Error(kUnsupported) when there is none, saying how to get it.
+[[noreturn]] void exec_torch(int argc, const char* const* argv);
+
+}  // namespace asmlp::cli

@@ -1,0 +1,74 @@
+// The way from `asmlp` to the commands that need LibTorch.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "asmlp/cli/options.h"
+#include "asmlp/cli/program.h"
+#include "asmlp/core/error.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_program(const fs::path& path) {
+  return fs::is_regular_file(path) && ::access(path.c_str(), X_OK) == 0;
+}
+
+fs::path find_torch_program() {
+  const fs::path beside = executable_folder() / "asmlp-torch";
+  if (is_program(beside)) return beside;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const fs::path candidate = fs::path(folder.empty() ? "." : folder) / "asmlp-torch";
+    if (is_program(candidate)) return candidate;
+  }
+  return {};
+}
+
+}  // namespace
+
+bool needs_torch(int argc, const char* const* argv) {
+  if (argc > 1 && std::strcmp(argv[1], "train") == 0) return true;
+  for (int i = 2; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
+    if (std::strcmp(argv[i], "--backend") == 0 && i + 1 < argc &&
+        std::strcmp(argv[i + 1], "torch") == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void exec_torch(int argc, const char* const* argv) {
+  const fs::path program = find_torch_program();
+  const std::string what =
+      argc > 1 && std::strcmp(argv[1], "train") == 0 ? "`train`" : "`--backend torch`";
+  require(!program.empty(), ErrorCode::kUnsupported,
+          "{} needs the program asmlp-torch, which is neither in {} nor on PATH; build it with "
+          "LibTorch: `scripts/install_deps.sh && cmake --preset release && cmake --build --preset "
+          "release`",
+          what, executable_folder().string());
+  std::string name = program.string();
+  std::vector<char*> arguments{name.data()};
+  for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));
+  arguments.push_back(nullptr);
+  ::execv(name.c_str(), arguments.data());
+  fail(ErrorCode::kIo, "{}: cannot run it: {}", name, std::strerror(errno));
+}
+
+Command add_train(CLI::App& program) {
+  CLI::App* app = add_subcommand(
+      program, "train", "Train a model (needs asmlp-torch; `asmlp train --help` is its)", "");
+  return {app, [] { return 0; }};
+}
+
+}  // namespace asmlp::cli
