@@ -1,0 +1,97 @@
+#include "asmlp/engine/engine.h"
+
+#include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
+#include "asmlp/engine/forward.h"
+#include "asmlp/engine/packed_weights.h"
+#include "asmlp/engine/plan.h"
+#include "asmlp/weights/checkpoint.h"
+
+namespace asmlp {
+
+Model::Model(ModelSpec spec, Isa isa) : spec_(std::move(spec)), isa_(isa) {}
+Model::~Model() = default;
+
+std::shared_ptr<const Model> Model::create(ModelSpec spec, const TensorMap& tensors, Isa isa) {
+  validate(spec);
+  check_parameters(spec.config, tensors, spec.name.empty() ? "model" : spec.name);
+  std::shared_ptr<Model> model(new Model(std::move(spec), isa));
+  model->weights_ =
+      std::make_unique<const PackedWeights>(kernel_set(isa), model->spec_.config, tensors);
+  log_message(LogLevel::kDebug, fmt::format("kernels: {}", to_string(isa)));
+  return model;
+}
+
+namespace {
+
+EngineOptions with_defaults(EngineOptions options, const Model& model) {
+  if (options.height == 0) options.height = model.spec().preprocessing.size;
+  if (options.width == 0) options.width = model.spec().preprocessing.size;
+  return options;
+}
+
+}  // namespace
+
+Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options)
+    : model_(std::move(model)),
+      options_(with_defaults(options, *model_)),
+      plan_(std::make_unique<Plan>(*model_, options_)) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+int Engine::threads() const { return plan_->pool.size(); }
+
+void Engine::run(std::span<const float> input, int batch) {
+  const Config& config = model_->config();
+  require(batch >= 1 && batch <= options_.max_batch, ErrorCode::kInvalidArgument,
+          "batch is {}, the engine was made for 1 to {}", batch, options_.max_batch);
+  const int64_t expected = int64_t{batch} * config.in_chans * options_.height * options_.width;
+  require(static_cast<int64_t>(input.size()) == expected, ErrorCode::kInvalidArgument,
+          "the input has {} values, a batch of {} needs {} x {} x {} x {} = {}", input.size(), batch,
+          batch, config.in_chans, options_.height, options_.width, expected);
+  forward(config, model_->weights(), options_, input.data(), batch, *plan_);
+}
+
+std::span<const float> Engine::logits() const {
+  return {plan_->logits.data(), static_cast<size_t>(plan_->batch) * model_->config().num_classes};
+}
+
+std::span<const float> Engine::pooled() const {
+  return {plan_->pooled_dense.data(),
+          static_cast<size_t>(plan_->batch) * model_->config().num_features()};
+}
+
+std::span<const float> Engine::final_map() const {
+  const StagePlan& last = plan_->stages.back();
+  return {plan_->final_map.data(),
+          static_cast<size_t>(plan_->batch * last.pixels() * last.channels)};
+}
+
+MapSize Engine::final_map_size() const { return plan_->stages.back().size; }
+
+int Engine::num_features() const { return static_cast<int>(plan_->features.size()); }
+
+Shape Engine::feature_shape(int k) const {
+  require(k >= 0 && k < num_features(), ErrorCode::kInvalidArgument,
+          "feature {} does not exist: the engine keeps {} (EngineOptions::features)", k,
+          num_features());
+  const size_t stage = std::min<size_t>(k, plan_->stages.size() - 1);
+  const StagePlan& plan = plan_->stages[stage];
+  return {plan_->batch, plan.channels, plan.size.h, plan.size.w};
+}
+
+void Engine::copy_feature(int k, std::span<float> out) const {
+  const Shape shape = feature_shape(k);
+  require(static_cast<int64_t>(out.size()) == element_count(shape), ErrorCode::kInvalidArgument,
+          "feature {} has shape {}, the buffer {} values", k, to_string(shape), out.size());
+  const int64_t channels = shape[1], pixels = shape[2] * shape[3];
+  const float* source = plan_->features[k].data();
+  for (int64_t image = 0; image < shape[0]; ++image) {
+    for (int64_t p = 0; p < pixels; ++p, source += channels) {
+      for (int64_t c = 0; c < channels; ++c) out[(image * channels + c) * pixels + p] = source[c];
+    }
+  }
+}
+
+}  // namespace asmlp
