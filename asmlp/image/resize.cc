@@ -5,24 +5,13 @@
 #include <cmath>
 #include <cstring>
 
-#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
-
-// The integer loops below gain much from AVX2. They are compiled twice and the choice is made at
-// run time; integer sums are exact, so both give the same bytes.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define ASMLP_RESIZE_AVX2 1
-#endif
+#include "asmlp/image/resize_kernels.h"
 
 namespace asmlp {
 namespace {
 
-constexpr int kWeightBits = 22;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
-// Rows that the horizontal pass filters side by side, one per vector lane.
-constexpr int kLanes = 16;
-// Samples whose sums the vertical pass keeps in the first-level cache.
-constexpr int kChunk = 512;
 
 double support_of(Interpolation interpolation) {
   return interpolation == Interpolation::kBicubic ? 2.0 : 1.0;
@@ -37,13 +26,6 @@ double filter(Interpolation interpolation, double x) {
   if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
   return 0.0;
 }
-
-// Which inputs make an output along one axis, and their weights in units of 2^-22.
-struct Taps {
-  int first = 0;  // input index of the first weight
-  int count = 0;
-  const int32_t* weights = nullptr;
-};
 
 struct Axis {
   std::vector<Taps> taps;  // one per output of the window
@@ -87,115 +69,40 @@ Axis plan_axis(int in, int out, int begin, int count, Interpolation interpolatio
   return axis;
 }
 
-// Rounded sum to a byte. The sum of |weights| is below 1.5 * 2^22 for both filters, so 255 times it
-// stays inside int32.
-inline uint8_t to_byte(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
-}
-
-// One block of up to kLanes rows through the horizontal pass. The rows lie side by side in
-// `columns` (kLanes bytes per sample), so that a vector lane is a row and every load is contiguous.
-[[gnu::always_inline]] inline void filter_columns(const uint8_t* columns, const Axis& axis,
-                                                  int channels, uint8_t* out) {
-  for (const Taps& taps : axis.taps) {
-    for (int c = 0; c < channels; ++c) {
-      std::array<int32_t, kLanes> sum;
-      sum.fill(1 << (kWeightBits - 1));
-      const uint8_t* in =
-          columns + (static_cast<size_t>(taps.first - axis.first) * channels + c) * kLanes;
-      for (int j = 0; j < taps.count; ++j, in += static_cast<size_t>(channels) * kLanes) {
-        const int32_t weight = taps.weights[j];
-        for (int lane = 0; lane < kLanes; ++lane) sum[lane] += in[lane] * weight;
-      }
-      for (int lane = 0; lane < kLanes; ++lane) out[lane] = to_byte(sum[lane]);
-      out += kLanes;
-    }
-  }
-}
-
-// One output row of the vertical pass: `samples` samples of the rows taps.first.. of `in`.
-[[gnu::always_inline]] inline void filter_rows(const uint8_t* in, size_t samples, const Taps& taps,
-                                               uint8_t* out) {
-  std::array<int32_t, kChunk> sum;
-  for (size_t start = 0; start < samples; start += kChunk) {
-    const int count = static_cast<int>(std::min<size_t>(kChunk, samples - start));
-    std::fill_n(sum.begin(), count, 1 << (kWeightBits - 1));
-    const uint8_t* row = in + start;
-    for (int j = 0; j < taps.count; ++j, row += samples) {
-      const int32_t weight = taps.weights[j];
-      for (int i = 0; i < count; ++i) sum[i] += row[i] * weight;
-    }
-    for (int i = 0; i < count; ++i) out[start + i] = to_byte(sum[i]);
-  }
-}
-
-using ColumnsFunction = void (*)(const uint8_t*, const Axis&, int, uint8_t*);
-using RowsFunction = void (*)(const uint8_t*, size_t, const Taps&, uint8_t*);
-
-void filter_columns_portable(const uint8_t* columns, const Axis& axis, int channels, uint8_t* out) {
-  filter_columns(columns, axis, channels, out);
-}
-void filter_rows_portable(const uint8_t* in, size_t samples, const Taps& taps, uint8_t* out) {
-  filter_rows(in, samples, taps, out);
-}
-
-struct Passes {
-  ColumnsFunction columns = filter_columns_portable;
-  RowsFunction rows = filter_rows_portable;
-};
-
-#ifdef ASMLP_RESIZE_AVX2
-[[gnu::target("avx2")]] void filter_columns_avx2(const uint8_t* columns, const Axis& axis,
-                                                 int channels, uint8_t* out) {
-  filter_columns(columns, axis, channels, out);
-}
-[[gnu::target("avx2")]] void filter_rows_avx2(const uint8_t* in, size_t samples, const Taps& taps,
-                                              uint8_t* out) {
-  filter_rows(in, samples, taps, out);
-}
-Passes choose_passes() {
-  if (default_isa() >= Isa::kAvx2) return {filter_columns_avx2, filter_rows_avx2};
-  return {};
-}
-#else
-Passes choose_passes() { return {}; }
-#endif
-
 // Rows [first, first + count) of `image` resized horizontally to axis.taps.size() columns.
-Image horizontal_pass(const Image& image, int first, int count, const Axis& axis,
-                      const Passes& passes) {
+Image horizontal_pass(const Image& image, int first, int count, const Axis& axis) {
+  const ResizeKernels& kernels = resize_kernels();
   const int channels = image.channels;
   Image out(count, static_cast<int>(axis.taps.size()), channels);
   const size_t in_samples = static_cast<size_t>(axis.last - axis.first) * channels;
   const size_t out_samples = axis.taps.size() * channels;
   std::vector<uint8_t> columns(in_samples * kLanes), filtered(out_samples * kLanes);
+  std::vector<uint8_t> unused(out_samples);
   for (int y = 0; y < count; y += kLanes) {
     const int rows = std::min(kLanes, count - y);
-    // Lanes beyond the last row repeat it; their results are dropped.
+    // Lanes beyond the last row repeat it; their results go nowhere.
     std::array<const uint8_t*, kLanes> in;
+    std::array<uint8_t*, kLanes> to;
     for (int lane = 0; lane < kLanes; ++lane) {
       in[lane] = image.row(first + y + std::min(lane, rows - 1)) +
                  static_cast<size_t>(axis.first) * channels;
+      to[lane] = lane < rows ? out.row(y + lane) : unused.data();
     }
-    for (size_t i = 0; i < in_samples; ++i) {
-      for (int lane = 0; lane < kLanes; ++lane) columns[i * kLanes + lane] = in[lane][i];
-    }
-    passes.columns(columns.data(), axis, channels, filtered.data());
-    for (int lane = 0; lane < rows; ++lane) {
-      uint8_t* row = out.row(y + lane);
-      for (size_t i = 0; i < out_samples; ++i) row[i] = filtered[i * kLanes + lane];
-    }
+    kernels.gather(in.data(), in_samples, columns.data());
+    kernels.columns(columns.data(), axis.first, axis.taps, channels, filtered.data());
+    kernels.scatter(filtered.data(), out_samples, to.data());
   }
   return out;
 }
 
 // `image` holds the rows from axis.first on.
-Image vertical_pass(const Image& image, const Axis& axis, const Passes& passes) {
+Image vertical_pass(const Image& image, const Axis& axis) {
+  const ResizeKernels& kernels = resize_kernels();
   Image out(static_cast<int>(axis.taps.size()), image.width, image.channels);
   const size_t samples = static_cast<size_t>(image.width) * image.channels;
   for (int y = 0; y < out.height; ++y) {
     const Taps& taps = axis.taps[y];
-    passes.rows(image.row(taps.first - axis.first), samples, taps, out.row(y));
+    kernels.rows(image.row(taps.first - axis.first), samples, taps, out.row(y));
   }
   return out;
 }
@@ -224,7 +131,6 @@ Image resize_window(const Image& image, int height, int width, const Window& win
   const bool resize_rows = height != image.height, resize_columns = width != image.width;
   if (!resize_rows && !resize_columns) return crop(image, window);
 
-  static const Passes passes = choose_passes();
   Axis vertical;
   int first = window.top, count = window.height;
   if (resize_rows) {
@@ -236,11 +142,11 @@ Image resize_window(const Image& image, int height, int width, const Window& win
   Image narrowed;
   if (resize_columns) {
     const Axis horizontal = plan_axis(image.width, width, window.left, window.width, interpolation);
-    narrowed = horizontal_pass(image, first, count, horizontal, passes);
+    narrowed = horizontal_pass(image, first, count, horizontal);
   } else {
     narrowed = crop(image, {first, window.left, count, window.width});
   }
-  return resize_rows ? vertical_pass(narrowed, vertical, passes) : narrowed;
+  return resize_rows ? vertical_pass(narrowed, vertical) : narrowed;
 }
 
 Image resize(const Image& image, int height, int width, Interpolation interpolation) {
