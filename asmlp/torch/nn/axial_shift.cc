@@ -97,7 +97,7 @@ torch::Tensor run_kernel(const torch::Tensor& input, const AxialShift& shift, bo
     gather(in.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), in.size(0), in.size(2), in.size(3),
            in.size(1), shift.axis, groups, table);
   });
-  return out;
+  return out.contiguous(input.suggest_memory_format());
 }
 
 class AxialShiftFunction : public torch::autograd::Function<AxialShiftFunction> {
