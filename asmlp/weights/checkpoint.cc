@@ -29,7 +29,7 @@ bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> ma
 // By content: a zip archive or a pickle is PyTorch's, everything else must be safetensors.
 WeightFile read_weight_file(const std::filesystem::path& path) {
   MappedFile mapped = map_file(path);
-  if (starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80, 0x02})) {
+  if (starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80})) {
     PthFile file = parse_pth(mapped.bytes, path.string());
     return {std::move(file.tensors), {}, std::move(file.config_json)};
   }
@@ -169,6 +169,9 @@ ModelSpec describe(const WeightFile& file, const LoadOptions& options, const std
   if (hints.given.contains("drop_path")) {
     notes.push_back(
         fmt::format("drop path rate {} is taken from {}.", config.drop_path, hints.source));
+  }
+  if (hints.given.contains("name")) {
+    notes.push_back(fmt::format("the name '{}' is taken from {}.", spec.name, hints.source));
   }
   if (spec.name.empty()) spec.name = name_of(config);
   spec.origin["source"] = std::filesystem::path(what).filename().string();
