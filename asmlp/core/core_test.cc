@@ -1,0 +1,105 @@
+// Files, tensors and the choice of the instruction set.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <ostream>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/cpu.h"
+#include "asmlp/core/error.h"
+#include "asmlp/core/tensor.h"
+#include "tests/support.h"
+
+namespace asmlp {
+namespace {
+
+size_t files_in(const std::filesystem::path& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder), {});
+}
+
+TEST(AtomicFile, ReplacesOrLeavesAlone) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "a";
+  write_file_atomically(path, [](std::ostream& out) { out << "first"; });
+  EXPECT_EQ(read_file(path), "first");
+  EXPECT_THROW(write_file_atomically(path,
+                                     [](std::ostream& out) {
+                                       out << "half";
+                                       fail(ErrorCode::kIo, "stop");
+                                     }),
+               Error);
+  EXPECT_EQ(read_file(path), "first");
+  EXPECT_EQ(files_in(folder.path()), 1u);
+  write_file_atomically(path, [](std::ostream& out) { out << "second"; });
+  EXPECT_EQ(read_file(path), "second");
+  EXPECT_EQ(files_in(folder.path()), 1u);
+}
+
+TEST(AtomicFile, NamesWhatItCannotRead) {
+  const test::TemporaryFolder folder;
+  const auto missing = folder.path() / "missing";
+  try {
+    map_file(missing);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_NE(std::string(error.what()).find(missing.string()), std::string::npos);
+  }
+  EXPECT_THROW(map_file(folder.path()), Error);
+  EXPECT_THROW(write_file_atomically(folder.path() / "no" / "file", [](std::ostream&) {}), Error);
+  std::ofstream(missing) << "12345";
+  EXPECT_THROW(read_file(missing, 4), Error);
+  EXPECT_EQ(map_file(missing).bytes.size(), 5u);
+}
+
+TEST(Tensor, HalvesAreExact) {
+  // Every finite half value, against the definition.
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
+    if (exponent == 31) continue;
+    double value = exponent == 0 ? std::ldexp(mantissa, -24)
+                                 : std::ldexp(1024 + mantissa, exponent - 25);
+    if (bits & 0x8000) value = -value;
+    ASSERT_EQ(f16_to_f32(static_cast<uint16_t>(bits)), value) << bits;
+  }
+  EXPECT_EQ(f16_to_f32(0x7c00), INFINITY);
+  EXPECT_TRUE(std::isnan(f16_to_f32(0x7e01)));
+  EXPECT_EQ(bf16_to_f32(0x3f80), 1.0f);
+}
+
+TEST(Tensor, ConvertsUnalignedBytesOfEveryType) {
+  const double value = -2.0;
+  std::vector<std::byte> bytes(1 + sizeof value);
+  std::memcpy(bytes.data() + 1, &value, sizeof value);
+  Tensor tensor{DType::kF64, {1}, std::span(bytes).subspan(1), nullptr};
+  EXPECT_EQ(to_f32(tensor), std::vector<float>{-2.0f});
+  tensor.shape = {2};
+  EXPECT_THROW(to_f32(tensor), Error);
+}
+
+TEST(Tensor, CountsWithoutOverflow) {
+  EXPECT_EQ(element_count({}), 1);
+  EXPECT_EQ(element_count({3, 0, 5}), 0);
+  EXPECT_THROW(element_count({int64_t{1} << 40, int64_t{1} << 40}), Error);
+  EXPECT_THROW(element_count({int64_t{1} << 40, 0, int64_t{1} << 40}), Error);
+  EXPECT_THROW(element_count({-1}), Error);
+}
+
+TEST(Cpu, TheEnvironmentForcesTheIsa) {
+  const char* old = std::getenv("ASMLP_ISA");
+  const std::string saved = old ? old : "";
+  for (Isa isa : available_isas()) {
+    ::setenv("ASMLP_ISA", to_string(isa), 1);
+    EXPECT_EQ(default_isa(), isa);
+  }
+  ::setenv("ASMLP_ISA", "mmx", 1);
+  EXPECT_THROW(default_isa(), Error);
+  ::unsetenv("ASMLP_ISA");
+  EXPECT_EQ(default_isa(), available_isas().back());
+  if (old != nullptr) ::setenv("ASMLP_ISA", saved.c_str(), 1);
+}
+
+}  // namespace
+}  // namespace asmlp

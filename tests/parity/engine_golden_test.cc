@@ -1,0 +1,80 @@
+// The native engine against the authors' module.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "asmlp/engine/engine.h"
+#include "asmlp/model/zoo.h"
+#include "asmlp/weights/fill.h"
+#include "tests/parity/golden.h"
+
+namespace asmlp::test {
+namespace {
+
+ModelSpec spec_of(const Config& config) {
+  ModelSpec spec;
+  spec.name = "golden";
+  spec.config = config;
+  spec.preprocessing = default_preprocessing(config, 32);
+  return spec;
+}
+
+class EngineGolden : public testing::TestWithParam<Isa> {
+ protected:
+  void report(const std::string& what, double error) const {
+    std::printf("parity native-%s %s %.2e\n", to_string(GetParam()), what.c_str(), error);
+  }
+};
+
+TEST_P(EngineGolden, FeaturesAndLogitsOfTheSmallModels) {
+  for (const GoldenModel& golden : golden_models()) {
+    const TensorFile file = read_safetensors(data(golden.file()));
+    const Tensor& input = file.tensors.at("input");
+    const auto model =
+        Model::create(spec_of(golden.config), fill_parameters(golden.config), GetParam());
+    const int batch = static_cast<int>(input.shape[0]);
+    Engine engine(model, {.height = static_cast<int>(input.shape[2]),
+                          .width = static_cast<int>(input.shape[3]),
+                          .max_batch = batch,
+                          .features = true});
+    engine.run(to_f32(input), batch);
+    const double logits = relative_error(engine.logits(), to_f32(file.tensors.at("logits")));
+    report(golden.name + " logits", logits);
+    EXPECT_LE(logits, 1e-5) << golden.name;
+    ASSERT_EQ(engine.num_features(), golden.config.num_stages() + 1);
+    for (int k = 0; k < engine.num_features(); ++k) {
+      const Tensor& expected = file.tensors.at("feature." + std::to_string(k));
+      ASSERT_EQ(engine.feature_shape(k), expected.shape);
+      std::vector<float> feature(element_count(expected.shape));
+      engine.copy_feature(k, feature);
+      const double error = relative_error(feature, to_f32(expected));
+      report(golden.name + " feature." + std::to_string(k), error);
+      EXPECT_LE(error, 1e-5) << golden.name << " feature " << k;
+    }
+  }
+}
+
+TEST_P(EngineGolden, LogitsOfThePublishedSizes) {
+  const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
+  for (const FullSize& full : kFullSizes) {
+    // The reference kernels need 20 s for a base model: one size proves them.
+    if (GetParam() == Isa::kReference && full.tag != std::string("asmlp_mobile")) continue;
+    const ModelSpec spec = zoo_model(full.model);
+    const int side = spec.preprocessing.size;
+    const auto model = Model::create(spec, fill_parameters(spec.config), GetParam());
+    Engine engine(model, {.max_batch = full.batch});
+    const Tensor input =
+        fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
+    engine.run(to_f32(input), full.batch);
+    const double error =
+        relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
+    report(std::string(full.tag) + " logits", error);
+    EXPECT_LE(error, 1e-4) << full.tag;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, EngineGolden, testing::ValuesIn(available_isas()),
+                         [](const auto& info) { return to_string(info.param); });
+
+}  // namespace
+}  // namespace asmlp::test
