@@ -19,7 +19,8 @@ struct FreeContext {
 };
 
 void check(int status, const std::string& what) {
-  require(status == 0, status == SPNG_EMEM ? ErrorCode::kTooLarge : ErrorCode::kBadFormat,
+  const bool too_large = status == SPNG_EMEM || status == SPNG_EOVERFLOW;
+  require(status == 0, too_large ? ErrorCode::kTooLarge : ErrorCode::kBadFormat,
           "{}: cannot decode the PNG data: {}", what, spng_strerror(status));
 }
 

@@ -1,0 +1,206 @@
+// What decode_image refuses, and that no damaged file does worse than an Error. That the pixels are
+// Pillow's is shown in tests/parity/image_test.cc.
+#include "asmlp/image/decode.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <functional>
+#include <random>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "asmlp/image/encode.h"
+#include "tests/support.h"
+
+namespace asmlp {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+Image decode(const std::string& bytes, const DecodeOptions& options = {}) {
+  return decode_image(std::as_bytes(std::span(bytes)), "a file", options);
+}
+
+// The error of decoding `bytes`; kInterrupted, which decoding never gives, if there was none.
+Error error_of(const std::string& bytes, const DecodeOptions& options = {}) {
+  try {
+    decode(bytes, options);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(ErrorCode::kInterrupted, "decoded");
+}
+
+std::string fixture(const std::string& name) { return read_file(test::data("images/" + name)); }
+
+std::vector<std::string> fixture_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(test::data("images"))) {
+    if (has_image_extension(entry.path())) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string big_endian(uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+// PNG's checksum, bit by bit.
+uint32_t crc32(const std::string& bytes) {
+  uint32_t crc = ~0u;
+  for (const char byte : bytes) {
+    crc ^= static_cast<uint8_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0u);
+  }
+  return ~crc;
+}
+
+// `png` with another size in its (valid) header.
+std::string with_png_size(std::string png, uint32_t width, uint32_t height) {
+  png.replace(16, 8, big_endian(width) + big_endian(height));
+  return png.replace(29, 4, big_endian(crc32(png.substr(12, 17))));
+}
+
+std::string with_jpeg_size(std::string jpeg, uint16_t width, uint16_t height) {
+  const size_t frame = jpeg.find("\xff\xc0");
+  return jpeg.replace(frame + 5, 4, big_endian(uint32_t{height} << 16 | width));
+}
+
+TEST(Decode, RefusesGiantsBeforeAllocating) {
+  const std::string png = fixture("png_rgb8_plain.png");
+  EXPECT_EQ(error_of(with_png_size(png, 60000, 60000)).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(with_png_size(png, 0x7fffffff, 0x7fffffff)).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(with_jpeg_size(fixture("jpeg_420.jpg"), 60000, 60000)).code(),
+            ErrorCode::kTooLarge);
+  std::string webp = fixture("webp_lossless.webp");  // sizes - 1 in 14 bits each, here all ones
+  webp.replace(webp.find("VP8L") + 9, 4, "\xff\xff\xff\x0f");
+  EXPECT_EQ(error_of(webp).code(), ErrorCode::kTooLarge);
+  // Within the limit, but 600 bytes of deflate data cannot fill 80 million pixels.
+  EXPECT_EQ(error_of(with_png_size(png, 8000, 10000)).code(), ErrorCode::kBadFormat);
+  // The limits themselves.
+  EXPECT_EQ(decode(png, {.max_pixels = 21 * 29}).width, 29);
+  EXPECT_EQ(error_of(png, {.max_pixels = 21 * 29 - 1}).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(png, {.max_file_bytes = png.size() - 1}).code(), ErrorCode::kTooLarge);
+}
+
+TEST(Decode, RefusesAProgressiveBomb) {
+  std::string jpeg = fixture("jpeg_progressive.jpg");
+  const size_t last_scan = jpeg.rfind("\xff\xda");
+  const std::string scan = jpeg.substr(last_scan, jpeg.size() - 2 - last_scan);
+  for (int i = 0; i < 600; ++i) jpeg.insert(last_scan, scan);
+  const Error error = error_of(jpeg);
+  EXPECT_EQ(error.code(), ErrorCode::kTooLarge);
+  EXPECT_THAT(error.what(), HasSubstr("scans"));
+}
+
+TEST(Decode, NamesWhatItCannotRead) {
+  EXPECT_EQ(error_of("").code(), ErrorCode::kBadFormat);
+  EXPECT_EQ(error_of("hello").code(), ErrorCode::kUnsupported);
+  for (const auto& [name, word] :
+       {std::pair{"refused_gif.png", "GIF"}, std::pair{"refused_bmp.jpg", "BMP"},
+        std::pair{"refused_tiff.webp", "TIFF"}, std::pair{"refused_animated.webp", "animated"}}) {
+    const Error error = error_of(fixture(name));
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << name;
+    EXPECT_THAT(error.what(), HasSubstr(word));
+  }
+  try {
+    decode_image(fs::path("/nonexistent/cat.jpg"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_THAT(error.what(), HasSubstr("cat.jpg"));
+  }
+}
+
+TEST(Decode, TellsFormatsByContent) {
+  const test::TemporaryFolder folder;
+  fs::copy_file(test::data("images/jpeg_grey.jpg"), folder.path() / "cat.png");
+  EXPECT_EQ(decode_image(folder.path() / "cat.png").pixels,
+            decode(fixture("jpeg_grey.jpg")).pixels);
+}
+
+TEST(Decode, ATruncatedFileIsAnErrorOrWhole) {
+  for (const std::string& name : fixture_names()) {
+    if (name.starts_with("refused")) continue;
+    const std::string bytes = fixture(name);
+    const Image whole = decode(bytes);
+    const size_t step = std::max<size_t>(1, bytes.size() / 200);
+    for (size_t size = 0; size < bytes.size(); size += size + 20 < bytes.size() ? step : 1) {
+      const std::string part = bytes.substr(0, size);
+      const Error error = error_of(part);
+      if (error.code() != ErrorCode::kInterrupted) {
+        EXPECT_TRUE(error.code() == ErrorCode::kBadFormat ||
+                    (size < 12 && error.code() == ErrorCode::kUnsupported))
+            << name << " cut to " << size << ": " << error.what();
+        EXPECT_THAT(error.what(), HasSubstr("a file"));
+        continue;
+      }
+      // Only PNG has bytes after its last pixel that nobody needs.
+      EXPECT_TRUE(name.starts_with("png")) << name << " cut to " << size;
+      EXPECT_EQ(decode(part).pixels, whole.pixels) << name << " cut to " << size;
+    }
+  }
+}
+
+TEST(Decode, ADamagedFileIsAnErrorOrAnImage) {
+  std::mt19937 random(5);
+  const DecodeOptions options{.max_pixels = 1 << 16};
+  for (const std::string& name : fixture_names()) {
+    const std::string bytes = fixture(name);
+    for (int trial = 0; trial < 150; ++trial) {
+      std::string damaged = bytes;
+      for (int i = 0; i <= trial % 3; ++i) {
+        damaged[random() % damaged.size()] = static_cast<char>(random());
+      }
+      try {
+        const Image image = decode(damaged, options);
+        EXPECT_EQ(image.channels, 3);
+        EXPECT_EQ(image.pixels.size(), size_t(image.height) * image.width * 3);
+      } catch (const Error& error) {
+        EXPECT_TRUE(error.code() == ErrorCode::kBadFormat || error.code() == ErrorCode::kTooLarge ||
+                    error.code() == ErrorCode::kUnsupported)
+            << name << ": " << error.what();
+      }
+    }
+  }
+}
+
+TEST(Extensions, AnyCase) {
+  for (const char* name : {"a.jpg", "a.JPEG", "b/c.PnG", "x.y.webp"}) {
+    EXPECT_TRUE(has_image_extension(name)) << name;
+  }
+  for (const char* name : {"a", "jpg", ".jpg", "a.gif", "a.jpg.txt", "a.png/b"}) {
+    EXPECT_FALSE(has_image_extension(name)) << name;
+  }
+}
+
+TEST(EncodePng, DecodesToTheSamePixels) {
+  std::mt19937 random(6);
+  for (const auto& [height, width] : {std::pair{1, 1}, std::pair{13, 7}, std::pair{64, 100}}) {
+    for (const int channels : {1, 3}) {
+      Image image(height, width, channels);
+      for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random());
+      const test::TemporaryFolder folder;
+      const fs::path path = folder.path() / "image.png";
+      write_png(path, image);
+      const Image read = decode_image(path);
+      ASSERT_EQ(read.height, height);
+      ASSERT_EQ(read.width, width);
+      for (size_t i = 0; i < read.pixels.size(); ++i) {
+        ASSERT_EQ(read.pixels[i], image.pixels[channels == 1 ? i / 3 : i]);
+      }
+    }
+  }
+  EXPECT_THROW(encode_png(Image(0, 4, 3)), Error);
+  EXPECT_THROW(write_png("/nonexistent/folder/a.png", Image(1, 1, 3)), Error);
+}
+
+}  // namespace
+}  // namespace asmlp

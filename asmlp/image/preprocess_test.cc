@@ -1,0 +1,85 @@
+#include "asmlp/image/preprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "asmlp/core/error.h"
+#include "asmlp/image/resize.h"
+
+namespace asmlp {
+namespace {
+
+Image random_image(int height, int width, int channels) {
+  std::mt19937 random(static_cast<unsigned>(height * 1000 + width));
+  Image image(height, width, channels);
+  for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random());
+  return image;
+}
+
+TEST(Grey, IsPillowsLuma) {
+  Image image(1, 4, 3);
+  image.pixels = {255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255};
+  EXPECT_EQ(to_grey(image).pixels, (std::vector<uint8_t>{255, 76, 150, 29}));
+  // Grey to RGB and back is the identity for all 256 values.
+  Image grey(1, 256, 1);
+  for (int i = 0; i < 256; ++i) grey.pixels[i] = static_cast<uint8_t>(i);
+  EXPECT_EQ(to_grey(to_rgb(grey)).pixels, grey.pixels);
+  EXPECT_EQ(to_grey(grey).pixels, grey.pixels);
+  EXPECT_EQ(to_rgb(image).pixels, image.pixels);
+}
+
+TEST(ResizeAndCrop, EqualsResizeThenCrop) {
+  for (const auto& [size, crop_pct, short_side] :
+       {std::tuple{24, 0.875, 27}, std::tuple{24, 1.0, 24}, std::tuple{31, 0.9, 34}}) {
+    for (const auto& [height, width] : {std::pair{60, 41}, std::pair{20, 90}, std::pair{24, 24}}) {
+      for (const auto interpolation : {Interpolation::kBilinear, Interpolation::kBicubic}) {
+        Preprocessing preprocessing;
+        preprocessing.size = size;
+        preprocessing.crop_pct = crop_pct;
+        preprocessing.interpolation = interpolation;
+        const Image image = random_image(height, width, 3);
+        const Image expected =
+            center_crop(resize_short_side(image, short_side, interpolation), size, size);
+        const Image result = resize_and_crop(image, preprocessing, 3);
+        EXPECT_EQ(result.height, size);
+        EXPECT_EQ(result.width, size);
+        EXPECT_EQ(result.pixels, expected.pixels);
+        EXPECT_EQ(resize_and_crop(image, preprocessing, 1).pixels,
+                  resize_and_crop(to_grey(image), preprocessing, 1).pixels);
+      }
+    }
+  }
+}
+
+TEST(Normalize, DividesExactlyAndTransposes) {
+  const Image image = random_image(5, 7, 3);
+  const Preprocessing preprocessing;
+  std::vector<float> out(3 * 5 * 7);
+  normalize(image, preprocessing, out);
+  for (int c = 0; c < 3; ++c) {
+    for (int i = 0; i < 35; ++i) {
+      const float value = static_cast<float>(image.pixels[i * 3 + c]) / 255.0f;
+      EXPECT_EQ(out[c * 35 + i], (value - preprocessing.mean[c]) / preprocessing.std[c]);
+    }
+  }
+}
+
+TEST(Preprocess, NamesWhatDoesNotFit) {
+  const Image image = random_image(5, 7, 3);
+  std::vector<float> out(3 * 5 * 7);
+  Preprocessing grey;
+  grey.mean = {0.5f};
+  grey.std = {0.5f};
+  EXPECT_THROW(normalize(image, grey, out), Error);
+  EXPECT_THROW(normalize(image, {}, std::span(out).first(5)), Error);
+  EXPECT_THROW(resize_and_crop(image, {}, 2), Error);
+  Preprocessing tiny_crop;
+  tiny_crop.crop_pct = 1e-9;
+  EXPECT_THROW(resize_and_crop(image, tiny_crop, 3), Error);
+  tiny_crop.crop_pct = 0;
+  EXPECT_THROW(resize_and_crop(image, tiny_crop, 3), Error);
+}
+
+}  // namespace
+}  // namespace asmlp

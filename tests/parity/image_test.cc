@@ -1,0 +1,67 @@
+// Decoding, resizing and cropping against Pillow and torchvision, to the byte.
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "asmlp/core/error.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/image/preprocess.h"
+#include "asmlp/image/resize.h"
+#include "asmlp/weights/safetensors.h"
+#include "tests/support.h"
+
+namespace asmlp {
+namespace {
+
+void expect_equal(const Image& image, const Tensor& expected, const std::string& name) {
+  ASSERT_EQ(expected.dtype, DType::kU8) << name;
+  ASSERT_EQ((Shape{image.height, image.width, image.channels}), expected.shape) << name;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(expected.bytes.data());
+  size_t differing = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i) differing += image.pixels[i] != bytes[i];
+  EXPECT_EQ(differing, 0u) << name << ": of " << image.pixels.size() << " bytes";
+}
+
+Interpolation interpolation_of(const std::string& name) {
+  return name == "bicubic" ? Interpolation::kBicubic : Interpolation::kBilinear;
+}
+
+TEST(ImageGolden, EveryResizeEqualsPillow) {
+  const std::regex resized(R"((.*)\.resize(\d+)\.(bicubic|bilinear)\.crop(\d+))");
+  const std::regex exact(R"((.*)\.exact(\d+)x(\d+)\.(bicubic|bilinear))");
+  const TensorFile golden = read_safetensors(test::data("golden/pil_resize.safetensors"));
+  EXPECT_EQ(golden.tensors.size(), 16u);
+  for (const auto& [name, expected] : golden.tensors) {
+    std::smatch match;
+    if (std::regex_match(name, match, resized)) {
+      const Image photo = decode_image(test::data("photos/" + match[1].str()));
+      const int side = std::stoi(match[2]), crop = std::stoi(match[4]);
+      const Interpolation interpolation = interpolation_of(match[3]);
+      expect_equal(center_crop(resize_short_side(photo, side, interpolation), crop, crop), expected,
+                   name);
+      // The network's own path, which computes the crop only.
+      Preprocessing preprocessing;
+      preprocessing.size = crop;
+      preprocessing.crop_pct = static_cast<double>(crop) / side;
+      preprocessing.interpolation = interpolation;
+      expect_equal(resize_and_crop(photo, preprocessing, 3), expected, name);
+    } else {
+      ASSERT_TRUE(std::regex_match(name, match, exact)) << name;
+      const Image photo = decode_image(test::data("photos/" + match[1].str()));
+      expect_equal(
+          resize(photo, std::stoi(match[2]), std::stoi(match[3]), interpolation_of(match[4])),
+          expected, name);
+    }
+  }
+}
+
+TEST(ImageGolden, EveryFormatDecodesAsInPillow) {
+  const TensorFile golden = read_safetensors(test::data("images/expected.safetensors"));
+  EXPECT_GE(golden.tensors.size(), 54u);
+  for (const auto& [name, expected] : golden.tensors) {
+    expect_equal(decode_image(test::data("images/" + name)), expected, name);
+  }
+}
+
+}  // namespace
+}  // namespace asmlp
