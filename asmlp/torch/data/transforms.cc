@@ -4,11 +4,10 @@
 #include <cmath>
 
 #include "asmlp/image/preprocess.h"
-#include "asmlp/image/resize.h"
 
 namespace asmlp::data {
 
-Box random_resized_box(int height, int width, const std::array<double, 2>& scale,
+Window random_resized_window(int height, int width, const std::array<double, 2>& scale,
                        const std::array<double, 2>& ratio, Random& random) {
   const double area = double{1} * height * width;
   const double log_low = std::log(ratio[0]), log_high = std::log(ratio[1]);
@@ -31,20 +30,6 @@ Box random_resized_box(int height, int width, const std::array<double, 2>& scale
     w = std::clamp(static_cast<int>(std::lround(h * ratio[1])), 1, width);
   }
   return {(height - h) / 2, (width - w) / 2, h, w};
-}
-
-Image crop_box(const Image& image, const Box& box) {
-  Image result(box.height, box.width, image.channels);
-  const int first = std::max(0, -box.x);
-  const int last = std::min(box.width, image.width - box.x);
-  for (int y = 0; y < box.height; ++y) {
-    const int source = box.y + y;
-    if (source < 0 || source >= image.height || first >= last) continue;
-    std::copy_n(image.row(source) + size_t(box.x + first) * image.channels,
-                size_t(last - first) * image.channels,
-                result.row(y) + size_t(first) * image.channels);
-  }
-  return result;
 }
 
 void flip_horizontally(Image& image) {
@@ -92,10 +77,10 @@ void transform_for_training(const Image& image, const Preprocessing& preprocessi
     const int padding = *augmentation.crop_padding;
     const int y = static_cast<int>(random.below(2 * padding + 1)) - padding;
     const int x = static_cast<int>(random.below(2 * padding + 1)) - padding;
-    view = crop_box(view, {y, x, size, size});
+    view = asmlp::crop(view, {y, x, size, size});
   } else {
     view = channels == 1 ? to_grey(image) : to_rgb(image);
-    view = crop_box(view, random_resized_box(view.height, view.width, augmentation.scale,
+    view = asmlp::crop(view, random_resized_window(view.height, view.width, augmentation.scale,
                                          augmentation.ratio, random));
     view = resize(view, size, size, preprocessing.interpolation);
   }

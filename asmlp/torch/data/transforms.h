@@ -9,6 +9,7 @@
 #include <span>
 
 #include "asmlp/image/image.h"
+#include "asmlp/image/resize.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/torch/data/random.h"
 
@@ -28,21 +29,10 @@ struct Augmentation {
   EraseMode erase_mode = EraseMode::kPixel;
 };
 
-// A rectangle of an image, in pixels.
-struct Box {
-  int y = 0;
-  int x = 0;
-  int height = 0;
-  int width = 0;
-};
-
 // torchvision's RandomResizedCrop.get_params: ten attempts at an area in `scale` and a log-uniform
-// ratio, then the largest central crop whose ratio is allowed. The box lies inside the image.
-Box random_resized_box(int height, int width, const std::array<double, 2>& scale,
+// ratio, then the largest central crop whose ratio is allowed. The window lies inside the image.
+Window random_resized_window(int height, int width, const std::array<double, 2>& scale,
                        const std::array<double, 2>& ratio, Random& random);
-
-// The part of the image inside `box`; pixels of the box outside the image are zero.
-Image crop_box(const Image& image, const Box& box);
 
 // Mirrors left and right in place.
 void flip_horizontally(Image& image);

@@ -30,7 +30,8 @@ Tensor view_of(const torch::Tensor& tensor) {
 }  // namespace
 
 Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
-                 fs::path folder, std::map<std::string, std::string> origin)
+                 fs::path folder, const std::string& tag,
+                 std::map<std::string, std::string> origin)
     : options_(std::move(options)), folder_(std::move(folder)), origin_(std::move(origin)) {
   validate(options_);
   require(training.classes() == validation.classes(), ErrorCode::kMismatch,
@@ -38,6 +39,7 @@ Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& v
   const int classes = static_cast<int>(training.classes().size());
   state_.spec = resolve_model(options_, classes);
   ModelSpec& spec = state_.spec;
+  spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
   require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
           "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
   if (spec.config.num_classes == classes) spec.classes = training.classes();

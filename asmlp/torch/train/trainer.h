@@ -53,9 +53,11 @@ enum class Outcome { kFinished, kStopped };
 class Trainer {
  public:
   // `options` are validated. Sets LibTorch's threads. Both data sets must have the same classes and
-  // must outlive the trainer. Creates the folder. `origin` is stored with the models.
+  // must outlive the trainer. Creates the folder. The exported models are called <model>.<tag> and
+  // carry `origin`.
   Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
-          std::filesystem::path folder, std::map<std::string, std::string> origin);
+          std::filesystem::path folder, const std::string& tag,
+          std::map<std::string, std::string> origin);
 
   // Continues from a state file. Error(kMismatch) when the run is another one (options.h,
   // check_resumable). Call before run().
