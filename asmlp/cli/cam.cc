@@ -9,6 +9,7 @@
 #include "asmlp/cli/canvas.h"
 #include "asmlp/cli/colormap.h"
 #include "asmlp/core/error.h"
+#include "asmlp/image/preprocess.h"
 
 namespace asmlp::cli {
 namespace {
@@ -91,12 +92,12 @@ void write_cam(const std::filesystem::path& path, const CamPicture& picture) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   // A map of one value (a 1 x 1 feature map) is drawn at mid scale.
   const double span = *high > *low ? double{*high} - *low : 0;
-  Image overlay = shown;
+  Image overlay = to_rgb(to_grey(shown));
   for (size_t i = 0; i < values.size(); ++i) {
     const double level = span > 0 ? (double{values[i]} - *low) / span : 0.5;
     uint8_t* pixel = &overlay.pixels[i * 3];
-    // Strong evidence covers more: weak places keep the look of the photograph.
-    const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, heat_color(level), 0.45 + 0.25 * level);
+    // Over grey, so that the colours mean evidence and nothing else; weak places stay dim.
+    const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, heat_color(level), 0.5 + 0.2 * level);
     pixel[0] = mixed.r;
     pixel[1] = mixed.g;
     pixel[2] = mixed.b;

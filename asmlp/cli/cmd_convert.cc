@@ -40,7 +40,6 @@ int run(const Options& options) {
   LoadedModel loaded = load_model(source);
   ModelSpec& spec = loaded.checkpoint.spec;
   if (!options.name.empty()) spec.name = options.name;
-  spec.origin.try_emplace("converted_from", fs::path(options.in).filename().string());
   save_checkpoint(options.out, loaded.checkpoint);
   if (options.output.json) {
     Json json = model_to_json(spec, options.out);

@@ -241,7 +241,7 @@ Command add_predict(CLI::App& program) {
                      "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
                      "  asmlp predict 'photos/*.png' --json > predictions.json");
   app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
-      ->type_name("IMG...")
+      ->type_name("IMG")
       ->required();
   app->add_option("--topk", options->topk, "classes to print per image (default 5)")
       ->check(CLI::Range(1, 1 << 20))

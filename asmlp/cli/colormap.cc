@@ -34,10 +34,13 @@ Color from_oklch(double lightness, double chroma, double hue) {
 
 Color heat_color(double value) {
   const double v = std::clamp(value, 0.0, 1.0);
-  // Violet (310 degrees) over blue and green to yellow (105). The chroma is about the most that
-  // sRGB holds on this path.
+  // Violet (310 degrees) over blue and green to yellow (105). The chroma stays just inside what
+  // sRGB holds along this path (the narrowest place is 0.101 at v = 0.45): clipping would show as
+  // bands.
   const double hue = 310 - 205 * v;
-  const double chroma = 0.09 + 0.05 * std::sin(std::numbers::pi * v) + 0.07 * v * v;
+  const double early = v < 0.4 ? std::sin(std::numbers::pi * v / 0.4) : 0;
+  const double late = v > 0.45 ? std::pow((v - 0.45) / 0.55, 1.5) : 0;
+  const double chroma = 0.098 + 0.04 * early * early + 0.09 * late;
   return from_oklch(0.25 + 0.68 * v, chroma, hue);
 }
 

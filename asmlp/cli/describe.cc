@@ -40,8 +40,10 @@ std::string describe_model(const ModelSpec& spec, const std::filesystem::path& f
     row("file", file.string() + (error ? "" : " (" + format_bytes(double(bytes)) + ")"));
   }
   row("parameters", fmt::format("{} ({:.2f} M)", group_digits(parameters), parameters * 1e-6));
-  row("multiply-adds",
-      fmt::format("{} ({:.2f} G) at {} x {}", group_digits(macs), macs * 1e-9, pre.size, pre.size));
+  row("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs),
+                                   macs >= 100'000'000 ? fmt::format("{:.2f} G", macs * 1e-9)
+                                                       : fmt::format("{:.2f} M", macs * 1e-6),
+                                   pre.size, pre.size));
   row("stages", fmt::format("embed_dim {}, depths [{}], mlp_ratio {:g}", config.embed_dim,
                             fmt::join(config.depths, ", "), config.mlp_ratio));
   row("patch", fmt::format("{0} x {0} pixels, {1} input channel{2}{3}", config.patch_size,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <sstream>
 
 #include "asmlp/cli/console.h"
 #include "asmlp/core/error.h"
@@ -15,6 +16,29 @@ bool wants_json(int argc, const char* const* argv) {
   return std::any_of(argv + 1, argv + argc,
                      [](const char* arg) { return std::strcmp(arg, "--json") == 0; });
 }
+
+// CLI11's layout with descriptions wrapped to the width of a page.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(kColumn); }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::istringstream words(option->get_description());
+    std::string text;
+    size_t length = 0;
+    for (std::string word; words >> word;) {
+      const bool wrap = length > 0 && length + 1 + word.size() > kPage - kColumn;
+      if (length > 0) text += wrap ? '\n' : ' ';
+      length = wrap ? word.size() : length + (length > 0 ? 1 : 0) + word.size();
+      text += word;
+    }
+    return text;
+  }
+
+ private:
+  static constexpr size_t kPage = 100;
+  static constexpr size_t kColumn = 34;
+};
 
 // Every error leaves through here.
 int report(bool json, const std::string& code, const std::string& message, int exit_code) {
@@ -90,7 +114,7 @@ int run_program(const std::string& name, const std::string& description,
   program.set_version_flag("-V,--version", name + " " + ASMLP_VERSION,
                            "print the version and exit");
   program.require_subcommand(0, 1);
-  program.get_formatter()->column_width(34);
+  program.formatter(std::make_shared<HelpFormatter>());
   program.footer("Run `" + name +
                  " COMMAND --help` for the options of a command.\n"
                  "Exit code: 0 done, 1 an error or inputs that failed, 2 wrong usage.");
