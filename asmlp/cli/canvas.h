@@ -28,7 +28,7 @@ class Canvas {
     Color color{30, 30, 30};
     Anchor anchor = Anchor::kLeft;
     bool bold = false;
-    double max_width = 0;  // cut with "…" when wider; 0: never
+    double max_width = 0;  // cut with an ellipsis when wider; 0: never
     double angle = 0;      // degrees, counter-clockwise, around the anchor point
   };
 

@@ -5,8 +5,8 @@
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/program.h"
+#include "asmlp/cli/runner.h"
 #include "asmlp/core/error.h"
-#include "asmlp/engine/engine.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp::cli {
@@ -16,7 +16,7 @@ struct Options {
   ModelOptions model;
   std::string input;
   std::string output;
-  std::string backend = "native";
+  std::string backend;
   std::string precision = "fp32";
   RunOptions run;
   OutputOptions messages;
@@ -62,7 +62,8 @@ struct Output {
   std::vector<float> values;
 };
 
-int run(const Options& options) {
+int run(const Options& options, const Backend& backend) {
+  check_output(options.output);
   LoadedModel loaded = load_model(options.model);
   for (const std::string& note : loaded.notes) print_note(note);
   if (loaded.bundled) print_note("using the bundled model " + loaded.file.string());
@@ -70,33 +71,32 @@ int run(const Options& options) {
   Shape shape;
   const std::vector<float> input = read_input(options, spec.config, &shape);
   const int64_t images = shape[0];
-  const auto model = Model::create(spec, loaded.checkpoint.tensors, parse_isa(options.run.isa));
-  EngineOptions engine_options;
-  engine_options.height = static_cast<int>(shape[2]);
-  engine_options.width = static_cast<int>(shape[3]);
-  engine_options.max_batch = static_cast<int>(std::min(images, kMaxBatch));
-  engine_options.threads = options.run.threads;
-  engine_options.features = true;
-  Engine engine(model, engine_options);
+  RunnerOptions runner_options;
+  runner_options.height = static_cast<int>(shape[2]);
+  runner_options.width = static_cast<int>(shape[3]);
+  runner_options.max_batch = static_cast<int>(std::min(images, kMaxBatch));
+  runner_options.features = true;
+  runner_options.run = options.run;
+  const auto runner = backend.start(loaded.checkpoint, runner_options);
 
   std::map<std::string, Output> outputs;
   const size_t image_size = input.size() / static_cast<size_t>(images);
   for (int64_t first = 0; first < images; first += kMaxBatch) {
     const int batch = static_cast<int>(std::min(kMaxBatch, images - first));
-    engine.run(std::span(input).subspan(static_cast<size_t>(first) * image_size,
-                                        static_cast<size_t>(batch) * image_size),
-               batch);
+    runner->run(std::span(input).subspan(static_cast<size_t>(first) * image_size,
+                                         static_cast<size_t>(batch) * image_size),
+                batch);
     if (spec.config.num_classes > 0) {
       Output& logits = outputs["logits"];
       logits.shape = {batch, spec.config.num_classes};
-      logits.values.insert(logits.values.end(), engine.logits().begin(), engine.logits().end());
+      logits.values.insert(logits.values.end(), runner->logits().begin(), runner->logits().end());
     }
-    for (int k = 0; k < engine.num_features(); ++k) {
+    for (int k = 0; k < runner->num_features(); ++k) {
       Output& feature = outputs[fmt::format("feature.{}", k)];
-      feature.shape = engine.feature_shape(k);
+      feature.shape = runner->feature_shape(k);
       const size_t old = feature.values.size();
       feature.values.resize(old + static_cast<size_t>(element_count(feature.shape)));
-      engine.copy_feature(k, std::span(feature.values).subspan(old));
+      runner->copy_feature(k, std::span(feature.values).subspan(old));
     }
   }
 
@@ -108,15 +108,16 @@ int run(const Options& options) {
     tensors[name] = make_tensor(output.shape, std::move(output.values));
   }
   write_safetensors(options.output, tensors,
-                    {{"source", "asmlp forward --backend native --precision " + options.precision},
-                     {"isa", to_string(model->isa())}});
+                    {{"source", fmt::format("asmlp forward --backend {} --precision {}",
+                                            options.backend, options.precision)},
+                     {"isa", runner->isa()}});
   if (options.messages.json) print_json(json);
   return kExitOk;
 }
 
 }  // namespace
 
-Command add_forward(CLI::App& program) {
+Command add_forward_on(CLI::App& program, const Backend& backend) {
   auto options = std::make_shared<Options>();
   CLI::App* app = add_subcommand(
       program, "forward", "Run a model on tensors of a safetensors file",
@@ -134,17 +135,16 @@ Command add_forward(CLI::App& program) {
   app->add_option("--output", options->output, "safetensors file to write")
       ->type_name("Y")
       ->required();
-  app->add_option("--backend", options->backend,
-                  "native (this engine, default) or torch (LibTorch, through asmlp-torch)")
-      ->check(CLI::IsMember({"native", "torch"}))
-      ->type_name("NAME");
+  add_backend_option(*app, backend, options->backend, "Execution");
   app->add_option("--precision", options->precision, "arithmetic: fp32 (default)")
       ->check(CLI::IsMember({"fp32"}))
       ->type_name("NAME");
   add_model_options(*app, options->model);
   add_run_options(*app, options->run);
   add_output_options(*app, options->messages);
-  return {app, [options] { return run(*options); }};
+  return {app, [options, backend] { return run(*options, backend); }};
 }
+
+Command add_forward(CLI::App& program) { return add_forward_on(program, native_backend()); }
 
 }  // namespace asmlp::cli

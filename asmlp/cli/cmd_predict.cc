@@ -160,7 +160,7 @@ class Reporter {
  private:
   static std::string bar(float probability) {
     std::string text;
-    for (int i = 0; i < static_cast<int>(probability * 20 + 0.5f); ++i) text += "█";
+    for (int i = 0; i < static_cast<int>(probability * 20 + 0.5f); ++i) text += "\u2588";
     return text;
   }
 
@@ -171,6 +171,7 @@ class Reporter {
 };
 
 int run(const Options& options) {
+  check_output(options.results.file);
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;

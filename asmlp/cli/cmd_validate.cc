@@ -8,6 +8,7 @@
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/program.h"
 #include "asmlp/cli/progress.h"
+#include "asmlp/cli/runner.h"
 #include "asmlp/cli/sheet.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/model/params.h"
@@ -18,7 +19,7 @@ namespace {
 struct Options {
   std::string data;
   std::string split = "validation";
-  std::string backend = "native";
+  std::string backend;
   std::string sheet;
   ModelOptions model;
   PreprocessingOptions preprocessing;
@@ -39,7 +40,8 @@ int64_t peak_memory() {
 
 // What is known at the end, under timm's names where it has one.
 Json results_json(const Options& options, const LoadedModel& loaded, const Dataset& dataset,
-                  const Evaluation& evaluation, const Engine& engine, double seconds) {
+                  const Evaluation& evaluation, const Runner& runner, int batch_size,
+                  double seconds) {
   const ModelSpec& spec = loaded.checkpoint.spec;
   const TopKMeter& meter = evaluation.meter;
   Json json = {{"model", spec.name},
@@ -58,9 +60,10 @@ Json results_json(const Options& options, const LoadedModel& loaded, const Datas
                {"img_size", spec.preprocessing.size},
                {"crop_pct", spec.preprocessing.crop_pct},
                {"interpolation", to_string(spec.preprocessing.interpolation)},
-               {"batch_size", engine.max_batch()},
-               {"threads", engine.threads()},
-               {"isa", to_string(engine.model().isa())},
+               {"batch_size", batch_size},
+               {"backend", options.backend},
+               {"threads", runner.threads()},
+               {"isa", runner.isa()},
                {"seconds", seconds},
                {"images_per_second", seconds > 0 ? double(meter.count()) / seconds : 0},
                {"peak_memory_bytes", peak_memory()}};
@@ -153,7 +156,8 @@ void draw_sheet(const Options& options, const LoadedModel& loaded, const Json& j
   sheet.title = fmt::format("{}: {:.2f} % of {} images recognised", name, evaluation.meter.top1(),
                             group_digits(evaluation.meter.count()));
   sheet.subtitle = fmt::format(
-      "{}, {} split   ·   top-5 {:.2f} %   ·   loss {:.3f}   ·   {:.2f} M parameters   ·   {:.0f} "
+      "{}, {} split   \u00b7   top-5 {:.2f} %   \u00b7   loss {:.3f}   \u00b7   {:.2f} M "
+      "parameters   \u00b7   {:.0f} "
       "images/s on {} threads ({})",
       options.data, options.split, evaluation.meter.top5(), evaluation.meter.loss(),
       json["param_count"].get<double>(), json["images_per_second"].get<double>(),
@@ -164,7 +168,9 @@ void draw_sheet(const Options& options, const LoadedModel& loaded, const Json& j
   write_sheet(options.sheet, sheet, *evaluation.confusion);
 }
 
-int run(const Options& options) {
+int run(const Options& options, const Backend& backend) {
+  check_output(options.results.file);
+  check_output(options.sheet);
   const Split split = options.split == "train" ? Split::kTrain : Split::kValidation;
   const auto dataset = open_dataset(options.data, split);
   LoadedModel loaded = load_classifier(options.model, options.preprocessing);
@@ -179,8 +185,8 @@ int run(const Options& options) {
   EvaluationOptions settings = options.evaluation;
   settings.batch_size = static_cast<int>(std::min<int64_t>(settings.batch_size, images));
   settings.sheet = !options.sheet.empty();
-  const auto model = Model::create(spec, loaded.checkpoint.tensors, parse_isa(options.run.isa));
-  Engine engine(model, {.max_batch = settings.batch_size, .threads = options.run.threads});
+  const auto runner =
+      backend.start(loaded.checkpoint, {.max_batch = settings.batch_size, .run = options.run});
   ThreadPool pool(options.run.threads);
 
   Progress progress("validate", images, "images");
@@ -188,14 +194,15 @@ int run(const Options& options) {
     return fmt::format("Acc@1 {:.2f}", state.meter.top1());
   };
   Evaluation evaluation = evaluate(
-      *dataset, targets, engine, pool, settings,
+      *dataset, targets, spec, *runner, pool, settings,
       [&](int64_t done, const Evaluation& state, const std::vector<Evaluation::Failure>& fresh) {
         for (const auto& failure : fresh) progress.print("asmlp: error: " + failure.message);
         progress.update(done, details(state));
       });
   progress.finish(details(evaluation));
 
-  Json json = results_json(options, loaded, *dataset, evaluation, engine, progress.seconds());
+  Json json = results_json(options, loaded, *dataset, evaluation, *runner, settings.batch_size,
+                           progress.seconds());
   std::string text;
   if (settings.confusion) {
     json["class_names"] = spec.classes;
@@ -214,7 +221,7 @@ int run(const Options& options) {
 
 }  // namespace
 
-Command add_validate(CLI::App& program) {
+Command add_validate_on(CLI::App& program, const Backend& backend) {
   auto options = std::make_shared<Options>();
   CLI::App* app = add_subcommand(
       program, "validate", "Measure accuracy, loss and speed on a data set",
@@ -236,11 +243,7 @@ Command add_validate(CLI::App& program) {
       ->type_name("N");
   add_model_options(*app, options->model);
   add_preprocessing_options(*app, options->preprocessing);
-  app->add_option("--backend", options->backend,
-                  "native (this engine, default) or torch (LibTorch, through asmlp-torch)")
-      ->check(CLI::IsMember({"native", "torch"}))
-      ->type_name("NAME")
-      ->group("Execution");
+  add_backend_option(*app, backend, options->backend, "Execution");
   app->add_option("-b,--batch-size", options->evaluation.batch_size,
                   "images per batch (default 32)")
       ->check(CLI::Range(1, 4096))
@@ -256,7 +259,9 @@ Command add_validate(CLI::App& program) {
       ->group("Output");
   add_results_options(*app, options->results);
   add_output_options(*app, options->output);
-  return {app, [options] { return run(*options); }};
+  return {app, [options, backend] { return run(*options, backend); }};
 }
+
+Command add_validate(CLI::App& program) { return add_validate_on(program, native_backend()); }
 
 }  // namespace asmlp::cli

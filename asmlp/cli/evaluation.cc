@@ -53,10 +53,9 @@ int64_t evaluated_images(const Dataset& dataset, int64_t limit) {
   return limit > 0 ? std::min(limit, dataset.size()) : dataset.size();
 }
 
-Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, Engine& engine,
-                    ThreadPool& pool, const EvaluationOptions& options,
+Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, const ModelSpec& spec,
+                    Runner& runner, ThreadPool& pool, const EvaluationOptions& options,
                     const EvaluationObserver& observer) {
-  const ModelSpec& spec = engine.model().spec();
   const size_t classes = static_cast<size_t>(spec.config.num_classes);
   const int64_t images = evaluated_images(dataset, options.limit);
   Evaluation result;
@@ -74,11 +73,11 @@ Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, Eng
     batch.load(count, [&](int item) { return dataset.get(index(item)).image; });
     std::vector<Evaluation::Failure> fresh;
     for (const auto& failure : batch.failures()) fresh.push_back({failure.message, failure.code});
-    if (batch.size() > 0) engine.run(batch.input(), batch.size());
+    if (batch.size() > 0) runner.run(batch.input(), batch.size());
     for (int slot = 0; slot < batch.size(); ++slot) {
       const int64_t position = first + batch.item(slot);
       const int target = targets[static_cast<size_t>(dataset.target(index(batch.item(slot))))];
-      const auto logits = engine.logits().subspan(static_cast<size_t>(slot) * classes, classes);
+      const auto logits = runner.logits().subspan(static_cast<size_t>(slot) * classes, classes);
       const int predicted = top_k(logits, 1).front();
       result.meter.add(logits, target);
       if (result.confusion) result.confusion->add(target, predicted);

@@ -1,4 +1,4 @@
-// Evaluation of a classifier on a data set with the native engine.
+// Evaluation of a classifier on a data set.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/cli/runner.h"
 #include "asmlp/cli/sheet.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/dataset.h"
-#include "asmlp/engine/engine.h"
 #include "asmlp/metrics/topk.h"
+#include "asmlp/model/spec.h"
 
 namespace asmlp::cli {
 
@@ -50,11 +51,11 @@ using EvaluationObserver = std::function<void(int64_t done, const Evaluation& st
 // Images that an evaluation with this limit visits.
 int64_t evaluated_images(const Dataset& dataset, int64_t limit);
 
-// Runs the data through the engine in batches: decoding and preprocessing on `pool`, then the
-// forward pass. `targets` is match_classes' answer. options.batch_size must not exceed
-// engine.max_batch().
-Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, Engine& engine,
-                    ThreadPool& pool, const EvaluationOptions& options,
+// Runs the data through `runner`, a model with `spec`, in batches: decoding and preprocessing on
+// `pool`, then the forward pass. `targets` is match_classes' answer. options.batch_size must not
+// exceed the runner's max_batch.
+Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, const ModelSpec& spec,
+                    Runner& runner, ThreadPool& pool, const EvaluationOptions& options,
                     const EvaluationObserver& observer);
 
 }  // namespace asmlp::cli

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "asmlp/engine/engine.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/weights/fill.h"
@@ -53,7 +54,8 @@ ModelSpec small_spec() {
 TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes) {
   const Noise data;
   const ModelSpec spec = small_spec();
-  const auto model = Model::create(spec, fill_parameters(spec.config));
+  const Checkpoint checkpoint{spec, fill_parameters(spec.config)};
+  const auto model = Model::create(spec, checkpoint.tensors);
   // The expectation, straightforwardly.
   TopKMeter meter;
   ConfusionMatrix confusion(3);
@@ -68,11 +70,13 @@ TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes)
   }
   ThreadPool pool(2);
   for (int batch : {1, 7, 16, 64}) {
-    Engine engine(model, {.max_batch = batch, .threads = 2});
+    const auto runner =
+        native_backend().start(checkpoint, {.max_batch = batch, .run = {.threads = 2}});
     int64_t seen = 0;
-    const Evaluation result = evaluate(
-        data, {0, 1, 2}, engine, pool, {.batch_size = batch, .confusion = true, .sheet = true},
-        [&](int64_t done, const Evaluation&, const auto&) { seen = done; });
+    const Evaluation result =
+        evaluate(data, {0, 1, 2}, spec, *runner, pool,
+                 {.batch_size = batch, .confusion = true, .sheet = true},
+                 [&](int64_t done, const Evaluation&, const auto&) { seen = done; });
     EXPECT_EQ(seen, 50);
     EXPECT_EQ(result.meter.count(), 43);
     EXPECT_EQ(result.meter.top1(), meter.top1());
@@ -94,11 +98,11 @@ TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes)
 TEST(Evaluate, ALimitSpreadsOverTheData) {
   const Noise data;
   const ModelSpec spec = small_spec();
-  const auto model = Model::create(spec, fill_parameters(spec.config));
-  Engine engine(model, {.max_batch = 4});
+  const Checkpoint checkpoint{spec, fill_parameters(spec.config)};
+  const auto runner = native_backend().start(checkpoint, {.max_batch = 4});
   ThreadPool pool(1);
   const Evaluation result =
-      evaluate(data, {0, 1, 2}, engine, pool, {.batch_size = 4, .limit = 5}, nullptr);
+      evaluate(data, {0, 1, 2}, spec, *runner, pool, {.batch_size = 4, .limit = 5}, nullptr);
   // Images 0, 10 (unreadable), 20, 30, 40.
   EXPECT_EQ(result.meter.count(), 4);
   EXPECT_EQ(result.failures.size(), 1u);

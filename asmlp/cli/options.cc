@@ -1,8 +1,12 @@
 #include "asmlp/cli/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <ostream>
 #include <sstream>
 
@@ -166,6 +170,17 @@ void write_results(const ResultsOptions& options, const std::string& csv, const 
   const bool as_json = options.format.empty() ? fs::path(options.file).extension() == ".json"
                                               : options.format == "json";
   write_file_atomically(options.file, [&](std::ostream& out) { out << (as_json ? json : csv); });
+}
+
+void check_output(const std::string& path) {
+  if (path.empty()) return;
+  const fs::path parent = fs::path(path).parent_path();
+  const fs::path folder = parent.empty() ? fs::path(".") : parent;
+  require(fs::is_directory(folder), ErrorCode::kNotFound, "{}: there is no folder {}", path,
+          folder.string());
+  require(!fs::is_directory(path), ErrorCode::kIo, "{}: a folder, not a file", path);
+  require(::access(folder.c_str(), W_OK) == 0, ErrorCode::kIo, "{}: cannot write into {}: {}", path,
+          folder.string(), std::strerror(errno));
 }
 
 LoadedModel load_model(const ModelOptions& options) {

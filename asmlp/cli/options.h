@@ -37,7 +37,7 @@ void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options);
 // How to run.
 struct RunOptions {
   int threads = 0;
-  std::string isa;
+  std::string isa = {};
 };
 void add_run_options(CLI::App& app, RunOptions& options);
 
@@ -55,6 +55,10 @@ struct ResultsOptions {
 void add_results_options(CLI::App& app, ResultsOptions& options);
 // Writes the one of the two that was asked for, atomically; nothing without --results-file.
 void write_results(const ResultsOptions& options, const std::string& csv, const std::string& json);
+
+// Error(kNotFound / kIo) when `path` cannot be written because its folder is missing or closed:
+// said before the work, not after it. Nothing for "".
+void check_output(const std::string& path);
 
 struct LoadedModel {
   Checkpoint checkpoint;

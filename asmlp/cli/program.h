@@ -34,6 +34,12 @@ Command add_predict(CLI::App& program);
 Command add_validate(CLI::App& program);
 Command add_convert(CLI::App& program);
 Command add_forward(CLI::App& program);
+
+// The two that exist on both backends, on the one given.
+struct Backend;
+Command add_validate_on(CLI::App& program, const Backend& backend);
+Command add_forward_on(CLI::App& program, const Backend& backend);
+
 // Only a place in the help text: the arguments go to asmlp-torch before anything is parsed.
 Command add_train(CLI::App& program);
 

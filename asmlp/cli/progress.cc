@@ -91,7 +91,7 @@ std::string Progress::line() const {
   const int cells = std::min(room, 30);
   const int filled = static_cast<int>(done_ * cells / total_);
   std::string bar;
-  for (int i = 0; i < cells; ++i) bar += i < filled ? "█" : "·";
+  for (int i = 0; i < cells; ++i) bar += i < filled ? "\u2588" : "\u00b7";
   return head + bar + tail;
 }
 

@@ -67,7 +67,7 @@ std::string truncated(const std::string& text, int columns) {
     if (begins_code_point(byte) && ++width >= columns) break;
     cut += byte;
   }
-  return columns > 0 ? cut + "…" : "";
+  return columns > 0 ? cut + "\u2026" : "";
 }
 
 std::string group_digits(int64_t value) {

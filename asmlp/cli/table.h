@@ -32,7 +32,7 @@ class Table {
 // Columns that UTF-8 text takes on a terminal, one per code point.
 int display_width(const std::string& text);
 
-// At most `columns` code points of UTF-8 text; a cut is shown by "…".
+// At most `columns` code points of UTF-8 text; a cut is shown by an ellipsis.
 std::string truncated(const std::string& text, int columns);
 
 // 28282696 -> "28,282,696".
