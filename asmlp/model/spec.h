@@ -15,10 +15,11 @@ enum class Interpolation { kBilinear, kBicubic };
 const char* to_string(Interpolation interpolation);  // "bilinear", "bicubic"
 
 // From an 8-bit image to the network's input (timm's and torchvision's evaluation pipeline):
-// resize the short side to floor(size / crop_pct), centre crop size x size, / 255, (x - mean) / std.
+// resize the short side to floor(size / crop_pct), centre crop size x size, / 255, (x - mean) /
+// std.
 struct Preprocessing {
-  int size = 224;             // side of the square network input, in pixels
-  double crop_pct = 0.875;    // (0, 1]
+  int size = 224;           // side of the square network input, in pixels
+  double crop_pct = 0.875;  // (0, 1]
   Interpolation interpolation = Interpolation::kBicubic;
   std::vector<float> mean{0.485f, 0.456f, 0.406f};  // one per input channel, of values in [0, 1]
   std::vector<float> std{0.229f, 0.224f, 0.225f};   // one per input channel, > 0
@@ -29,7 +30,7 @@ struct Preprocessing {
 Preprocessing default_preprocessing(const Config& config, int size);
 
 struct ModelSpec {
-  std::string name;                           // timm style, e.g. "asmlp_tiny_patch4_shift5_224"
+  std::string name;  // timm style, e.g. "asmlp_tiny_patch4_shift5_224"
   Config config;
   Preprocessing preprocessing;
   std::vector<std::string> classes;           // empty, or config.num_classes names

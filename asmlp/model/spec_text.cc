@@ -51,8 +51,8 @@ class YamlConverter {
   Json convert(const YAML::Node& node, int depth = 0) {
     require(depth <= kMaxSpecDepth, ErrorCode::kInvalidArgument, "{}: nested deeper than {} levels",
             what_, kMaxSpecDepth);
-    require(++nodes_ <= kMaxYamlBytes, ErrorCode::kTooLarge,
-            "{}: aliases expand to more than {} values", what_, kMaxYamlBytes);
+    require(++nodes_ <= kMaxYamlValues, ErrorCode::kTooLarge,
+            "{}: aliases expand to more than {} values", what_, kMaxYamlValues);
     if (node.IsScalar()) return scalar(node);
     if (node.IsSequence()) {
       Json array = Json::array();

@@ -10,6 +10,7 @@ namespace asmlp {
 inline constexpr size_t kMaxSpecBytes = size_t{16} << 20;
 inline constexpr size_t kMaxYamlBytes = size_t{2} << 20;
 inline constexpr int kMaxSpecDepth = 16;
+inline constexpr size_t kMaxYamlValues = size_t{1} << 18;  // after aliases are expanded
 
 // At most 80 bytes of foreign text, for messages.
 std::string excerpt(const std::string& text);

@@ -26,18 +26,19 @@ bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> ma
                     [](int a, std::byte b) { return a == std::to_integer<int>(b); });
 }
 
-// By content: a zip archive or a pickle is PyTorch's, everything else must be safetensors.
+// By content. The '{' comes first: a header's length may begin like a pickle or a zip archive, but
+// neither of those has a '{' in that place.
 WeightFile read_weight_file(const std::filesystem::path& path) {
   MappedFile mapped = map_file(path);
-  if (starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80})) {
-    PthFile file = parse_pth(mapped.bytes, path.string());
-    return {std::move(file.tensors), {}, std::move(file.config_json)};
+  const std::string what = path.string();
+  if (mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{') {
+    TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, what);
+    return {std::move(file.tensors), std::move(file.metadata), ""};
   }
-  require(mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{',
-          ErrorCode::kBadFormat, "{}: neither a safetensors file nor a PyTorch checkpoint",
-          path.string());
-  TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, path.string());
-  return {std::move(file.tensors), std::move(file.metadata), ""};
+  require(starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80}),
+          ErrorCode::kBadFormat, "{}: neither a safetensors file nor a PyTorch checkpoint", what);
+  PthFile file = parse_pth(mapped.bytes, what);
+  return {std::move(file.tensors), {}, std::move(file.config_json)};
 }
 
 // Keeps the tensors whose names begin with `prefix`, without it.

@@ -52,9 +52,10 @@ std::vector<int> read_depths(const TensorMap& tensors, const std::string& what) 
     const std::string_view field = rest.substr(std::min(rest.find('.'), rest.size()));
     const bool merges = field.starts_with(".downsample.");
     constexpr std::string_view kBlocks = ".blocks.";
-    const int block =
-        field.starts_with(kBlocks) ? leading_number(field.substr(kBlocks.size())) : -1;
-    require(stage >= 0 && stage + (merges ? 1 : 0) < kMaxStages && block < kMaxBlocks,
+    const bool blocks = field.starts_with(kBlocks);
+    const int block = blocks ? leading_number(field.substr(kBlocks.size())) : -1;
+    require(stage >= 0 && stage + (merges ? 1 : 0) < kMaxStages && block < kMaxBlocks &&
+                (block >= 0 || !blocks),
             ErrorCode::kMismatch, "{}: not the weights of an AS-MLP: unexpected key '{}'", what,
             it->first);
     const auto stages = static_cast<size_t>(stage + (merges ? 2 : 1));
