@@ -1,11 +1,14 @@
 // `asmlp train`: a recipe, a folder, and everything in between.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/table.h"
@@ -28,13 +31,17 @@ constexpr const char* kFooter =
     "  asmlp train --config recipes/fashion_nano.yaml --output runs/nano\n"
     "  asmlp train --resume runs/nano/last.safetensors\n"
     "  asmlp train /data/imagenet --model asmlp_tiny_patch4_shift5_224 -b 64\n"
-    "Ctrl-C finishes the step, saves last.safetensors and exits with code 130.";
-
-constexpr int kExitInterrupted = 130;
+    "Ctrl-C finishes the step, saves last.safetensors and exits with code 130 (SIGTERM: 143).";
 
 std::atomic<bool> stop_requested{false};
+volatile std::sig_atomic_t stop_signal = 0;
 
-extern "C" void request_stop(int) { stop_requested.store(true); }
+// A second signal ends the process at once: the state on disk is whole at any moment.
+extern "C" void request_stop(int signal) {
+  stop_signal = signal;
+  stop_requested.store(true);
+  std::signal(signal, SIG_DFL);
+}
 
 struct TrainArguments {
   train::TrainOptions options;
@@ -42,9 +49,25 @@ struct TrainArguments {
   std::string output;
   std::string experiment;
   std::string resume;
+  std::string command;  // as typed
   std::optional<int64_t> max_steps;
   bool json = false;
 };
+
+// The command line as a shell takes it, under the name users call it by.
+std::string command_text(std::span<const char* const> arguments) {
+  std::string text = "asmlp";
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const std::string word = arguments[i];
+    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+      return std::isalnum(c) || std::strchr("-_./=,:+@%", c);
+    });
+    std::string quoted;
+    for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    text += ' ' + (plain ? word : "'" + quoted + "'");
+  }
+  return text;
+}
 
 // Where the run lives: --output[/--experiment], else the folder of the resumed file, else
 // output/<model>.
@@ -58,11 +81,16 @@ fs::path run_folder(const TrainArguments& arguments, const std::string& model_na
   return arguments.experiment.empty() ? folder : folder / arguments.experiment;
 }
 
-// "fashion-mnist" -> "fashion_mnist": the tag of the exported model's name.
-std::string tag_of(const fs::path& data) {
-  fs::path folder = data.lexically_normal();
+// "/data/fashion-mnist/" -> "fashion-mnist".
+std::string folder_name(const fs::path& data) {
+  fs::path folder = fs::absolute(data).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  std::string tag = folder.filename().string();
+  return folder.filename().string();
+}
+
+// "/data/fashion-mnist" -> "fashion_mnist": the tag of the exported model's name.
+std::string tag_of(const fs::path& data) {
+  std::string tag = folder_name(data);
   for (char& c : tag) {
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   }
@@ -103,16 +131,16 @@ int run_train(TrainArguments& arguments, bool resume) {
   const auto training = open_dataset(options.data, Split::kTrain);
   const auto validation = open_dataset(options.data, Split::kValidation);
   train::Trainer trainer(options, *training, *validation, folder, tag_of(options.data),
-                         {{"command", "asmlp train --config args.yaml"},
-                          {"dataset", tag_of(options.data)},
+                         {{"command", arguments.command},
+                          {"dataset", folder_name(options.data)},
                           {"source", "trained with asmlp " ASMLP_VERSION}});
   if (resume) trainer.resume(state);
   write_file_atomically(folder / "args.yaml",
                         [&](std::ostream& out) { out << recipe_text(options); });
 
   const ModelSpec& spec = trainer.spec();
-  const int64_t first_step = trainer.state().epoch * trainer.steps_per_epoch() +
-                             trainer.state().batch;
+  const int64_t first_step =
+      trainer.state().epoch * trainer.steps_per_epoch() + trainer.state().batch;
   print_note(fmt::format(
       "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
       "steps, lr {:.3g}, {} threads; writing to {}",
@@ -139,12 +167,11 @@ int run_train(TrainArguments& arguments, bool resume) {
   if (outcome == train::Outcome::kStopped) {
     print_note(fmt::format("stopped at epoch {}, step {}; continue with: asmlp train --resume {}",
                            end.epoch + 1, end.batch, trainer.state_path().string()));
-    return stop_requested ? kExitInterrupted : kExitOk;
+    return stop_requested ? 128 + stop_signal : kExitOk;
   }
   print_note(fmt::format("finished: best Acc@1 {:.3f} (epoch {}) in {}, last Acc@1 {:.3f} in {}",
-                         end.best_top1, end.best_epoch + 1,
-                         (folder / "best.safetensors").string(), end.history.back().eval_top1,
-                         (folder / "final.safetensors").string()));
+                         end.best_top1, end.best_epoch + 1, (folder / "best.safetensors").string(),
+                         end.history.back().eval_top1, (folder / "final.safetensors").string()));
   return kExitOk;
 }
 
@@ -153,6 +180,7 @@ int run_train(TrainArguments& arguments, bool resume) {
 Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* app = add_subcommand(program, "train", "Train a model", kFooter);
+  arguments->command = command_text(raw);
   const bool chosen = raw.size() > 1 && std::string(raw[1]) == "train";
   const auto config = chosen ? raw_option(raw, "--config") : std::nullopt;
   const auto resume = chosen ? raw_option(raw, "--resume") : std::nullopt;
@@ -187,9 +215,8 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
   app->add_flag("--json", arguments->json, "Print the outcome as JSON on standard output")
       ->group(group);
   add_recipe_options(*app, arguments->options);
-  return {app, [arguments, resume_option] {
-            return run_train(*arguments, resume_option->count() > 0);
-          }};
+  return {app,
+          [arguments, resume_option] { return run_train(*arguments, resume_option->count() > 0); }};
 }
 
 }  // namespace asmlp::cli

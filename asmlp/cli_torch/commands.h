@@ -1,17 +1,20 @@
-// The subcommands of `asmlp-torch`. Users say `asmlp train ...` or `asmlp ... --backend torch`; the
-// options are those of the native commands wherever both exist.
+// What `asmlp-torch` adds to the commands of asmlp/cli. Users say `asmlp train ...` or
+// `asmlp ... --backend torch`.
 #pragma once
 
 #include <span>
 
 #include "asmlp/cli/program.h"
+#include "asmlp/cli/runner.h"
 
 namespace asmlp::cli {
 
 // `arguments` is the whole command line: recipe and checkpoint named there give the defaults that
 // --help shows and the other options override.
 Command add_torch_train(CLI::App& program, std::span<const char* const> arguments);
-Command add_torch_validate(CLI::App& program);
-Command add_torch_forward(CLI::App& program);
+
+// The LibTorch modules, for add_validate_on and add_forward_on (program.h). --isa is an
+// Error(kInvalidArgument): it has no meaning there.
+Backend torch_backend();
 
 }  // namespace asmlp::cli

@@ -63,7 +63,9 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     } else if constexpr (std::is_same_v<Field, std::array<double, 2>>) {
       option = app.add_option_function<std::vector<double>>(
                       name,
-                      [&field](const std::vector<double>& v) { field = {v.at(0), v.at(1)}; },
+                      [&field](const std::vector<double>& v) {
+                        field = {v.at(0), v.at(1)};
+                      },
                       info.help)
                    ->expected(2)
                    ->default_str(fmt::format("{:.4g} {:.4g}", field[0], field[1]));

@@ -1,19 +1,19 @@
 // Recipes: the options of a training run as a YAML file, and as command-line options.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::cli {
 
 // Reads a recipe over the authors' defaults. Keys are the option names ('_' or '-'); `model` may be
-// a map (model/spec.h). Error(kInvalidArgument) naming the file and the key, with the nearest known.
+// a map (model/spec.h). Error(kInvalidArgument) naming the file and the key, with the nearest
+// known.
 train::TrainOptions load_recipe(const std::filesystem::path& path);
 
 // The options as a recipe that load_recipe reads back equal.

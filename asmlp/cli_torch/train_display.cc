@@ -29,8 +29,8 @@ void TrainDisplay::on_step(const train::StepReport& r) {
   const double wall = std::chrono::duration<double>(now - start_).count();
   const double left =
       wall / double(step - first_step_) * double(int64_t{r.epochs} * r.batches - step);
-  std::string details = fmt::format("loss {:.4f} lr {:.2e} ETA {}", r.mean_loss, r.lr,
-                                    format_duration(left));
+  std::string details =
+      fmt::format("loss {:.4f} lr {:.2e} ETA {}", r.mean_loss, r.lr, format_duration(left));
   if (skipped_ > 0) details += fmt::format(" skipped {}", skipped_);
   if (style_.terminal) {
     if (!bar_) {

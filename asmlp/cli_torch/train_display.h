@@ -34,8 +34,8 @@ class TrainDisplay : public train::Observer {
   int log_interval_;
   int64_t first_step_;
   int epochs_ = 0;
-  int64_t steps_ = 0;      // seen by this object
-  double seconds_ = 0;     // spent in them
+  int64_t steps_ = 0;   // seen by this object
+  double seconds_ = 0;  // spent in them
   int64_t skipped_ = 0;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_ = start_;

@@ -35,6 +35,16 @@ struct BatchStream::State {
   bool stop = false;
   std::vector<std::thread> workers;
 
+  // Stops and joins the workers, also when the start of one of them failed.
+  ~State() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    took_one.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   // Batches in flight or waiting: bounds the memory.
   int64_t depth() const { return 2 * options.workers + 1; }
 
@@ -52,8 +62,8 @@ struct BatchStream::State {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t sample_index = order[first + i];
       const Sample sample = dataset->get(sample_index);
-      Random random(derive_seed(options.seed, {kSeedSample, uint64_t(epoch),
-                                               uint64_t(sample_index)}));
+      Random random(
+          derive_seed(options.seed, {kSeedSample, uint64_t(epoch), uint64_t(sample_index)}));
       transform(sample, random, {images + i * image_size, image_size});
       targets[i] = sample.target;
     }
@@ -88,14 +98,7 @@ BatchStream::BatchStream(std::unique_ptr<State> state) : state_(std::move(state)
   }
 }
 
-BatchStream::~BatchStream() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->took_one.notify_all();
-  for (std::thread& worker : state_->workers) worker.join();
-}
+BatchStream::~BatchStream() = default;
 
 std::optional<Batch> BatchStream::next() {
   State& s = *state_;

@@ -21,7 +21,8 @@ struct Batch {
   torch::Tensor targets;  // n, int64
 };
 
-// Turns a decoded sample into channels * height * width floats. Called from several threads at once.
+// Turns a decoded sample into channels * height * width floats. Called from several threads at
+// once.
 using Transform = std::function<void(const Sample&, Random&, std::span<float>)>;
 
 struct LoaderOptions {
@@ -39,8 +40,8 @@ struct LoaderOptions {
 class BatchStream {
  public:
   ~BatchStream();
-  // The next batch, in order; nothing after the last. Rethrows what a worker threw when its batch is
-  // due.
+  // The next batch, in order; nothing after the last. Rethrows what a worker threw when its batch
+  // is due.
   std::optional<Batch> next();
 
  private:

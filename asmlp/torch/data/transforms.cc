@@ -8,7 +8,7 @@
 namespace asmlp::data {
 
 Window random_resized_window(int height, int width, const std::array<double, 2>& scale,
-                       const std::array<double, 2>& ratio, Random& random) {
+                             const std::array<double, 2>& ratio, Random& random) {
   const double area = double{1} * height * width;
   const double log_low = std::log(ratio[0]), log_high = std::log(ratio[1]);
   for (int attempt = 0; attempt < 10; ++attempt) {
@@ -81,7 +81,7 @@ void transform_for_training(const Image& image, const Preprocessing& preprocessi
   } else {
     view = channels == 1 ? to_grey(image) : to_rgb(image);
     view = asmlp::crop(view, random_resized_window(view.height, view.width, augmentation.scale,
-                                         augmentation.ratio, random));
+                                                   augmentation.ratio, random));
     view = resize(view, size, size, preprocessing.interpolation);
   }
   if (random.uniform() < augmentation.hflip) flip_horizontally(view);

@@ -24,7 +24,7 @@ void read(const Json& value, std::string& field) {
 void read(const Json& value, bool& field) { field = value.get<bool>(); }
 void read(const Json& value, double& field) { field = value.get<double>(); }
 template <typename Int>
-  requires std::is_integral_v<Int>
+requires std::is_integral_v<Int>
 void read(const Json& value, Int& field) {
   // get<int>() would silently cut 1.5 and 2^40.
   const auto wide = value.get<double>();
@@ -95,9 +95,8 @@ TrainOptions options_from_json(const std::string& text, const std::string& what,
   std::map<std::string, const Json*> values;
   for (const auto& [key, value] : object.items()) {
     const std::string name = canonical(key);
-    require(std::find(names.begin(), names.end(), name) != names.end(),
-            ErrorCode::kInvalidArgument, "{}: unknown option '{}'; did you mean '{}'?", what, key,
-            nearest(name, names));
+    require(std::find(names.begin(), names.end(), name) != names.end(), ErrorCode::kInvalidArgument,
+            "{}: unknown option '{}'; did you mean '{}'?", what, key, nearest(name, names));
     values[name] = &value;
   }
   visit_options(base, [&](const OptionInfo& info, auto& field) {

@@ -67,8 +67,8 @@ struct TrainOptions {
 enum class OnResume { kFixed, kFree };
 
 struct OptionInfo {
-  const char* name;   // as on the command line, without dashes: "batch-size"
-  char short_name;    // 'b', or 0
+  const char* name;  // as on the command line, without dashes: "batch-size"
+  char short_name;   // 'b', or 0
   OnResume on_resume;
   const char* group;  // heading in --help
   const char* help;
@@ -144,8 +144,7 @@ void visit_options(Options& o, Visitor&& visit) {
         o.ratio);
   visit(OptionInfo{"hflip", 0, kFixed, "Augmentation", "Probability of a horizontal flip"},
         o.hflip);
-  visit(OptionInfo{"reprob", 0, kFixed, "Augmentation", "Probability of random erasing"},
-        o.reprob);
+  visit(OptionInfo{"reprob", 0, kFixed, "Augmentation", "Probability of random erasing"}, o.reprob);
   visit(OptionInfo{"remode", 0, kFixed, "Augmentation",
                    "Random erasing fills with the mean (const) or with noise (pixel)"},
         o.remode);

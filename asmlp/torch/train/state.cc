@@ -1,5 +1,6 @@
 #include "asmlp/torch/train/state.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -21,16 +22,39 @@ Json line_of(const EpochSummary& e) {
           {"eval_top5", e.eval_top5}};
 }
 
+// JSON has no NaN and no infinity: nlohmann writes null (the loss of a diverged epoch).
+double number(const Json& value) { return value.is_null() ? NAN : value.get<double>(); }
+
 EpochSummary summary_of(const Json& line) {
   EpochSummary e;
   line.at("epoch").get_to(e.epoch);
-  line.at("train_loss").get_to(e.train_loss);
+  e.train_loss = number(line.at("train_loss"));
   line.at("lr").get_to(e.lr);
   line.at("validated").get_to(e.validated);
-  line.at("eval_loss").get_to(e.eval_loss);
+  e.eval_loss = number(line.at("eval_loss"));
   line.at("eval_top1").get_to(e.eval_top1);
   line.at("eval_top5").get_to(e.eval_top5);
   return e;
+}
+
+// A state file is replaced in one step, so a kill never damages it: what is damaged now was damaged
+// on the way (a full disk elsewhere, a copy that was cut off).
+[[noreturn]] void fail_damaged(const std::filesystem::path& path, const std::string& reason) {
+  const bool named = reason.find(path.string()) != std::string::npos;
+  fail(ErrorCode::kBadFormat,
+       "{}{}: the state of the run is damaged, it cannot be resumed; put a copy of the file back, "
+       "or start the run again in another --output (best.safetensors beside it is a model of its "
+       "own and stays usable)",
+       named ? "" : path.string() + ": ", reason);
+}
+
+TensorFile read_file_of_state(const std::filesystem::path& path) {
+  try {
+    return read_safetensors(path);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kBadFormat) fail_damaged(path, error.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -51,6 +75,7 @@ void write_state(const std::filesystem::path& path, const RunState& s, const Ten
                   {"skipped_in_row", s.skipped_in_row},
                   {"best_top1", s.best_top1},
                   {"best_epoch", s.best_epoch},
+                  {"command", s.command},
                   {"threads", s.threads},
                   {"train_images", s.train_images},
                   {"options", Json::parse(to_json(s.options))},
@@ -61,7 +86,7 @@ void write_state(const std::filesystem::path& path, const RunState& s, const Ten
 }
 
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
-  TensorFile file = read_safetensors(path);
+  TensorFile file = read_file_of_state(path);
   const auto text = file.metadata.find(kKey);
   const auto spec = file.metadata.find("asmlp_train_model");
   require(text != file.metadata.end() && spec != file.metadata.end(), ErrorCode::kBadFormat,
@@ -82,6 +107,7 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
     json.at("skipped_in_row").get_to(s.skipped_in_row);
     json.at("best_top1").get_to(s.best_top1);
     json.at("best_epoch").get_to(s.best_epoch);
+    if (json.contains("command")) json.at("command").get_to(s.command);
     json.at("threads").get_to(s.threads);
     json.at("train_images").get_to(s.train_images);
     s.options = options_from_json(json.at("options").dump(), path.string());
@@ -89,8 +115,7 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
       s.history.push_back(summary_of(line));
     }
   } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::kBadFormat, "{}: the state of the run is damaged: {}", path.string(),
-         error.what());
+    fail_damaged(path, error.what());
   }
   s.spec = spec_from_json(spec->second, path.string());
   if (tensors) *tensors = std::move(file.tensors);

@@ -1,8 +1,9 @@
 // The state of a run on disk: last.safetensors, from which it continues to the same bits.
 //
 // Tensors: model.<parameter>, ema.<parameter> (when the average is on), optimizer.m.<parameter>,
-// optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object with the numbers below. There
-// is no generator state: every random number of a run is derived from its place (data/random.h).
+// optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object with the numbers below.
+// There is no generator state: every random number of a run is derived from its place
+// (data/random.h).
 #pragma once
 
 #include <cstdint>
@@ -30,14 +31,15 @@ struct EpochSummary {
 struct RunState {
   TrainOptions options;
   ModelSpec spec;
-  int threads = 1;  // the arithmetic's
+  std::string command;  // that started the run; "" when the file does not say
+  int threads = 1;      // the arithmetic's
   int64_t train_images = 0;
-  int epoch = 0;              // the epoch to continue
-  int64_t batch = 0;          // its first batch that is not done yet
-  double loss_sum = 0;        // over the epoch's steps so far
-  int64_t loss_count = 0;     // number of them (finite ones)
-  int64_t updates = 0;        // of the optimiser
-  int64_t skipped = 0;        // steps without update because the loss or gradient was not finite
+  int epoch = 0;           // the epoch to continue
+  int64_t batch = 0;       // its first batch that is not done yet
+  double loss_sum = 0;     // over the epoch's steps so far
+  int64_t loss_count = 0;  // number of them (finite ones)
+  int64_t updates = 0;     // of the optimiser
+  int64_t skipped = 0;     // steps without update because the loss or gradient was not finite
   int64_t skipped_in_row = 0;
   double best_top1 = -1;
   int best_epoch = -1;
@@ -48,7 +50,8 @@ struct RunState {
 void write_state(const std::filesystem::path& path, const RunState& state,
                  const TensorMap& tensors);
 
-// Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file.
+// Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file, and what to do when
+// it is damaged.
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors);
 
 // timm's summary.csv: a heading, then a line per finished epoch; cells are empty for epochs without

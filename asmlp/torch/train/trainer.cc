@@ -30,8 +30,7 @@ Tensor view_of(const torch::Tensor& tensor) {
 }  // namespace
 
 Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
-                 fs::path folder, const std::string& tag,
-                 std::map<std::string, std::string> origin)
+                 fs::path folder, const std::string& tag, std::map<std::string, std::string> origin)
     : options_(std::move(options)), folder_(std::move(folder)), origin_(std::move(origin)) {
   validate(options_);
   require(training.classes() == validation.classes(), ErrorCode::kMismatch,
@@ -44,6 +43,9 @@ Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& v
           "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
   if (spec.config.num_classes == classes) spec.classes = training.classes();
   state_.options = options_;
+  if (const auto command = origin_.find("command"); command != origin_.end()) {
+    state_.command = command->second;
+  }
   state_.train_images = training.size();
   state_.threads = nn::configure_runtime(options_.threads);
 
@@ -61,8 +63,8 @@ Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& v
         data::transform_for_training(sample.image, preprocessing, augmentation, random, out);
       },
       loading);
-  validation_loader_.emplace(evaluation_loader(validation, spec.preprocessing,
-                                               options_.batch_size, options_.workers));
+  validation_loader_.emplace(
+      evaluation_loader(validation, spec.preprocessing, options_.batch_size, options_.workers));
 
   schedule_.peak = options_.peak_lr();
   schedule_.first = options_.first_lr();
@@ -117,8 +119,8 @@ void Trainer::resume(const fs::path& path) {
             name);
     const Tensor& source = found->second;
     require(source.dtype == DType::kF32 && source.shape == target.shape, ErrorCode::kMismatch,
-            "{}: tensor {} is {} {}, expected F32 {}", path.string(), name,
-            to_string(source.dtype), to_string(source.shape), to_string(target.shape));
+            "{}: tensor {} is {} {}, expected F32 {}", path.string(), name, to_string(source.dtype),
+            to_string(source.shape), to_string(target.shape));
     std::memcpy(const_cast<std::byte*>(target.bytes.data()), source.bytes.data(),
                 source.bytes.size());
   }
@@ -130,6 +132,9 @@ void Trainer::resume(const fs::path& path) {
                             "weights may differ in the last bits from an uninterrupted run",
                             state.threads, state_.threads));
   }
+  // What made the weights is the command that started the run, with its recipe and seed.
+  if (state.command.empty()) state.command = state_.command;
+  if (!state.command.empty()) origin_["command"] = state.command;
   state.threads = state_.threads;
   state.options = options_;
   state.spec = state_.spec;
@@ -157,7 +162,8 @@ void Trainer::save_model(const char* name, const Evaluation* evaluation) {
 
 StepReport Trainer::train_step(const data::Batch& batch) {
   const int64_t step = state_.epoch * loader_->batches() + batch.index;
-  // Drop path draws from LibTorch's generator: seeding it per step makes a resumed run draw the same.
+  // Drop path draws from LibTorch's generator: seeding it per step makes a resumed run draw the
+  // same.
   torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedStep, uint64_t(step)}));
   const torch::Tensor logits = model_->forward(batch.images);
   const torch::Tensor loss = torch::nn::functional::cross_entropy(
@@ -250,10 +256,11 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
       const StepReport report = train_step(*stream.next());
       ++state_.batch;
       observer.on_step(report);
-      const bool due = options_.checkpoint_interval > 0
-                           ? (state_.epoch * loader_->batches() + state_.batch) %
-                                     options_.checkpoint_interval == 0
-                           : Clock::now() - saved_at >= kSaveEvery;
+      const bool due =
+          options_.checkpoint_interval > 0
+              ? (state_.epoch * loader_->batches() + state_.batch) % options_.checkpoint_interval ==
+                    0
+              : Clock::now() - saved_at >= kSaveEvery;
       if (due) {
         save_state(observer);
         saved_at = Clock::now();

@@ -19,15 +19,15 @@
 namespace asmlp::train {
 
 struct StepReport {
-  int epoch = 0;               // from 0
-  int64_t batch = 0;           // of the epoch, from 0
-  int64_t batches = 0;         // per epoch
-  int epochs = 0;              // of the run
-  double loss = 0;             // of this step
-  double mean_loss = 0;        // of the epoch so far
-  double gradient_norm = 0;    // before clipping
+  int epoch = 0;             // from 0
+  int64_t batch = 0;         // of the epoch, from 0
+  int64_t batches = 0;       // per epoch
+  int epochs = 0;            // of the run
+  double loss = 0;           // of this step
+  double mean_loss = 0;      // of the epoch so far
+  double gradient_norm = 0;  // before clipping
   double lr = 0;
-  bool skipped = false;        // the loss or the gradient was not finite: no update
+  bool skipped = false;  // the loss or the gradient was not finite: no update
 };
 
 // What happens in a run, on the thread that runs it. The default does nothing.
@@ -54,7 +54,7 @@ class Trainer {
  public:
   // `options` are validated. Sets LibTorch's threads. Both data sets must have the same classes and
   // must outlive the trainer. Creates the folder. The exported models are called <model>.<tag> and
-  // carry `origin`.
+  // carry `origin`, whose "command" is kept over resumes.
   Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
           std::filesystem::path folder, const std::string& tag,
           std::map<std::string, std::string> origin);
@@ -63,9 +63,9 @@ class Trainer {
   // check_resumable). Call before run().
   void resume(const std::filesystem::path& path);
 
-  // Runs to the end, or until `stop` is set (then the step in hand is finished and the state saved),
-  // or until `max_steps` steps of the whole run are done. Error(kInvalidArgument) when the loss was
-  // not finite kMaxSkipped times in a row.
+  // Runs to the end, or until `stop` is set (then the step in hand is finished and the state
+  // saved), or until `max_steps` steps of the whole run are done. Error(kInvalidArgument) when the
+  // loss was not finite kMaxSkipped times in a row.
   Outcome run(Observer& observer, const std::atomic<bool>* stop = nullptr,
               std::optional<int64_t> max_steps = {});
 
