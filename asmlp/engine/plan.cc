@@ -17,20 +17,6 @@ constexpr int64_t kBlockFloats = 32768;
 constexpr int64_t kMinBlockRows = 48;
 constexpr int64_t kMaxBlockRows = 96;
 
-ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding) {
-  ShiftTable table;
-  table.extent = extent;
-  for (int c = 0; c < channels;) {
-    const int shift = shift_of_channel(c, channels, positions, dilation);
-    int end = c + 1;
-    while (end < channels && shift_of_channel(end, channels, positions, dilation) == shift) ++end;
-    table.groups.push_back({c, end});
-    for (int p = 0; p < extent; ++p) table.source.push_back(padded_index(p - shift, extent, padding));
-    c = end;
-  }
-  return table;
-}
-
 StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, MapSize size) {
   StagePlan plan;
   plan.size = size;
@@ -65,6 +51,20 @@ void check_memory(int64_t floats) {
 }
 
 }  // namespace
+
+ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding) {
+  ShiftTable table;
+  table.extent = extent;
+  for (int c = 0; c < channels;) {
+    const int shift = shift_of_channel(c, channels, positions, dilation);
+    int end = c + 1;
+    while (end < channels && shift_of_channel(end, channels, positions, dilation) == shift) ++end;
+    table.groups.push_back({c, end});
+    for (int p = 0; p < extent; ++p) table.source.push_back(padded_index(p - shift, extent, padding));
+    c = end;
+  }
+  return table;
+}
 
 int64_t Plan::block_rows(int64_t depth) const {
   return std::clamp(kBlockFloats / std::max<int64_t>(depth, 1), kMinBlockRows, kMaxBlockRows);

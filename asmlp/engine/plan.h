@@ -19,6 +19,9 @@ struct Grid {
   int64_t tasks() const { return row_blocks * col_blocks; }
 };
 
+// The index map of the axial shift along an axis of `extent` positions (model/config.h has the rules).
+ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding);
+
 struct StagePlan {
   MapSize size;
   int channels = 0;
