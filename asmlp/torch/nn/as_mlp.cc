@@ -1,6 +1,7 @@
 #include "asmlp/torch/nn/as_mlp.h"
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/nn/functional.h"
 
 namespace asmlp::nn {
 
@@ -13,7 +14,7 @@ AsMlpImpl::AsMlpImpl(const Config& config) : config_(config) {
     layers_->push_back(Stage(config, stage, first_block));
     first_block += config.depths[stage];
   }
-  norm_ = register_module("norm", group_norm(config.num_features()));
+  norm_ = register_module("norm", make_norm(config.num_features()));
   if (config.num_classes > 0) {
     head_ = register_module("head", torch::nn::Linear(config.num_features(), config.num_classes));
     // timm's trunc_normal_ cuts at +-2 absolute, a hundred standard deviations.
@@ -29,15 +30,18 @@ std::vector<torch::Tensor> AsMlpImpl::forward_features(const torch::Tensor& inpu
           ErrorCode::kInvalidArgument,
           "AS-MLP input is {}, must be N x {} x H x W with at least one pixel",
           to_string(Shape(input.sizes().begin(), input.sizes().end())), config_.in_chans);
-  std::vector<torch::Tensor> features{patch_embed_(input)};
+  auto x = patch_embed_(input);
+  std::vector<torch::Tensor> features{x.permute({0, 3, 1, 2})};
   for (const auto& layer : *layers_) {
-    features.push_back(layer->as<Stage>()->forward(features.back()));
+    x = layer->as<Stage>()->forward(x);
+    features.push_back(x.permute({0, 3, 1, 2}));
   }
   return features;
 }
 
 torch::Tensor AsMlpImpl::forward_head(const torch::Tensor& last_feature) {
-  const auto pooled = norm_(last_feature).mean({2, 3});
+  const auto x = last_feature.permute({0, 2, 3, 1});
+  const auto pooled = fused_group_norm(x, norm_->weight, norm_->bias).mean({1, 2});
   return head_ ? head_(pooled) : pooled;
 }
 

@@ -25,7 +25,7 @@ class AsMlpImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& input);
 
   // Element 0: the patch embedding after its norm; element k: the output of stage k-1 including its
-  // patch merging. All N x C x h x w.
+  // patch merging. All N x C x h x w (views of channels-last memory).
   std::vector<torch::Tensor> forward_features(const torch::Tensor& input);
 
   // The final GroupNorm, average pooling and head on the last element of forward_features.

@@ -7,6 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/torch/nn/gradcheck.h"
 
 namespace asmlp::nn {
 namespace {
@@ -150,6 +151,42 @@ TEST(AsMlp, InitialisationFollowsTheAuthors) {
   const auto conv = parameters["layers.1.blocks.0.axial_shift.conv1.weight"];
   EXPECT_NEAR(conv.abs().max().item<double>(), 1 / std::sqrt(128.0), 1e-3);
   EXPECT_NEAR(conv.std().item<double>(), 1 / std::sqrt(3 * 128.0), 1e-3);
+}
+
+// Gradients of a tiny model in fp64 with respect to the input and to every parameter, once for
+// every padding mode and connection.
+TEST(AsMlp, GradcheckByFiniteDifferences) {
+  torch::manual_seed(5);
+  for (int i = 0; i < 8; ++i) {
+    Config config = small_config(5, {1, 1});
+    config.in_chans = 1;
+    config.num_classes = 2;
+    config.patch_size = 2;
+    config.mlp_ratio = 1;
+    config.shift_size = {3, 5};
+    config.padding = static_cast<Padding>(i / 2);
+    config.connection = static_cast<Connection>(i % 2);
+    AsMlp model(config);
+    model->to(torch::kFloat64);
+    const auto input = torch::randn({2, 1, 9, 5}, torch::kFloat64);
+    EXPECT_LT(gradient_error([&](const torch::Tensor& x) { return model(x); }, input), 1e-7) << i;
+    for (auto& item : model->named_parameters()) {
+      auto parameter = item.value();
+      const auto direction = torch::randn_like(parameter);
+      const auto weights = torch::randn({2, 2}, torch::kFloat64);
+      const auto value_at = [&](double offset) {
+        torch::NoGradGuard no_grad;
+        parameter.add_(direction, offset);
+        const double value = (model(input) * weights).sum().item<double>();
+        parameter.add_(direction, -offset);
+        return value;
+      };
+      const double numeric = (value_at(1e-5) - value_at(-1e-5)) / 2e-5;
+      const auto gradient = torch::autograd::grad({(model(input) * weights).sum()}, {parameter})[0];
+      const double analytic = (gradient * direction).sum().item<double>();
+      EXPECT_NEAR(analytic, numeric, 1e-7 * std::max(1.0, std::abs(numeric))) << item.key();
+    }
+  }
 }
 
 // Whole samples are dropped, the survivors scaled, and the expectation stays.

@@ -53,7 +53,7 @@ SourceTable source_table(const std::vector<Group>& groups, int extent, Padding p
   return table;
 }
 
-// The kernel works on channels-last memory: a group of a pixel is one contiguous run.
+// A group of a pixel is one contiguous run.
 template <typename T>
 void gather(const T* in, T* out, int64_t images, int64_t h, int64_t w, int64_t channels, Axis axis,
             const std::vector<Group>& groups, const SourceTable& table) {
@@ -88,16 +88,16 @@ void gather(const T* in, T* out, int64_t images, int64_t h, int64_t w, int64_t c
 }
 
 torch::Tensor run_kernel(const torch::Tensor& input, const AxialShift& shift, bool adjoint) {
-  const auto in = input.contiguous(at::MemoryFormat::ChannelsLast);
-  auto out = torch::empty_like(in, at::MemoryFormat::ChannelsLast);
-  const auto groups = groups_of(static_cast<int>(in.size(1)), shift);
+  const auto in = input.contiguous();
+  auto out = torch::empty_like(in);
+  const auto groups = groups_of(static_cast<int>(in.size(3)), shift);
   const auto extent = static_cast<int>(in.size(static_cast<int>(shift.axis)));
   const auto table = source_table(groups, extent, shift.padding, adjoint);
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, in.scalar_type(), "axial_shift", [&] {
-    gather(in.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), in.size(0), in.size(2), in.size(3),
-           in.size(1), shift.axis, groups, table);
+    gather(in.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), in.size(0), in.size(1), in.size(2),
+           in.size(3), shift.axis, groups, table);
   });
-  return out.contiguous(input.suggest_memory_format());
+  return out;
 }
 
 class AxialShiftFunction : public torch::autograd::Function<AxialShiftFunction> {
@@ -125,7 +125,7 @@ class AxialShiftFunction : public torch::autograd::Function<AxialShiftFunction> 
 
 void check(const torch::Tensor& input, const AxialShift& shift) {
   require(input.dim() == 4 && input.size(1) > 0 && input.size(2) > 0 && input.size(3) > 0,
-          ErrorCode::kInvalidArgument, "axial shift: input is {}, must be N x C x H x W, not empty",
+          ErrorCode::kInvalidArgument, "axial shift: input is {}, must be N x H x W x C, not empty",
           to_string(Shape(input.sizes().begin(), input.sizes().end())));
   require(at::isFloatingType(input.scalar_type()), ErrorCode::kInvalidArgument,
           "axial shift: input is of type {}, must be floating-point",
@@ -151,16 +151,16 @@ torch::Tensor axial_shift_composed(const torch::Tensor& input, const AxialShift&
   const int axis = static_cast<int>(shift.axis);
   const int extent = static_cast<int>(input.size(axis));
   std::vector<torch::Tensor> shifted;
-  for (const Group& group : groups_of(static_cast<int>(input.size(1)), shift)) {
-    const auto part = input.slice(1, group.begin, group.end);
+  for (const Group& group : groups_of(static_cast<int>(input.size(3)), shift)) {
+    const auto part = input.slice(3, group.begin, group.end);
     if (shift.padding == Padding::kZero) {
       // Positive displacements lose the far end and gain zeros at the near one.
       const int d = std::clamp(group.displacement, -extent, extent);
       const int near = std::max(d, 0);
       const int far = std::max(-d, 0);
       const auto kept = part.slice(axis, far, extent - near);
-      shifted.push_back(axis == 2 ? torch::constant_pad_nd(kept, {0, 0, near, far})
-                                  : torch::constant_pad_nd(kept, {near, far}));
+      shifted.push_back(axis == 1 ? torch::constant_pad_nd(kept, {0, 0, 0, 0, near, far})
+                                  : torch::constant_pad_nd(kept, {0, 0, near, far}));
       continue;
     }
     std::vector<int64_t> index(extent);
@@ -169,7 +169,7 @@ torch::Tensor axial_shift_composed(const torch::Tensor& input, const AxialShift&
     }
     shifted.push_back(part.index_select(axis, torch::tensor(index).to(input.device())));
   }
-  return torch::cat(shifted, 1);
+  return torch::cat(shifted, 3);
 }
 
 }  // namespace asmlp::nn

@@ -7,7 +7,7 @@
 
 namespace asmlp::nn {
 
-enum class Axis { kHeight = 2, kWidth = 3 };  // the dimension of an N x C x H x W tensor
+enum class Axis { kHeight = 1, kWidth = 2 };  // the dimension of an N x H x W x C tensor
 
 struct AxialShift {
   Axis axis = Axis::kWidth;
@@ -17,8 +17,8 @@ struct AxialShift {
 };
 
 // Along shift.axis, with c the channel (shift_of_channel and padded_index of model/config.h):
-//   out[n, c, p] = in[n, c, padded_index(p - shift_of_channel(c))], 0 where that is -1.
-// Input N x C x H x W of a floating-point type, not empty in C, H and W. The operator is linear:
+//   out[n, p, c] = in[n, padded_index(p - shift_of_channel(c)), c], 0 where that is -1.
+// Input N x H x W x C of a floating-point type, not empty in H, W and C. The operator is linear:
 // its gradient is its adjoint, itself an operator with a gradient, so it differentiates to any
 // order. Dense CPU tensors take a multi-threaded kernel of our own, everything else the composed
 // form. Error(kInvalidArgument) for a wrong rank or an empty image.

@@ -17,7 +17,7 @@ AxialShift random_shift(std::mt19937& random) {
 
 torch::Tensor random_image(std::mt19937& random, at::ScalarType type) {
   const auto size = [&](int limit) { return static_cast<int64_t>(1 + random() % limit); };
-  return torch::randn({size(3), size(14), size(9), size(9)}, type);
+  return torch::randn({size(3), size(9), size(9), size(14)}, type);
 }
 
 // Both forms are the definition, to the bit, for any shape, type and memory layout.
@@ -28,19 +28,19 @@ TEST(AxialShift, KernelAndComposedFormEqualTheDefinition) {
                       : i % 3 == 1 ? torch::kFloat32
                                    : torch::kBFloat16;
     auto x = random_image(random, type);
-    if (i % 2) x = x.contiguous(at::MemoryFormat::ChannelsLast);
-    if (i % 5 == 0) x = x.transpose(2, 3);
+    if (i % 2) x = x.transpose(1, 2);
+    if (i % 5 == 0) x = x.permute({0, 2, 3, 1});
     const auto shift = random_shift(random);
     auto expected = torch::zeros(x.sizes(), torch::kFloat64);
     const auto in = x.to(torch::kFloat64);
     const int axis = static_cast<int>(shift.axis);
-    for (int64_t c = 0; c < x.size(1); ++c) {
-      const int d = shift_of_channel(static_cast<int>(c), static_cast<int>(x.size(1)),
+    for (int64_t c = 0; c < x.size(3); ++c) {
+      const int d = shift_of_channel(static_cast<int>(c), static_cast<int>(x.size(3)),
                                      shift.positions, shift.dilation);
       for (int p = 0; p < x.size(axis); ++p) {
         const int from = padded_index(p - d, static_cast<int>(x.size(axis)), shift.padding);
         if (from >= 0) {
-          expected.select(1, c).select(axis - 1, p).copy_(in.select(1, c).select(axis - 1, from));
+          expected.select(3, c).select(axis, p).copy_(in.select(3, c).select(axis, from));
         }
       }
     }
@@ -68,7 +68,7 @@ TEST(AxialShift, GradcheckByFiniteDifferences) {
   std::mt19937 random(23);
   for (int i = 0; i < 24; ++i) {
     const auto shift = random_shift(random);
-    const auto x = torch::randn({1, 6, 4, 3}, torch::kFloat64);
+    const auto x = torch::randn({1, 4, 3, 6}, torch::kFloat64);
     EXPECT_LT(
         gradient_error([&](const torch::Tensor& t) { return axial_shift(t, shift).pow(3); }, x),
         1e-7)
@@ -81,7 +81,7 @@ TEST(AxialShift, DifferentiatesTwice) {
   std::mt19937 random(24);
   for (int i = 0; i < 24; ++i) {
     const auto shift = random_shift(random);
-    const auto x = torch::randn({1, 6, 4, 3}, torch::kFloat64);
+    const auto x = torch::randn({1, 4, 3, 6}, torch::kFloat64);
     const auto first_gradient = [&](const torch::Tensor& t) {
       return torch::autograd::grad({axial_shift(t, shift).pow(3).sum()}, {t}, {}, true, true)[0];
     };
@@ -91,9 +91,9 @@ TEST(AxialShift, DifferentiatesTwice) {
 
 TEST(AxialShift, WrongInputIsRefused) {
   EXPECT_THROW(axial_shift(torch::randn({3, 4, 5}), {}), Error);
-  EXPECT_THROW(axial_shift(torch::randn({1, 3, 0, 5}), {}), Error);
-  EXPECT_THROW(axial_shift(torch::ones({1, 3, 2, 5}, torch::kLong), {}), Error);
-  EXPECT_THROW(axial_shift(torch::randn({1, 3, 2, 5}), {.positions = 0}), Error);
+  EXPECT_THROW(axial_shift(torch::randn({1, 0, 5, 3}), {}), Error);
+  EXPECT_THROW(axial_shift(torch::ones({1, 2, 5, 3}, torch::kLong), {}), Error);
+  EXPECT_THROW(axial_shift(torch::randn({1, 2, 5, 3}), {.positions = 0}), Error);
 }
 
 }  // namespace

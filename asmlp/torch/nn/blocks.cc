@@ -1,24 +1,31 @@
 #include "asmlp/torch/nn/blocks.h"
 
 #include "asmlp/torch/nn/axial_shift.h"
+#include "asmlp/torch/nn/functional.h"
 
 namespace asmlp::nn {
 namespace {
 
-// Rounds height and width up to a multiple with zeros at the right and the bottom.
-torch::Tensor pad_to_multiple(const torch::Tensor& x, int64_t multiple) {
-  const int64_t bottom = (multiple - x.size(2) % multiple) % multiple;
-  const int64_t right = (multiple - x.size(3) % multiple) % multiple;
-  return bottom + right > 0 ? torch::constant_pad_nd(x, {0, right, 0, bottom}) : x;
+torch::Tensor project(const torch::Tensor& x, const torch::nn::Conv2d& conv,
+                      Activation activation = Activation::kNone) {
+  return fused_linear(x, conv->weight, conv->bias, activation);
 }
+
+torch::Tensor normalized(const torch::Tensor& x, const torch::nn::GroupNorm& norm,
+                         Activation activation = Activation::kNone) {
+  return fused_group_norm(x, norm->weight, norm->bias, activation);
+}
+
+// Zeros that complete `size` to a multiple.
+int64_t missing(int64_t size, int64_t multiple) { return (multiple - size % multiple) % multiple; }
 
 }  // namespace
 
-torch::nn::GroupNorm group_norm(int channels) {
+torch::nn::GroupNorm make_norm(int channels) {
   return torch::nn::GroupNorm(torch::nn::GroupNormOptions(1, channels).eps(kNormEps));
 }
 
-torch::nn::Conv2d pointwise(int in, int out, bool bias) {
+torch::nn::Conv2d make_pointwise(int in, int out, bool bias) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1).bias(bias));
 }
 
@@ -30,40 +37,42 @@ torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
 
 AxialShiftBlockImpl::AxialShiftBlockImpl(const Config& config, int dim)
     : config_(config),
-      conv1_(register_module("conv1", pointwise(dim, dim))),
-      conv2_1_(register_module("conv2_1", pointwise(dim, dim))),
-      conv2_2_(register_module("conv2_2", pointwise(dim, dim))),
-      conv3_(register_module("conv3", pointwise(dim, dim))),
-      norm1_(register_module("norm1", group_norm(dim))),
-      norm2_(register_module("norm2", group_norm(dim))) {}
+      conv1_(register_module("conv1", make_pointwise(dim, dim))),
+      conv2_1_(register_module("conv2_1", make_pointwise(dim, dim))),
+      conv2_2_(register_module("conv2_2", make_pointwise(dim, dim))),
+      conv3_(register_module("conv3", make_pointwise(dim, dim))),
+      norm1_(register_module("norm1", make_norm(dim))),
+      norm2_(register_module("norm2", make_norm(dim))) {}
 
 torch::Tensor AxialShiftBlockImpl::forward(torch::Tensor x) {
   const AxialShift along_w{Axis::kWidth, config_.shift_size.w, config_.dilation, config_.padding};
   const AxialShift along_h{Axis::kHeight, config_.shift_size.h, config_.dilation, config_.padding};
-  x = torch::gelu(norm1_(conv1_(x)));
-  const auto horizontal = torch::gelu(conv2_1_(axial_shift(x, along_w)));
+  x = normalized(project(x, conv1_), norm1_, Activation::kGelu);
+  const auto horizontal = project(axial_shift(x, along_w), conv2_1_, Activation::kGelu);
   x = config_.connection == Connection::kParallel
-          ? horizontal + torch::gelu(conv2_2_(axial_shift(x, along_h)))
-          : torch::gelu(conv2_2_(axial_shift(horizontal, along_h)));
-  return conv3_(norm2_(x));
+          ? horizontal + project(axial_shift(x, along_h), conv2_2_, Activation::kGelu)
+          : project(axial_shift(horizontal, along_h), conv2_2_, Activation::kGelu);
+  return project(normalized(x, norm2_), conv3_);
 }
 
 MlpImpl::MlpImpl(int dim, int hidden)
-    : fc1_(register_module("fc1", pointwise(dim, hidden))),
-      fc2_(register_module("fc2", pointwise(hidden, dim))) {}
+    : fc1_(register_module("fc1", make_pointwise(dim, hidden))),
+      fc2_(register_module("fc2", make_pointwise(hidden, dim))) {}
 
-torch::Tensor MlpImpl::forward(const torch::Tensor& x) { return fc2_(torch::gelu(fc1_(x))); }
+torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
+  return project(project(x, fc1_, Activation::kGelu), fc2_);
+}
 
 BlockImpl::BlockImpl(const Config& config, int stage, double drop_path)
     : drop_path_(drop_path),
-      norm1_(register_module("norm1", group_norm(config.dim(stage)))),
+      norm1_(register_module("norm1", make_norm(config.dim(stage)))),
       axial_shift_(register_module("axial_shift", AxialShiftBlock(config, config.dim(stage)))),
-      norm2_(register_module("norm2", group_norm(config.dim(stage)))),
+      norm2_(register_module("norm2", make_norm(config.dim(stage)))),
       mlp_(register_module("mlp", Mlp(config.dim(stage), config.hidden_dim(stage)))) {}
 
 torch::Tensor BlockImpl::forward(torch::Tensor x) {
-  x = x + drop_path(axial_shift_(norm1_(x)), drop_path_, is_training());
-  return x + drop_path(mlp_(norm2_(x)), drop_path_, is_training());
+  x = x + drop_path(axial_shift_(normalized(x, norm1_)), drop_path_, is_training());
+  return x + drop_path(mlp_(normalized(x, norm2_)), drop_path_, is_training());
 }
 
 PatchEmbedImpl::PatchEmbedImpl(const Config& config)
@@ -72,24 +81,34 @@ PatchEmbedImpl::PatchEmbedImpl(const Config& config)
           "proj", torch::nn::Conv2d(
                       torch::nn::Conv2dOptions(config.in_chans, config.embed_dim, config.patch_size)
                           .stride(config.patch_size)))) {
-  if (config.patch_norm) norm_ = register_module("norm", group_norm(config.embed_dim));
+  if (config.patch_norm) norm_ = register_module("norm", make_norm(config.embed_dim));
 }
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& image) {
-  const auto x = proj_(pad_to_multiple(image, patch_size_));
-  return norm_ ? norm_(x) : x;
+  const int64_t p = patch_size_;
+  const auto padded =
+      torch::constant_pad_nd(image, {0, missing(image.size(3), p), 0, missing(image.size(2), p)});
+  // A convolution whose patches do not overlap is a projection of the patches.
+  const int64_t n = image.size(0), h = padded.size(2) / p, w = padded.size(3) / p;
+  const auto patches = padded.reshape({n, -1, h, p, w, p})
+                           .permute({0, 2, 4, 1, 3, 5})
+                           .reshape({n, h, w, image.size(1) * p * p});
+  const auto x = fused_linear(patches, proj_->weight.flatten(1), proj_->bias);
+  return norm_ ? normalized(x, norm_) : x;
 }
 
 PatchMergingImpl::PatchMergingImpl(int dim)
-    : reduction_(register_module("reduction", pointwise(4 * dim, 2 * dim, /*bias=*/false))),
-      norm_(register_module("norm", group_norm(4 * dim))) {}
+    : reduction_(register_module("reduction", make_pointwise(4 * dim, 2 * dim, /*bias=*/false))),
+      norm_(register_module("norm", make_norm(4 * dim))) {}
 
 torch::Tensor PatchMergingImpl::forward(const torch::Tensor& input) {
-  const auto x = pad_to_multiple(input, 2);
-  const auto pick = [&](int64_t row, int64_t column) {
-    return x.slice(2, row, c10::nullopt, 2).slice(3, column, c10::nullopt, 2);
-  };
-  return reduction_(norm_(torch::cat({pick(0, 0), pick(1, 0), pick(0, 1), pick(1, 1)}, 1)));
+  const auto x = torch::constant_pad_nd(
+      input, {0, 0, 0, missing(input.size(2), 2), 0, missing(input.size(1), 2)});
+  // Channels of the pixels (0,0), (1,0), (0,1), (1,1) of each 2 x 2 square (row, column).
+  const int64_t n = x.size(0), h = x.size(1) / 2, w = x.size(2) / 2, c = x.size(3);
+  const auto squares =
+      x.reshape({n, h, 2, w, 2, c}).permute({0, 1, 3, 4, 2, 5}).reshape({n, h, w, 4 * c});
+  return project(normalized(squares, norm_), reduction_);
 }
 
 StageImpl::StageImpl(const Config& config, int stage, int first_block)

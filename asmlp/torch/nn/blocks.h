@@ -1,6 +1,6 @@
 // The building blocks of AS-MLP as LibTorch modules. Sub-modules are registered under the official
-// names and in the official order. All tensors are N x C x H x W (logically; on a CPU they are
-// channels-last in memory, see axial_shift.h).
+// names and in the official order. Feature maps are N x H x W x C inside the network: every
+// projection is then one matrix product over all pixels.
 #pragma once
 
 #include <torch/torch.h>
@@ -9,11 +9,10 @@
 
 namespace asmlp::nn {
 
-// GroupNorm with one group: mean and variance over C, H, W of a sample, then an affine per channel.
-torch::nn::GroupNorm group_norm(int channels);
-
-// The 1 x 1 convolution: the projection of every pixel's channels.
-torch::nn::Conv2d pointwise(int in, int out, bool bias = true);
+// The parameters of a GroupNorm with one group and of a 1 x 1 convolution, under the names and with
+// the initialisation of PyTorch's modules; functional.h computes with them.
+torch::nn::GroupNorm make_norm(int channels);
+torch::nn::Conv2d make_pointwise(int in, int out, bool bias = true);
 
 // Stochastic depth: in training, whole samples are dropped with probability `rate` and the others
 // scaled by 1 / (1 - rate).
