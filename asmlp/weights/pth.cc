@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 // What all tensors of a file may take together.
-uint64_t tensor_limit(size_t file_bytes) { return 4 * uint64_t{file_bytes} + (64u << 20); }
+uint64_t tensor_limit(size_t file_bytes) { return 4 * uint64_t{file_bytes} + (16u << 20); }
 
 constexpr size_t kMaxTensors = 100'000;
 

@@ -25,7 +25,9 @@ struct PthFile {
 };
 
 // Errors: kNotFound, kIo, kBadFormat (truncated, mutated, hostile), kUnsupported (a compressed zip
-// member, a quantised tensor). Memory is bounded by the size of the file.
+// member, a quantised tensor), kTooLarge.
+// Memory is bounded: tensors take at most 4 times the file plus 16 MB (views may be expanded), the
+// pickled values at most about 150 MB, and no more than 100 bytes for each byte of the pickle.
 PthFile read_pth(const std::filesystem::path& path);
 
 // The same on bytes in memory; `what` names the source in messages.
