@@ -105,14 +105,12 @@ ASMLP_INLINE inline double sum(int64_t count, const Value& value) {
 }  // namespace
 
 template <typename T>
-void add_bias(T* z, int64_t pixels, int64_t channels, const T* bias) {
-  if (bias == nullptr) return;
-  run([=]() ASMLP_INLINE {
-    for (int64_t p = 0; p < pixels; ++p) {
-      T* row = z + p * channels;
-      for (int64_t c = 0; c < channels; ++c) row[c] += bias[c];
-    }
-  });
+void fill_pixels(T* z, int64_t pixels, int64_t channels, const T* bias) {
+  if (bias == nullptr) {
+    std::fill_n(z, pixels * channels, T(0));
+    return;
+  }
+  for (int64_t p = 0; p < pixels; ++p) std::copy_n(bias, channels, z + p * channels);
 }
 
 template <typename T>
@@ -222,7 +220,7 @@ void normalize_backward(const T* x, const T* dy, T* dx, int64_t pixels, int64_t 
 }
 
 #define ASMLP_INSTANTIATE(T)                                                                 \
-  template void add_bias<T>(T*, int64_t, int64_t, const T*);                                 \
+  template void fill_pixels<T>(T*, int64_t, int64_t, const T*);                              \
   template void gelu<T>(const T*, T*, int64_t);                                              \
   template void gelu_backward<T>(const T*, const T*, T*, int64_t);                           \
   template void add_columns<T>(const T*, int64_t, int64_t, T*);                              \

@@ -9,9 +9,10 @@ namespace asmlp::nn {
 
 enum class Activation { kNone, kGelu };  // GELU with the exact erf
 
-// z += bias per channel (null: no bias); y = GELU(z), y may equal z.
+// Every pixel of z becomes `bias` (null: zeros): what a matrix product is then added to.
 template <typename T>
-void add_bias(T* z, int64_t pixels, int64_t channels, const T* bias);
+void fill_pixels(T* z, int64_t pixels, int64_t channels, const T* bias);
+// y = GELU(z); y may equal z.
 template <typename T>
 void gelu(const T* z, T* y, int64_t count);
 // dz = dy * GELU'(z); dz may equal dy.

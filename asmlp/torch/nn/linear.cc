@@ -59,9 +59,9 @@ void forward_kernel(const Extents& e, const T* x, const T* weight, const T* bias
     for (int64_t row = begin; row < end; row += block) {
       const int64_t rows = std::min(block, end - row);
       T* z_block = z + row * e.out;
-      gemm(CblasNoTrans, CblasTrans, rows, e.out, e.in, x + row * e.in, e.in, weight, e.in, T(0),
+      fill_pixels(z_block, rows, e.out, bias);
+      gemm(CblasNoTrans, CblasTrans, rows, e.out, e.in, x + row * e.in, e.in, weight, e.in, T(1),
            z_block, e.out);
-      add_bias(z_block, rows, e.out, bias);
       if (activation == Activation::kGelu) gelu(z_block, y + row * e.out, rows * e.out);
     }
   });
