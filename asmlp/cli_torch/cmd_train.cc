@@ -74,6 +74,10 @@ std::string command_text(std::span<const char* const> arguments) {
 fs::path run_folder(const TrainArguments& arguments, const std::string& model_name) {
   fs::path folder = arguments.output;
   if (folder.empty() && !arguments.resume.empty()) {
+    require(arguments.experiment.empty(), ErrorCode::kInvalidArgument,
+            "--experiment {}: is a subfolder of --output; give that too, or leave it out to go on "
+            "beside {}",
+            arguments.experiment, arguments.resume);
     folder = fs::path(arguments.resume).parent_path();
     return folder.empty() ? fs::path(".") : folder;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
+#include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
@@ -26,10 +27,19 @@ void read(const Json& value, double& field) { field = value.get<double>(); }
 template <typename Int>
 requires std::is_integral_v<Int>
 void read(const Json& value, Int& field) {
-  // get<int>() would silently cut 1.5 and 2^40.
-  const auto wide = value.get<double>();
+  // get<int>() would silently cut 1.5 and 2^40. 1e3 is an integer, as in YAML.
+  bool fits = false;
+  if (value.is_number_unsigned()) {
+    fits = std::in_range<Int>(value.get<uint64_t>());
+  } else if (value.is_number_integer()) {
+    fits = std::in_range<Int>(value.get<int64_t>());
+  } else if (value.is_number_float()) {
+    const double number = value.get<double>();
+    fits = std::abs(number) < 0x1p53 && number == std::trunc(number) &&
+           std::in_range<Int>(static_cast<int64_t>(number));
+  }
+  if (!fits) throw std::range_error("not an integer in range");
   field = value.get<Int>();
-  if (static_cast<double>(field) != wide) throw std::range_error("not an integer in range");
 }
 void read(const Json& value, std::array<double, 2>& field) {
   if (!value.is_array() || value.size() != 2) throw std::range_error("two numbers are needed");
@@ -120,6 +130,8 @@ void validate(const TrainOptions& o) {
   check(o.epochs >= 1, "epochs", o.epochs, "at least 1");
   check(o.batch_size >= 1, "batch-size", o.batch_size, "at least 1");
   check(o.threads >= 0 && o.threads <= 256, "threads", o.threads, "0..256");
+  // Beyond it, YAML readers fall back to floating point.
+  check(o.seed <= uint64_t{INT64_MAX}, "seed", o.seed, "0..2^63-1");
   check(o.peak_lr() > 0 && std::isfinite(o.peak_lr()), "lr", o.peak_lr(), "above 0");
   check(o.lr_base_size >= 1, "lr-base-size", o.lr_base_size, "at least 1");
   check(o.first_lr() >= 0, "warmup-lr", o.first_lr(), "at least 0");

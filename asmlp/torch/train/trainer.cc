@@ -27,6 +27,17 @@ Tensor view_of(const torch::Tensor& tensor) {
           std::make_shared<torch::Tensor>(data)};
 }
 
+// A kill in the middle of a write leaves the half-written temporary file (atomic_file.h) behind.
+void remove_leftovers(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    for (const char* mine : {"last.safetensors", "best.safetensors", "final.safetensors"}) {
+      if (name.starts_with(std::string(mine) + ".tmp.")) fs::remove(entry.path(), ignored);
+    }
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
@@ -140,6 +151,7 @@ void Trainer::resume(const fs::path& path) {
   state.spec = state_.spec;
   state_ = std::move(state);
   optimizer_->set_updates(state_.updates);
+  remove_leftovers(folder_);
   write_summary(folder_ / "summary.csv", state_.history);
 }
 
