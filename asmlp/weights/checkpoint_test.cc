@@ -6,7 +6,7 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
-#include "asmlp/weights/test_files.h"
+#include "tests/weight_files.h"
 
 namespace asmlp {
 namespace {

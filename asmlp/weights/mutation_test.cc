@@ -8,7 +8,7 @@
 
 #include "asmlp/weights/pth_reader.h"
 #include "asmlp/weights/safetensors.h"
-#include "asmlp/weights/test_files.h"
+#include "tests/weight_files.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "asmlp/weights/test_files.h"
+#include "tests/weight_files.h"
 
 namespace asmlp {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "asmlp/weights/test_files.h"
+#include "tests/weight_files.h"
 
 namespace asmlp {
 namespace {

@@ -1,4 +1,4 @@
-// What the tests of this layer share: golden files, raw bytes, equality of tensors.
+// What tests of weight files share: golden files, raw bytes, equality of tensors.
 #pragma once
 
 #include <gtest/gtest.h>
