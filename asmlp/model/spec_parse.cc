@@ -117,10 +117,13 @@ const std::vector<Known>& config_fields() {
        }},
       {"dilation", {}, [](auto& s, auto& f) { s.config.dilation = f.integer(); }},
       {"padding",
-       {},
+       {"padding_mode"},
        [](auto& s, auto& f) {
-         s.config.padding = f.template choice<Padding>(
-             {Padding::kZero, Padding::kCircular, Padding::kReflect, Padding::kReplicate});
+         s.config.padding = f.text() == "zeros"  // PyTorch's word for it
+                                ? Padding::kZero
+                                : f.template choice<Padding>({Padding::kZero, Padding::kCircular,
+                                                              Padding::kReflect,
+                                                              Padding::kReplicate});
        }},
       {"connection",
        {},

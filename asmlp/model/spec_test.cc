@@ -97,6 +97,7 @@ drop_path: +0.2
   EXPECT_EQ(grey.config.connection, Connection::kSerial);
   EXPECT_EQ(grey.classes.back(), "b");
   EXPECT_EQ(spec_from_json("{}", "test").config, Config{});
+  EXPECT_EQ(spec_from_json(R"({"padding_mode": "zeros"})", "test").config, Config{});
 }
 
 TEST(Spec, QuotedYamlStaysText) {
