@@ -162,11 +162,14 @@ void validate(const TrainOptions& o) {
 }
 
 void check_resumable(const TrainOptions& saved, const TrainOptions& now) {
-  const Json before = to_json_object(saved), after = to_json_object(now);
+  // Plain json sorts its keys: the order in which a recipe names the parts of its model is no
+  // matter.
+  using Sorted = nlohmann::json;
+  const Sorted before = Sorted::parse(to_json(saved)), after = Sorted::parse(to_json(now));
   visit_options(now, [&](const OptionInfo& info, const auto&) {
     if (info.on_resume == OnResume::kFree) return;
-    const auto value = [&](const Json& object) {
-      return object.contains(info.name) ? object[info.name] : Json();
+    const auto value = [&](const Sorted& object) {
+      return object.contains(info.name) ? object[info.name] : Sorted();
     };
     require(value(before) == value(after), ErrorCode::kMismatch,
             "cannot resume with another {}: the run was started with {}, now it is {}; leave the "
