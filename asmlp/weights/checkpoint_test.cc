@@ -81,8 +81,9 @@ TEST(InferConfig, FindsEveryVisibleField) {
     ASSERT_NO_THROW(check_parameters(found, tensors, "file"));
     ASSERT_EQ(found.depths, config.depths);
     // Several ratios can give the same sizes; whole ones are found as they are.
-    if (config.num_blocks() > 0)
+    if (config.num_blocks() > 0) {
       ASSERT_NEAR(found.mlp_ratio, config.mlp_ratio, 1.0 / config.embed_dim);
+    }
     if (config.num_blocks() > 0 && config.mlp_ratio == static_cast<int>(config.mlp_ratio)) {
       ASSERT_EQ(found.mlp_ratio, config.mlp_ratio);
     }
