@@ -222,7 +222,7 @@ class Forward {
 
   // x += fc2(GELU(fc1(norm2(x))))
   void mlp(const PackedBlock& block, const StagePlan& stage) {
-    if (!plan_.fuse_mlp(rows(stage))) {
+    if (plan_.splits_columns(rows(stage))) {
       normalized_product(block.norm2, block.fc1, plan_.x, plan_.hidden, stage.hidden_stride, stage,
                          TileStart::kBias, TileEnd::kGelu, nullptr);
       product(

@@ -72,12 +72,12 @@ int64_t Plan::block_rows(int64_t depth) const {
 
 Grid Plan::grid(int64_t rows, int64_t depth, int64_t panels) const {
   const int64_t threads = pool.size();
-  if (!fuse_mlp(rows)) return {1, std::min(threads, panels)};
+  if (splits_columns(rows)) return {1, std::min(threads, panels)};
   // A multiple of the threads, so that none waits for another's last block.
   return {round_up((rows + block_rows(depth) - 1) / block_rows(depth), threads), 1};
 }
 
-bool Plan::fuse_mlp(int64_t rows) const { return rows > kMaxBlockRows; }
+bool Plan::splits_columns(int64_t rows) const { return rows <= kMaxBlockRows; }
 
 Plan::Plan(const Model& model, const EngineOptions& options)
     : kernels(*model.weights().kernels), pool(options.threads) {

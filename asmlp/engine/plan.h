@@ -56,9 +56,9 @@ struct Plan {
   // Rows of A gathered at a time for a product of this depth, and the tasks of a product.
   int64_t block_rows(int64_t depth) const;
   Grid grid(int64_t rows, int64_t depth, int64_t panels) const;
-  // True when the MLP runs row block by row block with its hidden rows in the cache; false for maps of
-  // so few pixels that splitting the columns of the weights over the threads is better.
-  bool fuse_mlp(int64_t rows) const;
+  // True for maps of so few pixels that one block holds them: then the threads share the columns of
+  // the weights, and the hidden rows of the MLP go through memory instead of staying in one cache.
+  bool splits_columns(int64_t rows) const;
 };
 
 }  // namespace asmlp
