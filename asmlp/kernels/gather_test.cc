@@ -1,0 +1,178 @@
+// The gathers against direct indexing of the whole image, for every shape near their block size.
+#include "asmlp/kernels/gather.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+#include "asmlp/core/aligned.h"
+
+namespace asmlp {
+namespace {
+
+// A value of its own for every element, so that a wrong index cannot give the right one.
+float value_at(int64_t image, int64_t y, int64_t x, int64_t c) {
+  return static_cast<float>(1 + c + 64 * (x + 16 * (y + 16 * image)));
+}
+
+// A map of such values; the room between pixels and behind the last one holds -1.
+AlignedFloats numbered_map(int images, int h, int w, int channels, int64_t stride) {
+  AlignedFloats map(images * h * w * stride + kGatherSlack);
+  std::fill_n(map.data(), images * h * w * stride + kGatherSlack, -1.0f);
+  for (int64_t r = 0; r < int64_t{images} * h * w; ++r) {
+    for (int c = 0; c < channels; ++c) {
+      map.data()[r * stride + c] = value_at(r / (h * w), r / w % h, r % w, c);
+    }
+  }
+  return map;
+}
+
+// Groups of `width` channels (the last may be narrower) with a source that visits every position
+// and the outside.
+ShiftTable table_of(int channels, int width, int extent) {
+  ShiftTable table;
+  table.extent = extent;
+  for (int begin = 0; begin < channels; begin += width) {
+    const int g = static_cast<int>(table.groups.size());
+    table.groups.push_back({begin, std::min(channels, begin + width)});
+    for (int p = 0; p < extent; ++p) table.source.push_back((p * 3 + g) % (extent + 1) - 1);
+  }
+  return table;
+}
+
+// What lies behind the last row's slack must stay.
+constexpr float kUntouched = -7.0f;
+
+struct Rows {
+  Rows(int64_t count, int64_t lda)
+      : values(static_cast<size_t>(count * lda + kGatherSlack + 8), kUntouched) {}
+  void expect_end_untouched() const {
+    for (size_t i = values.size() - 8; i < values.size(); ++i) ASSERT_EQ(values[i], kUntouched);
+  }
+  std::vector<float> values;
+};
+
+TEST(GatherShifted, EqualsTheIndexMapForEveryGroupWidth) {
+  const int images = 2, h = 3, w = 5;
+  for (int channels = 1; channels <= 35; ++channels) {
+    const int64_t stride = (channels + 15) / 16 * 16, all = int64_t{images} * h * w;
+    const AlignedFloats map = numbered_map(images, h, w, channels, stride);
+    const MapView view{map.data(), h, w, channels, stride};
+    for (int width : {1, 2, 7, 8, 9, 17, 35}) {
+      for (Axis axis : {Axis::kH, Axis::kW}) {
+        const ShiftTable table = table_of(channels, width, axis == Axis::kH ? h : w);
+        for (int64_t begin : {int64_t{0}, int64_t{4}, all - 1}) {
+          const int64_t lda = channels + 3;
+          Rows a(all - begin, lda);
+          gather_shifted(view, table, axis, begin, all - begin, a.values.data(), lda);
+          a.expect_end_untouched();
+          for (int64_t r = begin; r < all; ++r) {
+            const int64_t y = r / w % h, x = r % w, image = r / (h * w);
+            for (int c = 0; c < channels; ++c) {
+              const int64_t from =
+                  table.source[c / width * table.extent + (axis == Axis::kH ? y : x)];
+              const float expected = from < 0           ? 0.0f
+                                     : axis == Axis::kH ? value_at(image, from, x, c)
+                                                        : value_at(image, y, from, c);
+              ASSERT_EQ(a.values[(r - begin) * lda + c], expected)
+                  << channels << " channels by " << width << ", row " << r << ", channel " << c;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(GatherPatches, EqualsDirectIndexingWithZerosOutside) {
+  for (int patch : {1, 2, 3, 4}) {
+    for (int height = 1; height <= 9; ++height) {
+      for (int width = 1; width <= 9; ++width) {
+        const int images = 2, channels = 3;
+        std::vector<float> input(static_cast<size_t>(images) * channels * height * width);
+        std::iota(input.begin(), input.end(), 1.0f);
+        const int64_t out_h = (height + patch - 1) / patch, out_w = (width + patch - 1) / patch;
+        const int64_t all = images * out_h * out_w, lda = channels * patch * patch + 2;
+        Rows a(all, lda);
+        gather_patches({input.data(), channels, height, width, patch}, 0, all, a.values.data(),
+                       lda);
+        a.expect_end_untouched();
+        for (int64_t r = 0; r < all; ++r) {
+          int64_t column = 0;
+          for (int c = 0; c < channels; ++c) {
+            for (int64_t y = r / out_w % out_h * patch, i = 0; i < patch; ++i) {
+              for (int64_t x = r % out_w * patch, j = 0; j < patch; ++j, ++column) {
+                const int64_t plane = r / (out_h * out_w) * channels + c;
+                const bool inside = y + i < height && x + j < width;
+                ASSERT_EQ(a.values[r * lda + column],
+                          inside ? input[(plane * height + y + i) * width + x + j] : 0.0f)
+                    << height << " x " << width << ", patch " << patch << ", row " << r;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+class NormalizingGathers : public testing::TestWithParam<Isa> {};
+
+// Powers of two as factors and whole means: every result is exact, in any order of operations.
+TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
+  const KernelSet& kernels = kernel_set(GetParam());
+  const std::vector<ImageNorm> norms{{8.0f, 0.5f}, {1024.0f, 2.0f}};
+  const int images = 2;
+  for (int channels : {1, 5, 8, 16, 19}) {
+    std::vector<float> gamma(4 * channels), beta(4 * channels);
+    for (int i = 0; i < 4 * channels; ++i) {
+      gamma[i] = i % 3 == 0 ? 1.0f : i % 3 == 1 ? 2.0f : -4.0f;
+      beta[i] = static_cast<float>(i);
+    }
+    const auto normed = [&](float value, int64_t image, int i) {
+      return (value - norms[image].mean) * norms[image].rstd * gamma[i] + beta[i];
+    };
+    for (int h = 1; h <= 5; ++h) {
+      for (int w = 1; w <= 5; ++w) {
+        const int64_t stride = (channels + 15) / 16 * 16;
+        const AlignedFloats map = numbered_map(images, h, w, channels, stride);
+        const MapView view{map.data(), h, w, channels, stride};
+        const int64_t all = int64_t{images} * h * w;
+        Rows plain(all, channels);
+        gather_normalized(kernels, view, norms.data(), gamma.data(), beta.data(), 0, all,
+                          plain.values.data(), channels);
+        plain.expect_end_untouched();
+        for (int64_t r = 0; r < all; ++r) {
+          for (int c = 0; c < channels; ++c) {
+            const int64_t image = r / (h * w);
+            ASSERT_EQ(plain.values[r * channels + c],
+                      normed(value_at(image, r / w % h, r % w, c), image, c));
+          }
+        }
+        const int64_t out_h = (h + 1) / 2, out_w = (w + 1) / 2,
+                      merged_rows = images * out_h * out_w;
+        Rows merged(merged_rows, 4 * channels);
+        gather_merged(kernels, view, norms.data(), gamma.data(), beta.data(), 0, merged_rows,
+                      merged.values.data(), 4 * channels);
+        merged.expect_end_untouched();
+        for (int64_t r = 0; r < merged_rows; ++r) {
+          const int64_t image = r / (out_h * out_w);
+          for (int i = 0; i < 4 * channels; ++i) {
+            const int quarter = i / channels, c = i % channels;
+            const int64_t y = r / out_w % out_h * 2 + quarter % 2, x = r % out_w * 2 + quarter / 2;
+            const float value = y < h && x < w ? value_at(image, y, x, c) : 0.0f;
+            ASSERT_EQ(merged.values[r * 4 * channels + i], normed(value, image, i))
+                << h << " x " << w << ", row " << r << ", column " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, NormalizingGathers, testing::ValuesIn(available_isas()),
+                         [](const auto& info) { return to_string(info.param); });
+
+}  // namespace
+}  // namespace asmlp
