@@ -29,9 +29,7 @@ int run(const Options& options) {
   require(fs::path(options.out).extension() == ".safetensors", ErrorCode::kInvalidArgument,
           "{}: the output's name must end in .safetensors", options.out);
   check_output(options.out);
-  std::error_code ignored;
-  require(!fs::equivalent(options.in, options.out, ignored), ErrorCode::kInvalidArgument,
-          "{} is both input and output; write to another file", options.in);
+  check_not_overwritten(options.in, options.out);
   ModelOptions source;
   source.weights = options.in;
   source.model = options.model;

@@ -64,7 +64,9 @@ struct Output {
 
 int run(const Options& options, const Backend& backend) {
   check_output(options.output);
+  check_not_overwritten(options.input, options.output);
   LoadedModel loaded = load_model(options.model);
+  check_not_overwritten(loaded.file, options.output);
   for (const std::string& note : loaded.notes) print_note(note);
   if (loaded.bundled) print_note("using the bundled model " + loaded.file.string());
   const ModelSpec spec = loaded.checkpoint.spec;

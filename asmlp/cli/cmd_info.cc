@@ -89,8 +89,10 @@ std::string cpu_text() {
   table.add_row({"processor", cpu_name()});
   table.add_row({"cores usable", std::to_string(available_cores())});
   table.add_row({"instruction sets", isas});
-  table.add_row({"chosen", std::string(to_string(default_isa())) +
-                               (std::getenv("ASMLP_ISA") ? " (ASMLP_ISA)" : "")});
+  const char* forced = std::getenv("ASMLP_ISA");  // an empty one chooses nothing
+  const bool by_variable = forced != nullptr && *forced != '\0';
+  table.add_row(
+      {"chosen", std::string(to_string(default_isa())) + (by_variable ? " (ASMLP_ISA)" : "")});
   return table.str();
 }
 

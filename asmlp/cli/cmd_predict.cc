@@ -171,7 +171,7 @@ class Reporter {
 };
 
 int run(const Options& options) {
-  check_output(options.results.file);
+  check_results(options.results);
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;
@@ -252,6 +252,7 @@ Command add_predict(CLI::App& program) {
                   "class is (exact, not an approximation)")
       ->type_name("DIR");
   add_model_options(*app, options->model);
+  add_class_map_option(*app, options->model);
   add_preprocessing_options(*app, options->preprocessing);
   add_run_options(*app, options->run);
   app->add_option("-b,--batch-size", options->batch_size, "images per batch (default 8)")

@@ -11,6 +11,7 @@
 #include "asmlp/cli/runner.h"
 #include "asmlp/cli/sheet.h"
 #include "asmlp/cli/table.h"
+#include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
 
 namespace asmlp::cli {
@@ -169,8 +170,11 @@ void draw_sheet(const Options& options, const LoadedModel& loaded, const Json& j
 }
 
 int run(const Options& options, const Backend& backend) {
-  check_output(options.results.file);
+  check_results(options.results);
   check_output(options.sheet);
+  require(options.sheet.empty() || std::filesystem::path(options.sheet).extension() == ".png",
+          ErrorCode::kInvalidArgument, "--sheet {}: is written as PNG; its name must end in .png",
+          options.sheet);
   const Split split = options.split == "train" ? Split::kTrain : Split::kValidation;
   const auto dataset = open_dataset(options.data, split);
   LoadedModel loaded = load_classifier(options.model, options.preprocessing);
@@ -196,7 +200,7 @@ int run(const Options& options, const Backend& backend) {
   Evaluation evaluation = evaluate(
       *dataset, targets, spec, *runner, pool, settings,
       [&](int64_t done, const Evaluation& state, const std::vector<Evaluation::Failure>& fresh) {
-        for (const auto& failure : fresh) progress.print("asmlp: error: " + failure.message);
+        for (const auto& failure : fresh) progress.print(error_line(failure.message));
         progress.update(done, details(state));
       });
   progress.finish(details(evaluation));
@@ -242,6 +246,7 @@ Command add_validate_on(CLI::App& program, const Backend& backend) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->type_name("N");
   add_model_options(*app, options->model);
+  add_class_map_option(*app, options->model);
   add_preprocessing_options(*app, options->preprocessing);
   add_backend_option(*app, backend, options->backend, "Execution");
   app->add_option("-b,--batch-size", options->evaluation.batch_size,

@@ -71,8 +71,12 @@ void print_note(const std::string& message) {
   std::fprintf(stderr, "%s: note: %s\n", program_name().c_str(), message.c_str());
 }
 
+std::string error_line(const std::string& message) {
+  return program_name() + ": error: " + message;
+}
+
 void print_error(const std::string& message) {
-  std::fprintf(stderr, "%s: error: %s\n", program_name().c_str(), message.c_str());
+  std::fprintf(stderr, "%s\n", error_line(message).c_str());
 }
 
 bool out_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }

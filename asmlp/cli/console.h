@@ -36,6 +36,8 @@ void set_verbose(bool verbose);
 // "<program>: note: ..." and "<program>: error: ..." on standard error.
 void print_note(const std::string& message);
 void print_error(const std::string& message);
+// The line that print_error writes, for a display that keeps a progress bar in place.
+std::string error_line(const std::string& message);
 
 // True when standard output is a terminal.
 bool out_is_terminal();

@@ -110,10 +110,13 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                  "shift positions, for files that do not say (weights do not show it); default 5")
       ->type_name("N|H,W")
       ->group(group);
+}
+
+void add_class_map_option(CLI::App& app, ModelOptions& options) {
   app.add_option("--class-map,--classes", options.class_map,
                  "text file with one class name per line")
       ->type_name("FILE")
-      ->group(group);
+      ->group("Model");
 }
 
 void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options) {
@@ -155,11 +158,13 @@ void add_output_options(CLI::App& app, OutputOptions& options) {
 
 void add_results_options(CLI::App& app, ResultsOptions& options) {
   const std::string group = "Output";
-  app.add_option("--results-file", options.file, "also write the results to this file")
-      ->type_name("FILE")
-      ->group(group);
+  CLI::Option* file =
+      app.add_option("--results-file", options.file, "also write the results to this file")
+          ->type_name("FILE")
+          ->group(group);
   app.add_option("--results-format", options.format,
                  "csv or json; default: by the extension of --results-file")
+      ->needs(file)
       ->check(CLI::IsMember({"csv", "json"}))
       ->type_name("NAME")
       ->group(group);
@@ -172,6 +177,16 @@ void write_results(const ResultsOptions& options, const std::string& csv, const 
   write_file_atomically(options.file, [&](std::ostream& out) { out << (as_json ? json : csv); });
 }
 
+void check_results(const ResultsOptions& options) {
+  check_output(options.file);
+  const std::string extension = fs::path(options.file).extension().string();
+  require(options.file.empty() || !options.format.empty() || extension == ".csv" ||
+              extension == ".json",
+          ErrorCode::kInvalidArgument,
+          "--results-file {}: neither .csv nor .json; say which with --results-format",
+          options.file);
+}
+
 void check_output(const std::string& path) {
   if (path.empty()) return;
   const fs::path parent = fs::path(path).parent_path();
@@ -181,6 +196,12 @@ void check_output(const std::string& path) {
   require(!fs::is_directory(path), ErrorCode::kIo, "{}: a folder, not a file", path);
   require(::access(folder.c_str(), W_OK) == 0, ErrorCode::kIo, "{}: cannot write into {}: {}", path,
           folder.string(), std::strerror(errno));
+}
+
+void check_not_overwritten(const fs::path& input, const fs::path& output) {
+  std::error_code ignored;
+  require(!fs::equivalent(input, output, ignored), ErrorCode::kInvalidArgument,
+          "{} is both input and output; write to another file", input.string());
 }
 
 LoadedModel load_model(const ModelOptions& options) {

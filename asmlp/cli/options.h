@@ -25,6 +25,8 @@ struct ModelOptions {
   std::string shift_size;  // "5" or "5,7"
 };
 void add_model_options(CLI::App& app, ModelOptions& options);
+// --class-map, for the commands that print class names.
+void add_class_map_option(CLI::App& app, ModelOptions& options);
 
 // Preprocessing that the user wants instead of the model's own.
 struct PreprocessingOptions {
@@ -56,9 +58,15 @@ void add_results_options(CLI::App& app, ResultsOptions& options);
 // Writes the one of the two that was asked for, atomically; nothing without --results-file.
 void write_results(const ResultsOptions& options, const std::string& csv, const std::string& json);
 
+// check_output of the file, and Error(kInvalidArgument) when nothing says in which format.
+void check_results(const ResultsOptions& options);
+
 // Error(kNotFound / kIo) when `path` cannot be written because its folder is missing or closed:
 // said before the work, not after it. Nothing for "".
 void check_output(const std::string& path);
+
+// Error(kInvalidArgument) when both name the same file, which would be lost.
+void check_not_overwritten(const std::filesystem::path& input, const std::filesystem::path& output);
 
 struct LoadedModel {
   Checkpoint checkpoint;

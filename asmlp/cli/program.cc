@@ -53,6 +53,17 @@ int report(bool json, const std::string& code, const std::string& message, int e
   return exit_code;
 }
 
+// Help and version, which are printed where no exception may leave any more.
+int print_page(const std::string& text) {
+  try {
+    print_out(text);
+  } catch (const BrokenPipe&) {
+  } catch (const Error& error) {
+    return report(false, to_string(error.code()), error.what(), kExitFailed);
+  }
+  return kExitOk;
+}
+
 // CLI11's message with the nearest option's name when an unknown one was given.
 std::string describe(const CLI::ParseError& error, const CLI::App& program) {
   std::string message = error.what();
@@ -125,17 +136,9 @@ int run_program(const std::string& name, const std::string& description,
   } catch (const CLI::CallForHelp&) {
     const auto chosen = program.get_subcommands();
     const CLI::App* app = chosen.empty() ? &program : chosen.front();
-    try {
-      print_out(app->help(app == &program ? "" : name));
-    } catch (const BrokenPipe&) {
-    }
-    return kExitOk;
+    return print_page(app->help(app == &program ? "" : name));
   } catch (const CLI::Success& success) {  // --version
-    try {
-      print_out(std::string(success.what()) + '\n');
-    } catch (const BrokenPipe&) {
-    }
-    return kExitOk;
+    return print_page(std::string(success.what()) + '\n');
   } catch (const CLI::ParseError& error) {
     return report(json, "usage", describe(error, program), kExitUsage);
   } catch (const Error& error) {

@@ -20,6 +20,12 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
+// Why `path` is no folder.
+const char* no_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? "is not a folder" : "no such folder";
+}
+
 // The visible folders in `root`, sorted by name.
 std::vector<fs::path> folders_in(const fs::path& root) {
   std::vector<fs::path> folders;
@@ -57,7 +63,7 @@ void collect_images(const fs::path& folder, std::vector<fs::path>& above,
 class ImageFolder final : public Dataset {
  public:
   explicit ImageFolder(const fs::path& root) : root_(root) {
-    require(is_folder(root), ErrorCode::kNotFound, "{}: no such folder", root.string());
+    require(is_folder(root), ErrorCode::kNotFound, "{}: {}", root.string(), no_folder(root));
     for (const fs::path& folder : folders_in(root)) {
       const int target = static_cast<int>(classes_.size());
       classes_.push_back(folder.filename().string());
@@ -128,12 +134,11 @@ std::unique_ptr<Dataset> open_image_folder(const fs::path& root) {
 
 std::unique_ptr<Dataset> open_dataset(const fs::path& root, Split split) {
   const bool training = split == Split::kTrain;
-  require(
-      is_folder(root), ErrorCode::kNotFound,
-      "{}: no such folder; expected a data set: a folder with IDX files (train-images-idx3-ubyte "
-      "and so on, plain or .gz), or with one folder of images per class, or with such folders "
-      "under train/ and val/",
-      root.string());
+  require(is_folder(root), ErrorCode::kNotFound,
+          "{}: {}; expected a data set: a folder with IDX files (train-images-idx3-ubyte "
+          "and so on, plain or .gz), or with one folder of images per class, or with such folders "
+          "under train/ and val/",
+          root.string(), no_folder(root));
   if (has_idx_files(root)) return open_idx(root, split);
   const fs::path folder = split_folder(root, split);
   if (!folder.empty()) return open_image_folder(folder);

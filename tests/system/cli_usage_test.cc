@@ -119,7 +119,25 @@ TEST(Errors, NameTheCulpritAndSayWhatToDo) {
        1,
        "io",
        {"a folder"}},
+      {{"predict", photo, "--results-format", "csv"}, 2, "usage", {"--results-file"}},
+      {{"predict", photo, "--model", model, "--results-file", "r.txt"},
+       2,
+       "invalid_argument",
+       {"r.txt", "--results-format"}},
+      {{"validate", photo, "--model", model, "--sheet", "s.jpg"},
+       2,
+       "invalid_argument",
+       {"s.jpg", ".png"}},
+      {{"validate", photo, "--model", model}, 1, "not_found", {"coffee.png: is not a folder"}},
       {{"forward", "--model", model, "--input", "x"}, 2, "usage", {"--output"}},
+      {{"forward", "--model", model, "--input", junk, "--output", junk},
+       2,
+       "invalid_argument",
+       {"junk.safetensors", "both input and output"}},
+      {{"forward", "--model", model, "--input", junk, "--output", model},
+       2,
+       "invalid_argument",
+       {"m.safetensors", "both input and output"}},
       {{"forward", "--precision", "fp8", "--input", "x", "--output", "y"},
        2,
        "usage",
@@ -164,10 +182,12 @@ TEST(Output, AReaderThatHasGoneEndsTheCommandQuietly) {
 TEST(Output, AFullDiskIsAnError) {
   const int full = ::open("/dev/full", O_WRONLY);
   if (full < 0) GTEST_SKIP() << "no /dev/full";
-  const Outcome outcome = run({"info"}, {.out_fd = full});
+  for (const char* word : {"info", "--help", "--version"}) {
+    const Outcome outcome = run({word}, {.out_fd = full});
+    EXPECT_EQ(outcome.code, 1) << word;
+    EXPECT_THAT(outcome.err, HasSubstr("standard output")) << word;
+  }
   ::close(full);
-  EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("standard output"));
 }
 
 // A copy of the command in a folder of its own, as if installed without LibTorch.
