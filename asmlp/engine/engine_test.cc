@@ -11,6 +11,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/kernels/gather.h"
 #include "asmlp/weights/fill.h"
+#include "tests/random_config.h"
 #include "tests/support.h"
 
 // Counts every allocation of the process: Engine::run must not make one.
@@ -36,23 +37,16 @@ ModelSpec spec_of(Config config, int size) {
   return spec;
 }
 
-Config random_config(std::mt19937& random) {
-  const auto pick = [&](std::vector<int> values) { return values[random() % values.size()]; };
-  Config config;
-  config.in_chans = pick({1, 3, 4});
-  config.num_classes = pick({0, 1, 5, 17});
-  config.embed_dim = pick({1, 7, 8, 16, 20, 40});
-  config.depths.clear();
-  for (int stages = pick({1, 2, 3}); stages > 0; --stages) config.depths.push_back(pick({0, 1, 2}));
-  config.patch_size = pick({1, 2, 3, 4});
-  config.mlp_ratio = pick({1, 2, 4});
-  config.shift_size = {pick({1, 2, 3, 5, 9}), pick({1, 3, 4, 7})};
-  config.dilation = pick({1, 2, 3});
-  config.padding = static_cast<Padding>(random() % 4);
-  config.connection = static_cast<Connection>(random() % 2);
-  config.patch_norm = random() % 4 != 0;
-  return config;
-}
+const test::ConfigChoices kChoices{.in_chans = {1, 3, 4},
+                                   .num_classes = {0, 1, 5, 17},
+                                   .embed_dim = {1, 7, 8, 16, 20, 40},
+                                   .stages = {1, 2, 3},
+                                   .blocks = {0, 1, 2},
+                                   .patch_size = {1, 2, 3, 4},
+                                   .mlp_ratio = {1, 2, 4},
+                                   .shift_h = {1, 2, 3, 5, 9},
+                                   .shift_w = {1, 3, 4, 7},
+                                   .dilation = {1, 2, 3}};
 
 std::vector<float> run(const Config& config, int h, int w, int batch, int threads, Isa isa,
                        std::span<const float> input) {
@@ -68,7 +62,7 @@ std::vector<float> run(const Config& config, int h, int w, int batch, int thread
 TEST(Engine, EveryIsaAgreesWithTheReferenceOnRandomConfigs) {
   std::mt19937 random(20261122);
   for (int i = 0; i < 150; ++i) {
-    const Config config = random_config(random);
+    const Config config = test::random_config(random, kChoices);
     const int h = 1 + random() % 40, w = 1 + random() % 40, batch = 1 + random() % 3;
     SCOPED_TRACE(testing::Message() << "case " << i << ": " << to_json(spec_of(config, 8)) << " on "
                                     << h << " x " << w);
@@ -153,7 +147,8 @@ TEST(Engine, RefusesWhatItCannotRun) {
     }
     return ErrorCode::kInterrupted;
   };
-  EXPECT_EQ(code_of([&] { Engine(model, {.height = -1, .width = 3}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { Engine(model, {.height = -1, .width = 3}); }),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { Engine(model, {.height = 20000, .width = 3}); }),
             ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { Engine(model, {.max_batch = 0}); }), ErrorCode::kInvalidArgument);

@@ -8,6 +8,7 @@
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/torch/nn/gradcheck.h"
+#include "tests/random_config.h"
 
 namespace asmlp::nn {
 namespace {
@@ -34,25 +35,16 @@ Config small_config(int embed_dim, std::vector<int> depths) {
   return config;
 }
 
-Config random_config(std::mt19937& random) {
-  const auto pick = [&](int low, int high) {
-    return std::uniform_int_distribution<int>(low, high)(random);
-  };
-  Config config;
-  config.in_chans = pick(1, 4);
-  config.num_classes = pick(0, 5);
-  config.embed_dim = pick(1, 13);
-  config.depths.assign(pick(1, 4), 0);
-  for (int& depth : config.depths) depth = pick(0, 2);
-  config.patch_size = pick(1, 4);
-  config.mlp_ratio = pick(1, 8) / 2.0 + 0.5;
-  config.shift_size = {pick(1, 7), pick(1, 7)};
-  config.dilation = pick(1, 3);
-  config.padding = static_cast<Padding>(pick(0, 3));
-  config.connection = static_cast<Connection>(pick(0, 1));
-  config.patch_norm = pick(0, 1) == 1;
-  return config;
-}
+const test::ConfigChoices kChoices{.in_chans = {1, 2, 3, 4},
+                                   .num_classes = {0, 1, 2, 3, 4, 5},
+                                   .embed_dim = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13},
+                                   .stages = {1, 2, 3, 4},
+                                   .blocks = {0, 1, 2},
+                                   .patch_size = {1, 2, 3, 4},
+                                   .mlp_ratio = {1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5},
+                                   .shift_h = {1, 2, 3, 4, 5, 6, 7},
+                                   .shift_w = {1, 2, 3, 4, 5, 6, 7},
+                                   .dilation = {1, 2, 3}};
 
 TEST(AsMlpNames, ZooModelsMatchTheParameterTable) {
   for (const auto& name : zoo_names()) expect_table(zoo_model(name).config);
@@ -60,7 +52,7 @@ TEST(AsMlpNames, ZooModelsMatchTheParameterTable) {
 
 TEST(AsMlpNames, RandomModelsMatchTheParameterTable) {
   std::mt19937 random(11);
-  for (int i = 0; i < 30; ++i) expect_table(random_config(random));
+  for (int i = 0; i < 30; ++i) expect_table(test::random_config(random, kChoices));
 }
 
 // Any image size works, and every feature map has the size stage_sizes foretells.
@@ -68,7 +60,7 @@ TEST(AsMlp, FeatureShapesForAnyImageSize) {
   std::mt19937 random(12);
   torch::NoGradGuard no_grad;
   for (int i = 0; i < 30; ++i) {
-    const Config config = random_config(random);
+    const Config config = test::random_config(random, kChoices);
     const int h = 1 + static_cast<int>(random() % 37);
     const int w = 1 + static_cast<int>(random() % 37);
     AsMlp model(config);
