@@ -87,6 +87,19 @@ std::string describe(const CLI::ParseError& error, const CLI::App& program) {
   return message + " (see `" + path + " --help`)";
 }
 
+// An empty argument is a shell variable that was not set; taken for an option that was not given,
+// it would choose another file than the user meant.
+void check_not_empty(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty()) {
+        throw CLI::ParseError(option->get_name() + ": is empty; give a value or leave it out",
+                              CLI::ExitCodes::ValidationError);
+      }
+    }
+  }
+}
+
 int parse_and_run(CLI::App& program, const std::vector<Command>& commands, int argc,
                   const char* const* argv) {
   if (argc > 1 && argv[1][0] != '-') {
@@ -101,7 +114,9 @@ int parse_and_run(CLI::App& program, const std::vector<Command>& commands, int a
   }
   program.parse(argc, argv);
   for (const Command& command : commands) {
-    if (command.app->parsed()) return command.run();
+    if (!command.app->parsed()) continue;
+    check_not_empty(*command.app);
+    return command.run();
   }
   throw CLI::ParseError("a command is required", CLI::ExitCodes::RequiredError);
 }
