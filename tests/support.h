@@ -1,13 +1,13 @@
 // What several test programs share: where the golden files are, how far two arrays are apart.
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <span>
 #include <string>
-
-#include <unistd.h>
 
 namespace asmlp::test {
 

@@ -100,9 +100,8 @@ MappedFile map_file(const fs::path& path) {
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (address == MAP_FAILED) fail_with_errno(path, "map into memory");
   MappedFile mapped;
-  mapped.owner = std::shared_ptr<const void>(address, [size](const void* p) {
-    ::munmap(const_cast<void*>(p), size);
-  });
+  mapped.owner = std::shared_ptr<const void>(
+      address, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   mapped.bytes = {static_cast<const std::byte*>(address), size};
   return mapped;
 }

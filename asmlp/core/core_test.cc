@@ -59,8 +59,8 @@ TEST(Tensor, HalvesAreExact) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
     if (exponent == 31) continue;
-    double value = exponent == 0 ? std::ldexp(mantissa, -24)
-                                 : std::ldexp(1024 + mantissa, exponent - 25);
+    double value =
+        exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
     if (bits & 0x8000) value = -value;
     ASSERT_EQ(f16_to_f32(static_cast<uint16_t>(bits)), value) << bits;
   }

@@ -25,8 +25,8 @@ Isa default_isa() {
   for (Isa isa : {Isa::kReference, Isa::kAvx2}) {
     if (std::string(forced) != to_string(isa)) continue;
     require(std::find(available.begin(), available.end(), isa) != available.end(),
-            ErrorCode::kUnsupported, "ASMLP_ISA={}: this processor cannot run it; unset the variable",
-            forced);
+            ErrorCode::kUnsupported,
+            "ASMLP_ISA={}: this processor cannot run it; unset the variable", forced);
     return isa;
   }
   fail(ErrorCode::kInvalidArgument, "ASMLP_ISA={}: unknown; use reference or avx2, or unset it",

@@ -4,14 +4,22 @@ namespace asmlp {
 
 const char* to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kBadFormat: return "bad_format";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kMismatch: return "mismatch";
-    case ErrorCode::kTooLarge: return "too_large";
-    case ErrorCode::kInterrupted: return "interrupted";
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
+    case ErrorCode::kNotFound:
+      return "not_found";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kBadFormat:
+      return "bad_format";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kMismatch:
+      return "mismatch";
+    case ErrorCode::kTooLarge:
+      return "too_large";
+    case ErrorCode::kInterrupted:
+      return "interrupted";
   }
   return "unknown";
 }

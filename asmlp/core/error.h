@@ -4,10 +4,10 @@
 // Engine::run on a valid plan. A message names the culprit and says what to do next.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <stdexcept>
 #include <string>
-
-#include <fmt/format.h>
 
 namespace asmlp {
 
@@ -43,7 +43,8 @@ template <typename... Args>
 // fail() unless `condition` holds.
 template <typename... Args>
 void require(bool condition, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-  if (!condition) [[unlikely]] fail(code, format, std::forward<Args>(args)...);
+  if (!condition) [[unlikely]]
+    fail(code, format, std::forward<Args>(args)...);
 }
 
 }  // namespace asmlp

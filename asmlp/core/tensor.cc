@@ -10,31 +10,45 @@ namespace asmlp {
 size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::kF64:
-    case DType::kI64: return 8;
+    case DType::kI64:
+      return 8;
     case DType::kF32:
-    case DType::kI32: return 4;
+    case DType::kI32:
+      return 4;
     case DType::kF16:
     case DType::kBF16:
-    case DType::kI16: return 2;
+    case DType::kI16:
+      return 2;
     case DType::kI8:
     case DType::kU8:
-    case DType::kBool: return 1;
+    case DType::kBool:
+      return 1;
   }
   return 0;
 }
 
 const char* to_string(DType dtype) {
   switch (dtype) {
-    case DType::kF64: return "F64";
-    case DType::kF32: return "F32";
-    case DType::kF16: return "F16";
-    case DType::kBF16: return "BF16";
-    case DType::kI64: return "I64";
-    case DType::kI32: return "I32";
-    case DType::kI16: return "I16";
-    case DType::kI8: return "I8";
-    case DType::kU8: return "U8";
-    case DType::kBool: return "BOOL";
+    case DType::kF64:
+      return "F64";
+    case DType::kF32:
+      return "F32";
+    case DType::kF16:
+      return "F16";
+    case DType::kBF16:
+      return "BF16";
+    case DType::kI64:
+      return "I64";
+    case DType::kI32:
+      return "I32";
+    case DType::kI16:
+      return "I16";
+    case DType::kI8:
+      return "I8";
+    case DType::kU8:
+      return "U8";
+    case DType::kBool:
+      return "BOOL";
   }
   return "?";
 }
@@ -82,9 +96,7 @@ float f16_to_f32(uint16_t bits) {
   return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
 
-float bf16_to_f32(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
+float bf16_to_f32(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
 namespace {
 
@@ -114,14 +126,30 @@ std::vector<float> to_f32(const Tensor& tensor) {
     case DType::kF32:
       if (count > 0) std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
       break;
-    case DType::kF64: convert_all<double>(tensor, out, as_float); break;
-    case DType::kF16: convert_all<uint16_t>(tensor, out, f16_to_f32); break;
-    case DType::kBF16: convert_all<uint16_t>(tensor, out, bf16_to_f32); break;
-    case DType::kI64: convert_all<int64_t>(tensor, out, as_float); break;
-    case DType::kI32: convert_all<int32_t>(tensor, out, as_float); break;
-    case DType::kI16: convert_all<int16_t>(tensor, out, as_float); break;
-    case DType::kI8: convert_all<int8_t>(tensor, out, as_float); break;
-    case DType::kU8: convert_all<uint8_t>(tensor, out, as_float); break;
+    case DType::kF64:
+      convert_all<double>(tensor, out, as_float);
+      break;
+    case DType::kF16:
+      convert_all<uint16_t>(tensor, out, f16_to_f32);
+      break;
+    case DType::kBF16:
+      convert_all<uint16_t>(tensor, out, bf16_to_f32);
+      break;
+    case DType::kI64:
+      convert_all<int64_t>(tensor, out, as_float);
+      break;
+    case DType::kI32:
+      convert_all<int32_t>(tensor, out, as_float);
+      break;
+    case DType::kI16:
+      convert_all<int16_t>(tensor, out, as_float);
+      break;
+    case DType::kI8:
+      convert_all<int8_t>(tensor, out, as_float);
+      break;
+    case DType::kU8:
+      convert_all<uint8_t>(tensor, out, as_float);
+      break;
     case DType::kBool:
       convert_all<uint8_t>(tensor, out, [](uint8_t value) { return value != 0 ? 1.0f : 0.0f; });
       break;

@@ -47,16 +47,15 @@ constexpr int kSpins = 600;
 int available_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  const int affinity =
-      ::sched_getaffinity(0, sizeof set, &set) == 0
-          ? CPU_COUNT(&set)
-          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int affinity = ::sched_getaffinity(0, sizeof set, &set) == 0
+                           ? CPU_COUNT(&set)
+                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const double quota = std::ceil(cgroup_quota());
   return std::max(1, static_cast<int>(std::min<double>(affinity, quota)));
 }
 
-// A loop is published by increasing `epoch`; tasks are drawn from `next`; the loop is over when every
-// worker has reported back in `pending`. Sleeping uses the mutex only.
+// A loop is published by increasing `epoch`; tasks are drawn from `next`; the loop is over when
+// every worker has reported back in `pending`. Sleeping uses the mutex only.
 struct ThreadPool::State {
   std::atomic<uint32_t> epoch{0};
   std::atomic<int> next{0};
@@ -80,7 +79,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   require(threads >= 0 && threads <= 256, ErrorCode::kInvalidArgument,
           "threads is {}, must be between 0 (all cores) and 256", threads);
   if (threads == 0) threads = available_cores();
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([=, this] { work(thread); });
+  for (int thread = 1; thread < threads; ++thread)
+    workers_.emplace_back([=, this] { work(thread); });
 }
 
 ThreadPool::~ThreadPool() {

@@ -30,9 +30,10 @@ class ThreadPool {
   template <typename Body>
   void run(int tasks, const Body& body) {
     static_assert(std::is_invocable_v<const Body&, int, int>);
-    run_erased(tasks, [](const void* b, int task, int thread) {
-      (*static_cast<const Body*>(b))(task, thread);
-    }, &body);
+    run_erased(
+        tasks,
+        [](const void* b, int task, int thread) { (*static_cast<const Body*>(b))(task, thread); },
+        &body);
   }
 
  private:

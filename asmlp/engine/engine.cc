@@ -48,8 +48,8 @@ void Engine::run(std::span<const float> input, int batch) {
           "batch is {}, the engine was made for 1 to {}", batch, options_.max_batch);
   const int64_t expected = int64_t{batch} * config.in_chans * options_.height * options_.width;
   require(static_cast<int64_t>(input.size()) == expected, ErrorCode::kInvalidArgument,
-          "the input has {} values, a batch of {} needs {} x {} x {} x {} = {}", input.size(), batch,
-          batch, config.in_chans, options_.height, options_.width, expected);
+          "the input has {} values, a batch of {} needs {} x {} x {} x {} = {}", input.size(),
+          batch, batch, config.in_chans, options_.height, options_.width, expected);
   forward(config, model_->weights(), options_, input.data(), batch, *plan_);
 }
 

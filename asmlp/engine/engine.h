@@ -38,7 +38,7 @@ class Model {
 };
 
 struct EngineOptions {
-  int height = 0;         // input size in pixels; 0 takes spec().preprocessing.size
+  int height = 0;  // input size in pixels; 0 takes spec().preprocessing.size
   int width = 0;
   int max_batch = 1;      // largest batch of one run
   int threads = 0;        // 0 takes every core the process may use; results do not depend on it
@@ -71,14 +71,14 @@ class Engine {
   std::span<const float> logits() const;
   // batch x num_features: the average over the pixels of the last GroupNorm, the head's input.
   std::span<const float> pooled() const;
-  // batch x h x w x num_features, NHWC: the last feature map after the final GroupNorm (what pooled()
-  // averages). head.weight applied to each pixel is the exact class-activation map.
+  // batch x h x w x num_features, NHWC: the last feature map after the final GroupNorm (what
+  // pooled() averages). head.weight applied to each pixel is the exact class-activation map.
   std::span<const float> final_map() const;
   MapSize final_map_size() const;
 
   // With options.features: feature 0 is the patch embedding after its norm, feature k the output of
   // stage k-1 including its patch merging. Copies `feature k` of the batch as NCHW.
-  int num_features() const;        // stages + 1, or 0
+  int num_features() const;          // stages + 1, or 0
   Shape feature_shape(int k) const;  // {batch, channels, h, w} of the last run
   void copy_feature(int k, std::span<float> out) const;
 

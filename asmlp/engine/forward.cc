@@ -66,8 +66,8 @@ class Forward {
     return {map.data(), stage.size.h, stage.size.w, stage.channels, stage.stride};
   }
 
-  // Calls body(rows, panels, a) for every task of a product: gather these rows into `a`, compute these
-  // column panels. When `stats` is given, the statistics of its finished rows follow.
+  // Calls body(rows, panels, a) for every task of a product: gather these rows into `a`, compute
+  // these column panels. When `stats` is given, the statistics of its finished rows follow.
   template <typename Body>
   void product(const PackedMatrix& weight, int64_t row_count, const Body& body,
                const StagePlan* stage = nullptr, const AlignedFloats* stats_of = nullptr,
@@ -93,9 +93,8 @@ class Forward {
   template <typename Body>
   void for_row_blocks(int64_t row_count, const Body& body) {
     const int64_t blocks = std::min<int64_t>(row_count, plan_.pool.size() * 4);
-    plan_.pool.run(static_cast<int>(blocks), [&](int task, int) {
-      body(block_range(row_count, 1, task, blocks));
-    });
+    plan_.pool.run(static_cast<int>(blocks),
+                   [&](int task, int) { body(block_range(row_count, 1, task, blocks)); });
   }
 
   void row_statistics(const StagePlan& stage, const AlignedFloats& map, Range range) {
@@ -113,9 +112,10 @@ class Forward {
   }
 
   // out (start)= norm(in) * weight; the gather applies the norm.
-  void normalized_product(const PackedNorm& norm, const PackedMatrix& weight, const AlignedFloats& in,
-                          AlignedFloats& out, int64_t out_stride, const StagePlan& stage,
-                          TileStart start, TileEnd end, const AlignedFloats* stats_of) {
+  void normalized_product(const PackedNorm& norm, const PackedMatrix& weight,
+                          const AlignedFloats& in, AlignedFloats& out, int64_t out_stride,
+                          const StagePlan& stage, TileStart start, TileEnd end,
+                          const AlignedFloats* stats_of) {
     product(
         weight, rows(stage),
         [&](Range r, Range panels, int thread) {
@@ -164,9 +164,9 @@ class Forward {
       for (int64_t row = r.begin; row < r.end; ++row) {
         const ImageNorm& norm = plan_.norms[row / stage.pixels()];
         float* pixel = plan_.y.data() + row * stage.stride;
-        kernels_.normalize_gelu(pixel, pixel, stage.channels,
-                                {norm.mean, norm.rstd, block.shift_norm1.gamma.data(),
-                                 block.shift_norm1.beta.data()});
+        kernels_.normalize_gelu(
+            pixel, pixel, stage.channels,
+            {norm.mean, norm.rstd, block.shift_norm1.gamma.data(), block.shift_norm1.beta.data()});
       }
     });
     if (config_.connection == Connection::kParallel) {
@@ -180,14 +180,14 @@ class Forward {
 
   // One axis of the shift for one task: out (+)= GELU(weight(shift(in))).
   void shifted_product(const PackedMatrix& weight, Axis axis, const AlignedFloats& in,
-                       AlignedFloats& out, const StagePlan& stage, Range r, Range panels, int thread,
-                       TileEnd end) {
+                       AlignedFloats& out, const StagePlan& stage, Range r, Range panels,
+                       int thread, TileEnd end) {
     float* a = plan_.scratch[thread].data();
     gather_shifted(view(in, stage), axis == Axis::kW ? stage.shift_w : stage.shift_h, axis, r.begin,
                    r.size(), a, stage.stride);
     gemm(kernels_, weight,
-         {a, stage.stride, out.data() + r.begin * stage.stride, stage.stride, r.size(), panels.begin,
-          panels.end},
+         {a, stage.stride, out.data() + r.begin * stage.stride, stage.stride, r.size(),
+          panels.begin, panels.end},
          TileStart::kBias, end);
   }
 

@@ -1,8 +1,8 @@
 #include "asmlp/engine/packed_weights.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace asmlp {
 namespace {

@@ -11,8 +11,8 @@
 namespace asmlp {
 namespace {
 
-// Gathered rows of A: 32768 floats are 128 kB, a quarter of the smallest L2 around, which leaves room
-// for the weights and outputs that stream past.
+// Gathered rows of A: 32768 floats are 128 kB, a quarter of the smallest L2 around, which leaves
+// room for the weights and outputs that stream past.
 constexpr int64_t kBlockFloats = 32768;
 constexpr int64_t kMinBlockRows = 48;
 constexpr int64_t kMaxBlockRows = 96;
@@ -23,10 +23,10 @@ StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, 
   plan.channels = config.dim(stage);
   plan.stride = round_up(plan.channels, kernels.tile_cols);
   plan.hidden_stride = round_up(config.hidden_dim(stage), kernels.tile_cols);
-  plan.shift_h = make_shift_table(plan.channels, config.shift_size.h, config.dilation, size.h,
-                                  config.padding);
-  plan.shift_w = make_shift_table(plan.channels, config.shift_size.w, config.dilation, size.w,
-                                  config.padding);
+  plan.shift_h =
+      make_shift_table(plan.channels, config.shift_size.h, config.dilation, size.h, config.padding);
+  plan.shift_w =
+      make_shift_table(plan.channels, config.shift_size.w, config.dilation, size.w, config.padding);
   return plan;
 }
 
@@ -52,7 +52,8 @@ void check_memory(int64_t floats) {
 
 }  // namespace
 
-ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding) {
+ShiftTable make_shift_table(int channels, int positions, int dilation, int extent,
+                            Padding padding) {
   ShiftTable table;
   table.extent = extent;
   for (int c = 0; c < channels;) {
@@ -60,7 +61,8 @@ ShiftTable make_shift_table(int channels, int positions, int dilation, int exten
     int end = c + 1;
     while (end < channels && shift_of_channel(end, channels, positions, dilation) == shift) ++end;
     table.groups.push_back({c, end});
-    for (int p = 0; p < extent; ++p) table.source.push_back(padded_index(p - shift, extent, padding));
+    for (int p = 0; p < extent; ++p)
+      table.source.push_back(padded_index(p - shift, extent, padding));
     c = end;
   }
   return table;

@@ -11,15 +11,16 @@
 
 namespace asmlp {
 
-// How a product of rows x (panels of columns) is cut into tasks. No result depends on the cut: it may
-// follow the thread count.
+// How a product of rows x (panels of columns) is cut into tasks. No result depends on the cut: it
+// may follow the thread count.
 struct Grid {
   int64_t row_blocks = 1;
   int64_t col_blocks = 1;
   int64_t tasks() const { return row_blocks * col_blocks; }
 };
 
-// The index map of the axial shift along an axis of `extent` positions (model/config.h has the rules).
+// The index map of the axial shift along an axis of `extent` positions (model/config.h has the
+// rules).
 ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding);
 
 struct StagePlan {
@@ -32,7 +33,8 @@ struct StagePlan {
 };
 
 struct Plan {
-  // Validates and allocates; Error(kTooLarge) when the buffers do not fit into the machine's memory.
+  // Validates and allocates; Error(kTooLarge) when the buffers do not fit into the machine's
+  // memory.
   Plan(const Model& model, const EngineOptions& options);
 
   const KernelSet& kernels;
@@ -41,14 +43,15 @@ struct Plan {
 
   // The residual stream, the output of conv1, and the output of conv2: maps of the current stage.
   AlignedFloats x, y, z;
-  AlignedFloats hidden;                // of the MLP, where it does not stay in the cache
-  std::vector<AlignedFloats> scratch;  // per thread: gathered rows of A, then rows of the hidden layer
-  int64_t gather_floats = 0;           // where in scratch the rows of the hidden layer begin
-  std::vector<RowStats> row_stats;     // per pixel of the map written last
-  std::vector<ImageNorm> norms;        // per image: the statistics of that map
-  AlignedFloats final_map;             // batch x pixels x channels, dense
-  AlignedFloats pooled;                // batch x stride of the last stage
-  AlignedFloats logits_padded;         // batch x classes rounded up
+  AlignedFloats hidden;  // of the MLP, where it does not stay in the cache
+  std::vector<AlignedFloats>
+      scratch;                      // per thread: gathered rows of A, then rows of the hidden layer
+  int64_t gather_floats = 0;        // where in scratch the rows of the hidden layer begin
+  std::vector<RowStats> row_stats;  // per pixel of the map written last
+  std::vector<ImageNorm> norms;     // per image: the statistics of that map
+  AlignedFloats final_map;          // batch x pixels x channels, dense
+  AlignedFloats pooled;             // batch x stride of the last stage
+  AlignedFloats logits_padded;      // batch x classes rounded up
   std::vector<float> logits, pooled_dense;
   std::vector<std::vector<float>> features;  // dense NHWC; empty unless asked for
   int batch = 0;                             // of the last run

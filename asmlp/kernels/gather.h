@@ -21,8 +21,8 @@ struct MapView {
   const float* row(int64_t r) const { return data + r * stride; }
 };
 
-// The shift along one axis of `extent` positions: channels [begin, end) of group g at position p come
-// from position source[g * extent + p], or are zero where that is -1.
+// The shift along one axis of `extent` positions: channels [begin, end) of group g at position p
+// come from position source[g * extent + p], or are zero where that is -1.
 struct ShiftTable {
   struct Group {
     int begin;
@@ -36,7 +36,8 @@ struct ShiftTable {
 enum class Axis { kH, kW };
 
 // The gathers copy whole vectors and so may write up to this many floats past a row of A; rows are
-// gathered in order, and the last row needs that much room behind it. Maps need it behind them, too.
+// gathered in order, and the last row needs that much room behind it. Maps need it behind them,
+// too.
 inline constexpr int64_t kGatherSlack = 8;
 
 // Rows [begin, begin + rows) of the map, shifted along `axis`; A rows are `lda` >= channels apart.
@@ -59,8 +60,8 @@ void gather_merged(const KernelSet& kernels, const MapView& map, const ImageNorm
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, float* a,
                    int64_t lda);
 
-// Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW image,
-// channel by channel; pixels outside are zero.
+// Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
+// image, channel by channel; pixels outside are zero.
 struct InputView {
   const float* data;
   int channels;

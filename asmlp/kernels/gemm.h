@@ -14,7 +14,8 @@ namespace asmlp {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // `weight` is [cols][depth] row-major as in a state dict (out, in); `bias` has cols values or none.
+  // `weight` is [cols][depth] row-major as in a state dict (out, in); `bias` has cols values or
+  // none.
   PackedMatrix(const KernelSet& kernels, std::span<const float> weight, std::span<const float> bias,
                int64_t cols, int64_t depth);
 

@@ -1,9 +1,9 @@
 // The kernels of one instruction set, as plain function pointers.
 //
-// Every ISA has the same set; `reference_kernels()` is the oracle of all tests. A set is chosen once,
-// when a Model is packed, and never inside a loop. An ISA's code lives in its own source file, which
-// alone is compiled with that ISA's flags, and in types of its own namespace, so that the linker
-// cannot merge it into the baseline.
+// Every ISA has the same set; `reference_kernels()` is the oracle of all tests. A set is chosen
+// once, when a Model is packed, and never inside a loop. An ISA's code lives in its own source
+// file, which alone is compiled with that ISA's flags, and in types of its own namespace, so that
+// the linker cannot merge it into the baseline.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +52,9 @@ struct RowStats {
 
 struct KernelSet {
   Isa isa;
-  int tile_rows;                     // most rows of a tile
-  int tile_cols;                     // columns of a packed panel of B
-  TileKernel tile[kMaxTileRows + 1]; // by number of rows, 1..tile_rows
+  int tile_rows;                      // most rows of a tile
+  int tile_cols;                      // columns of a packed panel of B
+  TileKernel tile[kMaxTileRows + 1];  // by number of rows, 1..tile_rows
 
   // x[i] = GELU(x[i]) = x/2 (1 + erf(x / sqrt 2)); |error| <= 4e-7 * max(1, |x|).
   void (*gelu)(float* x, int64_t n);

@@ -43,14 +43,15 @@ TEST_P(Kernels, GemmEqualsTheSumForEveryShape) {
           for (TileEnd end : {TileEnd::kStore, TileEnd::kGelu, TileEnd::kAddGelu}) {
             if (end == TileEnd::kAddGelu && start != TileStart::kBias) continue;
             std::copy(old.begin(), old.end(), c.data());
-            gemm(kernels(), packed, {a.data(), depth, c.data(), ldc, rows, 0, packed.panels()}, start,
-                 end);
+            gemm(kernels(), packed, {a.data(), depth, c.data(), ldc, rows, 0, packed.panels()},
+                 start, end);
             double worst = 0;
             for (int64_t r = 0; r < rows; ++r) {
               for (int64_t j = 0; j < cols; ++j) {
                 double sum = bias[j];
                 if (start == TileStart::kBiasAccumulate) sum += old[r * ldc + j];
-                for (int64_t k = 0; k < depth; ++k) sum += double{a[r * depth + k]} * w[j * depth + k];
+                for (int64_t k = 0; k < depth; ++k)
+                  sum += double{a[r * depth + k]} * w[j * depth + k];
                 if (end != TileEnd::kStore) sum = sum / 2 * (1 + std::erf(sum / std::sqrt(2.0)));
                 if (end == TileEnd::kAddGelu) sum += old[r * ldc + j];
                 worst = std::max(worst, std::abs(sum - c.data()[r * ldc + j]));

@@ -32,9 +32,7 @@ void tile(const TileArgs& args, TileStart start) {
   }
 }
 
-float gelu_of(float x) {
-  return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
-}
+float gelu_of(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f)); }
 
 float norm_of(float x, int64_t c, const NormArgs& norm) {
   return (x - norm.mean) * norm.rstd * norm.gamma[c] + norm.beta[c];

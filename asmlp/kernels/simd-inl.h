@@ -1,11 +1,11 @@
 // The vectorised kernels, written once over a vector type. An ISA's source file defines its type
-// `Vec` in a namespace of its own and instantiates these templates with it; because `Vec` is part of
-// every instance's name, no instance can be mistaken for another ISA's.
+// `Vec` in a namespace of its own and instantiates these templates with it; because `Vec` is part
+// of every instance's name, no instance can be mistaken for another ISA's.
 //
 // Required of Vec: kLanes, load, load_partial(p, n), store, store_partial(p, n), broadcast(float),
 // +, -, *, /, fma(a, b, c) = a * b + c, clamp(x, limit) to [-limit, limit], sum() of the lanes.
-// Nothing of the standard library's inline functions may be called here: they would be compiled with
-// the ISA's flags and could be merged into the baseline.
+// Nothing of the standard library's inline functions may be called here: they would be compiled
+// with the ISA's flags and could be merged into the baseline.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace asmlp {
 
-// C tile of `rows` x (2 * kLanes). Out of line on purpose: inlined into a caller with captured state
-// the accumulators spill (measured: half the speed).
+// C tile of `rows` x (2 * kLanes). Out of line on purpose: inlined into a caller with captured
+// state the accumulators spill (measured: half the speed).
 template <typename Vec, int rows>
 [[gnu::noinline]] void simd_tile(const TileArgs& args, TileStart start) {
   constexpr int kLanes = Vec::kLanes;
@@ -111,16 +111,16 @@ template <typename Vec, bool gelu>
 void simd_normalize(const float* x, float* y, int64_t n, const NormArgs& norm) {
   int64_t i = 0;
   for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Vec value = simd_norm_of(Vec::load(x + i), Vec::load(norm.gamma + i), Vec::load(norm.beta + i),
-                             norm);
+    Vec value =
+        simd_norm_of(Vec::load(x + i), Vec::load(norm.gamma + i), Vec::load(norm.beta + i), norm);
     if constexpr (gelu) value = simd_gelu_of(value);
     value.store(y + i);
   }
   if (i < n) {
     const int64_t rest = n - i;
-    Vec value = simd_norm_of(Vec::load_partial(x + i, rest),
-                             Vec::load_partial(norm.gamma + i, rest),
-                             Vec::load_partial(norm.beta + i, rest), norm);
+    Vec value =
+        simd_norm_of(Vec::load_partial(x + i, rest), Vec::load_partial(norm.gamma + i, rest),
+                     Vec::load_partial(norm.beta + i, rest), norm);
     if constexpr (gelu) value = simd_gelu_of(value);
     value.store_partial(y + i, rest);
   }

@@ -10,10 +10,14 @@ namespace asmlp {
 
 const char* to_string(Padding padding) {
   switch (padding) {
-    case Padding::kZero: return "zero";
-    case Padding::kCircular: return "circular";
-    case Padding::kReflect: return "reflect";
-    case Padding::kReplicate: return "replicate";
+    case Padding::kZero:
+      return "zero";
+    case Padding::kCircular:
+      return "circular";
+    case Padding::kReflect:
+      return "reflect";
+    case Padding::kReplicate:
+      return "replicate";
   }
   return "?";
 }
@@ -61,9 +65,12 @@ int shift_of_channel(int c, int channels, int positions, int dilation) {
 int padded_index(int p, int extent, Padding padding) {
   if (p >= 0 && p < extent) return p;
   switch (padding) {
-    case Padding::kZero: return -1;
-    case Padding::kCircular: return ((p % extent) + extent) % extent;
-    case Padding::kReplicate: return std::clamp(p, 0, extent - 1);
+    case Padding::kZero:
+      return -1;
+    case Padding::kCircular:
+      return ((p % extent) + extent) % extent;
+    case Padding::kReplicate:
+      return std::clamp(p, 0, extent - 1);
     case Padding::kReflect: {
       if (extent == 1) return 0;
       const int period = 2 * (extent - 1);

@@ -36,14 +36,14 @@ struct Config {
   int dilation = 1;                     // pixels between neighbouring positions
   Padding padding = Padding::kZero;
   Connection connection = Connection::kParallel;
-  bool patch_norm = true;               // GroupNorm after the patch embedding
-  double drop_path = 0.0;               // largest stochastic-depth rate (training only), [0, 1)
+  bool patch_norm = true;  // GroupNorm after the patch embedding
+  double drop_path = 0.0;  // largest stochastic-depth rate (training only), [0, 1)
 
   int num_stages() const { return static_cast<int>(depths.size()); }
-  int dim(int stage) const { return embed_dim << stage; }              // channels of a stage
-  int hidden_dim(int stage) const;                                     // channels inside its MLP
-  int num_features() const { return dim(num_stages() - 1); }           // channels before the head
-  int num_blocks() const;                                              // sum of depths
+  int dim(int stage) const { return embed_dim << stage; }     // channels of a stage
+  int hidden_dim(int stage) const;                            // channels inside its MLP
+  int num_features() const { return dim(num_stages() - 1); }  // channels before the head
+  int num_blocks() const;                                     // sum of depths
   bool operator==(const Config&) const = default;
 };
 

@@ -72,8 +72,8 @@ int64_t parameter_count(const Config& config) {
 int64_t multiply_adds(const Config& config, int h, int w) {
   const auto sizes = stage_sizes(config, h, w);
   const auto pixels = [&](int stage) { return int64_t{sizes[stage].h} * sizes[stage].w; };
-  int64_t total = pixels(0) * config.embed_dim * config.in_chans * config.patch_size *
-                  config.patch_size;
+  int64_t total =
+      pixels(0) * config.embed_dim * config.in_chans * config.patch_size * config.patch_size;
   if (config.patch_norm) total += pixels(0) * config.embed_dim;
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     const int64_t dim = config.dim(stage);

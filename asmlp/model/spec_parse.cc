@@ -119,11 +119,11 @@ const std::vector<Known>& config_fields() {
       {"padding",
        {"padding_mode"},
        [](auto& s, auto& f) {
-         s.config.padding = f.text() == "zeros"  // PyTorch's word for it
-                                ? Padding::kZero
-                                : f.template choice<Padding>({Padding::kZero, Padding::kCircular,
-                                                              Padding::kReflect,
-                                                              Padding::kReplicate});
+         s.config.padding =
+             f.text() == "zeros"  // PyTorch's word for it
+                 ? Padding::kZero
+                 : f.template choice<Padding>({Padding::kZero, Padding::kCircular,
+                                               Padding::kReflect, Padding::kReplicate});
        }},
       {"connection",
        {},

@@ -15,19 +15,21 @@ struct Checkpoint {
   TensorMap tensors;  // exactly the names and shapes of parameter_table(spec.config)
 };
 
-// Throws Error(kMismatch) unless `tensors` has exactly the parameters of `config`. The message names
-// the first missing key, unexpected key or wrong shape (expected and found) and counts the others.
+// Throws Error(kMismatch) unless `tensors` has exactly the parameters of `config`. The message
+// names the first missing key, unexpected key or wrong shape (expected and found) and counts the
+// others.
 void check_parameters(const Config& config, const TensorMap& tensors, const std::string& what);
 
 // Finds in_chans, num_classes, embed_dim, depths, patch_size, mlp_ratio and patch_norm from the
-// shapes. shift_size, dilation, padding and connection leave no trace in the weights: they are taken
-// from `base`. Error(kMismatch) when the tensors are not an AS-MLP's, saying which key is missing.
+// shapes. shift_size, dilation, padding and connection leave no trace in the weights: they are
+// taken from `base`. Error(kMismatch) when the tensors are not an AS-MLP's, saying which key is
+// missing.
 Config infer_config(const TensorMap& tensors, const Config& base, const std::string& what);
 
 // Reads a model from a .safetensors or .pth/.pt/.bin file (told apart by content). The spec comes
-// from, in this order: `spec` when given; the file's __metadata__.asmlp; infer_config on the shapes.
-// Then the tensors are checked against it. Detection and segmentation checkpoints of the authors
-// (keys under "backbone.") give their backbone: num_classes 0, extra norm0..3 dropped.
+// from, in this order: `spec` when given; the file's __metadata__.asmlp; infer_config on the
+// shapes. Then the tensors are checked against it. Detection and segmentation checkpoints of the
+// authors (keys under "backbone.") give their backbone: num_classes 0, extra norm0..3 dropped.
 // `notes` (may be null) receives one sentence for everything that was assumed, e.g. the shift size.
 struct LoadOptions {
   std::optional<ModelSpec> spec;        // overrides what the file says

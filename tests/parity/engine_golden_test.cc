@@ -63,8 +63,7 @@ TEST_P(EngineGolden, LogitsOfThePublishedSizes) {
     const int side = spec.preprocessing.size;
     const auto model = Model::create(spec, fill_parameters(spec.config), GetParam());
     Engine engine(model, {.max_batch = full.batch});
-    const Tensor input =
-        fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
+    const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
     engine.run(to_f32(input), full.batch);
     const double error =
         relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
