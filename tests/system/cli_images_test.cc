@@ -100,7 +100,8 @@ TEST_F(Images, HeatMapsGetNamesOfTheirOwn) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(listing(path("new/folder")),
               ElementsAre("cup-2-2.cam.png", "cup-2.cam.png", "cup-3.cam.png", "cup.cam.png"));
-  for (const Json& image : outcome.json()["images"]) {
+  const Json answer = outcome.json();
+  for (const Json& image : answer["images"]) {
     EXPECT_GE(decode_image(image["cam"].get<std::string>()).width, 2 * 224);
   }
 }
