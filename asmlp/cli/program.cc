@@ -88,9 +88,11 @@ std::string describe(const CLI::ParseError& error, const CLI::App& program) {
 }
 
 // An empty argument is a shell variable that was not set; taken for an option that was not given,
-// it would choose another file than the user meant.
+// it would choose another file than the user meant. (An option whose value may be left out, like
+// --resume, has an empty one then.)
 void check_not_empty(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_expected_min() == 0) continue;
     for (const std::string& value : option->results()) {
       if (value.empty()) {
         throw CLI::ParseError(option->get_name() + ": is empty; give a value or leave it out",
