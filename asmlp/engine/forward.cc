@@ -70,8 +70,7 @@ class Forward {
   // these column panels. When `stats` is given, the statistics of its finished rows follow.
   template <typename Body>
   void product(const PackedMatrix& weight, int64_t row_count, const Body& body,
-               const StagePlan* stage = nullptr, const AlignedFloats* stats_of = nullptr,
-               int64_t zeros = 0) {
+               const StagePlan* stage = nullptr, const AlignedFloats* stats_of = nullptr) {
     const Grid grid = plan_.grid(row_count, weight.depth(), weight.panels());
     const bool whole_rows = grid.col_blocks == 1;
     plan_.pool.run(static_cast<int>(grid.tasks()), [&](int task, int thread) {
@@ -86,7 +85,7 @@ class Forward {
     if (!whole_rows) {
       for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, *stats_of, r); });
     }
-    image_statistics(*stage, zeros);
+    image_statistics(*stage, /*zeros=*/0);
   }
 
   // An elementwise pass in row blocks.
@@ -153,7 +152,7 @@ class Forward {
                         r.size(), plan_.x.data() + r.begin * stage.stride, stage.stride);
       row_statistics(stage, plan_.x, r);
     });
-    image_statistics(stage, 0);
+    image_statistics(stage, /*zeros=*/0);
   }
 
   // x += conv3(norm2(mix(GELU(norm1(conv1(norm(x)))))))
