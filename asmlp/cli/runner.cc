@@ -8,7 +8,7 @@ namespace {
 class NativeRunner : public Runner {
  public:
   NativeRunner(const Checkpoint& checkpoint, const RunnerOptions& options)
-      : engine_(Model::create(checkpoint.spec, checkpoint.tensors, parse_isa(options.run.isa)),
+      : engine_(Model::create(checkpoint.spec, checkpoint.tensors, {.isa = parse_isa(options.run.isa)}),
                 {.height = options.height,
                  .width = options.width,
                  .max_batch = options.max_batch,

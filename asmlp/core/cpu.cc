@@ -3,34 +3,75 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 
 #include "asmlp/core/error.h"
 
 namespace asmlp {
 
-const char* to_string(Isa isa) { return isa == Isa::kAvx2 ? "avx2" : "reference"; }
+namespace {
+
+constexpr Isa kIsas[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16};
+
+// The compiler's runtime also asks the operating system whether it saves the registers.
+bool runs_here(Isa isa) {
+  if (isa == Isa::kReference) return true;
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  if (isa == Isa::kAvx2) return avx2;
+  if (isa == Isa::kAvx512) return avx512;
+  return avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+const char* to_string(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512_bf16";
+    default:
+      return "reference";
+  }
+}
 
 std::vector<Isa> available_isas() {
-  std::vector<Isa> isas{Isa::kReference};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) isas.push_back(Isa::kAvx2);
-#endif
+  std::vector<Isa> isas;
+  std::copy_if(std::begin(kIsas), std::end(kIsas), std::back_inserter(isas), runs_here);
   return isas;
 }
 
 Isa default_isa() {
-  const std::vector<Isa> available = available_isas();
   const char* forced = std::getenv("ASMLP_ISA");
-  if (forced == nullptr || *forced == '\0') return available.back();
-  for (Isa isa : {Isa::kReference, Isa::kAvx2}) {
+  if (forced == nullptr || *forced == '\0') return available_isas().back();
+  for (Isa isa : kIsas) {
     if (std::string(forced) != to_string(isa)) continue;
-    require(std::find(available.begin(), available.end(), isa) != available.end(),
-            ErrorCode::kUnsupported,
+    require(runs_here(isa), ErrorCode::kUnsupported,
             "ASMLP_ISA={}: this processor cannot run it; unset the variable", forced);
     return isa;
   }
-  fail(ErrorCode::kInvalidArgument, "ASMLP_ISA={}: unknown; use reference or avx2, or unset it",
-       forced);
+  fail(ErrorCode::kInvalidArgument,
+       "ASMLP_ISA={}: unknown; use reference, avx2, avx512 or avx512_bf16, or unset it", forced);
+}
+
+const char* to_string(Precision precision) {
+  return precision == Precision::kBf16 ? "bf16" : "fp32";
+}
+
+Precision parse_precision(const std::string& name) {
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    if (name == to_string(precision)) return precision;
+  }
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32 or bf16", name);
 }
 
 std::string cpu_name() {

@@ -9,16 +9,19 @@
 
 namespace asmlp {
 
-Model::Model(ModelSpec spec, Isa isa) : spec_(std::move(spec)), isa_(isa) {}
+Model::Model(ModelSpec spec, const ModelOptions& options)
+    : spec_(std::move(spec)), options_(options) {}
 Model::~Model() = default;
 
-std::shared_ptr<const Model> Model::create(ModelSpec spec, const TensorMap& tensors, Isa isa) {
+std::shared_ptr<const Model> Model::create(ModelSpec spec, const TensorMap& tensors,
+                                           const ModelOptions& options) {
   validate(spec);
   check_parameters(spec.config, tensors, spec.name.empty() ? "model" : spec.name);
-  std::shared_ptr<Model> model(new Model(std::move(spec), isa));
+  std::shared_ptr<Model> model(new Model(std::move(spec), options));
   model->weights_ =
-      std::make_unique<const PackedWeights>(kernel_set(isa), model->spec_.config, tensors);
-  log_message(LogLevel::kDebug, fmt::format("kernels: {}", to_string(isa)));
+      std::make_unique<const PackedWeights>(kernel_set(options.isa), model->spec_.config, tensors);
+  log_message(LogLevel::kDebug, fmt::format("kernels: {}, {}", to_string(options.isa),
+                                            to_string(options.precision)));
   return model;
 }
 
@@ -41,6 +44,12 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 int Engine::threads() const { return plan_->pool.size(); }
+
+std::span<const ProfileEntry> Engine::profile() const { return plan_->profile; }
+
+void Engine::reset_profile() {
+  for (ProfileEntry& entry : plan_->profile) entry.seconds = 0, entry.multiply_adds = 0;
+}
 
 void Engine::run(std::span<const float> input, int batch) {
   const Config& config = model_->config();

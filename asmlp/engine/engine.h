@@ -1,6 +1,7 @@
 // Inference: a Model (immutable, shared) and Engines (one per caller) that run it.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,24 +17,32 @@ namespace asmlp {
 struct PackedWeights;
 struct Plan;
 
-// Weights packed for one ISA. Immutable: any number of threads and engines may share it.
+// How a model's weights are packed, and with what it computes.
+struct ModelOptions {
+  Isa isa = default_isa();
+  Precision precision = Precision::kFp32;
+};
+
+// Weights packed for one ISA and precision. Immutable: any number of threads and engines may share
+// it.
 class Model {
  public:
   // `tensors` must have exactly the parameters of spec.config (Error kMismatch otherwise); they are
   // copied, the source may go away.
   static std::shared_ptr<const Model> create(ModelSpec spec, const TensorMap& tensors,
-                                             Isa isa = default_isa());
+                                             const ModelOptions& options = {});
   ~Model();
 
   const ModelSpec& spec() const { return spec_; }
   const Config& config() const { return spec_.config; }
-  Isa isa() const { return isa_; }
+  Isa isa() const { return options_.isa; }
+  Precision precision() const { return options_.precision; }
   const PackedWeights& weights() const { return *weights_; }
 
  private:
-  Model(ModelSpec spec, Isa isa);
+  Model(ModelSpec spec, const ModelOptions& options);
   ModelSpec spec_;
-  Isa isa_;
+  ModelOptions options_;
   std::unique_ptr<const PackedWeights> weights_;
 };
 
@@ -43,6 +52,16 @@ struct EngineOptions {
   int max_batch = 1;      // largest batch of one run
   int threads = 0;        // 0 takes every core the process may use; results do not depend on it
   bool features = false;  // also keep the output of the patch embedding and of every stage
+  bool profile = false;   // also measure the time of every step (Engine::profile)
+};
+
+// Time and arithmetic of one step of the forward pass ("conv2" of stage 1), summed over its blocks
+// and over the runs since the engine was made or reset_profile() was called.
+struct ProfileEntry {
+  std::string name;  // "patch_embed", "conv1", "gelu", "conv2", "conv3", "mlp", "merging", "head"
+  int stage;         // 0..; the stage count for "head"
+  double seconds;    // wall time, threads working together
+  int64_t multiply_adds;  // of the matrix products in it
 };
 
 // Runs one model at one input size. Owns its threads and scratch memory: one engine per caller,
@@ -81,6 +100,10 @@ class Engine {
   int num_features() const;          // stages + 1, or 0
   Shape feature_shape(int k) const;  // {batch, channels, h, w} of the last run
   void copy_feature(int k, std::span<float> out) const;
+
+  // With options.profile: the steps in the order of the forward pass; otherwise empty.
+  std::span<const ProfileEntry> profile() const;
+  void reset_profile();
 
  private:
   std::shared_ptr<const Model> model_;

@@ -50,7 +50,7 @@ const test::ConfigChoices kChoices{.in_chans = {1, 3, 4},
 
 std::vector<float> run(const Config& config, int h, int w, int batch, int threads, Isa isa,
                        std::span<const float> input) {
-  const auto model = Model::create(spec_of(config, 8), fill_parameters(config), isa);
+  const auto model = Model::create(spec_of(config, 8), fill_parameters(config), {.isa = isa});
   Engine engine(model, {.height = h, .width = w, .max_batch = batch, .threads = threads});
   engine.run(input, batch);
   const auto map = engine.final_map(), logits = engine.logits();

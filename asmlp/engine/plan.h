@@ -54,7 +54,8 @@ struct Plan {
   AlignedFloats logits_padded;      // batch x classes rounded up
   std::vector<float> logits, pooled_dense;
   std::vector<std::vector<float>> features;  // dense NHWC; empty unless asked for
-  int batch = 0;                             // of the last run
+  std::vector<ProfileEntry> profile;
+  int batch = 0;  // of the last run
 
   // Rows of A gathered at a time for a product of this depth, and the tasks of a product.
   int64_t block_rows(int64_t depth) const;

@@ -36,6 +36,7 @@ static inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 static inline Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 static inline Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
 static inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+static inline void keep(Vec v) { asm volatile("" : : "x"(v.v)); }
 static inline Vec clamp(Vec x, Vec limit) {
   const __m256 low = _mm256_sub_ps(_mm256_setzero_ps(), limit.v);
   // The operand order keeps a NaN in x: max and min return their second operand for NaN.

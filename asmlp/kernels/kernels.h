@@ -65,10 +65,15 @@ struct KernelSet {
   // y[i] = GELU(norm(x[i])); x == y is allowed.
   void (*normalize_gelu)(const float* x, float* y, int64_t n, const NormArgs& norm);
   RowStats (*row_stats)(const float* x, int64_t n);
+
+  // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
+  // the number of floating-point operations done.
+  int64_t (*peak_loop)(int64_t steps);
+  bool bf16_dot;  // that instruction is the bf16 dot product, not the fp32 FMA
 };
 
 // The set of an ISA that available_isas() lists.
-const KernelSet& kernel_set(Isa isa);
+const KernelSet& kernel_set(Isa isa, Precision precision = Precision::kFp32);
 
 const KernelSet& reference_kernels();
 const KernelSet& avx2_kernels();  // only in x86-64 builds

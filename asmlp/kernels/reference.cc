@@ -1,5 +1,6 @@
 // The portable kernels: short, obviously right, the oracle of every other set.
 #include <cmath>
+#include <numeric>
 
 #include "asmlp/kernels/kernels.h"
 
@@ -54,6 +55,17 @@ void normalize_gelu(const float* x, float* y, int64_t n, const NormArgs& norm) {
   for (int64_t i = 0; i < n; ++i) y[i] = gelu_of(norm_of(x[i], i, norm));
 }
 
+int64_t peak_loop(int64_t steps) {
+  constexpr int kChains = 32;
+  float sums[kChains] = {};
+  for (int64_t step = 0; step < steps; ++step) {
+    for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * 0.999f + 0.001f;
+  }
+  volatile float keep = std::accumulate(sums, sums + kChains, 0.0f);
+  (void)keep;
+  return steps * kChains * 2;
+}
+
 RowStats row_stats(const float* x, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += x[i];
@@ -76,6 +88,8 @@ const KernelSet& reference_kernels() {
       .normalize = normalize,
       .normalize_gelu = normalize_gelu,
       .row_stats = row_stats,
+      .peak_loop = peak_loop,
+      .bf16_dot = false,
   };
   return kSet;
 }

@@ -3,9 +3,9 @@
 // of every instance's name, no instance can be mistaken for another ISA's.
 //
 // Required of Vec: kLanes, load, load_partial(p, n), store, store_partial(p, n), broadcast(float),
-// +, -, *, /, fma(a, b, c) = a * b + c, clamp(x, limit) to [-limit, limit], sum() of the lanes.
-// Nothing of the standard library's inline functions may be called here: they would be compiled
-// with the ISA's flags and could be merged into the baseline.
+// +, -, *, /, fma(a, b, c) = a * b + c, clamp(x, limit) to [-limit, limit], sum() of the lanes,
+// keep(v): pretends to use v. Nothing of the standard library's inline functions may be called
+// here: they would be compiled with the ISA's flags and could be merged into the baseline.
 #pragma once
 
 #include <cstdint>
@@ -145,6 +145,21 @@ RowStats simd_row_stats(const float* x, int64_t n) {
   return {sum, m2};
 }
 
+// Twelve independent chains cover the latency of two FMAs a cycle.
+template <typename Vec>
+int64_t simd_peak_loop(int64_t steps) {
+  constexpr int kChains = 12;
+  Vec sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = Vec::broadcast(static_cast<float>(i));
+  Vec x = Vec::broadcast(0.999f), y = Vec::broadcast(0.001f);
+  for (int64_t step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) sums[i] = fma(sums[i], x, y);
+  }
+  for (int i = 0; i < kChains; ++i) keep(sums[i]);
+  return steps * kChains * Vec::kLanes * 2;
+}
+
 // The kernel set of a vector type; tiles of up to `rows` rows.
 template <typename Vec, int... rows>
 KernelSet simd_kernel_set(Isa isa) {
@@ -158,6 +173,7 @@ KernelSet simd_kernel_set(Isa isa) {
   set.normalize = simd_normalize<Vec, /*gelu=*/false>;
   set.normalize_gelu = simd_normalize<Vec, /*gelu=*/true>;
   set.row_stats = simd_row_stats<Vec>;
+  set.peak_loop = simd_peak_loop<Vec>;
   return set;
 }
 

@@ -31,7 +31,7 @@ TEST_P(EngineGolden, FeaturesAndLogitsOfTheSmallModels) {
     const TensorFile file = read_safetensors(data(golden.file()));
     const Tensor& input = file.tensors.at("input");
     const auto model =
-        Model::create(spec_of(golden.config), fill_parameters(golden.config), GetParam());
+        Model::create(spec_of(golden.config), fill_parameters(golden.config), {.isa = GetParam()});
     const int batch = static_cast<int>(input.shape[0]);
     Engine engine(model, {.height = static_cast<int>(input.shape[2]),
                           .width = static_cast<int>(input.shape[3]),
@@ -61,7 +61,7 @@ TEST_P(EngineGolden, LogitsOfThePublishedSizes) {
     if (GetParam() == Isa::kReference && full.tag != std::string("asmlp_mobile")) continue;
     const ModelSpec spec = zoo_model(full.model);
     const int side = spec.preprocessing.size;
-    const auto model = Model::create(spec, fill_parameters(spec.config), GetParam());
+    const auto model = Model::create(spec, fill_parameters(spec.config), {.isa = GetParam()});
     Engine engine(model, {.max_batch = full.batch});
     const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
     engine.run(to_f32(input), full.batch);
