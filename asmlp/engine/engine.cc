@@ -18,10 +18,10 @@ std::shared_ptr<const Model> Model::create(ModelSpec spec, const TensorMap& tens
   validate(spec);
   check_parameters(spec.config, tensors, spec.name.empty() ? "model" : spec.name);
   std::shared_ptr<Model> model(new Model(std::move(spec), options));
-  model->weights_ =
-      std::make_unique<const PackedWeights>(kernel_set(options.isa), model->spec_.config, tensors);
-  log_message(LogLevel::kDebug, fmt::format("kernels: {}, {}", to_string(options.isa),
-                                            to_string(options.precision)));
+  model->weights_ = std::make_unique<const PackedWeights>(
+      kernel_set(options.isa, options.precision), model->spec_.config, tensors);
+  log_message(LogLevel::kDebug,
+              fmt::format("kernels: {}, {}", to_string(options.isa), to_string(options.precision)));
   return model;
 }
 
@@ -63,18 +63,16 @@ void Engine::run(std::span<const float> input, int batch) {
 }
 
 std::span<const float> Engine::logits() const {
-  return {plan_->logits.data(), static_cast<size_t>(plan_->batch) * model_->config().num_classes};
+  return {plan_->logits, static_cast<size_t>(plan_->batch) * model_->config().num_classes};
 }
 
 std::span<const float> Engine::pooled() const {
-  return {plan_->pooled_dense.data(),
-          static_cast<size_t>(plan_->batch) * model_->config().num_features()};
+  return {plan_->pooled, static_cast<size_t>(plan_->batch) * model_->config().num_features()};
 }
 
 std::span<const float> Engine::final_map() const {
   const StagePlan& last = plan_->stages.back();
-  return {plan_->final_map.data(),
-          static_cast<size_t>(plan_->batch * last.pixels() * last.channels)};
+  return {plan_->final_map, static_cast<size_t>(plan_->batch * last.pixels() * last.channels)};
 }
 
 MapSize Engine::final_map_size() const { return plan_->stages.back().size; }
@@ -95,7 +93,7 @@ void Engine::copy_feature(int k, std::span<float> out) const {
   require(static_cast<int64_t>(out.size()) == element_count(shape), ErrorCode::kInvalidArgument,
           "feature {} has shape {}, the buffer {} values", k, to_string(shape), out.size());
   const int64_t channels = shape[1], pixels = shape[2] * shape[3];
-  const float* source = plan_->features[k].data();
+  const float* source = plan_->features[k];
   for (int64_t image = 0; image < shape[0]; ++image) {
     for (int64_t p = 0; p < pixels; ++p, source += channels) {
       for (int64_t c = 0; c < channels; ++c) out[(image * channels + c) * pixels + p] = source[c];

@@ -1,53 +1,46 @@
 #include "asmlp/engine/forward.h"
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <utility>
+
+#include "asmlp/engine/statistics.h"
 
 namespace asmlp {
 namespace {
 
-// Mean and 1 / sqrt(variance + eps) of an image's `rows` pixels of `channels` values each, from the
-// pixels' own statistics, and of `zeros` further values that are zero (the padded canvas of a patch
-// merging). M2 of the whole = sum of the M2 + sum of channels * (mean of the pixel - mean)^2.
-ImageNorm merge_stats(const RowStats* rows, int64_t count, int channels, int64_t zeros) {
-  double sum = 0, within = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    sum += rows[i].sum;
-    within += rows[i].m2;
-  }
-  const double n = static_cast<double>(count) * channels + static_cast<double>(zeros);
-  const double mean = sum / n, scale = 1.0 / channels;
-  double between = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double difference = rows[i].sum * scale - mean;
-    between += difference * difference;
-  }
-  const double m2 = within + between * channels + static_cast<double>(zeros) * mean * mean;
-  return {static_cast<float>(mean), static_cast<float>(1.0 / std::sqrt(m2 / n + kNormEps))};
-}
-
-// A range [begin, end) of `total` items in multiples of `unit` for block `index` of `blocks`.
+// A range [begin, end) of items; block `index` of `blocks` that are as even as possible.
 struct Range {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
 };
-Range block_range(int64_t total, int64_t unit, int64_t index, int64_t blocks) {
-  const int64_t units = (total + unit - 1) / unit;
-  return {std::min(total, units * index / blocks * unit),
-          std::min(total, units * (index + 1) / blocks * unit)};
+Range block_range(int64_t total, int64_t index, int64_t blocks) {
+  return {total * index / blocks, total * (index + 1) / blocks};
 }
+
+// One task of a product: these rows, these column panels, this thread's memory.
+struct Task {
+  Range rows;
+  Range panels;
+  const ThreadScratch& scratch;
+};
 
 class Forward {
  public:
   Forward(const Config& config, const PackedWeights& weights, Plan& plan, int batch)
-      : config_(config), weights_(weights), plan_(plan), kernels_(plan.kernels), batch_(batch) {}
+      : config_(config),
+        weights_(weights),
+        plan_(plan),
+        kernels_(plan.kernels),
+        element_(size_of(plan.kernels.element)),
+        batch_(batch) {}
 
   void run(const InputView& input) {
     patch_embed(input);
     copy_feature(0, plan_.stages[0]);
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
       const PackedStage& packed = weights_.stages[s];
+      stage_index_ = static_cast<int>(s);
       for (const PackedBlock& block : packed.blocks) {
         axial_shift(block, plan_.stages[s]);
         mlp(block, plan_.stages[s]);
@@ -56,35 +49,62 @@ class Forward {
       if (!is_last) patch_merging(packed, plan_.stages[s], plan_.stages[s + 1]);
       copy_feature(s + 1, plan_.stages[is_last ? s : s + 1]);
     }
+    stage_index_ = static_cast<int>(plan_.stages.size());
     head(plan_.stages.back());
   }
 
  private:
   int64_t rows(const StagePlan& stage) const { return batch_ * stage.pixels(); }
 
-  MapView view(const AlignedFloats& map, const StagePlan& stage) const {
-    return {map.data(), stage.size.h, stage.size.w, stage.channels, stage.stride};
+  MapView<float> view(const float* map, const StagePlan& stage) const {
+    return {map, stage.size.h, stage.size.w, stage.channels, stage.stride};
   }
 
-  // Calls body(rows, panels, a) for every task of a product: gather these rows into `a`, compute
-  // these column panels. When `stats` is given, the statistics of its finished rows follow.
-  template <typename Body>
-  void product(const PackedMatrix& weight, int64_t row_count, const Body& body,
-               const StagePlan* stage = nullptr, const AlignedFloats* stats_of = nullptr) {
-    const Grid grid = plan_.grid(row_count, weight.depth(), weight.panels());
-    const bool whole_rows = grid.col_blocks == 1;
-    plan_.pool.run(static_cast<int>(grid.tasks()), [&](int task, int thread) {
-      const Range row_range =
-          block_range(row_count, kernels_.tile_rows, task / grid.col_blocks, grid.row_blocks);
-      const Range panels = block_range(weight.panels(), 1, task % grid.col_blocks, grid.col_blocks);
-      if (row_range.size() == 0 || panels.size() == 0) return;
-      body(row_range, panels, thread);
-      if (stats_of != nullptr && whole_rows) row_statistics(*stage, *stats_of, row_range);
-    });
-    if (stats_of == nullptr) return;
-    if (!whole_rows) {
-      for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, *stats_of, r); });
+  // The map y after norm and GELU, and z within the serial connection: panel elements, each row in
+  // the place of the fp32 row.
+  template <typename T>
+  MapView<T> panel_view(const float* map, const StagePlan& stage) const {
+    return {reinterpret_cast<const T*>(map), stage.size.h, stage.size.w, stage.channels,
+            stage.stride * int64_t{sizeof(float) / sizeof(T)}};
+  }
+  std::byte* panel_row(float* map, int64_t row, const StagePlan& stage) const {
+    return reinterpret_cast<std::byte*>(map + row * stage.stride);
+  }
+
+  // Runs `step` and books its time, when the engine profiles.
+  template <typename Step>
+  void profiled(const char* name, int64_t multiply_adds, const Step& step) {
+    if (plan_.profile.empty()) return step();
+    const auto begin = std::chrono::steady_clock::now();
+    step();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+    for (ProfileEntry& entry : plan_.profile) {
+      if (entry.stage != stage_index_ || entry.name != name) continue;
+      entry.seconds += elapsed.count();
+      entry.multiply_adds += multiply_adds;
     }
+  }
+  int64_t work(const PackedMatrix& weight, int64_t row_count) const {
+    return row_count * weight.depth() * weight.cols();
+  }
+
+  // Calls body(task) for every task of a product. With `map`, the statistics of that map's rows
+  // follow. `floats_per_row`: see Plan::grid.
+  template <typename Body>
+  void product(const PackedMatrix& weight, int64_t row_count, int64_t floats_per_row,
+               const Body& body, const StagePlan* stage = nullptr, const float* map = nullptr) {
+    const Grid grid = plan_.grid(row_count, floats_per_row, weight.panels());
+    const bool whole_rows = grid.col_blocks == 1;
+    plan_.pool.run(static_cast<int>(grid.tasks()), [&](int index, int thread) {
+      const Task task{block_range(row_count, index / grid.col_blocks, grid.row_blocks),
+                      block_range(weight.panels(), index % grid.col_blocks, grid.col_blocks),
+                      plan_.scratch[thread]};
+      if (task.rows.size() == 0 || task.panels.size() == 0) return;
+      body(task);
+      if (map != nullptr && whole_rows) row_statistics(*stage, map, task.rows);
+    });
+    if (map == nullptr) return;
+    if (!whole_rows) for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, map, r); });
     image_statistics(*stage, /*zeros=*/0);
   }
 
@@ -93,230 +113,293 @@ class Forward {
   void for_row_blocks(int64_t row_count, const Body& body) {
     const int64_t blocks = std::min<int64_t>(row_count, plan_.pool.size() * 4);
     plan_.pool.run(static_cast<int>(blocks),
-                   [&](int task, int) { body(block_range(row_count, 1, task, blocks)); });
+                   [&](int task, int) { body(block_range(row_count, task, blocks)); });
   }
 
-  void row_statistics(const StagePlan& stage, const AlignedFloats& map, Range range) {
+  void row_statistics(const StagePlan& stage, const float* map, Range range) {
     for (int64_t r = range.begin; r < range.end; ++r) {
-      plan_.row_stats[r] = kernels_.row_stats(map.data() + r * stage.stride, stage.channels);
+      plan_.row_stats[r] = kernels_.row_stats(map + r * stage.stride, stage.channels);
     }
   }
 
   // plan_.norms of the map whose row statistics are in place.
   void image_statistics(const StagePlan& stage, int64_t zeros) {
     plan_.pool.run(batch_, [&](int image, int) {
-      plan_.norms[image] = merge_stats(plan_.row_stats.data() + image * stage.pixels(),
-                                       stage.pixels(), stage.channels, zeros);
+      plan_.norms[image] = merge_stats(plan_.row_stats + image * stage.pixels(), stage.pixels(),
+                                       stage.channels, zeros);
     });
   }
 
-  // out (start)= norm(in) * weight; the gather applies the norm.
-  void normalized_product(const PackedNorm& norm, const PackedMatrix& weight,
-                          const AlignedFloats& in, AlignedFloats& out, int64_t out_stride,
-                          const StagePlan& stage, TileStart start, TileEnd end,
-                          const AlignedFloats* stats_of) {
+  // The block of a task: A and C begin at its first row.
+  static GemmBlock block_of(const Task& task, const void* a, int64_t lda, void* c = nullptr,
+                            int64_t ldc = 0) {
+    return {.a = a,
+            .lda = lda,
+            .c = c,
+            .ldc = ldc,
+            .rows = task.rows.size(),
+            .panel_begin = task.panels.begin,
+            .panel_end = task.panels.end,
+            .scratch = task.scratch.tile};
+  }
+
+  // Rows of A from the map, normalised on the way.
+  GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
+                             const StagePlan& stage, const Task& task) {
+    const int64_t lda = plan_.lda(weight.depth());
+    gather_normalized(kernels_, view(map, stage), plan_.norms, norm.gamma, norm.beta,
+                      task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                      weight.padded_depth());
+    return block_of(task, task.scratch.a, lda);
+  }
+
+  // out (start)= norm(in) * weight; the gather applies the norm, the statistics of out follow.
+  void normalized_product(const PackedNorm& norm, const PackedMatrix& weight, const float* in,
+                          float* out, const StagePlan& stage, TileStart start) {
     product(
-        weight, rows(stage),
-        [&](Range r, Range panels, int thread) {
-          float* a = plan_.scratch[thread].data();
-          gather_normalized(kernels_, view(in, stage), plan_.norms.data(), norm.gamma.data(),
-                            norm.beta.data(), r.begin, r.size(), a, stage.stride);
-          gemm(kernels_, weight,
-               {a, stage.stride, out.data() + r.begin * out_stride, out_stride, r.size(),
-                panels.begin, panels.end},
-               start, end);
+        weight, rows(stage), 2 * stage.stride,
+        [&](const Task& task) {
+          GemmBlock block = normalized_block(norm, weight, in, stage, task);
+          block.c = out + task.rows.begin * stage.stride;
+          block.ldc = stage.stride;
+          gemm(kernels_, weight, block, start, TileEnd::kStore);
         },
-        &stage, stats_of);
+        &stage, out);
   }
 
   // x = norm(proj(patches))
   void patch_embed(const InputView& input) {
     const StagePlan& stage = plan_.stages[0];
     const PackedMatrix& proj = weights_.patch_embed;
-    const int64_t lda = round_up(proj.depth(), kernels_.tile_cols);
-    product(
-        proj, rows(stage),
-        [&](Range r, Range panels, int thread) {
-          float* a = plan_.scratch[thread].data();
-          gather_patches(input, r.begin, r.size(), a, lda);
-          gemm(kernels_, proj,
-               {a, lda, plan_.x.data() + r.begin * stage.stride, stage.stride, r.size(),
-                panels.begin, panels.end},
-               TileStart::kBias, TileEnd::kStore);
-        },
-        &stage, &plan_.x);
-    if (!config_.patch_norm) return;
-    for_row_blocks(rows(stage), [&](Range r) {
-      gather_normalized(kernels_, view(plan_.x, stage), plan_.norms.data(),
-                        weights_.patch_norm.gamma.data(), weights_.patch_norm.beta.data(), r.begin,
-                        r.size(), plan_.x.data() + r.begin * stage.stride, stage.stride);
-      row_statistics(stage, plan_.x, r);
+    const int64_t lda = plan_.lda(proj.depth());
+    profiled("patch_embed", work(proj, rows(stage)), [&] {
+      product(
+          proj, rows(stage), proj.depth() + stage.stride,
+          [&](const Task& task) {
+            gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                           proj.padded_depth(), task.scratch.tile);
+            gemm(kernels_, proj,
+                 block_of(task, task.scratch.a, lda, plan_.x + task.rows.begin * stage.stride,
+                          stage.stride),
+                 TileStart::kBias, TileEnd::kStore);
+          },
+          &stage, plan_.x);
+      if (!config_.patch_norm) return;
+      for_row_blocks(rows(stage), [&](Range r) {
+        for (int64_t row = r.begin; row < r.end; ++row) {
+          float* pixel = plan_.x + row * stage.stride;
+          kernels_.normalize(pixel, pixel, stage.channels,
+                             norm_of(weights_.patch_norm, row / stage.pixels()));
+        }
+        row_statistics(stage, plan_.x, r);
+      });
+      image_statistics(stage, /*zeros=*/0);
     });
-    image_statistics(stage, /*zeros=*/0);
+  }
+
+  NormArgs norm_of(const PackedNorm& norm, int64_t image) const {
+    return {plan_.norms[image].mean, plan_.norms[image].rstd, norm.gamma, norm.beta};
   }
 
   // x += conv3(norm2(mix(GELU(norm1(conv1(norm(x)))))))
   void axial_shift(const PackedBlock& block, const StagePlan& stage) {
-    normalized_product(block.norm1, block.conv1, plan_.x, plan_.y, stage.stride, stage,
-                       TileStart::kBias, TileEnd::kStore, &plan_.y);
-    for_row_blocks(rows(stage), [&](Range r) {
-      for (int64_t row = r.begin; row < r.end; ++row) {
-        const ImageNorm& norm = plan_.norms[row / stage.pixels()];
-        float* pixel = plan_.y.data() + row * stage.stride;
-        kernels_.normalize_gelu(
-            pixel, pixel, stage.channels,
-            {norm.mean, norm.rstd, block.shift_norm1.gamma.data(), block.shift_norm1.beta.data()});
+    const int64_t count = rows(stage);
+    profiled("conv1", work(block.conv1, count), [&] {
+      normalized_product(block.norm1, block.conv1, plan_.x, plan_.y, stage, TileStart::kBias);
+    });
+    profiled("gelu", 0, [&] {
+      for_row_blocks(count, [&](Range r) {
+        for (int64_t row = r.begin; row < r.end; ++row) {
+          float* pixel = plan_.y + row * stage.stride;
+          kernels_.normalize_gelu_panel(pixel, pixel, stage.channels,
+                                        norm_of(block.shift_norm1, row / stage.pixels()));
+        }
+      });
+    });
+    profiled("conv2", work(block.conv2_1, count) + work(block.conv2_2, count), [&] {
+      if (config_.connection == Connection::kParallel) {
+        mix_parallel(block, stage);
+      } else {
+        mix_serial(block, stage);
       }
     });
-    if (config_.connection == Connection::kParallel) {
-      mix_parallel(block, stage);
-    } else {
-      mix_serial(block, stage);
-    }
-    normalized_product(block.shift_norm2, block.conv3, plan_.z, plan_.x, stage.stride, stage,
-                       TileStart::kBiasAccumulate, TileEnd::kStore, &plan_.x);
+    profiled("conv3", work(block.conv3, count), [&] {
+      normalized_product(block.shift_norm2, block.conv3, plan_.z, plan_.x, stage,
+                         TileStart::kBiasAccumulate);
+    });
   }
 
   // One axis of the shift for one task: out (+)= GELU(weight(shift(in))).
-  void shifted_product(const PackedMatrix& weight, Axis axis, const AlignedFloats& in,
-                       AlignedFloats& out, const StagePlan& stage, Range r, Range panels,
-                       int thread, TileEnd end) {
-    float* a = plan_.scratch[thread].data();
-    gather_shifted(view(in, stage), axis == Axis::kW ? stage.shift_w : stage.shift_h, axis, r.begin,
-                   r.size(), a, stage.stride);
+  void shifted_product(const PackedMatrix& weight, Axis axis, const float* in, float* out,
+                       const StagePlan& stage, const Task& task, TileEnd end) {
+    const ShiftTable& table = axis == Axis::kW ? stage.shift_w : stage.shift_h;
+    const int64_t lda = plan_.lda(weight.depth());
+    const auto gather = [&]<typename T>(T* a) {
+      gather_shifted(panel_view<T>(in, stage), table, axis, task.rows.begin, task.rows.size(), a,
+                     lda, weight.padded_depth());
+    };
+    if (element_ == sizeof(float)) {
+      gather(reinterpret_cast<float*>(task.scratch.a));
+    } else {
+      gather(reinterpret_cast<uint16_t*>(task.scratch.a));
+    }
+    // Of panel elements narrower than a float, a row takes the first part of its place.
+    const int64_t out_size = end == TileEnd::kGeluPanel ? element_ : int64_t{sizeof(float)};
     gemm(kernels_, weight,
-         {a, stage.stride, out.data() + r.begin * stage.stride, stage.stride, r.size(),
-          panels.begin, panels.end},
+         block_of(task, task.scratch.a, lda, panel_row(out, task.rows.begin, stage),
+                  stage.stride * int64_t{sizeof(float)} / out_size),
          TileStart::kBias, end);
   }
 
   // z = GELU(conv2_1(shift_w(y))) + GELU(conv2_2(shift_h(y)))
   void mix_parallel(const PackedBlock& block, const StagePlan& stage) {
     product(
-        block.conv2_1, rows(stage),
-        [&](Range r, Range panels, int thread) {
-          shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, r, panels, thread,
-                          TileEnd::kGelu);
-          shifted_product(block.conv2_2, Axis::kH, plan_.y, plan_.z, stage, r, panels, thread,
+        block.conv2_1, rows(stage), 2 * stage.stride,
+        [&](const Task& task) {
+          shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGelu);
+          shifted_product(block.conv2_2, Axis::kH, plan_.y, plan_.z, stage, task,
                           TileEnd::kAddGelu);
         },
-        &stage, &plan_.z);
+        &stage, plan_.z);
   }
 
   // z = GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(y))))))
   void mix_serial(const PackedBlock& block, const StagePlan& stage) {
-    product(block.conv2_1, rows(stage), [&](Range r, Range panels, int thread) {
-      shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, r, panels, thread,
-                      TileEnd::kGelu);
+    product(block.conv2_1, rows(stage), 2 * stage.stride, [&](const Task& task) {
+      shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGeluPanel);
     });
     product(
-        block.conv2_2, rows(stage),
-        [&](Range r, Range panels, int thread) {
-          shifted_product(block.conv2_2, Axis::kH, plan_.z, plan_.y, stage, r, panels, thread,
-                          TileEnd::kGelu);
+        block.conv2_2, rows(stage), 2 * stage.stride,
+        [&](const Task& task) {
+          shifted_product(block.conv2_2, Axis::kH, plan_.z, plan_.y, stage, task, TileEnd::kGelu);
         },
-        &stage, &plan_.y);
+        &stage, plan_.y);
     std::swap(plan_.y, plan_.z);
   }
 
   // x += fc2(GELU(fc1(norm2(x))))
   void mlp(const PackedBlock& block, const StagePlan& stage) {
-    if (plan_.splits_columns(rows(stage))) {
-      normalized_product(block.norm2, block.fc1, plan_.x, plan_.hidden, stage.hidden_stride, stage,
-                         TileStart::kBias, TileEnd::kGelu, nullptr);
-      product(
-          block.fc2, rows(stage),
-          [&](Range r, Range panels, int) {
-            gemm(kernels_, block.fc2,
-                 {plan_.hidden.data() + r.begin * stage.hidden_stride, stage.hidden_stride,
-                  plan_.x.data() + r.begin * stage.stride, stage.stride, r.size(), panels.begin,
-                  panels.end},
-                 TileStart::kBiasAccumulate, TileEnd::kStore);
-          },
-          &stage, &plan_.x);
-      return;
+    const int64_t count = rows(stage);
+    const int64_t chunk = std::min(plan_.chunk_panels(), block.fc1.panels());
+    const int64_t floats_per_row = 2 * stage.stride + chunk * kernels_.tile_cols;
+    profiled("mlp", work(block.fc1, count) + work(block.fc2, count), [&] {
+      if (plan_.grid(count, floats_per_row, block.fc2.panels()).col_blocks == 1) {
+        product(
+            block.fc2, count, floats_per_row,
+            [&](const Task& task) { mlp_of_rows(block, stage, task, chunk); }, &stage, plan_.x);
+      } else {
+        mlp_of_columns(block, stage, floats_per_row);
+      }
+    });
+  }
+
+  // All of the MLP for some rows: the hidden rows never leave the cache, because a chunk of their
+  // columns is consumed as soon as it is there.
+  void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const Task& task,
+                   int64_t chunk) {
+    GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
+    const int64_t cols = kernels_.tile_cols, ld_hidden = plan_.lda(chunk * cols);
+    GemmBlock second = block_of(task, task.scratch.hidden, ld_hidden,
+                                plan_.x + task.rows.begin * stage.stride, stage.stride);
+    const int64_t panels = block.fc1.panels(), chunks = (panels + chunk - 1) / chunk;
+    for (int64_t i = 0; i < chunks; ++i) {
+      const Range range = block_range(panels, i, chunks);
+      first.panel_begin = range.begin;
+      first.panel_end = range.end;
+      // The panels are numbered from 0 in the whole layer, from range.begin in the chunk.
+      first.c = task.scratch.hidden - range.begin * cols * element_;
+      first.ldc = ld_hidden;
+      gemm(kernels_, block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
+      second.depth_begin = range.begin * cols;
+      second.depth_end = std::min(range.end * cols, block.fc2.padded_depth());
+      gemm(kernels_, block.fc2, second,
+           i == 0 ? TileStart::kBiasAccumulate : TileStart::kAccumulate, TileEnd::kStore);
     }
-    // The hidden rows of a block never leave the cache.
+  }
+
+  // Few rows: the threads share the columns of the weights, and the hidden rows go through memory.
+  void mlp_of_columns(const PackedBlock& block, const StagePlan& stage, int64_t floats_per_row) {
+    const int64_t row_bytes = stage.hidden_stride * element_;
+    product(block.fc1, rows(stage), floats_per_row, [&](const Task& task) {
+      GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
+      first.c = plan_.hidden + task.rows.begin * row_bytes;
+      first.ldc = stage.hidden_stride;
+      gemm(kernels_, block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
+    });
     product(
-        block.fc2, rows(stage),
-        [&](Range r, Range, int thread) {
-          float* a = plan_.scratch[thread].data();
-          float* hidden = a + plan_.gather_floats;
-          float* x = plan_.x.data() + r.begin * stage.stride;
-          gather_normalized(kernels_, view(plan_.x, stage), plan_.norms.data(),
-                            block.norm2.gamma.data(), block.norm2.beta.data(), r.begin, r.size(), a,
-                            stage.stride);
-          gemm(kernels_, block.fc1,
-               {a, stage.stride, hidden, stage.hidden_stride, r.size(), 0, block.fc1.panels()},
-               TileStart::kBias, TileEnd::kGelu);
+        block.fc2, rows(stage), floats_per_row,
+        [&](const Task& task) {
           gemm(kernels_, block.fc2,
-               {hidden, stage.hidden_stride, x, stage.stride, r.size(), 0, block.fc2.panels()},
+               block_of(task, plan_.hidden + task.rows.begin * row_bytes, stage.hidden_stride,
+                        plan_.x + task.rows.begin * stage.stride, stage.stride),
                TileStart::kBiasAccumulate, TileEnd::kStore);
         },
-        &stage, &plan_.x);
+        &stage, plan_.x);
   }
 
   // x = reduction(norm(2 x 2 neighbours of x)), on the map padded with zeros to even sides.
   void patch_merging(const PackedStage& packed, const StagePlan& from, const StagePlan& to) {
     const int64_t canvas = 4 * to.pixels() * from.channels;
     const int64_t zeros = canvas - from.pixels() * from.channels;
-    if (zeros > 0) image_statistics(from, zeros);  // the row statistics of x are still in place
-    const int64_t lda = round_up(packed.reduction.depth(), kernels_.tile_cols);
-    product(
-        packed.reduction, rows(to),
-        [&](Range r, Range panels, int thread) {
-          float* a = plan_.scratch[thread].data();
-          gather_merged(kernels_, view(plan_.x, from), plan_.norms.data(),
-                        packed.merge_norm.gamma.data(), packed.merge_norm.beta.data(), r.begin,
-                        r.size(), a, lda);
-          gemm(kernels_, packed.reduction,
-               {a, lda, plan_.y.data() + r.begin * to.stride, to.stride, r.size(), panels.begin,
-                panels.end},
-               TileStart::kBias, TileEnd::kStore);
-        },
-        &to, &plan_.y);
-    std::swap(plan_.x, plan_.y);
+    const PackedMatrix& reduction = packed.reduction;
+    const int64_t lda = plan_.lda(reduction.depth());
+    profiled("merging", work(reduction, rows(to)), [&] {
+      if (zeros > 0) image_statistics(from, zeros);  // the row statistics of x are still in place
+      product(
+          reduction, rows(to), reduction.depth() + to.stride,
+          [&](const Task& task) {
+            gather_merged(kernels_, view(plan_.x, from), plan_.norms, packed.merge_norm.gamma,
+                          packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
+                          lda, plan_.zeros);
+            gemm(kernels_, reduction,
+                 block_of(task, task.scratch.a, lda, plan_.y + task.rows.begin * to.stride,
+                          to.stride),
+                 TileStart::kBias, TileEnd::kStore);
+          },
+          &to, plan_.y);
+      std::swap(plan_.x, plan_.y);
+    });
   }
 
   // logits = head(mean over the pixels of norm(x))
   void head(const StagePlan& stage) {
     const int64_t channels = stage.channels;
-    plan_.pool.run(batch_, [&](int image, int) {
-      const ImageNorm& norm = plan_.norms[image];
-      const NormArgs args{norm.mean, norm.rstd, weights_.norm.gamma.data(),
-                          weights_.norm.beta.data()};
-      float* map = plan_.final_map.data() + image * stage.pixels() * channels;
-      for (int64_t p = 0; p < stage.pixels(); ++p) {
-        kernels_.normalize(plan_.x.data() + (image * stage.pixels() + p) * stage.stride,
-                           map + p * channels, channels, args);
-      }
-      float* pooled = plan_.pooled.data() + image * stage.stride;
-      for (int64_t c = 0; c < channels; ++c) {
-        double sum = 0;
-        for (int64_t p = 0; p < stage.pixels(); ++p) sum += map[p * channels + c];
-        pooled[c] = static_cast<float>(sum / static_cast<double>(stage.pixels()));
-        plan_.pooled_dense[image * channels + c] = pooled[c];
-      }
+    profiled("head", config_.num_classes == 0 ? 0 : work(weights_.head, batch_), [&] {
+      plan_.pool.run(batch_, [&](int image, int) {
+        float* map = plan_.final_map + image * stage.pixels() * channels;
+        for (int64_t p = 0; p < stage.pixels(); ++p) {
+          kernels_.normalize(plan_.x + (image * stage.pixels() + p) * stage.stride,
+                             map + p * channels, channels, norm_of(weights_.norm, image));
+        }
+        mean_of_rows(map, stage.pixels(), channels, plan_.pooled + image * channels);
+      });
+      if (config_.num_classes > 0) classify(channels);
     });
-    if (config_.num_classes == 0) return;
-    const int64_t ldc = round_up(config_.num_classes, kernels_.tile_cols);
-    product(weights_.head, batch_, [&](Range r, Range panels, int) {
-      gemm(kernels_, weights_.head,
-           {plan_.pooled.data() + r.begin * stage.stride, stage.stride,
-            plan_.logits_padded.data() + r.begin * ldc, ldc, r.size(), panels.begin, panels.end},
+  }
+
+  void classify(int64_t channels) {
+    const PackedMatrix& head = weights_.head;
+    const int64_t ldc = round_up(config_.num_classes, kernels_.tile_cols),
+                  lda = plan_.lda(channels);
+    const MapView<float> pooled{plan_.pooled, batch_, 1, static_cast<int>(channels), channels};
+    product(head, batch_, 2 * channels, [&](const Task& task) {
+      gather_converted(kernels_, pooled, task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                       head.padded_depth());
+      gemm(kernels_, head,
+           block_of(task, task.scratch.a, lda, plan_.logits_padded + task.rows.begin * ldc, ldc),
            TileStart::kBias, TileEnd::kStore);
     });
     for (int image = 0; image < batch_; ++image) {
-      std::copy_n(plan_.logits_padded.data() + image * ldc, config_.num_classes,
-                  plan_.logits.data() + int64_t{image} * config_.num_classes);
+      std::copy_n(plan_.logits_padded + image * ldc, config_.num_classes,
+                  plan_.logits + int64_t{image} * config_.num_classes);
     }
   }
 
   void copy_feature(size_t k, const StagePlan& stage) {
     if (plan_.features.empty()) return;
-    float* out = plan_.features[k].data();
+    float* out = plan_.features[k];
     for (int64_t r = 0; r < rows(stage); ++r, out += stage.channels) {
-      std::copy_n(plan_.x.data() + r * stage.stride, stage.channels, out);
+      std::copy_n(plan_.x + r * stage.stride, stage.channels, out);
     }
   }
 
@@ -324,7 +407,9 @@ class Forward {
   const PackedWeights& weights_;
   Plan& plan_;
   const KernelSet& kernels_;
+  const int64_t element_;
   const int batch_;
+  int stage_index_ = 0;
 };
 
 }  // namespace

@@ -4,77 +4,106 @@
 
 #include <algorithm>
 
+#include "asmlp/core/thread_pool.h"
+
 namespace asmlp {
 namespace {
 
-// Takes tensors by name and packs them.
+// Takes tensors by name: first every shape, then the memory, then the values.
 class Packer {
  public:
-  Packer(const KernelSet& kernels, const TensorMap& tensors)
-      : kernels_(kernels), tensors_(tensors) {}
+  Packer(const KernelSet& kernels, const TensorMap& tensors, Arena& arena)
+      : kernels_(kernels), tensors_(tensors), arena_(arena) {}
 
   // A convolution or linear layer [cols, ...]: everything behind the first extent is the depth.
-  PackedMatrix matrix(const std::string& name, bool with_bias = true) const {
+  void add(PackedMatrix& matrix, const std::string& name, bool with_bias = true) {
     const Tensor& weight = tensors_.at(name + ".weight");
     const int64_t cols = weight.shape[0];
-    const int64_t depth = element_count(weight.shape) / cols;
-    const std::vector<float> bias =
-        with_bias ? to_f32(tensors_.at(name + ".bias")) : std::vector<float>();
-    return PackedMatrix(kernels_, to_f32(weight), bias, cols, depth);
+    matrix = PackedMatrix(kernels_, cols, element_count(weight.shape) / cols);
+    const Tensor* bias = with_bias ? &tensors_.at(name + ".bias") : nullptr;
+    matrices_.push_back({&matrix, &weight, bias, nullptr});
   }
 
-  PackedNorm norm(const std::string& name) const {
-    return {aligned(name + ".weight"), aligned(name + ".bias")};
+  void add(PackedNorm& norm, const std::string& name) {
+    for (const char* part : {".weight", ".bias"}) {
+      const Tensor& tensor = tensors_.at(name + part);
+      float*& target = part[1] == 'w' ? norm.gamma : norm.beta;
+      arena_.reserve(target, element_count(tensor.shape));
+      vectors_.push_back({&target, &tensor});
+    }
+  }
+
+  void add(PackedBlock& block, const std::string& name) {
+    add(block.norm1, name + "norm1");
+    add(block.conv1, name + "axial_shift.conv1");
+    add(block.shift_norm1, name + "axial_shift.norm1");
+    add(block.conv2_1, name + "axial_shift.conv2_1");
+    add(block.conv2_2, name + "axial_shift.conv2_2");
+    add(block.shift_norm2, name + "axial_shift.norm2");
+    add(block.conv3, name + "axial_shift.conv3");
+    add(block.norm2, name + "norm2");
+    add(block.fc1, name + "mlp.fc1");
+    add(block.fc2, name + "mlp.fc2");
+  }
+
+  void pack() {
+    for (MatrixJob& job : matrices_) arena_.reserve(job.memory, job.matrix->bytes());
+    arena_.allocate();
+    for (const VectorJob& job : vectors_) {
+      const std::vector<float> values = to_f32(*job.tensor);
+      std::copy(values.begin(), values.end(), *job.target);
+    }
+    ThreadPool pool;
+    for (const MatrixJob& job : matrices_) {
+      job.matrix->place(job.memory);
+      if (job.bias != nullptr) job.matrix->pack_bias(to_f32(*job.bias));
+      pool.run(static_cast<int>(job.matrix->panels()),
+               [&](int panel, int) { job.matrix->pack_panel(*job.weight, panel); });
+      release_pages(*job.weight);
+    }
   }
 
  private:
-  AlignedFloats aligned(const std::string& name) const {
-    const std::vector<float> values = to_f32(tensors_.at(name));
-    AlignedFloats out(static_cast<int64_t>(values.size()));
-    std::copy(values.begin(), values.end(), out.data());
-    return out;
-  }
-
+  struct MatrixJob {
+    PackedMatrix* matrix;
+    const Tensor* weight;
+    const Tensor* bias;
+    std::byte* memory;
+  };
+  struct VectorJob {
+    float** target;
+    const Tensor* tensor;
+  };
   const KernelSet& kernels_;
   const TensorMap& tensors_;
+  Arena& arena_;
+  std::vector<MatrixJob> matrices_;
+  std::vector<VectorJob> vectors_;
 };
-
-PackedBlock pack_block(const Packer& pack, const std::string& block) {
-  return {
-      .norm1 = pack.norm(block + "norm1"),
-      .conv1 = pack.matrix(block + "axial_shift.conv1"),
-      .shift_norm1 = pack.norm(block + "axial_shift.norm1"),
-      .conv2_1 = pack.matrix(block + "axial_shift.conv2_1"),
-      .conv2_2 = pack.matrix(block + "axial_shift.conv2_2"),
-      .shift_norm2 = pack.norm(block + "axial_shift.norm2"),
-      .conv3 = pack.matrix(block + "axial_shift.conv3"),
-      .norm2 = pack.norm(block + "norm2"),
-      .fc1 = pack.matrix(block + "mlp.fc1"),
-      .fc2 = pack.matrix(block + "mlp.fc2"),
-  };
-}
 
 }  // namespace
 
 PackedWeights::PackedWeights(const KernelSet& set, const Config& config, const TensorMap& tensors)
-    : kernels(&set) {
-  const Packer pack(set, tensors);
-  patch_embed = pack.matrix("patch_embed.proj");
-  if (config.patch_norm) patch_norm = pack.norm("patch_embed.norm");
+    : kernels(&set), stages(config.num_stages()) {
   for (int stage = 0; stage < config.num_stages(); ++stage) {
-    PackedStage packed;
+    stages[stage].blocks.resize(config.depths[stage]);  // nothing may move from here on
+  }
+  Packer packer(set, tensors, arena);
+  packer.add(patch_embed, "patch_embed.proj");
+  if (config.patch_norm) packer.add(patch_norm, "patch_embed.norm");
+  for (int stage = 0; stage < config.num_stages(); ++stage) {
     const std::string layer = fmt::format("layers.{}.", stage);
     for (int i = 0; i < config.depths[stage]; ++i) {
-      packed.blocks.push_back(pack_block(pack, fmt::format("{}blocks.{}.", layer, i)));
+      packer.add(stages[stage].blocks[i], fmt::format("{}blocks.{}.", layer, i));
     }
     if (stage + 1 < config.num_stages()) {
-      packed.merge_norm = pack.norm(layer + "downsample.norm");
-      packed.reduction = pack.matrix(layer + "downsample.reduction", /*with_bias=*/false);
+      packer.add(stages[stage].merge_norm, layer + "downsample.norm");
+      packer.add(stages[stage].reduction, layer + "downsample.reduction", /*with_bias=*/false);
     }
-    stages.push_back(std::move(packed));
   }
-  norm = pack.norm("norm");
-  if (config.num_classes > 0) head = pack.matrix("head");
+  packer.add(norm, "norm");
+  if (config.num_classes > 0) packer.add(head, "head");
+  packer.pack();
 }
 
 }  // namespace asmlp

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "asmlp/core/aligned.h"
+#include "asmlp/core/arena.h"
 #include "asmlp/core/tensor.h"
 #include "asmlp/kernels/gemm.h"
 #include "asmlp/model/config.h"
@@ -11,8 +11,8 @@
 namespace asmlp {
 
 struct PackedNorm {
-  AlignedFloats gamma;  // one per channel
-  AlignedFloats beta;
+  float* gamma = nullptr;  // one per channel
+  float* beta = nullptr;
 };
 
 struct PackedBlock {
@@ -34,6 +34,7 @@ struct PackedStage {
   PackedMatrix reduction;  // empty in the last stage
 };
 
+// Everything lies in one block of memory.
 struct PackedWeights {
   const KernelSet* kernels;
   PackedMatrix patch_embed;
@@ -42,8 +43,17 @@ struct PackedWeights {
   PackedNorm norm;
   PackedMatrix head;  // empty with num_classes 0
 
-  // `tensors` must have been checked against `config`.
+  // Packs on every core the process may use. `tensors` must have been checked against `config`; the
+  // pages of a mapped file are given back as soon as they were read, so that a model is never in
+  // memory twice.
   PackedWeights(const KernelSet& kernels, const Config& config, const TensorMap& tensors);
+  PackedWeights(const PackedWeights&) = delete;
+  PackedWeights& operator=(const PackedWeights&) = delete;
+
+  int64_t bytes() const { return arena.bytes(); }
+
+ private:
+  Arena arena;
 };
 
 }  // namespace asmlp

@@ -3,19 +3,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <new>
 
 #include "asmlp/core/error.h"
 #include "asmlp/engine/packed_weights.h"
+#include "asmlp/kernels/gemm.h"
 
 namespace asmlp {
 namespace {
 
-// Gathered rows of A: 32768 floats are 128 kB, a quarter of the smallest L2 around, which leaves
-// room for the weights and outputs that stream past.
-constexpr int64_t kBlockFloats = 32768;
-constexpr int64_t kMinBlockRows = 48;
-constexpr int64_t kMaxBlockRows = 96;
+// A task shall not have fewer rows while there are other ways to occupy the threads: each row block
+// streams the whole weight matrix.
+constexpr int64_t kMinBlockRows = 40;
+constexpr int64_t kMaxBlockRows = 256;
+
+// Hidden columns computed and consumed at a time by a task of the MLP.
+constexpr int64_t kChunkCols = 384;
+
+// Three quarters of the core's L2 cache, in floats; the rest is for the weights that stream past.
+int64_t l2_floats() {
+  const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+  constexpr int64_t kSmallest = 256 * 1024;  // also when the system does not say
+  return std::max<int64_t>(bytes, kSmallest) * 3 / 4 / int64_t{sizeof(float)};
+}
 
 StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, MapSize size) {
   StagePlan plan;
@@ -30,24 +39,26 @@ StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, 
   return plan;
 }
 
-void check_options(const EngineOptions& options) {
+EngineOptions checked(const EngineOptions& options) {
   for (int side : {options.height, options.width}) {
     require(side >= 1 && side <= 16384, ErrorCode::kInvalidArgument,
             "input size {} x {} is outside 1..16384 pixels", options.height, options.width);
   }
   require(options.max_batch >= 1 && options.max_batch <= 4096, ErrorCode::kInvalidArgument,
           "max_batch is {}, must be between 1 and 4096", options.max_batch);
+  return options;
 }
 
-// Refuses before touching a page what the machine cannot hold.
-void check_memory(int64_t floats) {
-  const double needed = 4.0 * static_cast<double>(floats);
-  const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
-                         static_cast<double>(::sysconf(_SC_PAGE_SIZE));
-  require(needed < 0.9 * present, ErrorCode::kTooLarge,
-          "this input size and batch need {:.1f} GB of buffers, the machine has {:.1f} GB; use a "
-          "smaller image or batch",
-          needed / 1e9, present / 1e9);
+std::vector<ProfileEntry> profile_of(const Config& config) {
+  std::vector<ProfileEntry> entries{{"patch_embed", 0, 0, 0}};
+  for (int s = 0; s < config.num_stages(); ++s) {
+    for (const char* step : {"conv1", "gelu", "conv2", "conv3", "mlp"}) {
+      entries.push_back({step, s, 0, 0});
+    }
+    if (s + 1 < config.num_stages()) entries.push_back({"merging", s, 0, 0});
+  }
+  entries.push_back({"head", config.num_stages(), 0, 0});
+  return entries;
 }
 
 }  // namespace
@@ -68,22 +79,41 @@ ShiftTable make_shift_table(int channels, int positions, int dilation, int exten
   return table;
 }
 
-int64_t Plan::block_rows(int64_t depth) const {
-  return std::clamp(kBlockFloats / std::max<int64_t>(depth, 1), kMinBlockRows, kMaxBlockRows);
+int64_t Plan::lda(int64_t depth) const {
+  constexpr int64_t kLine = static_cast<int64_t>(kAlignment);
+  const int64_t size = size_of(kernels.element);
+  // An odd number of cache lines.
+  return ((depth * size + kLine - 1) / kLine | 1) * kLine / size;
 }
 
-Grid Plan::grid(int64_t rows, int64_t depth, int64_t panels) const {
+int64_t Plan::block_rows(int64_t floats_per_row) const {
+  return std::clamp(cache_floats / floats_per_row, kMinBlockRows, kMaxBlockRows);
+}
+
+Grid Plan::grid(int64_t rows, int64_t floats_per_row, int64_t panels) const {
   const int64_t threads = pool.size();
-  if (splits_columns(rows)) return {1, std::min(threads, panels)};
-  // A multiple of the threads, so that none waits for another's last block.
-  return {round_up((rows + block_rows(depth) - 1) / block_rows(depth), threads), 1};
+  const int64_t most = std::max<int64_t>(1, rows / kMinBlockRows);
+  if (threads <= most) {
+    const int64_t most_rows = block_rows(floats_per_row);
+    // A multiple of the threads, so that none waits for another's last block.
+    return {std::min(rows, round_up((rows + most_rows - 1) / most_rows, threads)), 1};
+  }
+  return {most, std::min(panels, (threads + most - 1) / most)};
 }
 
-bool Plan::splits_columns(int64_t rows) const { return rows <= kMaxBlockRows; }
+int64_t Plan::chunk_panels() const { return kChunkCols / kernels.tile_cols; }
 
-Plan::Plan(const Model& model, const EngineOptions& options)
-    : kernels(*model.weights().kernels), pool(options.threads) {
-  check_options(options);
+void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
+  const int64_t size = size_of(kernels.element);
+  const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
+  arena.reserve(thread.a, a_bytes);
+  arena.reserve(thread.hidden, kMaxBlockRows * lda(kChunkCols) * size);
+  arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
+}
+
+Plan::Plan(const Model& model, const EngineOptions& given)
+    : kernels(*model.weights().kernels), pool(checked(given).threads), cache_floats(l2_floats()) {
+  const EngineOptions& options = given;
   const Config& config = model.config();
   const int64_t max_batch = options.max_batch;
   const auto sizes = stage_sizes(config, options.height, options.width);
@@ -91,46 +121,44 @@ Plan::Plan(const Model& model, const EngineOptions& options)
     stages.push_back(make_stage(kernels, config, s, sizes[s]));
   }
 
-  int64_t map_floats = 0, hidden_floats = 0, block_hidden = 0, max_rows = 0, feature_floats = 0;
+  // A product with a gather of `depth` has at most this many rows in a task: block_rows(), and what
+  // an uneven division adds to it.
+  int64_t map_floats = 0, hidden_elements = 0, max_rows = 0;
   int64_t depth = int64_t{config.in_chans} * config.patch_size * config.patch_size;
   for (const StagePlan& stage : stages) {
     const int64_t rows = max_batch * stage.pixels();
     max_rows = std::max(max_rows, rows);
     map_floats = std::max(map_floats, rows * stage.stride);
-    // A smaller batch of the same engine may take the other path: room for both.
-    hidden_floats = std::max(hidden_floats, std::min(rows, kMaxBlockRows) * stage.hidden_stride);
-    block_hidden = std::max(block_hidden, stage.hidden_stride);
+    // Threads share columns only while there are fewer than kMinBlockRows rows for each.
+    const int64_t shared_rows = std::min(rows, pool.size() * kMinBlockRows);
+    hidden_elements = std::max(hidden_elements, shared_rows * stage.hidden_stride);
     depth = std::max<int64_t>(depth, 4 * stage.channels);
-    feature_floats += 2 * rows * stage.channels;
   }
   const StagePlan& last = stages.back();
-  // Rows of a block can exceed block_rows by up to two tiles, where the tiles do not divide evenly.
-  const int64_t rows_of_block = kMaxBlockRows + 2 * kernels.tile_rows;
-  gather_floats = round_up(rows_of_block * round_up(depth, kernels.tile_cols) + kGatherSlack, 16);
-  const int64_t scratch_floats = gather_floats + rows_of_block * block_hidden;
-  const int64_t final_floats = max_batch * last.pixels() * last.channels;
-  check_memory(3 * map_floats + hidden_floats + pool.size() * scratch_floats + final_floats +
-               2 * max_rows + (options.features ? feature_floats : 0));
-
-  x = AlignedFloats(map_floats + kGatherSlack);
-  y = AlignedFloats(map_floats + kGatherSlack);
-  z = AlignedFloats(map_floats + kGatherSlack);
-  hidden = AlignedFloats(hidden_floats);
-  for (int t = 0; t < pool.size(); ++t) scratch.emplace_back(scratch_floats);
-  row_stats.resize(max_rows);
-  norms.resize(max_batch);
-  final_map = AlignedFloats(final_floats);
-  pooled = AlignedFloats(max_batch * last.stride);
-  pooled_dense.resize(max_batch * last.channels);
-  logits_padded = AlignedFloats(max_batch * round_up(config.num_classes, kernels.tile_cols));
-  logits.resize(max_batch * config.num_classes);
+  const int64_t slack = kGatherSlack / int64_t{sizeof(float)};
+  arena.reserve(x, map_floats + slack);
+  arena.reserve(y, map_floats + slack);
+  arena.reserve(z, map_floats + slack);
+  arena.reserve(hidden, hidden_elements * size_of(kernels.element));
+  scratch.resize(pool.size());
+  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth);
+  arena.reserve(row_stats, max_rows);
+  arena.reserve(norms, max_batch);
+  arena.reserve(zeros, depth);
+  arena.reserve(final_map, max_batch * last.pixels() * last.channels);
+  arena.reserve(pooled, max_batch * last.channels);
+  arena.reserve(logits_padded, max_batch * round_up(config.num_classes, kernels.tile_cols));
+  arena.reserve(logits, max_batch * config.num_classes);
   if (options.features) {
-    features.emplace_back(max_batch * stages[0].pixels() * stages[0].channels);
+    features.resize(stages.size() + 1);
+    arena.reserve(features[0], max_batch * stages[0].pixels() * stages[0].channels);
     for (size_t s = 0; s < stages.size(); ++s) {
       const StagePlan& out = stages[std::min(s + 1, stages.size() - 1)];
-      features.emplace_back(max_batch * out.pixels() * out.channels);
+      arena.reserve(features[s + 1], max_batch * out.pixels() * out.channels);
     }
   }
+  arena.allocate();
+  if (options.profile) profile = profile_of(config);
 }
 
 }  // namespace asmlp

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "asmlp/core/aligned.h"
+#include "asmlp/core/arena.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/kernels/gather.h"
@@ -12,7 +12,7 @@
 namespace asmlp {
 
 // How a product of rows x (panels of columns) is cut into tasks. No result depends on the cut: it
-// may follow the thread count.
+// may follow the thread count and the cache sizes.
 struct Grid {
   int64_t row_blocks = 1;
   int64_t col_blocks = 1;
@@ -26,43 +26,62 @@ ShiftTable make_shift_table(int channels, int positions, int dilation, int exten
 struct StagePlan {
   MapSize size;
   int channels = 0;
-  int64_t stride = 0;         // channels rounded up to whole vectors: floats between pixels
+  int64_t stride = 0;         // channels rounded up to whole tiles: floats between pixels
   int64_t hidden_stride = 0;  // the same for the hidden channels of the MLP
   ShiftTable shift_h, shift_w;
   int64_t pixels() const { return int64_t{size.h} * size.w; }
+};
+
+// Scratch memory of one thread.
+struct ThreadScratch {
+  std::byte* a = nullptr;       // gathered rows, panel elements
+  std::byte* hidden = nullptr;  // a chunk of the MLP's hidden rows, panel elements
+  float* tile = nullptr;        // tiles on their way through an epilogue; a line of a patch
 };
 
 struct Plan {
   // Validates and allocates; Error(kTooLarge) when the buffers do not fit into the machine's
   // memory.
   Plan(const Model& model, const EngineOptions& options);
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
 
   const KernelSet& kernels;
   ThreadPool pool;
   std::vector<StagePlan> stages;
 
-  // The residual stream, the output of conv1, and the output of conv2: maps of the current stage.
-  AlignedFloats x, y, z;
-  AlignedFloats hidden;  // of the MLP, where it does not stay in the cache
-  std::vector<AlignedFloats>
-      scratch;                      // per thread: gathered rows of A, then rows of the hidden layer
-  int64_t gather_floats = 0;        // where in scratch the rows of the hidden layer begin
-  std::vector<RowStats> row_stats;  // per pixel of the map written last
-  std::vector<ImageNorm> norms;     // per image: the statistics of that map
-  AlignedFloats final_map;          // batch x pixels x channels, dense
-  AlignedFloats pooled;             // batch x stride of the last stage
-  AlignedFloats logits_padded;      // batch x classes rounded up
-  std::vector<float> logits, pooled_dense;
-  std::vector<std::vector<float>> features;  // dense NHWC; empty unless asked for
+  // Maps of the current stage: the residual stream; the output of conv1, replaced in place by
+  // GELU(norm()) of it as panel elements; and the output of conv2.
+  float *x = nullptr, *y = nullptr, *z = nullptr;
+  std::byte* hidden = nullptr;  // rows of the MLP's hidden channels, where threads share columns
+  std::vector<ThreadScratch> scratch;
+  RowStats* row_stats = nullptr;   // per pixel of the map written last
+  ImageNorm* norms = nullptr;      // per image: the statistics of that map
+  float* zeros = nullptr;          // a pixel of zeros
+  float* final_map = nullptr;      // batch x pixels x channels, dense
+  float* pooled = nullptr;         // batch x channels, dense
+  float* logits_padded = nullptr;  // batch x classes rounded up
+  float* logits = nullptr;         // batch x classes, dense
+  std::vector<float*> features;    // dense NHWC; empty unless asked for
   std::vector<ProfileEntry> profile;
   int batch = 0;  // of the last run
 
-  // Rows of A gathered at a time for a product of this depth, and the tasks of a product.
-  int64_t block_rows(int64_t depth) const;
-  Grid grid(int64_t rows, int64_t depth, int64_t panels) const;
-  // True for maps of so few pixels that one block holds them: then the threads share the columns of
-  // the weights, and the hidden rows of the MLP go through memory instead of staying in one cache.
-  bool splits_columns(int64_t rows) const;
+  // Elements between gathered rows of A of this depth: padded so that rows do not compete for the
+  // same cache sets.
+  int64_t lda(int64_t depth) const;
+  // Floats per row that a task touches besides the weights decide how many rows it takes.
+  Grid grid(int64_t rows, int64_t floats_per_row, int64_t panels) const;
+  // Hidden columns of the MLP that a task computes and consumes at a time, whole panels.
+  int64_t chunk_panels() const;
+  int64_t bytes() const { return arena.bytes(); }
+
+ private:
+  // Most rows of one task.
+  int64_t block_rows(int64_t floats_per_row) const;
+  void reserve_thread(ThreadScratch& thread, int64_t depth);
+
+  int64_t cache_floats;  // of the L2 cache: what a task may keep there
+  Arena arena;
 };
 
 }  // namespace asmlp

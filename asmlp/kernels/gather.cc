@@ -1,33 +1,45 @@
 #include "asmlp/kernels/gather.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace asmlp {
 namespace {
 
-constexpr int kBlock = 8;  // floats copied at a time
-static_assert(kBlock <= kGatherSlack);
-
-// Copies n floats in whole blocks: the surplus is overwritten by the next group or row.
-inline void copy_blocks(const float* source, float* out, int n) {
-  for (int i = 0; i < n; i += kBlock) std::memcpy(out + i, source + i, kBlock * sizeof(float));
+// Copies n elements in whole blocks: the surplus is overwritten by the next group or row.
+template <typename T>
+inline void copy_blocks(const T* source, T* out, int n) {
+  constexpr int kBlock = kGatherSlack / sizeof(T);
+  for (int i = 0; i < n; i += kBlock) std::memcpy(out + i, source + i, kGatherSlack);
 }
 
-inline void zero_blocks(float* out, int n) {
-  for (int i = 0; i < n; i += kBlock) std::memset(out + i, 0, kBlock * sizeof(float));
+template <typename T>
+inline void zero_blocks(T* out, int n) {
+  constexpr int kBlock = kGatherSlack / sizeof(T);
+  for (int i = 0; i < n; i += kBlock) std::memset(out + i, 0, kGatherSlack);
+}
+
+void* at(void* panel, int64_t element, int64_t size) {
+  return static_cast<std::byte*>(panel) + element * size;
+}
+
+// A product reads padded_depth elements; the surplus must not be what happened to lie there.
+void zero_tail(void* row, int64_t depth, int64_t padded_depth, int64_t size) {
+  if (depth < padded_depth) std::memset(at(row, depth, size), 0, (padded_depth - depth) * size);
 }
 
 }  // namespace
 
-void gather_shifted(const MapView& map, const ShiftTable& table, Axis axis, int64_t begin,
-                    int64_t rows, float* a, int64_t lda) {
+template <typename T>
+void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, int64_t begin,
+                    int64_t rows, T* a, int64_t lda, int64_t padded_depth) {
   for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
     const int x = static_cast<int>(r % map.w);
     const int y = static_cast<int>(r / map.w % map.h);
     const int position = axis == Axis::kW ? x : y;
     const int64_t step = axis == Axis::kW ? map.stride : map.stride * map.w;
-    const float* pixel = map.row(r);
+    const T* pixel = map.row(r);
     const int* source = table.source.data() + position;
     for (const ShiftTable::Group& group : table.groups) {
       const int count = group.end - group.begin;
@@ -38,61 +50,80 @@ void gather_shifted(const MapView& map, const ShiftTable& table, Axis axis, int6
       }
       source += table.extent;
     }
+    zero_tail(a, map.channels, padded_depth, sizeof(T));
   }
 }
+template void gather_shifted(const MapView<float>&, const ShiftTable&, Axis, int64_t, int64_t,
+                             float*, int64_t, int64_t);
+template void gather_shifted(const MapView<uint16_t>&, const ShiftTable&, Axis, int64_t, int64_t,
+                             uint16_t*, int64_t, int64_t);
 
-void gather_normalized(const KernelSet& kernels, const MapView& map, const ImageNorm* norms,
-                       const float* gamma, const float* beta, int64_t begin, int64_t rows, float* a,
-                       int64_t lda) {
-  for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
+void gather_normalized(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+                       const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
+                       int64_t lda, int64_t padded_depth) {
+  const int64_t size = size_of(kernels.element);
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const ImageNorm& norm = norms[r / map.pixels()];
-    kernels.normalize(map.row(r), a, map.channels, {norm.mean, norm.rstd, gamma, beta});
+    kernels.normalize_panel(map.row(r), a, map.channels, {norm.mean, norm.rstd, gamma, beta});
+    zero_tail(a, map.channels, padded_depth, size);
   }
 }
 
-void gather_merged(const KernelSet& kernels, const MapView& map, const ImageNorm* norms,
-                   const float* gamma, const float* beta, int64_t begin, int64_t rows, float* a,
-                   int64_t lda) {
+void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64_t begin,
+                      int64_t rows, void* a, int64_t lda, int64_t padded_depth) {
+  const int64_t size = size_of(kernels.element);
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
+    kernels.convert_panel(map.row(r), a, map.channels);
+    zero_tail(a, map.channels, padded_depth, size);
+  }
+}
+
+void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+                   const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
+                   int64_t lda, const float* zeros) {
+  const int64_t size = size_of(kernels.element);
   const int out_w = (map.w + 1) / 2, out_h = (map.h + 1) / 2;
-  for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const int64_t image = r / (int64_t{out_h} * out_w);
     const int y = static_cast<int>(r / out_w % out_h) * 2, x = static_cast<int>(r % out_w) * 2;
     for (int quarter = 0; quarter < 4; ++quarter) {
       const int yy = y + quarter % 2, xx = x + quarter / 2;
+      const bool inside = yy < map.h && xx < map.w;
+      const float* pixel = inside ? map.row((image * map.h + yy) * map.w + xx) : zeros;
       const int offset = quarter * map.channels;
-      float* out = a + offset;
-      const NormArgs norm{norms[image].mean, norms[image].rstd, gamma + offset, beta + offset};
-      if (yy < map.h && xx < map.w) {
-        kernels.normalize(map.row((image * map.h + yy) * map.w + xx), out, map.channels, norm);
-      } else {
-        std::fill_n(out, map.channels, 0.0f);
-        kernels.normalize(out, out, map.channels, norm);
-      }
+      kernels.normalize_panel(
+          pixel, at(a, offset, size), map.channels,
+          {norms[image].mean, norms[image].rstd, gamma + offset, beta + offset});
     }
   }
 }
 
-void gather_patches(const InputView& input, int64_t begin, int64_t rows, float* a, int64_t lda) {
+void gather_patches(const KernelSet& kernels, const InputView& input, int64_t begin, int64_t rows,
+                    void* a, int64_t lda, int64_t padded_depth, float* line) {
+  const int64_t size = size_of(kernels.element);
   const int patch = input.patch;
+  const int64_t depth = int64_t{input.channels} * patch * patch;
   const int64_t out_w = (input.width + patch - 1) / patch;
   const int64_t out_h = (input.height + patch - 1) / patch;
-  for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const int64_t image = r / (out_h * out_w);
     const int64_t y0 = r / out_w % out_h * patch, x0 = r % out_w * patch;
     const int inside = static_cast<int>(std::min<int64_t>(patch, input.width - x0));
-    float* out = a;
+    float* out = line;
     for (int c = 0; c < input.channels; ++c) {
       for (int64_t y = y0; y < y0 + patch; ++y, out += patch) {
         if (y >= input.height) {
           std::fill_n(out, patch, 0.0f);
           continue;
         }
-        const float* line =
+        const float* source =
             input.data + ((image * input.channels + c) * input.height + y) * input.width + x0;
-        std::copy_n(line, inside, out);
+        std::copy_n(source, inside, out);
         std::fill_n(out + inside, patch - inside, 0.0f);
       }
     }
+    kernels.convert_panel(line, a, depth);
+    zero_tail(a, depth, padded_depth, size);
   }
 }
 

@@ -1,5 +1,8 @@
 // Gathers: what a row of A is made of. The axial shift, the patches and the 2 x 2 merging are index
 // maps here and cost no pass over memory (docs/architecture.md, "One GEMM, different gathers").
+//
+// A is written in the kernel set's panel elements; its rows are `lda` elements apart, have room for
+// padded_depth (PackedMatrix) and are zero between the depth and that.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +12,17 @@
 
 namespace asmlp {
 
-// A batch of feature maps, NHWC: pixel (image, y, x) starts at
-// data + ((image * h + y) * w + x) * stride, and has `channels` <= stride values.
+// A batch of feature maps, NHWC: pixel (image, y, x) starts at element
+// ((image * h + y) * w + x) * stride, and has `channels` <= stride elements.
+template <typename T>
 struct MapView {
-  const float* data;
+  const T* data;
   int h;
   int w;
   int channels;
-  int64_t stride;  // floats between pixels; a multiple of 16
+  int64_t stride;
   int64_t pixels() const { return int64_t{h} * w; }
-  const float* row(int64_t r) const { return data + r * stride; }
+  const T* row(int64_t r) const { return data + r * stride; }
 };
 
 // The shift along one axis of `extent` positions: channels [begin, end) of group g at position p
@@ -35,33 +39,41 @@ struct ShiftTable {
 
 enum class Axis { kH, kW };
 
-// The gathers copy whole vectors and so may write up to this many floats past a row of A; rows are
-// gathered in order, and the last row needs that much room behind it. Maps need it behind them,
-// too.
-inline constexpr int64_t kGatherSlack = 8;
+// The shifting gather copies whole vectors and so may read up to this many bytes past a pixel and
+// write them past a row of A; rows are gathered in order, and the last one needs that much room
+// behind it, in the map, too.
+inline constexpr int64_t kGatherSlack = 32;
 
-// Rows [begin, begin + rows) of the map, shifted along `axis`; A rows are `lda` >= channels apart.
-void gather_shifted(const MapView& map, const ShiftTable& table, Axis axis, int64_t begin,
-                    int64_t rows, float* a, int64_t lda);
+// Rows [begin, begin + rows) of a map of panel elements, shifted along `axis`. T is float or
+// uint16_t, as the kernel set's element is.
+template <typename T>
+void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, int64_t begin,
+                    int64_t rows, T* a, int64_t lda, int64_t padded_depth);
 
 // GroupNorm on the fly: row r belongs to image r / pixels and uses that image's mean and rstd.
 struct ImageNorm {
   float mean;
   float rstd;
 };
-void gather_normalized(const KernelSet& kernels, const MapView& map, const ImageNorm* norms,
-                       const float* gamma, const float* beta, int64_t begin, int64_t rows, float* a,
-                       int64_t lda);
+void gather_normalized(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+                       const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
+                       int64_t lda, int64_t padded_depth);
+
+// The rows as they are.
+void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64_t begin,
+                      int64_t rows, void* a, int64_t lda, int64_t padded_depth);
 
 // Patch merging: row (y, x) of the map with ceil(h/2) x ceil(w/2) pixels is the pixels (2y, 2x),
 // (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalised with 4 * channels gammas and betas;
-// pixels outside are zero before the norm.
-void gather_merged(const KernelSet& kernels, const MapView& map, const ImageNorm* norms,
-                   const float* gamma, const float* beta, int64_t begin, int64_t rows, float* a,
-                   int64_t lda);
+// pixels outside are zero before the norm: `zeros` is such a pixel. The depth, 4 * channels, is
+// always even.
+void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+                   const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
+                   int64_t lda, const float* zeros);
 
 // Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
-// image, channel by channel; pixels outside are zero.
+// image, channel by channel; pixels outside are zero. `line` has room for channels * patch * patch
+// floats.
 struct InputView {
   const float* data;
   int channels;
@@ -69,6 +81,7 @@ struct InputView {
   int width;
   int patch;
 };
-void gather_patches(const InputView& input, int64_t begin, int64_t rows, float* a, int64_t lda);
+void gather_patches(const KernelSet& kernels, const InputView& input, int64_t begin, int64_t rows,
+                    void* a, int64_t lda, int64_t padded_depth, float* line);
 
 }  // namespace asmlp

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "asmlp/core/aligned.h"
+#include "asmlp/kernels/kernel_sets_for_tests.h"
 
 namespace asmlp {
 namespace {
@@ -58,14 +59,15 @@ TEST(GatherShifted, EqualsTheIndexMapForEveryGroupWidth) {
   for (int channels = 1; channels <= 35; ++channels) {
     const int64_t stride = (channels + 15) / 16 * 16, all = int64_t{images} * h * w;
     const AlignedFloats map = numbered_map(images, h, w, channels, stride);
-    const MapView view{map.data(), h, w, channels, stride};
+    const MapView<float> view{map.data(), h, w, channels, stride};
     for (int width : {1, 2, 7, 8, 9, 17, 35}) {
       for (Axis axis : {Axis::kH, Axis::kW}) {
         const ShiftTable table = table_of(channels, width, axis == Axis::kH ? h : w);
-        for (int64_t begin : {int64_t{0}, int64_t{4}, all - 1}) {
+        for (int64_t begin : {int64_t{0}, int64_t{5}, all - 1}) {
           const int64_t lda = channels + 3;
           Rows a(all - begin, lda);
-          gather_shifted(view, table, axis, begin, all - begin, a.values.data(), lda);
+          const int64_t padded = channels + begin % 2;
+          gather_shifted(view, table, axis, begin, all - begin, a.values.data(), lda, padded);
           a.expect_end_untouched();
           for (int64_t r = begin; r < all; ++r) {
             const int64_t y = r / w % h, x = r % w, image = r / (h * w);
@@ -77,6 +79,9 @@ TEST(GatherShifted, EqualsTheIndexMapForEveryGroupWidth) {
                                                         : value_at(image, y, from, c);
               ASSERT_EQ(a.values[(r - begin) * lda + c], expected)
                   << channels << " channels by " << width << ", row " << r << ", channel " << c;
+            }
+            if (padded > channels) {
+              ASSERT_EQ(a.values[(r - begin) * lda + channels], 0.0f);
             }
           }
         }
@@ -95,8 +100,10 @@ TEST(GatherPatches, EqualsDirectIndexingWithZerosOutside) {
         const int64_t out_h = (height + patch - 1) / patch, out_w = (width + patch - 1) / patch;
         const int64_t all = images * out_h * out_w, lda = channels * patch * patch + 2;
         Rows a(all, lda);
-        gather_patches({input.data(), channels, height, width, patch}, 0, all, a.values.data(),
-                       lda);
+        std::vector<float> line(lda);
+        gather_patches(reference_kernels(Precision::kFp32),
+                       {input.data(), channels, height, width, patch}, 0, all, a.values.data(), lda,
+                       lda - 1, line.data());
         a.expect_end_untouched();
         for (int64_t r = 0; r < all; ++r) {
           int64_t column = 0;
@@ -117,11 +124,12 @@ TEST(GatherPatches, EqualsDirectIndexingWithZerosOutside) {
   }
 }
 
-class NormalizingGathers : public testing::TestWithParam<Isa> {};
+class NormalizingGathers : public testing::TestWithParam<const KernelSet*> {};
 
-// Powers of two as factors and whole means: every result is exact, in any order of operations.
+// Powers of two as factors and whole means: every result is exact, in any order of operations, in
+// bf16 after one rounding.
 TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
-  const KernelSet& kernels = kernel_set(GetParam());
+  const KernelSet& kernels = *GetParam();
   const std::vector<ImageNorm> norms{{8.0f, 0.5f}, {1024.0f, 2.0f}};
   const int images = 2;
   for (int channels : {1, 5, 8, 16, 19}) {
@@ -131,30 +139,32 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
       beta[i] = static_cast<float>(i);
     }
     const auto normed = [&](float value, int64_t image, int i) {
-      return (value - norms[image].mean) * norms[image].rstd * gamma[i] + beta[i];
+      return test::kept(kernels,
+                        (value - norms[image].mean) * norms[image].rstd * gamma[i] + beta[i]);
     };
     for (int h = 1; h <= 5; ++h) {
       for (int w = 1; w <= 5; ++w) {
         const int64_t stride = (channels + 15) / 16 * 16;
         const AlignedFloats map = numbered_map(images, h, w, channels, stride);
-        const MapView view{map.data(), h, w, channels, stride};
+        const MapView<float> view{map.data(), h, w, channels, stride};
         const int64_t all = int64_t{images} * h * w;
         Rows plain(all, channels);
         gather_normalized(kernels, view, norms.data(), gamma.data(), beta.data(), 0, all,
-                          plain.values.data(), channels);
+                          plain.values.data(), channels, channels);
         plain.expect_end_untouched();
         for (int64_t r = 0; r < all; ++r) {
           for (int c = 0; c < channels; ++c) {
             const int64_t image = r / (h * w);
-            ASSERT_EQ(plain.values[r * channels + c],
+            ASSERT_EQ(test::panel_at(kernels, plain.values.data(), r * channels + c),
                       normed(value_at(image, r / w % h, r % w, c), image, c));
           }
         }
         const int64_t out_h = (h + 1) / 2, out_w = (w + 1) / 2,
                       merged_rows = images * out_h * out_w;
         Rows merged(merged_rows, 4 * channels);
+        const std::vector<float> zeros(channels);
         gather_merged(kernels, view, norms.data(), gamma.data(), beta.data(), 0, merged_rows,
-                      merged.values.data(), 4 * channels);
+                      merged.values.data(), 4 * channels, zeros.data());
         merged.expect_end_untouched();
         for (int64_t r = 0; r < merged_rows; ++r) {
           const int64_t image = r / (out_h * out_w);
@@ -162,7 +172,8 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
             const int quarter = i / channels, c = i % channels;
             const int64_t y = r / out_w % out_h * 2 + quarter % 2, x = r % out_w * 2 + quarter / 2;
             const float value = y < h && x < w ? value_at(image, y, x, c) : 0.0f;
-            ASSERT_EQ(merged.values[r * 4 * channels + i], normed(value, image, i))
+            ASSERT_EQ(test::panel_at(kernels, merged.values.data(), r * 4 * channels + i),
+                      normed(value, image, i))
                 << h << " x " << w << ", row " << r << ", column " << i;
           }
         }
@@ -171,8 +182,9 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, NormalizingGathers, testing::ValuesIn(available_isas()),
-                         [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Sets, NormalizingGathers,
+                         testing::ValuesIn(test::kernel_sets_under_test()),
+                         [](const auto& info) { return test::name_of(*info.param); });
 
 }  // namespace
 }  // namespace asmlp

@@ -2,68 +2,82 @@
 
 #include <algorithm>
 
+#include "asmlp/core/aligned.h"
+
 namespace asmlp {
-
-PackedMatrix::PackedMatrix(const KernelSet& kernels, std::span<const float> weight,
-                           std::span<const float> bias, int64_t cols, int64_t depth)
-    : cols_(cols),
-      depth_(depth),
-      panels_((cols + kernels.tile_cols - 1) / kernels.tile_cols),
-      tile_cols_(kernels.tile_cols),
-      data_(panels_ * depth * kernels.tile_cols),
-      bias_(panels_ * kernels.tile_cols) {
-  for (int64_t col = 0; col < cols; ++col) {
-    float* out = data_.data() + (col / tile_cols_) * depth * tile_cols_ + col % tile_cols_;
-    for (int64_t k = 0; k < depth; ++k) out[k * tile_cols_] = weight[col * depth + k];
-  }
-  std::copy(bias.begin(), bias.end(), bias_.data());
-}
-
 namespace {
 
-// Depth of one pass over a tile: kDepth x 16 floats of B are 16 to 24 kB, what a 32 kB L1 keeps
-// beside the rows of A that stream past it.
-constexpr int64_t kDepth = 384;
+// What one pass over the rows keeps of W in the L1 cache (32 kB and more), leaving room for the
+// rows of A and C that stream past.
+constexpr int64_t kPassBytes = 24 * 1024;
 
-constexpr int64_t kMaxTileFloats = kMaxTileRows * 64;
-
-// Rows [row, row + rows) of one column panel, whole depth, in passes of about kDepth.
-void finish_tile(const KernelSet& kernels, const PackedMatrix& weight, int64_t panel, TileArgs args,
-                 int rows, TileStart start) {
-  const int64_t passes = std::max<int64_t>(1, (weight.depth() + kDepth - 1) / kDepth);
-  const int64_t step = (weight.depth() + passes - 1) / passes;
-  args.bias = weight.bias(panel);
-  const float* a = args.a;
-  for (int64_t k = 0; k < weight.depth(); k += step) {
-    args.a = a + k;
-    args.b = weight.panel(panel) + k * kernels.tile_cols;
-    args.depth = std::min(step, weight.depth() - k);
-    kernels.tile[rows](args, k == 0 ? start : TileStart::kAccumulate);
+// [begin, end) of rows or depth in pieces of at most `most` that are as even as possible: a last
+// piece of one or two rows would not fill the arithmetic units. Pieces begin at multiples of
+// `unit`.
+struct Pieces {
+  int64_t total, unit, count;
+  Pieces(int64_t total, int64_t most, int64_t unit)
+      : total(total), unit(unit), count(std::max<int64_t>(1, (total + most - 1) / most)) {}
+  int64_t begin(int64_t piece) const {
+    return piece == count ? total : total / unit * piece / count * unit;
   }
+};
+
+// Depth of a pass, in what the tiles read: fp32, or bf16 for the dot product.
+int64_t pass_depth(const KernelSet& kernels) {
+  return kPassBytes / (kernels.tile_cols * (kernels.bf16_dot ? 2 : 4));
 }
 
 }  // namespace
 
+int64_t gemm_scratch(const KernelSet& kernels, int64_t rows) {
+  return (rows + pass_depth(kernels)) * kernels.tile_cols;
+}
+
 void gemm(const KernelSet& kernels, const PackedMatrix& weight, const GemmBlock& block,
           TileStart start, TileEnd end) {
-  alignas(kAlignment) float scratch[kMaxTileFloats];
-  const int64_t cols = kernels.tile_cols;
+  const int64_t cols = kernels.tile_cols, element = size_of(kernels.element);
+  const int64_t depth_end = block.depth_end == 0 ? weight.padded_depth() : block.depth_end;
+  const Pieces depth(depth_end - block.depth_begin, pass_depth(kernels), kernels.depth_step);
+  const Pieces tiles(block.rows, kernels.tile_rows, 1);
+  const auto* a = static_cast<const std::byte*>(block.a);
+  auto* out = static_cast<std::byte*>(block.c);
+  const int64_t out_element = end == TileEnd::kGeluPanel ? element : int64_t{sizeof(float)};
+  const auto finish = end == TileEnd::kGelu      ? kernels.gelu
+                      : end == TileEnd::kAddGelu ? kernels.add_gelu
+                                                 : kernels.gelu_panel;
+
+  const bool widens = kernels.precision == Precision::kBf16 && !kernels.bf16_dot;
+  float* widened = block.scratch + round_up(block.rows * cols, 16);
+
   for (int64_t panel = block.panel_begin; panel < block.panel_end; ++panel) {
-    for (int64_t row = 0; row < block.rows; row += kernels.tile_rows) {
-      const int rows = static_cast<int>(std::min<int64_t>(kernels.tile_rows, block.rows - row));
-      float* c = block.c + row * block.ldc + panel * cols;
+    for (int64_t pass = 0; pass < depth.count; ++pass) {
+      const int64_t k = depth.begin(pass), steps = depth.begin(pass + 1) - k;
+      const std::byte* b = weight.panel(panel, block.depth_begin + k);
       TileArgs args{};
-      args.a = block.a + row * block.lda;
       args.lda = block.lda;
-      args.c = end == TileEnd::kAddGelu ? scratch : c;
-      args.ldc = end == TileEnd::kAddGelu ? cols : block.ldc;
-      finish_tile(kernels, weight, panel, args, rows, start);
-      if (end == TileEnd::kStore) continue;
-      for (int r = 0; r < rows; ++r) {  // the tile is still in L1
-        if (end == TileEnd::kGelu) {
-          kernels.gelu(c + r * block.ldc, cols);
-        } else {
-          kernels.add_gelu(scratch + r * cols, c + r * block.ldc, cols);
+      args.b = b;
+      if (widens) {
+        kernels.widen(reinterpret_cast<const uint16_t*>(b), widened, steps * cols);
+        args.b = widened;
+      }
+      args.bias = weight.bias(panel);
+      args.depth = steps;
+      // Packed panels follow each other: the next pass or panel begins where this one ends. The
+      // tiles of this pass fetch it together.
+      const std::byte* next = b + steps * weight.row_bytes();
+      args.next_step = 2 * weight.row_bytes() / tiles.count;
+      for (int64_t tile = 0; tile < tiles.count; ++tile) {
+        const int64_t row = tiles.begin(tile);
+        const int rows = static_cast<int>(tiles.begin(tile + 1) - row);
+        std::byte* c = out + (row * block.ldc + panel * cols) * out_element;
+        args.next = next + tile * (steps / 2) * args.next_step;
+        args.a = a + (row * block.lda + k) * element;
+        args.c = end == TileEnd::kStore ? reinterpret_cast<float*>(c) : block.scratch + row * cols;
+        args.ldc = end == TileEnd::kStore ? block.ldc : cols;
+        kernels.tile[rows](args, pass == 0 ? start : TileStart::kAccumulate);
+        if (end != TileEnd::kStore && pass + 1 == depth.count) {  // the tile is still in L1
+          finish({args.c, cols, c, block.ldc, rows, static_cast<int>(cols)});
         }
       }
     }

@@ -1,11 +1,12 @@
-// The kernels of one instruction set, as plain function pointers.
+// The kernels of one instruction set and precision, as plain function pointers.
 //
-// Every ISA has the same set; `reference_kernels()` is the oracle of all tests. A set is chosen
-// once, when a Model is packed, and never inside a loop. An ISA's code lives in its own source
-// file, which alone is compiled with that ISA's flags, and in types of its own namespace, so that
-// the linker cannot merge it into the baseline.
+// Every ISA has the same set; the reference sets are the oracle of all tests. A set is chosen once,
+// when a Model is packed, and never inside a loop. An ISA's code lives in its own source file,
+// which alone is compiled with that ISA's flags, and in types of its own namespace, so that the
+// linker cannot merge it into the baseline (tools/check_isa_symbols.py).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "asmlp/core/cpu.h"
@@ -22,19 +23,32 @@ enum class TileStart {
 };
 
 // One tile of a matrix product. `rows` rows of A against one packed column panel of B:
-//   C[r][j] = start + sum over k < depth of A[r * lda + k] * B[k * tile_cols + j],  j < tile_cols
-// summed in ascending k by fused or separate multiply-add, one accumulator per element: the bits of
-// an element do not depend on the tile it is in.
+//   C[r][j] = start + sum over k < depth of A[r][k] * B[k][j],  j < tile_cols
+// one accumulator per element, in an order of k that depends on nothing: the bits of an element do
+// not depend on the tile it is in.
 struct TileArgs {
-  const float* a;
-  int64_t lda;        // floats between rows of A
-  const float* b;     // depth x tile_cols, 64-byte aligned
+  const void* a;  // panel elements (see PanelElement); rows at any alignment
+  int64_t lda;    // elements between rows of A
+  const void* b;  // depth x tile_cols of a PackedMatrix panel, 64-byte aligned; with the bf16 dot
+                  // product in bf16, otherwise fp32
   const float* bias;  // tile_cols values; not read with kAccumulate
-  float* c;           // 32-byte aligned rows
-  int64_t ldc;        // floats between rows of C
-  int64_t depth;
+  float* c;
+  int64_t ldc;    // floats between rows of C
+  int64_t depth;  // a multiple of depth_step
+  // What will be read next, brought nearer meanwhile: every two k, the line at `next` is asked for
+  // and `next` moves on by next_step bytes. In one burst the requests would block the loads.
+  const std::byte* next;
+  int64_t next_step;
 };
 using TileKernel = void (*)(const TileArgs& args, TileStart start);
+
+// What a panel of A holds. Gathers write it, tiles read it.
+enum class PanelElement {
+  kF32,         // precision fp32
+  kF32Rounded,  // precision bf16 without a bf16 instruction: bf16 values, each in a float
+  kBf16,        // precision bf16 with the bf16 dot product
+};
+inline int64_t size_of(PanelElement element) { return element == PanelElement::kBf16 ? 2 : 4; }
 
 // Parameters of GroupNorm(1, C) for one image: y = (x - mean) * rstd * gamma[c] + beta[c].
 struct NormArgs {
@@ -50,21 +64,43 @@ struct RowStats {
   float m2;
 };
 
+// A block of `rows` x `cols`; rows are ld_in and ld_out elements apart. cols is a multiple of
+// tile_cols.
+struct TileView {
+  const float* in;
+  int64_t ld_in;
+  void* out;
+  int64_t ld_out;
+  int rows;
+  int cols;
+};
+
 struct KernelSet {
   Isa isa;
-  int tile_rows;                      // most rows of a tile
-  int tile_cols;                      // columns of a packed panel of B
+  Precision precision;
+  PanelElement element;
+  int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product
+  int tile_rows;   // most rows of a tile
+  int tile_cols;   // columns of a packed panel of B
   TileKernel tile[kMaxTileRows + 1];  // by number of rows, 1..tile_rows
 
-  // x[i] = GELU(x[i]) = x/2 (1 + erf(x / sqrt 2)); |error| <= 4e-7 * max(1, |x|).
-  void (*gelu)(float* x, int64_t n);
-  // y[i] += GELU(x[i]).
-  void (*add_gelu)(const float* x, float* y, int64_t n);
-  // y[i] = norm(x[i]); x == y is allowed.
+  // GELU(x) = x/2 (1 + erf(x / sqrt 2)), |error| <= 4e-7 * max(1, |x|), of a finished tile:
+  void (*gelu)(const TileView& tile);        // out, fp32 = GELU(in)
+  void (*add_gelu)(const TileView& tile);    // out, fp32 = out + GELU(in)
+  void (*gelu_panel)(const TileView& tile);  // out, panel elements = GELU(in)
+
+  // y[i] = norm(x[i]), fp32; x == y is allowed.
   void (*normalize)(const float* x, float* y, int64_t n, const NormArgs& norm);
-  // y[i] = GELU(norm(x[i])); x == y is allowed.
-  void (*normalize_gelu)(const float* x, float* y, int64_t n, const NormArgs& norm);
+  // The same into a panel of A; x == y is allowed.
+  void (*normalize_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
+  // y[i] = GELU(norm(x[i])) into a panel; x == y is allowed.
+  void (*normalize_gelu_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
+  // y[i] = x[i] into a panel; x == y is allowed.
+  void (*convert_panel)(const float* x, void* y, int64_t n);
   RowStats (*row_stats)(const float* x, int64_t n);
+  // y[i] = x[i], bf16 to fp32; n is a multiple of tile_cols. Null in a set with the bf16 dot
+  // product.
+  void (*widen)(const uint16_t* x, float* y, int64_t n);
 
   // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
   // the number of floating-point operations done.
@@ -75,7 +111,9 @@ struct KernelSet {
 // The set of an ISA that available_isas() lists.
 const KernelSet& kernel_set(Isa isa, Precision precision = Precision::kFp32);
 
-const KernelSet& reference_kernels();
-const KernelSet& avx2_kernels();  // only in x86-64 builds
+const KernelSet& reference_kernels(Precision precision);
+const KernelSet& avx2_kernels(Precision precision);  // these three only in x86-64 builds
+const KernelSet& avx512_kernels(Precision precision);
+const KernelSet& avx512_bf16_kernels();  // precision bf16; for fp32 this ISA uses avx512_kernels
 
 }  // namespace asmlp

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "asmlp/core/tensor.h"
 #include "asmlp/kernels/kernels.h"
 
 namespace asmlp {
@@ -21,11 +22,11 @@ void tile(const TileArgs& args, TileStart start) {
       sums[r][j] = old + bias;
     }
   }
+  const float* a = static_cast<const float*>(args.a);
+  const float* b = static_cast<const float*>(args.b);
   for (int64_t k = 0; k < args.depth; ++k) {
     for (int r = 0; r < rows; ++r) {
-      for (int j = 0; j < kCols; ++j) {
-        sums[r][j] += args.a[r * args.lda + k] * args.b[k * kCols + j];
-      }
+      for (int j = 0; j < kCols; ++j) sums[r][j] += a[r * args.lda + k] * b[k * kCols + j];
     }
   }
   for (int r = 0; r < rows; ++r) {
@@ -39,20 +40,69 @@ float norm_of(float x, int64_t c, const NormArgs& norm) {
   return (x - norm.mean) * norm.rstd * norm.gamma[c] + norm.beta[c];
 }
 
-void gelu(float* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] = gelu_of(x[i]);
+// A value as the panel keeps it.
+template <Precision precision>
+float panel_value(float x) {
+  return precision == Precision::kFp32 ? x : bf16_to_f32(f32_to_bf16(x));
 }
 
-void add_gelu(const float* x, float* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] += gelu_of(x[i]);
+// out = f(in, out) for every element of a tile.
+template <typename Function>
+void for_tile(const TileView& tile, Function f) {
+  float* out = static_cast<float*>(tile.out);
+  for (int r = 0; r < tile.rows; ++r) {
+    for (int j = 0; j < tile.cols; ++j) {
+      f(tile.in[r * tile.ld_in + j], out[r * tile.ld_out + j]);
+    }
+  }
 }
 
-void normalize(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  for (int64_t i = 0; i < n; ++i) y[i] = norm_of(x[i], i, norm);
+void gelu(const TileView& tile) {
+  for_tile(tile, [](float in, float& out) { out = gelu_of(in); });
 }
 
-void normalize_gelu(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  for (int64_t i = 0; i < n; ++i) y[i] = gelu_of(norm_of(x[i], i, norm));
+void add_gelu(const TileView& tile) {
+  for_tile(tile, [](float in, float& out) { out += gelu_of(in); });
+}
+
+template <Precision precision>
+void gelu_panel(const TileView& tile) {
+  for_tile(tile, [](float in, float& out) { out = panel_value<precision>(gelu_of(in)); });
+}
+
+template <Precision precision>
+void normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
+  float* out = static_cast<float*>(y);
+  for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(norm_of(x[i], i, norm));
+}
+
+void normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
+  normalize<Precision::kFp32>(x, y, n, norm);
+}
+
+template <Precision precision>
+void normalize_gelu(const float* x, void* y, int64_t n, const NormArgs& norm) {
+  float* out = static_cast<float*>(y);
+  for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(gelu_of(norm_of(x[i], i, norm)));
+}
+
+template <Precision precision>
+void convert(const float* x, void* y, int64_t n) {
+  float* out = static_cast<float*>(y);
+  for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(x[i]);
+}
+
+RowStats row_stats(const float* x, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  const double mean = n > 0 ? sum / static_cast<double>(n) : 0;
+  double m2 = 0;
+  for (int64_t i = 0; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
+  return {static_cast<float>(sum), static_cast<float>(m2)};
+}
+
+void widen(const uint16_t* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = bf16_to_f32(x[i]);
 }
 
 int64_t peak_loop(int64_t steps) {
@@ -66,32 +116,36 @@ int64_t peak_loop(int64_t steps) {
   return steps * kChains * 2;
 }
 
-RowStats row_stats(const float* x, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += x[i];
-  const double mean = n > 0 ? sum / static_cast<double>(n) : 0;
-  double m2 = 0;
-  for (int64_t i = 0; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
-  return {static_cast<float>(sum), static_cast<float>(m2)};
-}
-
-}  // namespace
-
-const KernelSet& reference_kernels() {
-  static const KernelSet kSet{
+template <Precision precision>
+KernelSet make_set() {
+  const bool bf16 = precision == Precision::kBf16;
+  return {
       .isa = Isa::kReference,
+      .precision = precision,
+      .element = bf16 ? PanelElement::kF32Rounded : PanelElement::kF32,
+      .depth_step = 1,
       .tile_rows = kRows,
       .tile_cols = kCols,
       .tile = {nullptr, tile<1>, tile<2>, tile<3>, tile<4>},
       .gelu = gelu,
       .add_gelu = add_gelu,
-      .normalize = normalize,
-      .normalize_gelu = normalize_gelu,
+      .gelu_panel = gelu_panel<precision>,
+      .normalize = normalize_f32,
+      .normalize_panel = normalize<precision>,
+      .normalize_gelu_panel = normalize_gelu<precision>,
+      .convert_panel = convert<precision>,
       .row_stats = row_stats,
+      .widen = widen,
       .peak_loop = peak_loop,
       .bf16_dot = false,
   };
-  return kSet;
+}
+
+}  // namespace
+
+const KernelSet& reference_kernels(Precision precision) {
+  static const KernelSet kFp32 = make_set<Precision::kFp32>(), kBf16 = make_set<Precision::kBf16>();
+  return precision == Precision::kBf16 ? kBf16 : kFp32;
 }
 
 }  // namespace asmlp

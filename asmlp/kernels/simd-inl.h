@@ -3,145 +3,226 @@
 // of every instance's name, no instance can be mistaken for another ISA's.
 //
 // Required of Vec: kLanes, load, load_partial(p, n), store, store_partial(p, n), broadcast(float),
-// +, -, *, /, fma(a, b, c) = a * b + c, clamp(x, limit) to [-limit, limit], sum() of the lanes,
-// keep(v): pretends to use v. Nothing of the standard library's inline functions may be called
-// here: they would be compiled with the ISA's flags and could be merged into the baseline.
+// +, -, *, fma(a, b, c) = a * b + c, abs, min(limit, x) and max(limit, x), which keep a NaN in x,
+// kGeluTable and lookup(row of it, i): the value of each lane for the segment that the lowest bits
+// of i say, sum() of the lanes,
+// round_bf16() of the lanes to the nearest bf16 value, widen_bf16(p): kLanes of bf16 as fp32;
+// keep(v): pretends to use v.
+// Nothing of the standard library's inline functions may be called here: they would be compiled
+// with the ISA's flags and could be merged into the baseline.
 #pragma once
 
 #include <cstdint>
 
+#include "asmlp/kernels/gelu_table.h"
 #include "asmlp/kernels/kernels.h"
 
 namespace asmlp {
 
-// C tile of `rows` x (2 * kLanes). Out of line on purpose: inlined into a caller with captured
-// state the accumulators spill (measured: half the speed).
+// ------------------------------------------------------------------------- products
+// The accumulators of a tile of `rows` x (2 * kLanes).
 template <typename Vec, int rows>
-[[gnu::noinline]] void simd_tile(const TileArgs& args, TileStart start) {
-  constexpr int kLanes = Vec::kLanes;
+struct SimdTile {
   Vec low[rows], high[rows];
-  if (start == TileStart::kBias) {
-    const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
-    for (int r = 0; r < rows; ++r) {
-      low[r] = bias_low;
-      high[r] = bias_high;
+
+  [[gnu::always_inline]] void start(const TileArgs& args, TileStart start) {
+    constexpr int kLanes = Vec::kLanes;
+    if (start == TileStart::kBias) {
+      const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) low[r] = bias_low, high[r] = bias_high;
+      return;
     }
-  } else {
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       low[r] = Vec::load(args.c + r * args.ldc);
       high[r] = Vec::load(args.c + r * args.ldc + kLanes);
     }
-    if (start == TileStart::kBiasAccumulate) {
-      const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
-      for (int r = 0; r < rows; ++r) {
-        low[r] = low[r] + bias_low;
-        high[r] = high[r] + bias_high;
-      }
-    }
+    if (start == TileStart::kAccumulate) return;
+    const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) low[r] = low[r] + bias_low, high[r] = high[r] + bias_high;
   }
-  const float* a[rows];
-  for (int r = 0; r < rows; ++r) a[r] = args.a + r * args.lda;
-  const float* b = args.b;
-  for (int64_t k = 0; k < args.depth; ++k, b += 2 * kLanes) {
-    const Vec b_low = Vec::load(b), b_high = Vec::load(b + kLanes);
+
+  [[gnu::always_inline]] void finish(const TileArgs& args) const {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      const Vec value = Vec::broadcast(a[r][k]);
+      low[r].store(args.c + r * args.ldc);
+      high[r].store(args.c + r * args.ldc + Vec::kLanes);
+    }
+  }
+
+  // One k: a column of A (`column` floats behind the row pointers) against a row of B.
+  [[gnu::always_inline]] void add(const float* const (&a)[rows], int64_t column, Vec b_low,
+                                  Vec b_high) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      const Vec value = Vec::broadcast(a[r][column]);
       low[r] = fma(value, b_low, low[r]);
       high[r] = fma(value, b_high, high[r]);
     }
   }
-  for (int r = 0; r < rows; ++r) {
-    low[r].store(args.c + r * args.ldc);
-    high[r].store(args.c + r * args.ldc + kLanes);
+};
+
+// Out of line on purpose, here and below: inlined into a caller with captured state the
+// accumulators spill (measured: half the speed).
+template <typename Vec, int rows>
+[[gnu::noinline]] void simd_tile_f32(const TileArgs& args, TileStart start) {
+  constexpr int kLanes = Vec::kLanes;
+  SimdTile<Vec, rows> tile;
+  tile.start(args, start);
+  const float* a[rows];
+  for (int r = 0; r < rows; ++r) a[r] = static_cast<const float*>(args.a) + r * args.lda;
+  const float* b = static_cast<const float*>(args.b);
+  const std::byte* next = args.next;
+  int64_t k = 0;
+  for (; k + 2 <= args.depth; k += 2, b += 4 * kLanes, next += args.next_step) {
+    __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
+    tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
+    tile.add(a, k + 1, Vec::load(b + 2 * kLanes), Vec::load(b + 3 * kLanes));
+  }
+  if (k < args.depth) tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
+  tile.finish(args);
+}
+
+// fp32 from the bf16 of a packed panel.
+template <typename Vec>
+void simd_widen(const uint16_t* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += Vec::kLanes) Vec::widen_bf16(x + i).store(y + i);
+}
+
+// ------------------------------------------------------------------------- what a panel holds
+// A policy of the elementwise kernels: how a vector is stored into a panel of A.
+template <typename V>
+struct F32Panel {
+  using Vec = V;
+  using Element = float;
+  static void store(Vec v, float* p) { v.store(p); }
+  static void store_partial(Vec v, float* p, int64_t n) { v.store_partial(p, n); }
+};
+
+template <typename V>
+struct RoundedPanel {
+  using Vec = V;
+  using Element = float;
+  static void store(Vec v, float* p) { v.round_bf16().store(p); }
+  static void store_partial(Vec v, float* p, int64_t n) { v.round_bf16().store_partial(p, n); }
+};
+
+// ------------------------------------------------------------------------- elementwise
+// GELU(x) = max(x, 0) - a q(a), a = |x|, where q(a) = Phi(-a) is a table of polynomials
+// (gelu_table.h). Half the time of a rational approximation, whose division and longer chains
+// compete with the products' multiply-adds for the same units; these lookups do not.
+template <typename Vec>
+[[gnu::always_inline]] inline Vec simd_gelu_of(Vec x) {
+  constexpr const auto& kTable = Vec::kGeluTable;
+  // Adding 1.5 * 2^23 rounds to an integer, which the lowest bits then hold.
+  const Vec magic = Vec::broadcast(12582912.0f);
+  const Vec a = min(Vec::broadcast(kGeluLimit), abs(x));
+  const Vec scaled = a * Vec::broadcast(kTable.scale);
+  const Vec segment = scaled + magic;
+  const Vec d = scaled - (segment - magic);
+  Vec q = Vec::lookup(kTable.coefficients[kTable.kDegree], segment);
+#pragma GCC unroll 8
+  for (int i = kTable.kDegree - 1; i >= 0; --i) {
+    q = fma(q, d, Vec::lookup(kTable.coefficients[i], segment));
+  }
+  return max(Vec::broadcast(0.0f), x) - a * q;
+}
+
+template <typename Panel>
+void simd_gelu(const TileView& tile) {
+  using Vec = typename Panel::Vec;
+  for (int r = 0; r < tile.rows; ++r) {
+    const float* in = tile.in + r * tile.ld_in;
+    auto* out = static_cast<typename Panel::Element*>(tile.out) + r * tile.ld_out;
+    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
+      Panel::store(simd_gelu_of(Vec::load(in + j)), out + j);
+    }
   }
 }
 
-// erf(t) = t P(t^2) / Q(t^2), |t| <= 4 (erf is 1 - 1.5e-8 there). Coefficients: tools/fit_erf.py.
 template <typename Vec>
-inline Vec simd_erf(Vec t) {
-  t = clamp(t, Vec::broadcast(4.0f));
-  const Vec s = t * t;
-  Vec p = Vec::broadcast(1.92172337e-08f);
-  p = fma(p, s, Vec::broadcast(-1.99031493e-06f));
-  p = fma(p, s, Vec::broadcast(0.00015553516f));
-  p = fma(p, s, Vec::broadcast(0.00429298392f));
-  p = fma(p, s, Vec::broadcast(0.0524332472f));
-  p = fma(p, s, Vec::broadcast(0.213943093f));
-  p = fma(p, s, Vec::broadcast(1.12837868f));
-  Vec q = Vec::broadcast(0.00109802142f);
-  q = fma(q, s, Vec::broadcast(0.0155509496f));
-  q = fma(q, s, Vec::broadcast(0.120798951f));
-  q = fma(q, s, Vec::broadcast(0.522929786f));
-  q = fma(q, s, Vec::broadcast(1.0f));
-  return clamp(t * p / q, Vec::broadcast(1.0f));
-}
-
-template <typename Vec>
-inline Vec simd_gelu_of(Vec x) {
-  const Vec half = x * Vec::broadcast(0.5f);
-  return fma(half, simd_erf(x * Vec::broadcast(0.70710678118654752f)), half);
-}
-
-template <typename Vec>
-inline Vec simd_norm_of(Vec x, Vec gamma, Vec beta, const NormArgs& norm) {
-  return fma((x - Vec::broadcast(norm.mean)) * Vec::broadcast(norm.rstd), gamma, beta);
-}
-
-template <typename Vec>
-void simd_gelu(float* x, int64_t n) {
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) simd_gelu_of(Vec::load(x + i)).store(x + i);
-  if (i < n) simd_gelu_of(Vec::load_partial(x + i, n - i)).store_partial(x + i, n - i);
-}
-
-template <typename Vec>
-void simd_add_gelu(const float* x, float* y, int64_t n) {
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    (Vec::load(y + i) + simd_gelu_of(Vec::load(x + i))).store(y + i);
-  }
-  if (i < n) {
-    (Vec::load_partial(y + i, n - i) + simd_gelu_of(Vec::load_partial(x + i, n - i)))
-        .store_partial(y + i, n - i);
+void simd_add_gelu(const TileView& tile) {
+  for (int r = 0; r < tile.rows; ++r) {
+    const float* in = tile.in + r * tile.ld_in;
+    float* out = static_cast<float*>(tile.out) + r * tile.ld_out;
+    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
+      (Vec::load(out + j) + simd_gelu_of(Vec::load(in + j))).store(out + j);
+    }
   }
 }
 
-template <typename Vec, bool gelu>
-void simd_normalize(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Vec value =
-        simd_norm_of(Vec::load(x + i), Vec::load(norm.gamma + i), Vec::load(norm.beta + i), norm);
+template <typename Panel, bool gelu>
+void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
+  using Vec = typename Panel::Vec;
+  auto* out = static_cast<typename Panel::Element*>(y);
+  // Copies, because the compiler must think that a store to `out` could change `norm`.
+  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
+  const float *gamma = norm.gamma, *beta = norm.beta;
+  const auto apply = [&](Vec value, Vec scale, Vec shift) {
+    value = fma((value - mean) * rstd, scale, shift);
     if constexpr (gelu) value = simd_gelu_of(value);
-    value.store(y + i);
+    return value;
+  };
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+    Panel::store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
   }
   if (i < n) {
     const int64_t rest = n - i;
-    Vec value =
-        simd_norm_of(Vec::load_partial(x + i, rest), Vec::load_partial(norm.gamma + i, rest),
-                     Vec::load_partial(norm.beta + i, rest), norm);
-    if constexpr (gelu) value = simd_gelu_of(value);
-    value.store_partial(y + i, rest);
+    Panel::store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
+                               Vec::load_partial(beta + i, rest)),
+                         out + i, rest);
   }
+}
+
+template <typename Vec>
+void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
+  simd_normalize<F32Panel<Vec>, /*gelu=*/false>(x, y, n, norm);
+}
+
+template <typename Panel>
+void simd_convert(const float* x, void* y, int64_t n) {
+  using Vec = typename Panel::Vec;
+  auto* out = static_cast<typename Panel::Element*>(y);
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) Panel::store(Vec::load(x + i), out + i);
+  if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
 }
 
 template <typename Vec>
 RowStats simd_row_stats(const float* x, int64_t n) {
   if (n == 0) return {0, 0};
+  constexpr int64_t kChains = 4;  // additions in flight
   const int64_t whole = n / Vec::kLanes * Vec::kLanes;
-  Vec sums = Vec::broadcast(0.0f);
-  for (int64_t i = 0; i < whole; i += Vec::kLanes) sums = sums + Vec::load(x + i);
-  if (whole < n) sums = sums + Vec::load_partial(x + whole, n - whole);
-  const float sum = sums.sum();
-  const float mean = sum / static_cast<float>(n);
-  Vec squares = Vec::broadcast(0.0f);
-  for (int64_t i = 0; i < whole; i += Vec::kLanes) {
-    const Vec difference = Vec::load(x + i) - Vec::broadcast(mean);
-    squares = fma(difference, difference, squares);
+  const int64_t unrolled = n / (kChains * Vec::kLanes) * (kChains * Vec::kLanes);
+  Vec sums[kChains], squares[kChains];
+#pragma GCC unroll 4
+  for (int c = 0; c < kChains; ++c) sums[c] = squares[c] = Vec::broadcast(0.0f);
+  int64_t i = 0;
+  for (; i < unrolled; i += kChains * Vec::kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) sums[c] = sums[c] + Vec::load(x + i + c * Vec::kLanes);
   }
-  float m2 = squares.sum();
-  for (int64_t i = whole; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
+  for (; i < whole; i += Vec::kLanes) sums[0] = sums[0] + Vec::load(x + i);
+  if (i < n) sums[1] = sums[1] + Vec::load_partial(x + i, n - i);
+  const float sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])).sum();
+  const float mean = sum / static_cast<float>(n);
+  const Vec means = Vec::broadcast(mean);
+  for (i = 0; i < unrolled; i += kChains * Vec::kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) {
+      const Vec difference = Vec::load(x + i + c * Vec::kLanes) - means;
+      squares[c] = fma(difference, difference, squares[c]);
+    }
+  }
+  for (; i < whole; i += Vec::kLanes) {
+    const Vec difference = Vec::load(x + i) - means;
+    squares[0] = fma(difference, difference, squares[0]);
+  }
+  float m2 = ((squares[0] + squares[1]) + (squares[2] + squares[3])).sum();
+  for (; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
   return {sum, m2};
 }
 
@@ -160,20 +241,40 @@ int64_t simd_peak_loop(int64_t steps) {
   return steps * kChains * Vec::kLanes * 2;
 }
 
-// The kernel set of a vector type; tiles of up to `rows` rows.
-template <typename Vec, int... rows>
-KernelSet simd_kernel_set(Isa isa) {
+// ------------------------------------------------------------------------- the set
+// Everything but the tiles.
+template <typename Panel>
+KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
+  using Vec = typename Panel::Vec;
   KernelSet set{};
   set.isa = isa;
-  set.tile_rows = sizeof...(rows);
+  set.precision = precision;
+  set.element = element;
+  set.depth_step = element == PanelElement::kBf16 ? 2 : 1;
   set.tile_cols = 2 * Vec::kLanes;
-  ((set.tile[rows] = simd_tile<Vec, rows>), ...);
-  set.gelu = simd_gelu<Vec>;
+  set.gelu = simd_gelu<F32Panel<Vec>>;
   set.add_gelu = simd_add_gelu<Vec>;
-  set.normalize = simd_normalize<Vec, /*gelu=*/false>;
-  set.normalize_gelu = simd_normalize<Vec, /*gelu=*/true>;
+  set.gelu_panel = simd_gelu<Panel>;
+  set.normalize = simd_normalize_f32<Vec>;
+  set.normalize_panel = simd_normalize<Panel, /*gelu=*/false>;
+  set.normalize_gelu_panel = simd_normalize<Panel, /*gelu=*/true>;
+  set.convert_panel = simd_convert<Panel>;
   set.row_stats = simd_row_stats<Vec>;
   set.peak_loop = simd_peak_loop<Vec>;
+  return set;
+}
+
+// With tiles of up to sizeof...(rows) rows; rows must be 1, 2, 3... Without a bf16 instruction,
+// the weights of bf16 precision are widened once per pass and multiplied by the fp32 tiles.
+template <typename Vec, int... rows>
+KernelSet simd_f32_kernels(Isa isa, Precision precision) {
+  KernelSet set =
+      precision == Precision::kFp32
+          ? simd_kernel_set<F32Panel<Vec>>(isa, precision, PanelElement::kF32)
+          : simd_kernel_set<RoundedPanel<Vec>>(isa, precision, PanelElement::kF32Rounded);
+  set.tile_rows = sizeof...(rows);
+  ((set.tile[rows] = simd_tile_f32<Vec, rows>), ...);
+  set.widen = simd_widen<Vec>;
   return set;
 }
 

@@ -29,10 +29,10 @@ bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> ma
 // By content. The '{' comes first: a header's length may begin like a pickle or a zip archive, but
 // neither of those has a '{' in that place.
 WeightFile read_weight_file(const std::filesystem::path& path) {
-  MappedFile mapped = map_file(path);
+  const MappedFile mapped = map_file(path);
   const std::string what = path.string();
   if (mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{') {
-    TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, what);
+    TensorFile file = read_safetensors(path);
     return {std::move(file.tensors), std::move(file.metadata), ""};
   }
   require(starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80}),

@@ -87,7 +87,9 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   MappedFile mapped = map_file(path);
-  return parse_safetensors(mapped.bytes, std::move(mapped.owner), path.string());
+  TensorFile file = parse_safetensors(mapped.bytes, std::move(mapped.owner), path.string());
+  for (auto& [name, tensor] : file.tensors) tensor.mapped = true;
+  return file;
 }
 
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,

@@ -44,9 +44,9 @@ TEST(EngineShift, EqualsEveryGoldenShift) {
         make_shift_table(static_cast<int>(channels), std::stoi(match[2]), std::stoi(match[5]),
                          static_cast<int>(axis == Axis::kH ? h : w), padding_named(match[4]));
     AlignedFloats out(images * pixels * channels + kGatherSlack);
-    gather_shifted(
+    gather_shifted<float>(
         {map.data(), static_cast<int>(h), static_cast<int>(w), static_cast<int>(channels), stride},
-        table, axis, 0, images * pixels, out.data(), channels);
+        table, axis, 0, images * pixels, out.data(), channels, channels);
     int64_t wrong = 0;
     for (int64_t i = 0; i < images; ++i) {
       for (int64_t c = 0; c < channels; ++c) {

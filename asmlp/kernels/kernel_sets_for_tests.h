@@ -1,0 +1,45 @@
+// The kernel sets that the tests of this folder run over.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "asmlp/core/tensor.h"
+#include "asmlp/kernels/kernels.h"
+
+namespace asmlp::test {
+
+// What this machine can run; in the emulated build, the sets that it emulates.
+inline std::vector<const KernelSet*> kernel_sets_under_test() {
+#if defined(ASMLP_EMULATE_AVX512)
+  const std::vector<Isa> isas{Isa::kAvx512, Isa::kAvx512Bf16};
+#else
+  const std::vector<Isa> isas = available_isas();
+#endif
+  std::vector<const KernelSet*> sets;
+  for (Isa isa : isas) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      sets.push_back(&kernel_set(isa, precision));
+    }
+  }
+  return sets;
+}
+
+inline std::string name_of(const KernelSet& kernels) {
+  return std::string(to_string(kernels.isa)) + "_" + to_string(kernels.precision);
+}
+
+// A value as the precision keeps it.
+inline float kept(const KernelSet& kernels, float value) {
+  return kernels.precision == Precision::kFp32 ? value : bf16_to_f32(f32_to_bf16(value));
+}
+
+// Element i of a panel.
+inline float panel_at(const KernelSet& kernels, const void* panel, int64_t i) {
+  if (kernels.element != PanelElement::kBf16) return static_cast<const float*>(panel)[i];
+  return bf16_to_f32(static_cast<const uint16_t*>(panel)[i]);
+}
+
+}  // namespace asmlp::test

@@ -1,0 +1,52 @@
+// The weight of a linear layer in the order in which the tiles read it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "asmlp/core/tensor.h"
+#include "asmlp/kernels/kernels.h"
+
+namespace asmlp {
+
+// Column panels of tile_cols, each depth x tile_cols row-major, zero-padded to a whole panel and
+// (for bf16) an even depth; in bf16 the rows k and k + 1 (k even) of a panel are interleaved, so
+// that a pair of k is one 32-bit word. The bias is padded likewise. Points into memory that
+// somebody else keeps alive.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // For a weight [cols][depth] as in a state dict (out, in); nothing is written yet.
+  PackedMatrix(const KernelSet& kernels, int64_t cols, int64_t depth);
+
+  // Bytes the panels and the bias need, a multiple of kAlignment.
+  int64_t bytes() const;
+  // Places the matrix at `memory`, zeroed and aligned to kAlignment.
+  void place(std::byte* memory);
+  // Writes one panel. `weight` has at least cols x depth elements in any floating dtype.
+  void pack_panel(const Tensor& weight, int64_t panel);
+  // `bias` has cols values, or none for a layer without.
+  void pack_bias(std::span<const float> bias);
+
+  int64_t cols() const { return cols_; }
+  int64_t depth() const { return depth_; }
+  // The depth rounded up to what a tile takes: rows of A need that many elements, the surplus zero.
+  int64_t padded_depth() const { return padded_depth_; }
+  int64_t panels() const { return panels_; }
+  // Row k (a multiple of depth_step) of a panel, and the bytes to row k + 1.
+  const std::byte* panel(int64_t index, int64_t k = 0) const {
+    return data_ + (index * padded_depth_ + k) * row_bytes_;
+  }
+  int64_t row_bytes() const { return row_bytes_; }
+  int64_t tile_cols() const { return tile_cols_; }
+  const float* bias(int64_t panel) const { return bias_ + panel * tile_cols_; }
+
+ private:
+  int64_t cols_ = 0, depth_ = 0, padded_depth_ = 0, panels_ = 0;
+  int64_t tile_cols_ = 0, row_bytes_ = 0;
+  bool bf16_ = false, pairs_ = false;
+  std::byte* data_ = nullptr;
+  float* bias_ = nullptr;
+};
+
+}  // namespace asmlp
