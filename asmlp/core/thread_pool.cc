@@ -54,10 +54,30 @@ int available_cores() {
   return std::max(1, static_cast<int>(std::min<double>(affinity, quota)));
 }
 
-// A loop is published by increasing `epoch`; tasks are drawn from `next`; the loop is over when
-// every worker has reported back in `pending`. Sleeping uses the mutex only.
+namespace {
+
+std::atomic<int> active_shares{0};
+
+// Threads that a pool of `size` may use now. Alone it uses all; a pool that is larger than the
+// machine was asked for and keeps its claim.
+int fair_share(int size) {
+  static const int cores = available_cores();
+  const int active = active_shares.load(std::memory_order_relaxed);
+  return active <= 1 ? size : std::clamp(std::max(cores, size) / active, 1, size);
+}
+
+}  // namespace
+
+ThreadPool::Share::Share() { active_shares.fetch_add(1, std::memory_order_relaxed); }
+ThreadPool::Share::~Share() { active_shares.fetch_sub(1, std::memory_order_relaxed); }
+
+// A loop is published by a new `ticket`, which holds its number and how many threads take part, so
+// that a worker learns both at once: the others must not touch the loop, because nobody waits for
+// them. Tasks are drawn from `next`; the loop is over when every worker that takes part has
+// reported back in `pending`. Sleeping uses the mutex only.
 struct ThreadPool::State {
-  std::atomic<uint32_t> epoch{0};
+  static constexpr uint64_t kNumber = uint64_t{1} << 16;  // the low bits count threads
+  std::atomic<uint64_t> ticket{0};
   std::atomic<int> next{0};
   std::atomic<int> pending{0};
   std::atomic<bool> stop{false};
@@ -73,6 +93,10 @@ struct ThreadPool::State {
       call(body, task, thread);
     }
   }
+  void publish(int threads) {
+    const uint64_t number = ticket.load(std::memory_order_relaxed) / kNumber + 1;
+    ticket.store(number * kNumber + threads, std::memory_order_release);
+  }
 };
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
@@ -87,7 +111,7 @@ ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->stop = true;
-    state_->epoch.fetch_add(1, std::memory_order_release);
+    state_->publish(size());
   }
   state_->wake.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -95,17 +119,17 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::work(int thread) {
   State& state = *state_;
-  uint32_t seen = 0;
+  const auto ticket = [&] { return state.ticket.load(std::memory_order_acquire); };
+  uint64_t seen = 0;
   for (;;) {
-    for (int i = 0; i < kSpins && state.epoch.load(std::memory_order_acquire) == seen; ++i) {
-      pause_briefly();
-    }
-    if (state.epoch.load(std::memory_order_acquire) == seen) {
+    for (int i = 0; i < kSpins && ticket() == seen; ++i) pause_briefly();
+    if (ticket() == seen) {
       std::unique_lock lock(state.mutex);
-      state.wake.wait(lock, [&] { return state.epoch.load(std::memory_order_acquire) != seen; });
+      state.wake.wait(lock, [&] { return ticket() != seen; });
     }
     if (state.stop) return;
-    seen = state.epoch.load(std::memory_order_acquire);
+    seen = ticket();
+    if (static_cast<uint64_t>(thread) >= seen % State::kNumber) continue;
     state.drain(thread);
     if (state.pending.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       const std::lock_guard lock(state.mutex);
@@ -117,7 +141,8 @@ void ThreadPool::work(int thread) {
 void ThreadPool::run_erased(int tasks, Call call, const void* body) {
   if (tasks <= 0) return;
   State& state = *state_;
-  if (workers_.empty() || tasks == 1) {
+  const int threads = fair_share(size());
+  if (threads == 1 || tasks == 1) {
     for (int task = 0; task < tasks; ++task) call(body, task, 0);
     return;
   }
@@ -127,8 +152,8 @@ void ThreadPool::run_erased(int tasks, Call call, const void* body) {
     state.body = body;
     state.tasks = tasks;
     state.next.store(0, std::memory_order_relaxed);
-    state.pending.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    state.epoch.fetch_add(1, std::memory_order_release);
+    state.pending.store(threads - 1, std::memory_order_relaxed);
+    state.publish(threads);
   }
   state.wake.notify_all();
   state.drain(0);

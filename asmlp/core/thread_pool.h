@@ -13,7 +13,8 @@ namespace asmlp {
 int available_cores();
 
 // One caller at a time may run loops on a pool. Workers spin for a few microseconds after a loop,
-// then sleep, so an idle pool costs nothing and a busy machine is not starved.
+// then sleep, so an idle pool costs nothing and a busy machine is not starved. Pools that run loops
+// at the same time share the cores: each then uses a part of its threads.
 class ThreadPool {
  public:
   // threads counts the calling thread: 1 starts none. 0 takes available_cores(). Error
@@ -24,6 +25,16 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // While a Share lives, its thread counts as running loops: what several engines in one process
+  // divide the cores by. Loops outside a Share use the whole pool.
+  class Share {
+   public:
+    Share();
+    ~Share();
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+  };
 
   // Calls body(task, thread) for every task in [0, tasks), each once, in any order, thread in
   // [0, size()). Returns when all are done. Does not allocate; body must not throw.

@@ -36,6 +36,24 @@ TEST(ThreadPool, ResultsAreVisibleAfterTheLoop) {
   for (int value : values) ASSERT_EQ(value, 49 * 50 / 2);
 }
 
+TEST(ThreadPool, SharesTheCoresAmongThoseWhoRunLoops) {
+  const int cores = available_cores();
+  ThreadPool pool(cores);
+  const auto threads_used = [&] {
+    std::vector<std::atomic<int>> used(cores);
+    pool.run(1000, [&](int, int thread) { used[thread] = 1; });
+    int sum = 0;
+    for (const auto& one : used) sum += one;
+    return sum;
+  };
+  const ThreadPool::Share first, second;
+  for (int round = 0; round < 20; ++round) ASSERT_LE(threads_used(), std::max(1, cores / 2));
+  {
+    const ThreadPool::Share others[100];
+    for (int round = 0; round < 20; ++round) ASSERT_EQ(threads_used(), std::max(1, cores / 102));
+  }
+}
+
 TEST(ThreadPool, RefusesSenselessSizes) {
   EXPECT_THROW(ThreadPool(-1), Error);
   EXPECT_THROW(ThreadPool(100000), Error);

@@ -59,6 +59,7 @@ void Engine::run(std::span<const float> input, int batch) {
   require(static_cast<int64_t>(input.size()) == expected, ErrorCode::kInvalidArgument,
           "the input has {} values, a batch of {} needs {} x {} x {} x {} = {}", input.size(),
           batch, batch, config.in_chans, options_.height, options_.width, expected);
+  const ThreadPool::Share share;
   forward(config, model_->weights(), options_, input.data(), batch, *plan_);
 }
 

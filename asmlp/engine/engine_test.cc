@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <new>
 #include <random>
+#include <thread>
 
 #include "asmlp/core/error.h"
 #include "asmlp/kernels/gather.h"
+#include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
 #include "tests/random_config.h"
 #include "tests/support.h"
@@ -48,9 +50,9 @@ const test::ConfigChoices kChoices{.in_chans = {1, 3, 4},
                                    .shift_w = {1, 3, 4, 7},
                                    .dilation = {1, 2, 3}};
 
-std::vector<float> run(const Config& config, int h, int w, int batch, int threads, Isa isa,
-                       std::span<const float> input) {
-  const auto model = Model::create(spec_of(config, 8), fill_parameters(config), {.isa = isa});
+std::vector<float> run(const Config& config, int h, int w, int batch, int threads,
+                       const ModelOptions& options, std::span<const float> input) {
+  const auto model = Model::create(spec_of(config, 8), fill_parameters(config), options);
   Engine engine(model, {.height = h, .width = w, .max_batch = batch, .threads = threads});
   engine.run(input, batch);
   const auto map = engine.final_map(), logits = engine.logits();
@@ -67,14 +69,19 @@ TEST(Engine, EveryIsaAgreesWithTheReferenceOnRandomConfigs) {
     SCOPED_TRACE(testing::Message() << "case " << i << ": " << to_json(spec_of(config, 8)) << " on "
                                     << h << " x " << w);
     const auto input = to_f32(fill_tensor("input", {batch, config.in_chans, h, w}));
-    const auto expected = run(config, h, w, batch, 1, Isa::kReference, input);
+    const auto expected = run(config, h, w, batch, 1, {.isa = Isa::kReference}, input);
     for (Isa isa : available_isas()) {
-      EXPECT_LE(test::relative_error(run(config, h, w, batch, 2, isa, input), expected), 2e-5)
-          << to_string(isa);
+      const auto got = run(config, h, w, batch, 2, {.isa = isa}, input);
+      EXPECT_LE(test::relative_error(got, expected), 2e-5) << to_string(isa);
+      const auto bf16 = run(config, h, w, batch, 2, {isa, Precision::kBf16}, input);
+      // A layer of one or two channels averages nothing out.
+      const double bound = config.embed_dim < 8 ? 1e-1 : 3e-2;
+      EXPECT_LE(test::relative_error(bf16, expected), bound) << to_string(isa) << " in bf16";
     }
   }
 }
 
+// With so many threads that they share rows in some stages and columns in others.
 TEST(Engine, GivesTheSameBitsForAnyThreadCountAndBatchSplit) {
   Config config;
   config.embed_dim = 24;
@@ -82,21 +89,80 @@ TEST(Engine, GivesTheSameBitsForAnyThreadCountAndBatchSplit) {
   config.num_classes = 9;
   const int batch = 5, side = 52;
   const auto input = to_f32(fill_tensor("input", {batch, 3, side, side}));
-  const auto model = Model::create(spec_of(config, side), fill_parameters(config));
-  Engine whole(model, {.max_batch = batch, .threads = 1});
-  whole.run(input, batch);
-  const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
-  for (int threads : {2, 3, 5}) {
-    Engine engine(model, {.max_batch = batch, .threads = threads});
-    EXPECT_EQ(engine.threads(), threads);
-    engine.run(input, batch);
-    EXPECT_EQ(std::vector<float>(engine.logits().begin(), engine.logits().end()), expected);
-    const size_t image = input.size() / batch;
-    for (int i = 0; i < batch; ++i) {
-      engine.run(std::span(input).subspan(i * image, image), 1);
-      const std::vector<float> one(engine.logits().begin(), engine.logits().end());
-      EXPECT_EQ(one, std::vector<float>(expected.begin() + i * 9, expected.begin() + i * 9 + 9));
+  const size_t image = input.size() / batch;
+  for (Isa isa : available_isas()) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      const auto model =
+          Model::create(spec_of(config, side), fill_parameters(config), {isa, precision});
+      EXPECT_EQ(model->precision(), precision);
+      Engine whole(model, {.max_batch = batch, .threads = 1});
+      whole.run(input, batch);
+      const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
+      for (int threads : {2, 3, 5, 16}) {
+        Engine engine(model, {.max_batch = batch, .threads = threads});
+        EXPECT_EQ(engine.threads(), threads);
+        engine.run(input, batch);
+        EXPECT_EQ(std::vector<float>(engine.logits().begin(), engine.logits().end()), expected);
+        for (int i = 0; i < batch; ++i) {
+          engine.run(std::span(input).subspan(i * image, image), 1);
+          const std::vector<float> one(engine.logits().begin(), engine.logits().end());
+          EXPECT_EQ(one,
+                    std::vector<float>(expected.begin() + i * 9, expected.begin() + i * 9 + 9));
+        }
+      }
     }
+  }
+}
+
+// Engines in threads of their own share the machine; each gets its own bits.
+TEST(Engine, EnginesRunSideBySide) {
+  Config config;
+  config.embed_dim = 16;
+  config.depths = {1, 1};
+  config.num_classes = 7;
+  const auto model = Model::create(spec_of(config, 40), fill_parameters(config));
+  const auto input = to_f32(fill_tensor("input", {4, 3, 40, 40}));
+  const size_t image = input.size() / 4;
+  std::vector<std::vector<float>> got(4), expected(4);
+  const auto classify = [&](Engine& engine, int i) {
+    engine.run(std::span(input).subspan(i * image, image), 1);
+    return std::vector<float>(engine.logits().begin(), engine.logits().end());
+  };
+  Engine alone(model, {.threads = 1});
+  for (int i = 0; i < 4; ++i) expected[i] = classify(alone, i);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&, i] {
+      Engine engine(model, {.threads = 3});
+      for (int repeat = 0; repeat < 50; ++repeat) wrong += classify(engine, i) != expected[i];
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Engine, ProfileCoversEveryMultiplyAdd) {
+  for (Connection connection : {Connection::kParallel, Connection::kSerial}) {
+    Config config;
+    config.embed_dim = 16;
+    config.depths = {2, 1, 1};
+    config.connection = connection;
+    const auto model = Model::create(spec_of(config, 64), fill_parameters(config));
+    Engine plain(model, {}), engine(model, {.profile = true});
+    EXPECT_TRUE(plain.profile().empty());
+    const auto input = to_f32(fill_tensor("input", {1, 3, 64, 64}));
+    engine.run(input, 1);
+    engine.reset_profile();
+    engine.run(input, 1);
+    int64_t products = 0;
+    for (const ProfileEntry& entry : engine.profile()) {
+      products += entry.multiply_adds;
+      EXPECT_GT(entry.seconds, 0) << entry.name << " of stage " << entry.stage;
+    }
+    // The authors' formula also counts the norms' and the shift's elementwise work.
+    EXPECT_LE(products, multiply_adds(config, 64, 64));
+    EXPECT_GE(products, 0.9 * multiply_adds(config, 64, 64));
   }
 }
 

@@ -72,6 +72,26 @@ TEST_P(EngineGolden, LogitsOfThePublishedSizes) {
   }
 }
 
+// bf16 keeps 8 bits of every factor; what is left of that in the logits.
+TEST_P(EngineGolden, Bf16LogitsOfThePublishedSizes) {
+  const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
+  for (const FullSize& full : kFullSizes) {
+    if (GetParam() == Isa::kReference && full.tag != std::string("asmlp_mobile")) continue;
+    const ModelSpec spec = zoo_model(full.model);
+    const int side = spec.preprocessing.size;
+    const auto model =
+        Model::create(spec, fill_parameters(spec.config), {GetParam(), Precision::kBf16});
+    Engine engine(model, {.max_batch = full.batch});
+    const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
+    engine.run(to_f32(input), full.batch);
+    const double error =
+        relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
+    report(std::string(full.tag) + " bf16 logits", error);
+    EXPECT_LE(error, 3e-2) << full.tag;
+    EXPECT_GE(error, 1e-5) << full.tag << ": this was not bf16";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, EngineGolden, testing::ValuesIn(available_isas()),
                          [](const auto& info) { return to_string(info.param); });
 
