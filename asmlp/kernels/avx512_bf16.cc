@@ -31,29 +31,34 @@ static inline Vec dot(Vec sum, __m512i a, __m512i b) {
 
 // Pairs of bf16 weights against pairs of bf16 values, two products per instruction and lane.
 template <int rows>
-[[gnu::noinline]] void tile_dot(const TileArgs& args, TileStart start) {
-  SimdTile<Vec, rows> tile;
-  tile.start(args, start);
-  const char* a[rows];
-  for (int r = 0; r < rows; ++r) {
-    a[r] = static_cast<const char*>(args.a) + r * args.lda * int64_t{sizeof(uint16_t)};
-  }
-  const char* b = static_cast<const char*>(args.b);
+[[gnu::noinline]] void tiles_dot(const TileArgs& args, TileStart start) {
+  constexpr int64_t kBytes = sizeof(uint16_t);
+  const char* a_tile = static_cast<const char*>(args.a);
+  float* c = args.c;
   const std::byte* next = args.next;
-  const int64_t bytes = args.depth * int64_t{sizeof(uint16_t)};
-  for (int64_t k = 0; k < bytes; k += 4, b += 128, next += args.next_step) {
-    __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
-    const __m512i b_low = _mm512_loadu_si512(b), b_high = _mm512_loadu_si512(b + 64);
+  for (int64_t t = 0; t < args.tiles;
+       ++t, a_tile += rows * args.lda * kBytes, c += rows * args.ldc) {
+    SimdTile<Vec, rows> tile;
+    tile.start(args, c, start);
+    tile.prefetch_next(args, c);
+    const char* a[rows];
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
-      int pair;
-      __builtin_memcpy(&pair, a[r] + k, sizeof pair);
-      const __m512i pairs = _mm512_set1_epi32(pair);
-      tile.low[r] = dot(tile.low[r], pairs, b_low);
-      tile.high[r] = dot(tile.high[r], pairs, b_high);
+    for (int r = 0; r < rows; ++r) a[r] = a_tile + r * args.lda * kBytes;
+    const char* b = static_cast<const char*>(args.b);
+    for (int64_t k = 0; k < args.depth * kBytes; k += 4, b += 128, next += args.next_step) {
+      __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
+      const __m512i b_low = _mm512_loadu_si512(b), b_high = _mm512_loadu_si512(b + 64);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        int pair;
+        __builtin_memcpy(&pair, a[r] + k, sizeof pair);
+        const __m512i pairs = _mm512_set1_epi32(pair);
+        tile.low[r] = dot(tile.low[r], pairs, b_low);
+        tile.high[r] = dot(tile.high[r], pairs, b_high);
+      }
     }
+    tile.finish(args, c);
   }
-  tile.finish(args);
 }
 
 static int64_t peak_loop(int64_t steps) {
@@ -74,7 +79,7 @@ static KernelSet make_set() {
   KernelSet set =
       simd_kernel_set<Bf16Panel>(Isa::kAvx512Bf16, Precision::kBf16, PanelElement::kBf16);
   set.tile_rows = sizeof...(rows);
-  ((set.tile[rows] = tile_dot<rows>), ...);
+  ((set.tiles[rows] = tiles_dot<rows>), ...);
   set.peak_loop = peak_loop;
   set.bf16_dot = true;
   return set;

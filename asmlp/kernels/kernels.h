@@ -22,7 +22,8 @@ enum class TileStart {
   kBiasAccumulate,  // C = C + bias + A B     (the residual stream)
 };
 
-// One tile of a matrix product. `rows` rows of A against one packed column panel of B:
+// A column of tiles of a matrix product: tiles * rows rows of A, `rows` at a time, against one
+// packed column panel of B:
 //   C[r][j] = start + sum over k < depth of A[r][k] * B[k][j],  j < tile_cols
 // one accumulator per element, in an order of k that depends on nothing: the bits of an element do
 // not depend on the tile it is in.
@@ -35,6 +36,7 @@ struct TileArgs {
   float* c;
   int64_t ldc;    // floats between rows of C
   int64_t depth;  // a multiple of depth_step
+  int64_t tiles;
   // What will be read next, brought nearer meanwhile: every two k, the line at `next` is asked for
   // and `next` moves on by next_step bytes. In one burst the requests would block the loads.
   const std::byte* next;
@@ -82,7 +84,7 @@ struct KernelSet {
   int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product
   int tile_rows;   // most rows of a tile
   int tile_cols;   // columns of a packed panel of B
-  TileKernel tile[kMaxTileRows + 1];  // by number of rows, 1..tile_rows
+  TileKernel tiles[kMaxTileRows + 1];  // by rows of a tile, 1..tile_rows
 
   // GELU(x) = x/2 (1 + erf(x / sqrt 2)), |error| <= 4e-7 * max(1, |x|), of a finished tile:
   void (*gelu)(const TileView& tile);        // out, fp32 = GELU(in)

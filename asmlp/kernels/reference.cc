@@ -13,24 +13,27 @@ constexpr int kRows = 4;
 constexpr int kCols = 16;
 
 template <int rows>
-void tile(const TileArgs& args, TileStart start) {
-  float sums[rows][kCols];
-  for (int r = 0; r < rows; ++r) {
-    for (int j = 0; j < kCols; ++j) {
-      const float bias = start == TileStart::kAccumulate ? 0.0f : args.bias[j];
-      const float old = start == TileStart::kBias ? 0.0f : args.c[r * args.ldc + j];
-      sums[r][j] = old + bias;
-    }
-  }
+void tiles(const TileArgs& args, TileStart start) {
   const float* a = static_cast<const float*>(args.a);
   const float* b = static_cast<const float*>(args.b);
-  for (int64_t k = 0; k < args.depth; ++k) {
+  float* c = args.c;
+  for (int64_t t = 0; t < args.tiles; ++t, a += rows * args.lda, c += rows * args.ldc) {
+    float sums[rows][kCols];
     for (int r = 0; r < rows; ++r) {
-      for (int j = 0; j < kCols; ++j) sums[r][j] += a[r * args.lda + k] * b[k * kCols + j];
+      for (int j = 0; j < kCols; ++j) {
+        const float bias = start == TileStart::kAccumulate ? 0.0f : args.bias[j];
+        const float old = start == TileStart::kBias ? 0.0f : c[r * args.ldc + j];
+        sums[r][j] = old + bias;
+      }
     }
-  }
-  for (int r = 0; r < rows; ++r) {
-    for (int j = 0; j < kCols; ++j) args.c[r * args.ldc + j] = sums[r][j];
+    for (int64_t k = 0; k < args.depth; ++k) {
+      for (int r = 0; r < rows; ++r) {
+        for (int j = 0; j < kCols; ++j) sums[r][j] += a[r * args.lda + k] * b[k * kCols + j];
+      }
+    }
+    for (int r = 0; r < rows; ++r) {
+      for (int j = 0; j < kCols; ++j) c[r * args.ldc + j] = sums[r][j];
+    }
   }
 }
 
@@ -126,7 +129,7 @@ KernelSet make_set() {
       .depth_step = 1,
       .tile_rows = kRows,
       .tile_cols = kCols,
-      .tile = {nullptr, tile<1>, tile<2>, tile<3>, tile<4>},
+      .tiles = {nullptr, tiles<1>, tiles<2>, tiles<3>, tiles<4>},
       .gelu = gelu,
       .add_gelu = add_gelu,
       .gelu_panel = gelu_panel<precision>,

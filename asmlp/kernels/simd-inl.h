@@ -20,12 +20,12 @@
 namespace asmlp {
 
 // ------------------------------------------------------------------------- products
-// The accumulators of a tile of `rows` x (2 * kLanes).
+// The accumulators of a tile of `rows` x (2 * kLanes), whose part of C begins at `c`.
 template <typename Vec, int rows>
 struct SimdTile {
   Vec low[rows], high[rows];
 
-  [[gnu::always_inline]] void start(const TileArgs& args, TileStart start) {
+  [[gnu::always_inline]] void start(const TileArgs& args, const float* c, TileStart start) {
     constexpr int kLanes = Vec::kLanes;
     if (start == TileStart::kBias) {
       const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
@@ -35,8 +35,8 @@ struct SimdTile {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      low[r] = Vec::load(args.c + r * args.ldc);
-      high[r] = Vec::load(args.c + r * args.ldc + kLanes);
+      low[r] = Vec::load(c + r * args.ldc);
+      high[r] = Vec::load(c + r * args.ldc + kLanes);
     }
     if (start == TileStart::kAccumulate) return;
     const Vec bias_low = Vec::load(args.bias), bias_high = Vec::load(args.bias + kLanes);
@@ -44,11 +44,22 @@ struct SimdTile {
     for (int r = 0; r < rows; ++r) low[r] = low[r] + bias_low, high[r] = high[r] + bias_high;
   }
 
-  [[gnu::always_inline]] void finish(const TileArgs& args) const {
+  [[gnu::always_inline]] void finish(const TileArgs& args, float* c) const {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      low[r].store(args.c + r * args.ldc);
-      high[r].store(args.c + r * args.ldc + Vec::kLanes);
+      low[r].store(c + r * args.ldc);
+      high[r].store(c + r * args.ldc + Vec::kLanes);
+    }
+  }
+
+  // Brings the part of C of the next tile nearer: its rows are too far apart for the processor to
+  // guess.
+  [[gnu::always_inline]] static void prefetch_next(const TileArgs& args, const float* c) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      const float* row = c + (rows + r) * args.ldc;
+      __builtin_prefetch(row, /*rw=*/1, /*locality=*/3);
+      if constexpr (Vec::kLanes > 8) __builtin_prefetch(row + Vec::kLanes, 1, 3);
     }
   }
 
@@ -67,22 +78,28 @@ struct SimdTile {
 // Out of line on purpose, here and below: inlined into a caller with captured state the
 // accumulators spill (measured: half the speed).
 template <typename Vec, int rows>
-[[gnu::noinline]] void simd_tile_f32(const TileArgs& args, TileStart start) {
+[[gnu::noinline]] void simd_tiles_f32(const TileArgs& args, TileStart start) {
   constexpr int kLanes = Vec::kLanes;
-  SimdTile<Vec, rows> tile;
-  tile.start(args, start);
-  const float* a[rows];
-  for (int r = 0; r < rows; ++r) a[r] = static_cast<const float*>(args.a) + r * args.lda;
-  const float* b = static_cast<const float*>(args.b);
+  const float* a_tile = static_cast<const float*>(args.a);
+  float* c = args.c;
   const std::byte* next = args.next;
-  int64_t k = 0;
-  for (; k + 2 <= args.depth; k += 2, b += 4 * kLanes, next += args.next_step) {
-    __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
-    tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
-    tile.add(a, k + 1, Vec::load(b + 2 * kLanes), Vec::load(b + 3 * kLanes));
+  for (int64_t t = 0; t < args.tiles; ++t, a_tile += rows * args.lda, c += rows * args.ldc) {
+    SimdTile<Vec, rows> tile;
+    tile.start(args, c, start);
+    tile.prefetch_next(args, c);
+    const float* a[rows];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) a[r] = a_tile + r * args.lda;
+    const float* b = static_cast<const float*>(args.b);
+    int64_t k = 0;
+    for (; k + 2 <= args.depth; k += 2, b += 4 * kLanes, next += args.next_step) {
+      __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
+      tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
+      tile.add(a, k + 1, Vec::load(b + 2 * kLanes), Vec::load(b + 3 * kLanes));
+    }
+    if (k < args.depth) tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
+    tile.finish(args, c);
   }
-  if (k < args.depth) tile.add(a, k, Vec::load(b), Vec::load(b + kLanes));
-  tile.finish(args);
 }
 
 // fp32 from the bf16 of a packed panel.
@@ -273,7 +290,7 @@ KernelSet simd_f32_kernels(Isa isa, Precision precision) {
           ? simd_kernel_set<F32Panel<Vec>>(isa, precision, PanelElement::kF32)
           : simd_kernel_set<RoundedPanel<Vec>>(isa, precision, PanelElement::kF32Rounded);
   set.tile_rows = sizeof...(rows);
-  ((set.tile[rows] = simd_tile_f32<Vec, rows>), ...);
+  ((set.tiles[rows] = simd_tiles_f32<Vec, rows>), ...);
   set.widen = simd_widen<Vec>;
   return set;
 }
