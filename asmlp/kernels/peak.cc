@@ -1,6 +1,7 @@
 #include "asmlp/kernels/peak.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <vector>
 
@@ -11,16 +12,18 @@ namespace asmlp {
 Peak measure_peak(Isa isa, Precision precision, ThreadPool& pool, double seconds) {
   using Clock = std::chrono::steady_clock;
   const KernelSet& kernels = kernel_set(isa, precision);
-  constexpr int64_t kSteps = 400'000;  // about a millisecond: long against the pool's wake-up
+  // About a millisecond in 16 tasks for each thread: long against the pool's wake-up, and a thread
+  // that comes late does not leave its half undone.
+  constexpr int64_t kSteps = 25'000, kTasks = 16;
   std::vector<double> rates;
   const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
   do {
-    std::vector<int64_t> operations(pool.size());
+    std::atomic<int64_t> operations{0};
     const auto begin = Clock::now();
-    pool.run(pool.size(), [&](int task, int) { operations[task] = kernels.peak_loop(kSteps); });
+    pool.run(static_cast<int>(kTasks) * pool.size(),
+             [&](int, int) { operations += kernels.peak_loop(kSteps); });
     const std::chrono::duration<double> elapsed = Clock::now() - begin;
-    double sum = 0;
-    for (int64_t count : operations) sum += static_cast<double>(count);
+    const auto sum = static_cast<double>(operations);
     rates.push_back(sum / elapsed.count());
   } while (Clock::now() < deadline);
   std::nth_element(rates.begin(), rates.begin() + static_cast<int64_t>(rates.size()) / 2,
