@@ -26,7 +26,7 @@ ShiftTable make_shift_table(int channels, int positions, int dilation, int exten
 struct StagePlan {
   MapSize size;
   int channels = 0;
-  int64_t stride = 0;         // channels rounded up to whole tiles: floats between pixels
+  int64_t stride = 0;         // floats between pixels: at least the channels in whole tiles
   int64_t hidden_stride = 0;  // the same for the hidden channels of the MLP
   ShiftTable shift_h, shift_w;
   int64_t pixels() const { return int64_t{size.h} * size.w; }
