@@ -280,13 +280,13 @@ class Forward {
   // x += fc2(GELU(fc1(norm2(x))))
   void mlp(const PackedBlock& block, const StagePlan& stage) {
     const int64_t count = rows(stage);
-    const int64_t chunk = std::min(plan_.chunk_panels(), block.fc1.panels());
-    const int64_t floats_per_row = 2 * stage.stride + chunk * kernels_.tile_cols;
+    const int64_t least_chunk = std::min(plan_.chunk_panels(kMaxBlockRows), block.fc1.panels());
+    const int64_t floats_per_row = 2 * stage.stride + least_chunk * kernels_.tile_cols;
     profiled("mlp", work(block.fc1, count) + work(block.fc2, count), [&] {
       if (plan_.grid(count, floats_per_row, block.fc2.panels()).col_blocks == 1) {
         product(
             block.fc2, count, floats_per_row,
-            [&](const Task& task) { mlp_of_rows(block, stage, task, chunk); }, &stage, plan_.x);
+            [&](const Task& task) { mlp_of_rows(block, stage, task); }, &stage, plan_.x);
       } else {
         mlp_of_columns(block, stage, floats_per_row);
       }
@@ -295,8 +295,8 @@ class Forward {
 
   // All of the MLP for some rows: the hidden rows never leave the cache, because a chunk of their
   // columns is consumed as soon as it is there.
-  void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const Task& task,
-                   int64_t chunk) {
+  void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const Task& task) {
+    const int64_t chunk = std::min(plan_.chunk_panels(task.rows.size()), block.fc1.panels());
     GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
     const int64_t cols = kernels_.tile_cols, ld_hidden = plan_.lda(chunk * cols);
     GemmBlock second = block_of(task, task.scratch.hidden, ld_hidden,

@@ -14,9 +14,10 @@ namespace {
 // A task shall not have fewer rows while there are other ways to occupy the threads: each row block
 // streams the whole weight matrix.
 constexpr int64_t kMinBlockRows = 40;
-constexpr int64_t kMaxBlockRows = 256;
 
-// Hidden columns computed and consumed at a time by a task of the MLP.
+// Hidden columns computed and consumed at a time by a task of the MLP of kMaxBlockRows; one of
+// fewer rows takes more, because each chunk reads and writes the task's part of the residual
+// stream.
 constexpr int64_t kChunkCols = 384;
 
 // Three quarters of the core's L2 cache, in floats; the rest is for the weights that stream past.
@@ -27,8 +28,8 @@ int64_t l2_floats() {
 }
 
 // Floats between rows of so many channels: whole tiles, but not a multiple of a kilobyte, because a
-// tile's rows would then compete for a few cache sets (49 x 1024 x 1024: 88 % of the peak instead of
-// 96 %).
+// tile's rows would then compete for a few cache sets (49 x 1024 x 1024: 88 % of the peak instead
+// of 96 %).
 int64_t row_stride(const KernelSet& kernels, int64_t channels) {
   const int64_t stride = round_up(channels, kernels.tile_cols);
   return stride % 256 == 0 ? stride + 16 : stride;
@@ -109,13 +110,17 @@ Grid Plan::grid(int64_t rows, int64_t floats_per_row, int64_t panels) const {
   return {most, std::min(panels, (threads + most - 1) / most)};
 }
 
-int64_t Plan::chunk_panels() const { return kChunkCols / kernels.tile_cols; }
+int64_t Plan::chunk_panels(int64_t rows) const {
+  const int64_t fitting = std::min(cache_floats / 2, kMaxBlockRows * kChunkCols) / rows;
+  return std::max(kChunkCols, fitting) / kernels.tile_cols;
+}
 
 void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
   const int64_t size = size_of(kernels.element);
   const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
   arena.reserve(thread.a, a_bytes);
-  arena.reserve(thread.hidden, kMaxBlockRows * lda(kChunkCols) * size);
+  // Of a chunk's columns and the padding that lda() adds: at most two cache lines.
+  arena.reserve(thread.hidden, kMaxBlockRows * (kChunkCols * size + 2 * int64_t{kAlignment}));
   arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
 }
 

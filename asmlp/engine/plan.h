@@ -19,6 +19,9 @@ struct Grid {
   int64_t tasks() const { return row_blocks * col_blocks; }
 };
 
+// Most rows of a task.
+inline constexpr int64_t kMaxBlockRows = 256;
+
 // The index map of the axial shift along an axis of `extent` positions (model/config.h has the
 // rules).
 ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding);
@@ -71,8 +74,9 @@ struct Plan {
   int64_t lda(int64_t depth) const;
   // Floats per row that a task touches besides the weights decide how many rows it takes.
   Grid grid(int64_t rows, int64_t floats_per_row, int64_t panels) const;
-  // Hidden columns of the MLP that a task computes and consumes at a time, whole panels.
-  int64_t chunk_panels() const;
+  // Hidden columns of the MLP that a task of `rows` rows computes and consumes at a time, in
+  // panels.
+  int64_t chunk_panels(int64_t rows) const;
   int64_t bytes() const { return arena.bytes(); }
 
  private:
