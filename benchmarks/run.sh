@@ -4,8 +4,8 @@
 # should run meanwhile.
 #
 #   benchmarks/run.sh                  all of it, with the build in build/
-#   QUICK=1 benchmarks/run.sh [DIR]    one run per row, to see that it works; into DIR (default
-#                                      build/bench-quick), never into benchmarks/results
+#   QUICK=1 benchmarks/run.sh [DIR]    fewer rows and one run of each, to see that it works; into DIR
+#                                      (default build/bench-quick), never into benchmarks/results
 #
 # ASMLP=path/to/asmlp takes another build. Rows of LibTorch need asmlp-torch beside it.
 set -euo pipefail
@@ -13,9 +13,10 @@ cd "$(dirname "$0")/.."
 
 asmlp=${ASMLP:-build/bin/asmlp}
 results=benchmarks/results
-options=()
+models=(mobile tiny small base) batches=1,8 sizes=224,384,512,768,1024 options=()
 if [[ ${QUICK:-} ]]; then
   results=${1:-build/bench-quick}
+  models=(mobile tiny) batches=1 sizes=224,512
   options=(--runs 1 --warmup 0 --cold-starts 1)
 fi
 [[ -x $asmlp ]] || { echo "run.sh: no $asmlp; build it with scripts/build.sh" >&2; exit 1; }
@@ -43,12 +44,12 @@ zoo() { local names; names=$(printf ',asmlp_%s_patch4_shift5_224' "$@"); echo "$
 
 torch=()
 if [[ -x $(dirname "$asmlp")/asmlp-torch ]]; then torch=(--backend torch); fi
-part published --model "$(zoo mobile tiny small base)" --batch 1,8 --precision fp32,bf16 "${torch[@]}"
-part base384 --model asmlp_base_patch4_shift5_384 --batch 1,8 --precision fp32,bf16
+part published --model "$(zoo "${models[@]}")" --batch $batches --precision fp32,bf16 "${torch[@]}"
+part base384 --model asmlp_base_patch4_shift5_384 --batch $batches --precision fp32,bf16
 if [[ $chosen != avx2 ]] && "$asmlp" info --cpu | grep -q 'instruction sets.*avx2'; then
   part avx2 --model "$(zoo tiny)" --isa avx2
 fi
-part sizes --model "$(zoo tiny)" --img-size 224,384,512,768,1024
+part sizes --model "$(zoo tiny)" --img-size $sizes
 # The default again, so that the variants are compared with a row of the same minutes.
 variants=$(printf ',%s' benchmarks/configs/*.yaml)
 part variants --model "$(zoo tiny)$variants"
