@@ -17,7 +17,6 @@ struct Options {
   std::string input;
   std::string output;
   std::string backend;
-  std::string precision = "fp32";
   RunOptions run;
   OutputOptions messages;
 };
@@ -111,7 +110,7 @@ int run(const Options& options, const Backend& backend) {
   }
   write_safetensors(options.output, tensors,
                     {{"source", fmt::format("asmlp forward --backend {} --precision {}",
-                                            options.backend, options.precision)},
+                                            options.backend, options.run.precision)},
                      {"isa", runner->isa()}});
   if (options.messages.json) print_json(json);
   return kExitOk;
@@ -138,9 +137,6 @@ Command add_forward_on(CLI::App& program, const Backend& backend) {
       ->type_name("Y")
       ->required();
   add_backend_option(*app, backend, options->backend, "Execution");
-  app->add_option("--precision", options->precision, "arithmetic: fp32 (default)")
-      ->check(CLI::IsMember({"fp32"}))
-      ->type_name("NAME");
   add_model_options(*app, options->model);
   add_run_options(*app, options->run);
   add_output_options(*app, options->messages);

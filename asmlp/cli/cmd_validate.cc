@@ -1,11 +1,11 @@
 // asmlp validate: accuracy, loss and speed on a data set.
 #include <algorithm>
-#include <fstream>
 #include <memory>
 
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/evaluation.h"
 #include "asmlp/cli/options.h"
+#include "asmlp/cli/process.h"
 #include "asmlp/cli/program.h"
 #include "asmlp/cli/progress.h"
 #include "asmlp/cli/runner.h"
@@ -29,15 +29,6 @@ struct Options {
   OutputOptions output;
   EvaluationOptions evaluation;
 };
-
-// The largest resident memory of this process so far, in bytes; 0 when the system does not say.
-int64_t peak_memory() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6) * 1024;
-  }
-  return 0;
-}
 
 // What is known at the end, under timm's names where it has one.
 Json results_json(const Options& options, const LoadedModel& loaded, const Dataset& dataset,
@@ -65,6 +56,7 @@ Json results_json(const Options& options, const LoadedModel& loaded, const Datas
                {"backend", options.backend},
                {"threads", runner.threads()},
                {"isa", runner.isa()},
+               {"precision", options.run.precision},
                {"seconds", seconds},
                {"images_per_second", seconds > 0 ? double(meter.count()) / seconds : 0},
                {"peak_memory_bytes", peak_memory()}};
@@ -138,10 +130,10 @@ std::string summary_text(const Json& json, const LoadedModel& loaded) {
   }
   table.add_row({"loss", fmt::format("{:.4f}", json["loss"].get<double>())});
   table.add_row(
-      {"speed", fmt::format("{:.1f} images/s, {:.2f} s, {} thread{}, {}",
+      {"speed", fmt::format("{:.1f} images/s, {:.2f} s, {} thread{}, {}, {}",
                             json["images_per_second"].get<double>(), json["seconds"].get<double>(),
                             json["threads"].get<int>(), json["threads"].get<int>() == 1 ? "" : "s",
-                            json["isa"].get<std::string>())});
+                            json["isa"].get<std::string>(), json["precision"].get<std::string>())});
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   if (json.contains("sheet")) table.add_row({"sheet", json["sheet"].get<std::string>()});
   return table.str() + fmt::format(" * Acc@1 {:.3f} ({:.3f}) Acc@5 {:.3f} ({:.3f})\n",

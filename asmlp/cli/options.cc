@@ -146,6 +146,11 @@ void add_run_options(CLI::App& app, RunOptions& options) {
                  "instruction set (`asmlp info --cpu` lists them); default: $ASMLP_ISA or the best")
       ->type_name("NAME")
       ->group(group);
+  app.add_option("--precision", options.precision,
+                 "numbers of the matrix products: fp32 (default) or bf16 (sums stay fp32)")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->type_name("NAME")
+      ->group(group);
 }
 
 void add_output_options(CLI::App& app, OutputOptions& options) {

@@ -39,7 +39,8 @@ void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options);
 // How to run.
 struct RunOptions {
   int threads = 0;
-  std::string isa = {};
+  std::string isa = {};            // parse_isa
+  std::string precision = "fp32";  // parse_precision
 };
 void add_run_options(CLI::App& app, RunOptions& options);
 

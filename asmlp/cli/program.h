@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -34,21 +35,27 @@ Command add_predict(CLI::App& program);
 Command add_validate(CLI::App& program);
 Command add_convert(CLI::App& program);
 Command add_forward(CLI::App& program);
+Command add_bench(CLI::App& program);
 
-// The two that exist on both backends, on the one given.
+// Those that exist on both backends, on the one given.
 struct Backend;
 Command add_validate_on(CLI::App& program, const Backend& backend);
 Command add_forward_on(CLI::App& program, const Backend& backend);
+Command add_bench_on(CLI::App& program, const Backend& backend);
 
 // Only a place in the help text: the arguments go to asmlp-torch before anything is parsed.
 Command add_train(CLI::App& program);
 
 // True when these arguments are for LibTorch: `train ...`, or `--backend torch` with any
-// subcommand.
+// subcommand but `bench`, which shows both backends and starts the other program itself.
 bool needs_torch(int argc, const char* const* argv);
 
-// Replaces this process by `asmlp-torch`, found beside this executable or else on PATH, with the
-// same arguments. Returns only by Error(kUnsupported) when there is none, saying how to get it.
+// The program `asmlp-torch`, beside this executable or else on PATH. Error(kUnsupported) when there
+// is none, saying that `what` needs it and how to get it.
+std::filesystem::path find_torch_program(const std::string& what);
+
+// Replaces this process by `asmlp-torch`, found by find_torch_program, with the same arguments.
+// Returns only by an Error.
 [[noreturn]] void exec_torch(int argc, const char* const* argv);
 
 }  // namespace asmlp::cli

@@ -8,18 +8,23 @@ namespace {
 class NativeRunner : public Runner {
  public:
   NativeRunner(const Checkpoint& checkpoint, const RunnerOptions& options)
-      : engine_(Model::create(checkpoint.spec, checkpoint.tensors, {.isa = parse_isa(options.run.isa)}),
+      : engine_(Model::create(checkpoint.spec, checkpoint.tensors,
+                              {.isa = parse_isa(options.run.isa),
+                               .precision = parse_precision(options.run.precision)}),
                 {.height = options.height,
                  .width = options.width,
                  .max_batch = options.max_batch,
                  .threads = options.run.threads,
-                 .features = options.features}) {}
+                 .features = options.features,
+                 .profile = options.profile}) {}
 
   void run(std::span<const float> input, int images) override { engine_.run(input, images); }
   std::span<const float> logits() const override { return engine_.logits(); }
   int num_features() const override { return engine_.num_features(); }
   Shape feature_shape(int k) const override { return engine_.feature_shape(k); }
   void copy_feature(int k, std::span<float> out) const override { engine_.copy_feature(k, out); }
+  std::span<const ProfileEntry> profile() const override { return engine_.profile(); }
+  void reset_profile() override { engine_.reset_profile(); }
   int threads() const override { return engine_.threads(); }
   std::string isa() const override { return to_string(engine_.model().isa()); }
 

@@ -9,6 +9,7 @@
 
 #include "asmlp/cli/options.h"
 #include "asmlp/core/tensor.h"
+#include "asmlp/engine/engine.h"
 #include "asmlp/weights/checkpoint.h"
 
 namespace asmlp::cli {
@@ -18,6 +19,7 @@ struct RunnerOptions {
   int width = 0;
   int max_batch = 1;
   bool features = false;  // also keep the feature maps
+  bool profile = false;   // also measure the steps, where the backend can
   RunOptions run = {};
 };
 
@@ -33,6 +35,9 @@ class Runner {
   virtual int num_features() const = 0;
   virtual Shape feature_shape(int k) const = 0;
   virtual void copy_feature(int k, std::span<float> out) const = 0;
+  // With RunnerOptions::profile: Engine::profile(); empty where the backend cannot tell.
+  virtual std::span<const ProfileEntry> profile() const { return {}; }
+  virtual void reset_profile() {}
   virtual int threads() const = 0;
   virtual std::string isa() const = 0;  // the native engine's ISA, or "libtorch"
 };

@@ -55,6 +55,20 @@ std::string Table::str(int indent) const {
   return text;
 }
 
+std::string Table::markdown() const {
+  std::string text = "|";
+  for (const Column& column : columns_) text += ' ' + column.title + " |";
+  text += "\n|";
+  for (const Column& column : columns_) text += column.align == Align::kRight ? "---:|" : "---|";
+  text += '\n';
+  for (const auto& row : rows_) {
+    text += '|';
+    for (const std::string& cell : row) text += ' ' + cell + " |";
+    text += '\n';
+  }
+  return text;
+}
+
 int display_width(const std::string& text) {
   return static_cast<int>(std::count_if(text.begin(), text.end(), begins_code_point));
 }

@@ -23,6 +23,8 @@ class Table {
   void add_row(std::vector<std::string> cells);
   // The lines, each ending in '\n' and starting with `indent` spaces.
   std::string str(int indent = 0) const;
+  // The same as a Markdown table. Cells must not hold '|'.
+  std::string markdown() const;
 
  private:
   std::vector<Column> columns_;

@@ -22,7 +22,8 @@ bool is_program(const fs::path& path) {
   return fs::is_regular_file(path) && ::access(path.c_str(), X_OK) == 0;
 }
 
-fs::path find_torch_program() {
+// An empty path when there is none.
+fs::path look_for_torch_program() {
   const fs::path beside = executable_folder() / "asmlp-torch";
   if (is_program(beside)) return beside;
   const char* path = std::getenv("PATH");
@@ -38,6 +39,7 @@ fs::path find_torch_program() {
 
 bool needs_torch(int argc, const char* const* argv) {
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) return true;
+  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) return false;
   for (int i = 2; i < argc; ++i) {
     if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
     if (std::strcmp(argv[i], "--backend") == 0 && i + 1 < argc &&
@@ -48,15 +50,19 @@ bool needs_torch(int argc, const char* const* argv) {
   return false;
 }
 
-void exec_torch(int argc, const char* const* argv) {
-  const fs::path program = find_torch_program();
-  const std::string what =
-      argc > 1 && std::strcmp(argv[1], "train") == 0 ? "`train`" : "`--backend torch`";
+fs::path find_torch_program(const std::string& what) {
+  const fs::path program = look_for_torch_program();
   require(!program.empty(), ErrorCode::kUnsupported,
           "{} needs the program asmlp-torch, which is neither in {} nor on PATH; build it with "
           "LibTorch: `scripts/install_deps.sh && cmake --preset release && cmake --build --preset "
           "release`",
           what, executable_folder().string());
+  return program;
+}
+
+void exec_torch(int argc, const char* const* argv) {
+  const bool train = argc > 1 && std::strcmp(argv[1], "train") == 0;
+  const fs::path program = find_torch_program(train ? "`train`" : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));

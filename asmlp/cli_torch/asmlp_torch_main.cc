@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   return run_program("asmlp-torch", "AS-MLP on LibTorch: training, and the native engine's check",
                      {[&](CLI::App& program) { return add_torch_train(program, arguments); },
                       [&](CLI::App& program) { return add_validate_on(program, torch); },
-                      [&](CLI::App& program) { return add_forward_on(program, torch); }},
+                      [&](CLI::App& program) { return add_forward_on(program, torch); },
+                      [&](CLI::App& program) { return add_bench_on(program, torch); }},
                      argc, argv);
 }

@@ -27,6 +27,9 @@ class TorchRunner : public Runner {
     require(options.run.isa.empty(), ErrorCode::kInvalidArgument,
             "--isa {}: is for the native engine, LibTorch chooses by itself; leave it out",
             options.run.isa);
+    require(parse_precision(options.run.precision) == Precision::kFp32, ErrorCode::kUnsupported,
+            "--precision {}: is for the native engine, the LibTorch path computes in fp32",
+            options.run.precision);
     for (int side : {2, 3}) {
       if (shape_[side] == 0) shape_[side] = checkpoint.spec.preprocessing.size;
     }

@@ -127,6 +127,21 @@ TEST_F(Forward, GivesTheAuthorsLogitsAndFeatures) {
   }
 }
 
+TEST_F(Forward, Bf16RoundsTheProductsAndNothingElse) {
+  const GoldenModel golden = golden_models()[0];
+  prepare(golden.config);
+  const auto logits = [&](const char* precision) {
+    const Outcome outcome = forward(data(golden.file()), {"--precision", precision});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const TensorFile file = read_safetensors(path("y.safetensors"));
+    EXPECT_THAT(file.metadata.at("source"), HasSubstr(precision));
+    return to_f32(file.tensors.at("logits"));
+  };
+  const double error = relative_error(logits("bf16"), logits("fp32"));
+  EXPECT_GT(error, 0);
+  EXPECT_LE(error, 3e-2);
+}
+
 TEST_F(Forward, AnyNumberOfImagesGivesEachItsOwnResult) {
   const Config config = golden_models()[0].config;
   prepare(config);

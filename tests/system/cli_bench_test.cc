@@ -1,0 +1,219 @@
+// bench: what it says, what it refuses, what it draws. No figure is compared with a clock.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "asmlp/image/decode.h"
+#include "asmlp/model/params.h"
+#include "tests/system/cli_runner.h"
+
+namespace asmlp::test {
+namespace {
+
+using testing::HasSubstr;
+
+class Bench : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return folder_.path() / name; }
+
+  // A small architecture without weights.
+  std::string config() const {
+    const std::string file = path("small.json");
+    std::ofstream(file) << R"({"embed_dim": 8, "depths": [1, 1], "num_classes": 5,
+                              "shift_size": 3, "padding": "circular", "img_size": 32})";
+    return file;
+  }
+
+  // Two runs and one fresh process per row.
+  static Outcome bench(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "bench");
+    arguments.insert(arguments.end(),
+                     {"--runs", "2", "--warmup", "0", "--cold-starts", "1", "--threads", "2"});
+    return run(arguments);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Bench, EveryCombinationIsAVerifiedRowWithItsFigures) {
+  const Outcome outcome = bench({"--model", config(), "--batch", "1,3", "--precision", "fp32,bf16",
+                                 "--img-size", "32,45", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = outcome.json();
+  EXPECT_FALSE(json["machine"]["cpu"].get<std::string>().empty());
+  for (const char* key : {"version", "compiler", "type", "commit"}) {
+    EXPECT_FALSE(json["build"][key].get<std::string>().empty()) << key;
+  }
+  ASSERT_EQ(json["rows"].size(), 8u);
+  const ModelSpec spec = load_spec(config());
+  for (size_t k = 0; k < 8; ++k) {
+    const Json& row = json["rows"][k];
+    SCOPED_TRACE(row.dump());
+    const int batch = k % 2 == 0 ? 1 : 3;
+    const int size = k / 2 % 2 == 0 ? 32 : 45;
+    const bool half = k >= 4;
+    EXPECT_EQ(row["model"], "small");
+    EXPECT_EQ(row["weights"], "deterministic");
+    EXPECT_EQ(row["backend"], "native");
+    EXPECT_EQ(row["precision"], half ? "bf16" : "fp32");
+    EXPECT_EQ(row["batch"], batch);
+    EXPECT_EQ(row["img_size"], size);
+    EXPECT_EQ(row["threads"], 2);
+    EXPECT_EQ(row["verified"]["img_size"], size);
+    EXPECT_EQ(row["verified"]["images"], batch == 1 ? 1 : 2);
+    EXPECT_LE(row["verified"]["relative_error"], half ? 3e-2 : 1e-4);
+    EXPECT_EQ(row["latency_ms"]["samples"].size(), 2u);
+
+    // The figures follow from the samples and the counts.
+    const double median = row["latency_ms"]["median"];
+    const double macs = static_cast<double>(multiply_adds(spec.config, size, size));
+    EXPECT_GT(median, 0);
+    EXPECT_LE(row["latency_ms"]["min"], median);
+    EXPECT_EQ(row["multiply_adds"], macs);
+    EXPECT_NEAR(row["images_per_second"].get<double>() * median, 1e3 * batch, 1e-6 * batch);
+    EXPECT_NEAR(row["gflops"].get<double>() * median, 2e-6 * macs * batch, 1e-9 * macs);
+    EXPECT_NEAR(row["peak"]["ratio"].get<double>() * row["peak"]["gflops"].get<double>(),
+                row["gflops"].get<double>(), 1e-9 * row["gflops"].get<double>());
+    EXPECT_TRUE(row["peak"]["measured"].contains("fma"));
+    EXPECT_TRUE(row["peak"]["measured"].contains(row["peak"]["instruction"]));
+    EXPECT_EQ(row["cold_start_ms"]["samples"].size(), 1u);
+    EXPECT_GT(row["cold_start_ms"]["median"], 0);
+    EXPECT_GT(row["peak_memory_bytes"], row["weight_bytes"]);
+    const int64_t parameters = parameter_count(spec.config);
+    EXPECT_LE(row["weight_bytes"], (half ? 3 : 4) * parameters);
+    EXPECT_GE(row["weight_bytes"], (half ? 2 : 4) * parameters);
+    EXPECT_TRUE(row["steps"].is_array());
+  }
+}
+
+TEST_F(Bench, TablesAndPictureOfOwnWeights) {
+  const std::string model = write_model(path("m.safetensors"));
+  const std::string plot = path("plot.png");
+  const Outcome text = bench({"--model", model, "--plot", plot});
+  ASSERT_EQ(text.code, 0) << text.err;
+  for (const char* part : {"Speed", "of peak", "images/s", "verified at", "32 x 32", "filled"}) {
+    EXPECT_THAT(text.out, HasSubstr(part));
+  }
+  EXPECT_THAT(text.out, testing::Not(HasSubstr("deterministic")));
+  const Image picture = decode_image(plot);
+  EXPECT_GT(picture.width, 800);
+  EXPECT_GT(picture.height, 150);
+  EXPECT_THAT(listing(folder_.path()), testing::ElementsAre("m.safetensors", "plot.png"));
+}
+
+TEST_F(Bench, EarlierDocumentsMakeOneTable) {
+  const Outcome first = bench({"--model", config(), "--json"});
+  const Outcome second = bench({"--model", config(), "--isa", "reference", "--json"});
+  ASSERT_EQ(first.code + second.code, 0) << first.err << second.err;
+  std::ofstream(path("a.json")) << first.out;
+  std::ofstream(path("b.json")) << second.out;
+  const std::string plot = path("p.png");
+  const Outcome merged =
+      run({"bench", "--from", path("a.json"), path("b.json"), "--plot", plot, "--json"});
+  ASSERT_EQ(merged.code, 0) << merged.err;
+  Json expected = first.json();
+  expected["rows"].push_back(second.json()["rows"][0]);
+  EXPECT_EQ(merged.json(), expected);
+  EXPECT_EQ(expected["rows"][1]["isa"], "reference");
+  EXPECT_TRUE(fs::exists(plot));
+  const Outcome markdown = run({"bench", "--from", path("a.json"), path("b.json"), "--markdown"});
+  EXPECT_THAT(markdown.out, HasSubstr("| small | native | reference | fp32 | 32 | 1 |"));
+
+  Json other = second.json();
+  other["machine"]["cpu"] = "Another";
+  std::ofstream(path("b.json")) << other;
+  const Outcome mixed = run({"bench", "--from", path("a.json"), path("b.json")});
+  EXPECT_EQ(mixed.code, 1);
+  EXPECT_THAT(mixed.err, testing::AllOf(HasSubstr("b.json"), HasSubstr("Another")));
+  std::ofstream(path("b.json")) << "[1]";
+  const Outcome foreign = run({"bench", "--from", path("b.json")});
+  EXPECT_EQ(foreign.code, 1);
+  EXPECT_THAT(foreign.err, HasSubstr("b.json"));
+}
+
+// Not-a-number makes the measured kernels' logits differ from everything.
+TEST_F(Bench, ADifferenceFromTheReferenceIsAnErrorAndNothingIsTimed) {
+  Checkpoint checkpoint = load_checkpoint(write_model(path("m.safetensors")));
+  std::vector<float> bias = to_f32(checkpoint.tensors.at("head.bias"));
+  bias[0] = std::numeric_limits<float>::quiet_NaN();
+  const Shape shape{static_cast<int64_t>(bias.size())};
+  checkpoint.tensors["head.bias"] = make_tensor(shape, bias);
+  const std::string broken = path("broken.safetensors");
+  save_checkpoint(broken, checkpoint);
+  const Outcome outcome = bench({"--model", broken, "--json"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.json()["error"]["code"], "mismatch");
+  EXPECT_FALSE(outcome.json().contains("rows"));
+  EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("reference"), HasSubstr("nothing was timed")));
+}
+
+TEST_F(Bench, WrongUseIsNamed) {
+  const std::string model = write_model(path("m.safetensors"));
+  struct Case {
+    std::vector<std::string> arguments;
+    int code;
+    std::string message;
+  };
+  const std::vector<Case> cases{
+      {{"--model", model, "--isa", "mmx"}, 2, "mmx"},
+      {{"--model", model, "--batch", "0"}, 2, "--batch"},
+      {{"--model", model, "--batch", "1,x"}, 2, "--batch"},
+      {{"--model", model, "--precision", "fp8"}, 2, "--precision"},
+      {{"--model", model, "--img-size", "0"}, 2, "--img-size"},
+      {{"--model", model, "--backend", "tensor"}, 2, "--backend"},
+      {{"--model", model, "--plot", path("p.jpg")}, 2, ".png"},
+      {{"--model", model, "--plot", "/no/such/folder/p.png"}, 1, "/no/such/folder"},
+      {{"--model", model, "--markdown", "--json"}, 2, "--json"},
+      {{"--model", "asmlp_tiny_patch4_shift5_24"}, 1, "did you mean"},
+      {{"--model", "missing.safetensors"}, 1, "missing.safetensors"},
+      {{"--model", write_model(path("b.safetensors"), 3, 0)}, 1, "b.safetensors: a backbone"},
+      {{"--model", model, "--from", "a.json"}, 2, "--model has no effect"},
+  };
+  for (const Case& wrong : cases) {
+    SCOPED_TRACE(testing::PrintToString(wrong.arguments));
+    std::vector<std::string> arguments = wrong.arguments;
+    arguments.insert(arguments.begin(), "bench");
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, wrong.code) << outcome.err;
+    EXPECT_THAT(outcome.err,
+                testing::AllOf(testing::StartsWith("asmlp: error: "), HasSubstr(wrong.message)));
+  }
+}
+
+// Both programs in folders of their own, as installed with and without LibTorch.
+TEST_F(Bench, LibTorchsRowsComeFromTheProgramBesideThisOne) {
+  const std::string model = write_model(path("m.safetensors"));
+  const std::string program = path("asmlp"), torch = path("asmlp-torch");
+  fs::copy_file(ASMLP_BIN, program);
+  const std::vector<std::string> arguments{"bench", "--model", model, "--backend",
+                                           "torch", "--runs",  "2",   "--cold-starts",
+                                           "0",     "--json"};
+  const RunSettings alone{.program = program, .environment = {"PATH=/nonexistent"}};
+  const Outcome missing = run(arguments, alone);
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("asmlp-torch"));
+
+  // A stand-in that notes its arguments and answers with a row of ours under another name.
+  Json answer = bench({"--model", model, "--json"}).json();
+  answer["rows"][0]["backend"] = "torch";
+  std::ofstream(torch) << "#!/bin/sh\necho \"$@\" > " << path("words") << "\necho '"
+                       << answer.dump() << "'\n";
+  fs::permissions(torch, fs::perms::owner_all);
+  const Outcome both = run(arguments, alone);
+  ASSERT_EQ(both.code, 0) << both.err;
+  ASSERT_EQ(both.json()["rows"].size(), 2u);
+  EXPECT_EQ(both.json()["rows"][0]["backend"], "native");
+  EXPECT_EQ(both.json()["rows"][1]["backend"], "torch");
+  EXPECT_THAT(slurp(path("words")),
+              testing::AllOf(HasSubstr("bench --json"), HasSubstr(model), HasSubstr("--runs 2")));
+
+  std::ofstream(torch) << "#!/bin/sh\necho '{\"error\": {\"message\": \"no luck\"}}'\nexit 1\n";
+  const Outcome failed = run(arguments, alone);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.err, HasSubstr("no luck"));
+}
+
+}  // namespace
+}  // namespace asmlp::test
