@@ -10,7 +10,8 @@ function(asmlp_layer NAME)
   list(FILTER sources EXCLUDE REGEX "(_test|_main)\\.cc$")
 
   add_library(asmlp_${NAME} STATIC ${sources})
-  target_include_directories(asmlp_${NAME} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_include_directories(asmlp_${NAME} PUBLIC ${PROJECT_SOURCE_DIR}
+                             ${PROJECT_SOURCE_DIR}/include)
   list(TRANSFORM ARG_DEPENDS PREPEND asmlp_)
   target_link_libraries(asmlp_${NAME} PUBLIC ${ARG_DEPENDS} ${ARG_LIBRARIES}
                         PRIVATE ${ARG_PRIVATE_LIBRARIES})

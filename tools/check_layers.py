@@ -20,13 +20,19 @@ LEVELS = {
     "model": 1, "kernels": 1, "metrics": 1,
     "image": 2, "weights": 2,
     "dataset": 3, "engine": 3,
-    "torch": 4,
+    "api": 4, "torch": 4,
     "cli": 5,
     "cli_torch": 6,
 }
 
 # What the levels alone would allow, but the design does not: the two execution paths meet in tests.
 FORBIDDEN = {("torch", "engine")}
+
+# The installed headers (include/) that start with "asmlp/", and the layers that implement them. They
+# include one another and the standard library, nothing else; examples/ includes nothing else of ours.
+PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.h": "core", "asmlp/asmlp.h": "api"}
+PUBLIC_FOLDERS = {"include", "examples"}
+STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
 # Headers of tests/ that rest on a layer above core: for the tests that may include that layer.
 HELPERS = {"tests/random_config.h": "model"}
@@ -47,8 +53,8 @@ PRINTING = re.compile(r"std::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|
 
 MAX_LINES, WARN_LINES = 600, 400
 CPP_SUFFIXES = {".h", ".cc", ".inc"}
-TEXT_SUFFIXES = CPP_SUFFIXES | {".py", ".sh", ".cmake", ".txt", ".yaml", ".json"}
-SOURCE_FOLDERS = ["asmlp", "tests", "benchmarks", "cmake", "scripts", "tools", "recipes"]
+TEXT_SUFFIXES = CPP_SUFFIXES | {".c", ".map", ".py", ".sh", ".cmake", ".txt", ".yaml", ".json"}
+SOURCE_FOLDERS = ["asmlp", "include", "examples", "tests", "benchmarks", "cmake", "scripts", "tools", "recipes"]
 DATA_FOLDERS = [("tests", "data"), ("tests", "fuzz", "corpus"), ("benchmarks", "results")]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -70,6 +76,10 @@ def layer_of(path):
 def check_own_include(path, included):
     """Why `path` may not include the project's header `included`, or None."""
     target = Path(included)
+    if path.parts[0] in PUBLIC_FOLDERS:
+        return None if included in PUBLIC_HEADERS else f"includes {included}, which is not installed"
+    if included in PUBLIC_HEADERS:
+        target = Path("asmlp") / PUBLIC_HEADERS[included] / target.name
     if target.parts[0] == "tests":
         if path.parts[0] == "asmlp" and not is_test(path):
             return f"includes {included}: only *_test.cc and *_fuzz.cc files may include tests/"
@@ -98,6 +108,8 @@ def check_own_include(path, included):
 
 
 def check_third_party(path, included):
+    if path.parts[0] == "include" and not STANDARD_HEADER.match(included):
+        return f"includes <{included}>: installed headers need the standard library only"
     layer = layer_of(path)
     if layer is None:
         if path.parts[0] != "tests" or len(path.parts) > 2 or path.suffix != ".h":
@@ -122,7 +134,7 @@ def check_cpp(path, text):
         bracket, included = match.groups()
         if included.split("/")[0] in ("asmlp", "tests"):
             problem = check_own_include(path, included)
-        elif bracket == '"' and path.parts[0] == "asmlp":
+        elif bracket == '"' and path.parts[0] == "asmlp" and included != "asmlp.h":
             problem = f'includes "{included}": write project headers from the root (asmlp/...)'
         else:
             problem = check_third_party(path, included)
@@ -228,6 +240,14 @@ SELF_TEST = [
     ("asmlp/engine/h_test.cc", '#include "tests/random_config.h"\n', None),
     ("asmlp/kernels/h_test.cc", '#include "tests/random_config.h"\n', "lower levels only"),
     ("tests/parity/a_test.cc", '#include <torch/torch.h>\n#include "asmlp/engine/engine.h"\n', None),
+    ("include/asmlp/asmlp.h", '#pragma once\n#include <vector>\n#include "asmlp/error.h"\n', None),
+    ("include/asmlp/error.h", "#pragma once\n#include <fmt/format.h>\n", "standard library only"),
+    ("include/asmlp/export.h", '#pragma once\n#include "asmlp/core/a.h"\n', "not installed"),
+    ("examples/a.cc", "#include <asmlp.h>\n#include <asmlp/asmlp.h>\n", None),
+    ("examples/b.cc", '#include "asmlp/engine/engine.h"\n', "not installed"),
+    ("asmlp/core/public.cc", '#include "asmlp/error.h"\n', None),
+    ("asmlp/engine/public.cc", '#include "asmlp/asmlp.h"\n', "lower levels only"),
+    ("asmlp/api/c_api.cc", '#include "asmlp.h"\n#include "asmlp/asmlp.h"\n', None),
     ("tests/data/golden/x.json", "{\u00e9}\n", None),
 ]
 

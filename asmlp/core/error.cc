@@ -2,6 +2,8 @@
 
 namespace asmlp {
 
+Error::~Error() = default;
+
 const char* to_string(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:

@@ -1,4 +1,4 @@
-// The one exception type of the library.
+// Throwing the one exception type of the library, asmlp::Error (include/asmlp/error.h).
 //
 // Thrown at untrusted edges (files, images, options, requests) and while planning; never by
 // Engine::run on a valid plan. A message names the culprit and says what to do next.
@@ -6,33 +6,11 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
 #include <string>
 
+#include "asmlp/error.h"
+
 namespace asmlp {
-
-enum class ErrorCode {
-  kInvalidArgument,  // a value is outside its documented range; fix the call or the option
-  kNotFound,         // a file, a model name or a tensor does not exist
-  kIo,               // the operating system refused to read or write
-  kBadFormat,        // a file breaks the rules of its format (truncated, corrupt, hostile)
-  kUnsupported,      // valid, but outside what this build or this machine can do
-  kMismatch,         // two things that must agree do not (weights and config, shapes)
-  kTooLarge,         // over a documented limit (image pixels, header bytes)
-  kInterrupted,      // the user asked to stop; everything worth keeping has been saved
-};
-
-// The code as a lower-case word, e.g. "not_found": for JSON output and logs.
-const char* to_string(ErrorCode code);
-
-class Error : public std::runtime_error {
- public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-  ErrorCode code() const noexcept { return code_; }
-
- private:
-  ErrorCode code_;
-};
 
 // Throws Error with a formatted message: fail(ErrorCode::kIo, "{}: cannot open: {}", path, why).
 template <typename... Args>

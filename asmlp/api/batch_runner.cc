@@ -1,0 +1,168 @@
+#include "asmlp/api/batch_runner.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "asmlp/core/error.h"
+#include "asmlp/image/preprocess.h"
+
+namespace asmlp {
+namespace {
+
+void check_image(const ImageView& image, size_t index) {
+  require(image.pixels != nullptr && image.height >= 1 && image.width >= 1,
+          ErrorCode::kInvalidArgument, "image {} has {} x {} pixels{}; it must not be empty", index,
+          image.height, image.width, image.pixels == nullptr ? " at a null pointer" : "");
+  require(image.channels == 1 || image.channels == 3, ErrorCode::kInvalidArgument,
+          "image {} has {} channels; 3 (RGB) or 1 (grey) are accepted", index, image.channels);
+  const int64_t row = int64_t{image.width} * image.channels;
+  require(image.row_bytes == 0 || image.row_bytes >= row, ErrorCode::kInvalidArgument,
+          "image {} has rows of {} bytes, {} apart; they overlap", index, row, image.row_bytes);
+}
+
+Image copy_of(const ImageView& view) {
+  Image image(view.height, view.width, view.channels);
+  const ptrdiff_t row = ptrdiff_t{view.width} * view.channels;
+  for (int y = 0; y < view.height; ++y) {
+    std::copy_n(view.pixels + y * (view.row_bytes != 0 ? view.row_bytes : row), row, image.row(y));
+  }
+  return image;
+}
+
+// Appends what `engine` has kept of its last batch.
+void append(Collected& all, const Engine& engine, int batch) {
+  const auto extend = [](std::vector<float>& values, std::span<const float> more) {
+    values.insert(values.end(), more.begin(), more.end());
+  };
+  extend(all.logits, engine.logits());
+  extend(all.features.embedding, engine.pooled());
+  all.features.batch += batch;
+  std::vector<FeatureMap>& maps = all.features.maps;
+  maps.resize(static_cast<size_t>(engine.num_features()));
+  for (int k = 0; k < engine.num_features(); ++k) {
+    FeatureMap& map = maps[static_cast<size_t>(k)];
+    const FeatureInfo info = feature_info(engine.model().config(), k);
+    const Shape shape = engine.feature_shape(k);
+    map.name = info.name;
+    map.stride = info.stride;
+    map.channels = info.channels;
+    map.height = static_cast<int>(shape[2]);
+    map.width = static_cast<int>(shape[3]);
+    const size_t old = map.values.size();
+    map.values.resize(old + static_cast<size_t>(element_count(shape)));
+    engine.copy_feature(k, std::span(map.values).subspan(old));
+  }
+}
+
+template <typename Input>
+Collected collect_from(BatchRunner& runner, const Input& input) {
+  Collected all{};
+  runner.run(input, [&](const Engine& engine, int batch) { append(all, engine, batch); });
+  return all;
+}
+
+}  // namespace
+
+BatchRunner::BatchRunner(std::shared_ptr<const Model> model, const RunSettings& settings, Keep keep)
+    : model_(std::move(model)), settings_(settings), keep_(keep) {
+  require(model_ != nullptr, ErrorCode::kInvalidArgument, "the model is a null pointer");
+  require(settings.max_batch >= 1 && settings.max_batch <= 4096, ErrorCode::kInvalidArgument,
+          "max_batch is {}, must be between 1 and 4096", settings.max_batch);
+  preprocessing_ = model_->spec().preprocessing;
+  if (settings.image_size != 0) preprocessing_.size = settings.image_size;
+  engine(preprocessing_.size, preprocessing_.size, 1);
+}
+
+Engine& BatchRunner::engine(int height, int width, int batch) {
+  const bool fits = engine_ && engine_->height() == height && engine_->width() == width &&
+                    engine_->max_batch() >= batch;
+  if (!fits) {
+    engine_.reset();  // the memory of the old one first
+    EngineOptions options;
+    options.height = height;
+    options.width = width;
+    options.max_batch = batch;
+    options.threads = settings_.threads;
+    options.features = keep_ == Keep::kFeatures;
+    engine_.emplace(model_, options);
+  }
+  return *engine_;
+}
+
+// Fills input_. Several images are shared among the threads, one image is not worth starting them.
+void BatchRunner::preprocess(const ImageView* images, int count) {
+  const int channels = model_->config().in_chans;
+  const size_t side = static_cast<size_t>(preprocessing_.size);
+  const size_t length = static_cast<size_t>(channels) * side * side;
+  input_.resize(length * static_cast<size_t>(count));
+  std::vector<std::exception_ptr> failures(static_cast<size_t>(count));
+  const auto prepare = [&](int item, int) {
+    const size_t slot = static_cast<size_t>(item);
+    try {
+      normalize(resize_and_crop(copy_of(images[item]), preprocessing_, channels), preprocessing_,
+                std::span(input_).subspan(slot * length, length));
+    } catch (...) {
+      failures[slot] = std::current_exception();
+    }
+  };
+  if (count == 1) {
+    prepare(0, 0);
+  } else {
+    if (!pool_) pool_.emplace(settings_.threads);
+    pool_->run(count, prepare);
+  }
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+}
+
+void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
+  const int channels = model_->config().in_chans;
+  require(channels == 1 || channels == 3, ErrorCode::kUnsupported,
+          "the model takes {} channels, images have 1 or 3; give it a tensor", channels);
+  for (size_t i = 0; i < images.size(); ++i) check_image(images[i], i);
+  for (size_t first = 0; first < images.size();) {
+    const int batch =
+        static_cast<int>(std::min(static_cast<size_t>(settings_.max_batch), images.size() - first));
+    preprocess(images.data() + first, batch);
+    Engine& chosen = engine(preprocessing_.size, preprocessing_.size, batch);
+    chosen.run(input_, batch);
+    consume(chosen, batch);
+    first += static_cast<size_t>(batch);
+  }
+}
+
+void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
+  const int channels = model_->config().in_chans;
+  require(tensor.data != nullptr && tensor.batch >= 1, ErrorCode::kInvalidArgument,
+          "a tensor of {} images{}; it must not be empty", tensor.batch,
+          tensor.data == nullptr ? " at a null pointer" : "");
+  require(tensor.channels == channels, ErrorCode::kMismatch,
+          "the tensor has {} channels, the model takes {}", tensor.channels, channels);
+  for (int side : {tensor.height, tensor.width}) {
+    require(side >= 1 && side <= 16384, ErrorCode::kInvalidArgument,
+            "the tensor has {} x {} pixels, each side must be between 1 and 16384", tensor.height,
+            tensor.width);
+  }
+  const size_t length = static_cast<size_t>(channels) * static_cast<size_t>(tensor.height) *
+                        static_cast<size_t>(tensor.width);
+  for (int first = 0; first < tensor.batch;) {
+    const int batch = std::min(settings_.max_batch, tensor.batch - first);
+    Engine& chosen = engine(tensor.height, tensor.width, batch);
+    chosen.run(std::span(tensor.data + static_cast<size_t>(first) * length,
+                         static_cast<size_t>(batch) * length),
+               batch);
+    consume(chosen, batch);
+    first += batch;
+  }
+}
+
+Collected collect(BatchRunner& runner, const std::vector<ImageView>& images) {
+  return collect_from(runner, images);
+}
+
+Collected collect(BatchRunner& runner, const TensorView& tensor) {
+  return collect_from(runner, tensor);
+}
+
+}  // namespace asmlp

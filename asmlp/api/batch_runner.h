@@ -1,0 +1,60 @@
+// What Classifier, Backbone and the C API have in common: inputs of any number and kind, cut into
+// batches and run.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "asmlp/asmlp.h"
+#include "asmlp/core/thread_pool.h"
+#include "asmlp/engine/engine.h"
+#include "asmlp/image/image.h"
+
+namespace asmlp {
+
+// Whether the engine keeps its feature maps, which costs memory and copies.
+enum class Keep { kLogits, kFeatures };
+
+class BatchRunner {
+ public:
+  // Checks the settings and makes an engine for one image of the image size.
+  BatchRunner(std::shared_ptr<const Model> model, const RunSettings& settings, Keep keep);
+
+  const Model& model() const { return *model_; }
+
+  // Calls consume(engine, batch) after every batch, in the order of the inputs. Error
+  // (kInvalidArgument) naming the input that is none; nothing has run then.
+  using Consume = std::function<void(const Engine& engine, int batch)>;
+  void run(const std::vector<ImageView>& images, const Consume& consume);
+  void run(const TensorView& tensor, const Consume& consume);
+
+ private:
+  Engine& engine(int height, int width, int batch);
+  void preprocess(const ImageView* images, int count);
+
+  std::shared_ptr<const Model> model_;
+  RunSettings settings_;
+  Keep keep_;
+  Preprocessing preprocessing_;
+  std::optional<Engine> engine_;    // for the size used last; made anew for another
+  std::optional<ThreadPool> pool_;  // prepares several images at once; made when first needed
+  std::vector<float> input_;        // the batch of preprocessed images
+};
+
+// What a run leaves, batch after batch.
+struct Collected {
+  std::vector<float> logits;  // images x num_classes; empty without a head
+  Features features;          // maps only with Keep::kFeatures
+};
+Collected collect(BatchRunner& runner, const std::vector<ImageView>& images);
+Collected collect(BatchRunner& runner, const TensorView& tensor);
+
+// Feature k of a config, 0..num_stages().
+FeatureInfo feature_info(const Config& config, int k);
+
+// The name of a class, or "class 17" when the model has no names.
+std::string class_label(const ModelSpec& spec, int index);
+
+}  // namespace asmlp

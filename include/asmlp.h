@@ -1,0 +1,146 @@
+/* asmlp: AS-MLP models on a CPU. The C API of libasmlp.so (C99), for other languages too.
+ *
+ *   asmlp_model* model = NULL;
+ *   asmlp_engine* engine = NULL;
+ *   if (asmlp_model_load("model.safetensors", NULL, &model) != ASMLP_OK ||
+ *       asmlp_engine_create(model, NULL, &engine) != ASMLP_OK)
+ *     fprintf(stderr, "%s\n", asmlp_last_error());
+ *
+ * Every function that can fail returns a status and leaves a message in asmlp_last_error(); it
+ * never throws, prints or exits. A NULL where an object is needed is ASMLP_INVALID_ARGUMENT. A
+ * returned object belongs to the caller, who frees it; a returned pointer to text or numbers
+ * belongs to the object it came from.
+ *
+ * Threads: a model is immutable and may be shared. An engine serves one caller at a time: make one
+ * per thread. An engine keeps its model alive, so they may be freed in any order.
+ *
+ * docs/api.md has an example; C++ programs use <asmlp/asmlp.h>. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "asmlp/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum asmlp_status {
+  ASMLP_OK = 0,
+  ASMLP_INVALID_ARGUMENT = 1, /* a value outside its documented range */
+  ASMLP_NOT_FOUND = 2,        /* no such file */
+  ASMLP_IO = 3,               /* the operating system refused to read */
+  ASMLP_BAD_FORMAT = 4,       /* a file breaks the rules of its format */
+  ASMLP_UNSUPPORTED = 5,      /* valid, but outside what this build or machine can do */
+  ASMLP_MISMATCH = 6,         /* two things that must agree do not */
+  ASMLP_TOO_LARGE = 7,        /* over a documented limit */
+  ASMLP_INTERRUPTED = 8,      /* the user asked to stop */
+  ASMLP_OUT_OF_MEMORY = 9,
+  ASMLP_INTERNAL = 10 /* a fault of the library; please report the message */
+} asmlp_status;
+
+/* The version of the library that runs: "0.1.0", and 10000 * major + 100 * minor + patch. */
+ASMLP_API const char* asmlp_version(void);
+ASMLP_API int asmlp_version_number(void);
+
+/* What went wrong in the last call of this thread that failed ("" before one has); valid until the
+ * next that fails. */
+ASMLP_API const char* asmlp_last_error(void);
+
+/* The status as a lower-case word, e.g. "not_found"; "unknown" for another number. */
+ASMLP_API const char* asmlp_status_name(asmlp_status status);
+
+/* ---- Models ---- */
+
+typedef struct asmlp_model asmlp_model;
+
+/* All zero is the default. */
+typedef struct asmlp_load_options {
+  const char* precision; /* "fp32" (NULL too) or "bf16" */
+  const char* isa;       /* "avx2", ...; NULL: $ASMLP_ISA, or the best this machine has */
+  int shift_h;           /* shift positions per axis for files that do not say it; 0: 5, or the */
+  int shift_w;           /* other axis's */
+  const char* config;    /* description of the model as JSON, instead of the file's own; or NULL */
+} asmlp_load_options;
+
+/* Loads a .safetensors or PyTorch .pth file. options may be NULL. *model is NULL after an error. */
+ASMLP_API asmlp_status asmlp_model_load(const char* file, const asmlp_load_options* options,
+                                        asmlp_model** model);
+ASMLP_API void asmlp_model_free(asmlp_model* model); /* NULL is allowed */
+
+typedef struct asmlp_model_info {
+  int in_channels;    /* 3 for RGB */
+  int num_classes;    /* 0 for a model without head */
+  int image_size;     /* side of the square input that images are cropped to */
+  int embedding_size; /* channels before the head */
+  int num_features;   /* feature maps: the patch embedding and one per stage */
+  int64_t parameters;
+  int64_t multiply_adds; /* of one image of image_size */
+} asmlp_model_info;
+
+ASMLP_API asmlp_status asmlp_model_get_info(const asmlp_model* model, asmlp_model_info* info);
+/* Its name; its whole description as JSON; the label of class 0..num_classes-1. */
+ASMLP_API asmlp_status asmlp_model_name(const asmlp_model* model, const char** name);
+ASMLP_API asmlp_status asmlp_model_description(const asmlp_model* model, const char** json);
+ASMLP_API asmlp_status asmlp_model_class(const asmlp_model* model, int index, const char** label);
+/* Channels, height and width of feature map 0..num_features-1 for an input of height x width. */
+ASMLP_API asmlp_status asmlp_model_feature_shape(const asmlp_model* model, int feature, int height,
+                                                 int width, int64_t shape[3]);
+
+/* ---- Engines ---- */
+
+typedef struct asmlp_engine asmlp_engine;
+
+/* All zero is the default. */
+typedef struct asmlp_engine_options {
+  int threads;    /* 1..256; 0: every core that the process may use */
+  int image_size; /* side that images are resized and cropped to; 0: the model's own */
+  int max_batch;  /* images computed at once, 1..4096; 0: 8 */
+  int features;   /* 1: also keep the feature maps; 0: do not */
+} asmlp_engine_options;
+
+ASMLP_API asmlp_status asmlp_engine_create(const asmlp_model* model,
+                                           const asmlp_engine_options* options,
+                                           asmlp_engine** engine);
+ASMLP_API void asmlp_engine_free(asmlp_engine* engine); /* NULL is allowed */
+
+/* 8-bit pixels: height rows of width x channels bytes. */
+typedef struct asmlp_image {
+  const uint8_t* pixels;
+  int height;
+  int width;
+  int channels;        /* 3 (RGB) or 1 (grey) */
+  ptrdiff_t row_bytes; /* from one row to the next; 0: width * channels */
+} asmlp_image;
+
+/* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), or
+ * on batch x in_channels x height x width normalised floats. Any number of images; the results
+ * below are then those of this run, until the next. */
+ASMLP_API asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images,
+                                               int count);
+ASMLP_API asmlp_status asmlp_engine_run_file(asmlp_engine* engine, const char* file);
+ASMLP_API asmlp_status asmlp_engine_run_tensor(asmlp_engine* engine, const float* nchw, int batch,
+                                               int height, int width);
+
+typedef struct asmlp_prediction {
+  int index;         /* of the class, or -1: there are fewer classes than asked for */
+  float probability; /* softmax over all classes */
+  const char* label; /* valid as long as the engine or the model; "" with index -1 */
+} asmlp_prediction;
+
+/* Writes the k most probable classes of image 0..batch-1 of the last run, best first. */
+ASMLP_API asmlp_status asmlp_engine_top_k(const asmlp_engine* engine, int image, int k,
+                                          asmlp_prediction* predictions);
+
+/* Results of the last run: *values points to batch x num_classes (the head's outputs before
+ * softmax), batch x embedding_size, or, with options.features, to the shape[4] = {batch, channels,
+ * height, width} of a feature map. */
+ASMLP_API asmlp_status asmlp_engine_logits(const asmlp_engine* engine, const float** values);
+ASMLP_API asmlp_status asmlp_engine_embedding(const asmlp_engine* engine, const float** values);
+ASMLP_API asmlp_status asmlp_engine_feature(const asmlp_engine* engine, int feature,
+                                            const float** values, int64_t shape[4]);
+
+#ifdef __cplusplus
+}
+#endif
