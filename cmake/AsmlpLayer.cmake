@@ -20,6 +20,11 @@ function(asmlp_layer NAME)
   endif()
 endfunction()
 
+# Test programs whose numbers come from the kernels that ASMLP_ISA chooses. Their tests are labelled
+# `isa`, and scripts/test.sh repeats them for every instruction set of the machine. (Of the LibTorch
+# path the choice concerns a few loops only; its tests are left out for their time.)
+set(ASMLP_ISA_TESTS kernels image engine cli parity system_cli system_isa)
+
 # asmlp_test(NAME SOURCES file... LIBRARIES target... [TIMEOUT seconds])
 # The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data (ASMLP_TEST_DATA) and the
 # helpers of tests/support.h.
@@ -40,7 +45,10 @@ function(asmlp_test NAME)
   if(ASMLP_SANITIZE MATCHES "address")
     set(environment ENVIRONMENT LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp)
   endif()
+  if(NAME IN_LIST ASMLP_ISA_TESTS)
+    set(labels LABELS isa)
+  endif()
   include(GoogleTest)
   gtest_discover_tests(${target} TEST_PREFIX "${NAME}." DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
-                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${environment})
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${environment} ${labels})
 endfunction()

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs what is missing, builds everything and runs the whole test suite. The last lines printed
-# are ctest's summary.
+# Installs what is missing, builds everything and runs the test suite: for every instruction set of the
+# machine but the default one the tests that depend on it, then all of it. The last lines printed are
+# the summary of ctest's last run, which is the one that failed if one did.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,8 @@ usage: scripts/test.sh [--torch-free | --preset PRESET] [CTEST_ARGUMENT...]
   --torch-free     without LibTorch (the same as --preset torch-free)
   --preset PRESET  release (default), dev, torch-free, asan or tsan
   CTEST_ARGUMENT   handed on, e.g. -R '^engine\.' for the tests of one layer
+
+With ASMLP_ISA=NAME in the environment the whole suite runs once, with that instruction set.
 USAGE
 }
 
@@ -36,4 +39,18 @@ case "$preset" in
 esac
 scripts/install_deps.sh "${deps[@]}"
 scripts/build.sh "$preset"
-exec ctest --test-dir "$folder" --output-on-failure --parallel "$(nproc)" "$@"
+run() { ctest --test-dir "$folder" --output-on-failure --parallel "$(nproc)" "$@"; }
+
+if [[ -z ${ASMLP_ISA:-} ]]; then
+  cpu=$("$folder/bin/asmlp" info --cpu)
+  isas=$(sed -n 's/^instruction sets *//p' <<<"$cpu" | tr -d ,)
+  default=$(sed -n 's/^chosen *//p' <<<"$cpu")
+  [[ " $isas " == *" $default "* ]] || { echo "test.sh: cannot read: $cpu" >&2; exit 1; }
+  for isa in $isas; do
+    [[ $isa != "$default" ]] || continue
+    echo "ASMLP_ISA=$isa: the tests that depend on the instruction set"
+    ASMLP_ISA=$isa run --label-regex '^isa$' "$@"
+  done
+  echo "ASMLP_ISA unset ($default): the whole suite"
+fi
+run "$@"

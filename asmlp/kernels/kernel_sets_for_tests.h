@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,8 @@
 
 namespace asmlp::test {
 
-// What this machine can run; in the emulated build, the sets that it emulates.
+// What this machine can run, each set once (two ISAs may share one); in the emulated build, the
+// sets that it emulates.
 inline std::vector<const KernelSet*> kernel_sets_under_test() {
 #if defined(ASMLP_EMULATE_AVX512)
   const std::vector<Isa> isas{Isa::kAvx512, Isa::kAvx512Bf16};
@@ -21,7 +23,8 @@ inline std::vector<const KernelSet*> kernel_sets_under_test() {
   std::vector<const KernelSet*> sets;
   for (Isa isa : isas) {
     for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
-      sets.push_back(&kernel_set(isa, precision));
+      const KernelSet* set = &kernel_set(isa, precision);
+      if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
     }
   }
   return sets;

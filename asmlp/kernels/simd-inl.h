@@ -136,9 +136,10 @@ template <typename Vec>
   // Adding 1.5 * 2^23 rounds to an integer, which the lowest bits then hold.
   const Vec magic = Vec::broadcast(12582912.0f);
   const Vec a = min(Vec::broadcast(kGeluLimit), abs(x));
-  const Vec scaled = a * Vec::broadcast(kTable.scale);
-  const Vec segment = scaled + magic;
-  const Vec d = scaled - (segment - magic);
+  // Fused, because the product of the limit is just below n + 1/2 and would be rounded up to it.
+  const Vec scale = Vec::broadcast(kTable.scale);
+  const Vec segment = fma(a, scale, magic);
+  const Vec d = fma(a, scale, magic - segment);
   Vec q = Vec::lookup(kTable.coefficients[kTable.kDegree], segment);
 #pragma GCC unroll 8
   for (int i = kTable.kDegree - 1; i >= 0; --i) {
