@@ -1,39 +1,21 @@
 #include "asmlp/engine/forward.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "asmlp/engine/statistics.h"
+#include "asmlp/engine/steps.h"
 
 namespace asmlp {
 namespace {
 
-// A range [begin, end) of items; block `index` of `blocks` that are as even as possible.
-struct Range {
-  int64_t begin, end;
-  int64_t size() const { return end - begin; }
-};
-Range block_range(int64_t total, int64_t index, int64_t blocks) {
-  return {total * index / blocks, total * (index + 1) / blocks};
-}
-
-// One task of a product: these rows, these column panels, this thread's memory.
-struct Task {
-  Range rows;
-  Range panels;
-  const ThreadScratch& scratch;
-};
-
-class Forward {
+class Forward : private Steps {
  public:
   Forward(const Config& config, const PackedWeights& weights, Plan& plan, int batch)
-      : config_(config),
+      : Steps(plan, batch),
+        config_(config),
         weights_(weights),
-        plan_(plan),
-        kernels_(plan.kernels),
-        element_(size_of(plan.kernels.element)),
-        batch_(batch) {}
+        element_(size_of(plan.kernels.element)) {}
 
   void run(const InputView& input) {
     patch_embed(input);
@@ -54,8 +36,6 @@ class Forward {
   }
 
  private:
-  int64_t rows(const StagePlan& stage) const { return batch_ * stage.pixels(); }
-
   MapView<float> view(const float* map, const StagePlan& stage) const {
     return {map, stage.size.h, stage.size.w, stage.channels, stage.stride};
   }
@@ -69,78 +49,6 @@ class Forward {
   }
   std::byte* panel_row(float* map, int64_t row, const StagePlan& stage) const {
     return reinterpret_cast<std::byte*>(map + row * stage.stride);
-  }
-
-  // Runs `step` and books its time, when the engine profiles.
-  template <typename Step>
-  void profiled(const char* name, int64_t multiply_adds, const Step& step) {
-    if (plan_.profile.empty()) return step();
-    const auto begin = std::chrono::steady_clock::now();
-    step();
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-    for (ProfileEntry& entry : plan_.profile) {
-      if (entry.stage != stage_index_ || entry.name != name) continue;
-      entry.seconds += elapsed.count();
-      entry.multiply_adds += multiply_adds;
-    }
-  }
-  int64_t work(const PackedMatrix& weight, int64_t row_count) const {
-    return row_count * weight.depth() * weight.cols();
-  }
-
-  // Calls body(task) for every task of a product. With `map`, the statistics of that map's rows
-  // follow. `floats_per_row`: see Plan::grid.
-  template <typename Body>
-  void product(const PackedMatrix& weight, int64_t row_count, int64_t floats_per_row,
-               const Body& body, const StagePlan* stage = nullptr, const float* map = nullptr) {
-    const Grid grid = plan_.grid(row_count, floats_per_row, weight.panels());
-    const bool whole_rows = grid.col_blocks == 1;
-    plan_.pool.run(static_cast<int>(grid.tasks()), [&](int index, int thread) {
-      const Task task{block_range(row_count, index / grid.col_blocks, grid.row_blocks),
-                      block_range(weight.panels(), index % grid.col_blocks, grid.col_blocks),
-                      plan_.scratch[thread]};
-      if (task.rows.size() == 0 || task.panels.size() == 0) return;
-      body(task);
-      if (map != nullptr && whole_rows) row_statistics(*stage, map, task.rows);
-    });
-    if (map == nullptr) return;
-    if (!whole_rows) for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, map, r); });
-    image_statistics(*stage, /*zeros=*/0);
-  }
-
-  // An elementwise pass in row blocks.
-  template <typename Body>
-  void for_row_blocks(int64_t row_count, const Body& body) {
-    const int64_t blocks = std::min<int64_t>(row_count, plan_.pool.size() * 4);
-    plan_.pool.run(static_cast<int>(blocks),
-                   [&](int task, int) { body(block_range(row_count, task, blocks)); });
-  }
-
-  void row_statistics(const StagePlan& stage, const float* map, Range range) {
-    for (int64_t r = range.begin; r < range.end; ++r) {
-      plan_.row_stats[r] = kernels_.row_stats(map + r * stage.stride, stage.channels);
-    }
-  }
-
-  // plan_.norms of the map whose row statistics are in place.
-  void image_statistics(const StagePlan& stage, int64_t zeros) {
-    plan_.pool.run(batch_, [&](int image, int) {
-      plan_.norms[image] = merge_stats(plan_.row_stats + image * stage.pixels(), stage.pixels(),
-                                       stage.channels, zeros);
-    });
-  }
-
-  // The block of a task: A and C begin at its first row.
-  static GemmBlock block_of(const Task& task, const void* a, int64_t lda, void* c = nullptr,
-                            int64_t ldc = 0) {
-    return {.a = a,
-            .lda = lda,
-            .c = c,
-            .ldc = ldc,
-            .rows = task.rows.size(),
-            .panel_begin = task.panels.begin,
-            .panel_end = task.panels.end,
-            .scratch = task.scratch.tile};
   }
 
   // Rows of A from the map, normalised on the way.
@@ -405,11 +313,7 @@ class Forward {
 
   const Config& config_;
   const PackedWeights& weights_;
-  Plan& plan_;
-  const KernelSet& kernels_;
   const int64_t element_;
-  const int batch_;
-  int stage_index_ = 0;
 };
 
 }  // namespace

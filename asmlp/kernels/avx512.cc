@@ -11,7 +11,7 @@
 
 namespace asmlp {
 namespace avx512 {
-#include "asmlp/kernels/avx512_vec.h"
+#include "asmlp/kernels/avx512_vec.inc"
 }  // namespace avx512
 
 // 14 x 32: 28 accumulators, 2 of B and 1 broadcast fill 31 of the 32 registers. The fewer rows, the

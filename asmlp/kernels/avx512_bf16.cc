@@ -11,7 +11,7 @@
 
 namespace asmlp {
 namespace avx512_bf16 {
-#include "asmlp/kernels/avx512_vec.h"
+#include "asmlp/kernels/avx512_vec.inc"
 
 struct Bf16Panel {
   using Vec = avx512_bf16::Vec;
