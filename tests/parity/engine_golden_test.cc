@@ -1,4 +1,5 @@
 // The native engine against the authors' module.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -23,6 +24,26 @@ class EngineGolden : public testing::TestWithParam<Isa> {
  protected:
   void report(const std::string& what, double error) const {
     std::printf("parity native-%s %s %.2e\n", to_string(GetParam()), what.c_str(), error);
+  }
+
+  // The reference kernels need 20 s for a base model: one size proves them.
+  static bool worth_the_time(const FullSize& full) {
+    return GetParam() != Isa::kReference || full.tag == std::string("asmlp_mobile");
+  }
+
+  // Relative error of a published model's logits.
+  double error_of(const FullSize& full, Precision precision) const {
+    const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
+    const ModelSpec spec = zoo_model(full.model);
+    const int side = spec.preprocessing.size;
+    const auto model = Model::create(spec, fill_parameters(spec.config), {GetParam(), precision});
+    Engine engine(model, {.max_batch = full.batch});
+    const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
+    engine.run(to_f32(input), full.batch);
+    const double error =
+        relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
+    report(fmt::format("{} {} logits", full.tag, to_string(precision)), error);
+    return error;
   }
 };
 
@@ -55,38 +76,17 @@ TEST_P(EngineGolden, FeaturesAndLogitsOfTheSmallModels) {
 }
 
 TEST_P(EngineGolden, LogitsOfThePublishedSizes) {
-  const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
   for (const FullSize& full : kFullSizes) {
-    // The reference kernels need 20 s for a base model: one size proves them.
-    if (GetParam() == Isa::kReference && full.tag != std::string("asmlp_mobile")) continue;
-    const ModelSpec spec = zoo_model(full.model);
-    const int side = spec.preprocessing.size;
-    const auto model = Model::create(spec, fill_parameters(spec.config), {.isa = GetParam()});
-    Engine engine(model, {.max_batch = full.batch});
-    const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
-    engine.run(to_f32(input), full.batch);
-    const double error =
-        relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
-    report(std::string(full.tag) + " logits", error);
-    EXPECT_LE(error, 1e-4) << full.tag;
+    if (!worth_the_time(full)) continue;
+    EXPECT_LE(error_of(full, Precision::kFp32), 1e-4) << full.tag;
   }
 }
 
 // bf16 keeps 8 bits of every factor; what is left of that in the logits.
 TEST_P(EngineGolden, Bf16LogitsOfThePublishedSizes) {
-  const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
   for (const FullSize& full : kFullSizes) {
-    if (GetParam() == Isa::kReference && full.tag != std::string("asmlp_mobile")) continue;
-    const ModelSpec spec = zoo_model(full.model);
-    const int side = spec.preprocessing.size;
-    const auto model =
-        Model::create(spec, fill_parameters(spec.config), {GetParam(), Precision::kBf16});
-    Engine engine(model, {.max_batch = full.batch});
-    const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
-    engine.run(to_f32(input), full.batch);
-    const double error =
-        relative_error(engine.logits(), to_f32(file.tensors.at(std::string(full.tag) + ".logits")));
-    report(std::string(full.tag) + " bf16 logits", error);
+    if (!worth_the_time(full)) continue;
+    const double error = error_of(full, Precision::kBf16);
     EXPECT_LE(error, 3e-2) << full.tag;
     EXPECT_GE(error, 1e-5) << full.tag << ": this was not bf16";
   }
