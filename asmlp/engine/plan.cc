@@ -124,9 +124,8 @@ void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
   arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
 }
 
-Plan::Plan(const Model& model, const EngineOptions& given)
-    : kernels(*model.weights().kernels), pool(checked(given).threads), cache_floats(l2_floats()) {
-  const EngineOptions& options = given;
+Plan::Plan(const Model& model, const EngineOptions& options)
+    : kernels(*model.weights().kernels), pool(checked(options).threads), cache_floats(l2_floats()) {
   const Config& config = model.config();
   const int64_t max_batch = options.max_batch;
   const auto sizes = stage_sizes(config, options.height, options.width);
@@ -134,9 +133,8 @@ Plan::Plan(const Model& model, const EngineOptions& given)
     stages.push_back(make_stage(kernels, config, s, sizes[s]));
   }
 
-  // A product with a gather of `depth` has at most this many rows in a task: block_rows(), and what
-  // an uneven division adds to it.
   int64_t map_floats = 0, hidden_elements = 0, max_rows = 0;
+  // Of the deepest gather: the patch embedding's or a patch merging's.
   int64_t depth = int64_t{config.in_chans} * config.patch_size * config.patch_size;
   for (const StagePlan& stage : stages) {
     const int64_t rows = max_batch * stage.pixels();

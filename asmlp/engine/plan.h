@@ -72,7 +72,8 @@ struct Plan {
   // Elements between gathered rows of A of this depth: padded so that rows do not compete for the
   // same cache sets.
   int64_t lda(int64_t depth) const;
-  // Floats per row that a task touches besides the weights decide how many rows it takes.
+  // The tasks of a product. `floats_per_row`: what a task touches per row besides the weights; it
+  // decides how many rows stay in the L2 cache.
   Grid grid(int64_t rows, int64_t floats_per_row, int64_t panels) const;
   // Hidden columns of the MLP that a task of `rows` rows computes and consumes at a time, in
   // panels.
