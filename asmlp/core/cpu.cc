@@ -5,13 +5,31 @@
 #include <fstream>
 #include <iterator>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "asmlp/core/error.h"
 
 namespace asmlp {
 
 namespace {
 
-constexpr Isa kIsas[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16};
+constexpr Isa kIsas[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16,
+                         Isa::kAvx512Amx};
+
+// The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
+// (Linux 5.16 and later); the permission holds for all threads, once and for ever.
+bool may_use_tiles() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, asm/fpu/types.h
+  static const bool kPermitted = ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return kPermitted;
+#else
+  return false;
+#endif
+}
 
 // The compiler's runtime also asks the operating system whether it saves the registers.
 bool runs_here(Isa isa) {
@@ -23,7 +41,10 @@ bool runs_here(Isa isa) {
                       __builtin_cpu_supports("avx512vl");
   if (isa == Isa::kAvx2) return avx2;
   if (isa == Isa::kAvx512) return avx512;
-  return avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  if (isa == Isa::kAvx512Bf16) return bf16;
+  return bf16 && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         may_use_tiles();
 #else
   return false;
 #endif
@@ -39,6 +60,8 @@ const char* to_string(Isa isa) {
       return "avx512";
     case Isa::kAvx512Bf16:
       return "avx512_bf16";
+    case Isa::kAvx512Amx:
+      return "avx512_amx";
     default:
       return "reference";
   }
@@ -60,7 +83,8 @@ Isa default_isa() {
     return isa;
   }
   fail(ErrorCode::kInvalidArgument,
-       "ASMLP_ISA={}: unknown; use reference, avx2, avx512 or avx512_bf16, or unset it", forced);
+       "ASMLP_ISA={}: unknown; use reference, avx2, avx512, avx512_bf16 or avx512_amx, or unset it",
+       forced);
 }
 
 const char* to_string(Precision precision) {

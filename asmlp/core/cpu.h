@@ -7,10 +7,10 @@
 namespace asmlp {
 
 // In order of preference, the last the best.
-enum class Isa { kReference, kAvx2, kAvx512, kAvx512Bf16 };
+enum class Isa { kReference, kAvx2, kAvx512, kAvx512Bf16, kAvx512Amx };
 
 // "reference", "avx2" (AVX2 and FMA), "avx512" (AVX-512 F, BW, DQ and VL), "avx512_bf16" (those and
-// the bf16 dot product).
+// the bf16 dot product), "avx512_amx" (those and the bf16 tile products of AMX).
 const char* to_string(Isa isa);
 
 // ISAs this build has kernels for and this machine can run, best last; kReference is always there.

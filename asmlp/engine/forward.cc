@@ -258,7 +258,7 @@ class Forward : private Steps {
           [&](const Task& task) {
             gather_merged(kernels_, view(plan_.x, from), plan_.norms, packed.merge_norm.gamma,
                           packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
-                          lda, plan_.zeros);
+                          lda, reduction.padded_depth(), plan_.zeros);
             gemm(kernels_, reduction,
                  block_of(task, task.scratch.a, lda, plan_.y + task.rows.begin * to.stride,
                           to.stride),

@@ -11,18 +11,8 @@
 
 namespace asmlp {
 namespace avx512_bf16 {
+#include "asmlp/kernels/avx512_bf16_panel.inc"
 #include "asmlp/kernels/avx512_vec.inc"
-
-struct Bf16Panel {
-  using Vec = avx512_bf16::Vec;
-  using Element = uint16_t;
-  static void store(Vec v, uint16_t* p) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v.v));
-  }
-  static void store_partial(Vec v, uint16_t* p, int64_t n) {
-    _mm256_mask_storeu_epi16(p, Vec::first_lanes(n), (__m256i)_mm512_cvtneps_pbh(v.v));
-  }
-};
 
 // sum += a.even * b.even + a.odd * b.odd in every lane, a and b being pairs of bf16.
 static inline Vec dot(Vec sum, __m512i a, __m512i b) {
@@ -77,11 +67,13 @@ static int64_t peak_loop(int64_t steps) {
 template <int... rows>
 static KernelSet make_set() {
   KernelSet set =
-      simd_kernel_set<Bf16Panel>(Isa::kAvx512Bf16, Precision::kBf16, PanelElement::kBf16);
+      simd_kernel_set<Bf16Panel<Vec>>(Isa::kAvx512Bf16, Precision::kBf16, PanelElement::kBf16);
+  set.depth_step = 2;
   set.tile_rows = sizeof...(rows);
   ((set.tiles[rows] = tiles_dot<rows>), ...);
   set.peak_loop = peak_loop;
-  set.bf16_dot = true;
+  set.instruction = "bf16 dot";
+  set.bf16_pairs = true;
   return set;
 }
 

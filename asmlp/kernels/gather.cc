@@ -80,7 +80,7 @@ void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64
 
 void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                   int64_t lda, const float* zeros) {
+                   int64_t lda, int64_t padded_depth, const float* zeros) {
   const int64_t size = size_of(kernels.element);
   const int out_w = (map.w + 1) / 2, out_h = (map.h + 1) / 2;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
@@ -95,6 +95,7 @@ void gather_merged(const KernelSet& kernels, const MapView<float>& map, const Im
           pixel, at(a, offset, size), map.channels,
           {norms[image].mean, norms[image].rstd, gamma + offset, beta + offset});
     }
+    zero_tail(a, 4 * int64_t{map.channels}, padded_depth, size);
   }
 }
 

@@ -65,11 +65,10 @@ void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64
 
 // Patch merging: row (y, x) of the map with ceil(h/2) x ceil(w/2) pixels is the pixels (2y, 2x),
 // (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalised with 4 * channels gammas and betas;
-// pixels outside are zero before the norm: `zeros` is such a pixel. The depth, 4 * channels, is
-// always even.
+// pixels outside are zero before the norm: `zeros` is such a pixel.
 void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                   int64_t lda, const float* zeros);
+                   int64_t lda, int64_t padded_depth, const float* zeros);
 
 // Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
 // image, channel by channel; pixels outside are zero. `line` has room for channels * patch * patch

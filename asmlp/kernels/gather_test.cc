@@ -164,7 +164,7 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
         Rows merged(merged_rows, 4 * channels);
         const std::vector<float> zeros(channels);
         gather_merged(kernels, view, norms.data(), gamma.data(), beta.data(), 0, merged_rows,
-                      merged.values.data(), 4 * channels, zeros.data());
+                      merged.values.data(), 4 * channels, 4 * channels, zeros.data());
         merged.expect_end_untouched();
         for (int64_t r = 0; r < merged_rows; ++r) {
           const int64_t image = r / (out_h * out_w);

@@ -24,7 +24,7 @@ struct Passes {
 
 // Depth of a pass, in what the tiles read: fp32, or bf16 for the dot product.
 int64_t pass_depth(const KernelSet& kernels) {
-  return kPassBytes / (kernels.tile_cols * (kernels.bf16_dot ? 2 : 4));
+  return kPassBytes / (kernels.tile_cols * (kernels.bf16_pairs ? 2 : 4));
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ void gemm(const KernelSet& kernels, const PackedMatrix& weight, const GemmBlock&
   const auto finish = end == TileEnd::kGelu      ? kernels.gelu
                       : end == TileEnd::kAddGelu ? kernels.add_gelu
                                                  : kernels.gelu_panel;
-  const bool widens = kernels.precision == Precision::kBf16 && !kernels.bf16_dot;
+  const bool widens = kernels.precision == Precision::kBf16 && !kernels.bf16_pairs;
   float* widened = block.scratch + round_up(block.rows * cols, 16);
 
   TileArgs args{};

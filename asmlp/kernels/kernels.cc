@@ -4,6 +4,7 @@ namespace asmlp {
 
 const KernelSet& kernel_set(Isa isa, Precision precision) {
 #if defined(__x86_64__)
+  if (isa == Isa::kAvx512Amx && precision == Precision::kBf16) return avx512_amx_kernels();
   if (isa == Isa::kAvx512Bf16 && precision == Precision::kBf16) return avx512_bf16_kernels();
   if (isa >= Isa::kAvx512) return avx512_kernels(precision);
   if (isa == Isa::kAvx2) return avx2_kernels(precision);

@@ -13,7 +13,7 @@
 
 namespace asmlp {
 
-inline constexpr int kMaxTileRows = 16;  // upper bound of KernelSet::tile_rows
+inline constexpr int kMaxTileRows = 32;  // upper bound of KernelSet::tile_rows
 
 // What a C tile starts from before the products are added.
 enum class TileStart {
@@ -28,10 +28,10 @@ enum class TileStart {
 // one accumulator per element, in an order of k that depends on nothing: the bits of an element do
 // not depend on the tile it is in.
 struct TileArgs {
-  const void* a;  // panel elements (see PanelElement); rows at any alignment
-  int64_t lda;    // elements between rows of A
-  const void* b;  // depth x tile_cols of a PackedMatrix panel, 64-byte aligned; with the bf16 dot
-                  // product in bf16, otherwise fp32
+  const void* a;      // panel elements (see PanelElement); rows at any alignment
+  int64_t lda;        // elements between rows of A
+  const void* b;      // depth x tile_cols of a PackedMatrix panel, 64-byte aligned; with
+                      // PanelElement::kBf16 in bf16, otherwise fp32
   const float* bias;  // tile_cols values; not read with kAccumulate
   float* c;
   int64_t ldc;    // floats between rows of C
@@ -48,7 +48,7 @@ using TileKernel = void (*)(const TileArgs& args, TileStart start);
 enum class PanelElement {
   kF32,         // precision fp32
   kF32Rounded,  // precision bf16 without a bf16 instruction: bf16 values, each in a float
-  kBf16,        // precision bf16 with the bf16 dot product
+  kBf16,        // precision bf16 with an instruction for pairs of bf16 values
 };
 inline int64_t size_of(PanelElement element) { return element == PanelElement::kBf16 ? 2 : 4; }
 
@@ -81,10 +81,13 @@ struct KernelSet {
   Isa isa;
   Precision precision;
   PanelElement element;
-  int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product
+  int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product, 32 with AMX
   int tile_rows;   // most rows of a tile
   int tile_cols;   // columns of a packed panel of B
   TileKernel tiles[kMaxTileRows + 1];  // by rows of a tile, 1..tile_rows
+  // The same with A transposed, A[r][k] at a + k * lda + r: the gradient of a
+  // weight sums over pixels. With fp32 panels only, null in the other sets.
+  TileKernel transposed_tiles[kMaxTileRows + 1];
 
   // GELU(x) = x/2 (1 + erf(x / sqrt 2)), |error| <= 4e-7 * max(1, |x|), of a finished tile:
   void (*gelu)(const TileView& tile);        // out, fp32 = GELU(in)
@@ -100,14 +103,15 @@ struct KernelSet {
   // y[i] = x[i] into a panel; x == y is allowed.
   void (*convert_panel)(const float* x, void* y, int64_t n);
   RowStats (*row_stats)(const float* x, int64_t n);
-  // y[i] = x[i], bf16 to fp32; n is a multiple of tile_cols. Null in a set with the bf16 dot
-  // product.
+  // y[i] = x[i], bf16 to fp32; n is a multiple of tile_cols. Null in a set with
+  // bf16_pairs.
   void (*widen)(const uint16_t* x, float* y, int64_t n);
 
   // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
   // the number of floating-point operations done.
   int64_t (*peak_loop)(int64_t steps);
-  bool bf16_dot;  // that instruction is the bf16 dot product, not the fp32 FMA
+  const char* instruction;  // that instruction: "fma", "bf16 dot" or "bf16 tile" (AMX)
+  bool bf16_pairs;          // it takes pairs of bf16 values (PanelElement::kBf16)
 };
 
 // The set of an ISA that available_isas() lists.
@@ -116,6 +120,8 @@ const KernelSet& kernel_set(Isa isa, Precision precision = Precision::kFp32);
 const KernelSet& reference_kernels(Precision precision);
 const KernelSet& avx2_kernels(Precision precision);  // these three only in x86-64 builds
 const KernelSet& avx512_kernels(Precision precision);
-const KernelSet& avx512_bf16_kernels();  // precision bf16; for fp32 this ISA uses avx512_kernels
+// Precision bf16; for fp32 these ISAs use avx512_kernels.
+const KernelSet& avx512_bf16_kernels();
+const KernelSet& avx512_amx_kernels();
 
 }  // namespace asmlp

@@ -65,7 +65,7 @@ struct PanelRows {
 
 TEST_P(Kernels, IsTheOneAskedFor) {
   EXPECT_EQ(&kernel_set(kernels().isa, kernels().precision), &kernels());
-  EXPECT_EQ(kernels().bf16_dot, kernels().element == PanelElement::kBf16);
+  EXPECT_EQ(kernels().bf16_pairs, kernels().element == PanelElement::kBf16);
 }
 
 // Product in double of the values as the precision keeps them; the tolerance is
@@ -128,6 +128,48 @@ TEST_P(Kernels, GemmEqualsTheSumForEveryShape) {
           const double bound = 1.2e-7 * (depth + 2) + 4e-7 * (depth + 2);
           ASSERT_LE(worst, bound) << rows << " x " << depth << " x " << cols;
         }
+      }
+    }
+  }
+}
+
+// A stored with its rows and columns exchanged: the same bits, because the order of k is the same.
+TEST_P(Kernels, TransposedTilesGiveTheSameBits) {
+  if (kernels().precision != Precision::kFp32) {
+    for (TileKernel tile : kernels().transposed_tiles) EXPECT_EQ(tile, nullptr);
+    return;
+  }
+  const int64_t cols = kernels().tile_cols, tiles = 2;
+  for (int64_t depth : {1, 2, 7, 40}) {
+    for (int64_t height = 1; height <= kernels().tile_rows; ++height) {
+      const int64_t rows = tiles * height, lda = rows + 1;
+      const auto transposed = random_values(depth * lda, 7);
+      std::vector<float> straight(rows * depth);
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t k = 0; k < depth; ++k) straight[r * depth + k] = transposed[k * lda + r];
+      }
+      AlignedFloats b(depth * cols);
+      const auto weights = random_values(depth * cols, 8), bias = random_values(cols, 9);
+      std::copy(weights.begin(), weights.end(), b.data());
+      for (TileStart start :
+           {TileStart::kBias, TileStart::kAccumulate, TileStart::kBiasAccumulate}) {
+        auto expected = random_values(rows * cols, 10), found = expected;
+        TileArgs args{};
+        args.b = b.data();
+        args.bias = bias.data();
+        args.ldc = cols;
+        args.depth = depth;
+        args.tiles = tiles;
+        args.next = reinterpret_cast<const std::byte*>(b.data());
+        args.a = straight.data();
+        args.lda = depth;
+        args.c = expected.data();
+        kernels().tiles[height](args, start);
+        args.a = transposed.data();
+        args.lda = lda;
+        args.c = found.data();
+        kernels().transposed_tiles[height](args, start);
+        ASSERT_EQ(expected, found) << height << " x " << depth;
       }
     }
   }

@@ -16,7 +16,7 @@ PackedMatrix::PackedMatrix(const KernelSet& kernels, int64_t cols, int64_t depth
       tile_cols_(kernels.tile_cols),
       row_bytes_(kernels.tile_cols * (kernels.precision == Precision::kBf16 ? 2 : 4)),
       bf16_(kernels.precision == Precision::kBf16),
-      pairs_(kernels.bf16_dot) {}
+      pairs_(kernels.bf16_pairs) {}
 
 int64_t PackedMatrix::bytes() const {
   const int64_t bias = panels_ * tile_cols_ * int64_t{sizeof(float)};

@@ -28,7 +28,7 @@ Peak measure_peak(Isa isa, Precision precision, ThreadPool& pool, double seconds
   } while (Clock::now() < deadline);
   std::nth_element(rates.begin(), rates.begin() + static_cast<int64_t>(rates.size()) / 2,
                    rates.end());
-  return {rates[rates.size() / 2], kernels.bf16_dot ? "bf16 dot" : "fma"};
+  return {rates[rates.size() / 2], kernels.instruction};
 }
 
 }  // namespace asmlp

@@ -12,12 +12,14 @@ namespace {
 constexpr int kRows = 4;
 constexpr int kCols = 16;
 
-template <int rows>
+// Element [r][k] of A is at r * lda + k, or at k * lda + r when it is transposed.
+template <int rows, bool transposed = false>
 void tiles(const TileArgs& args, TileStart start) {
   const float* a = static_cast<const float*>(args.a);
   const float* b = static_cast<const float*>(args.b);
   float* c = args.c;
-  for (int64_t t = 0; t < args.tiles; ++t, a += rows * args.lda, c += rows * args.ldc) {
+  const int64_t row_step = transposed ? 1 : args.lda, k_step = transposed ? args.lda : 1;
+  for (int64_t t = 0; t < args.tiles; ++t, a += rows * row_step, c += rows * args.ldc) {
     float sums[rows][kCols];
     for (int r = 0; r < rows; ++r) {
       for (int j = 0; j < kCols; ++j) {
@@ -28,7 +30,9 @@ void tiles(const TileArgs& args, TileStart start) {
     }
     for (int64_t k = 0; k < args.depth; ++k) {
       for (int r = 0; r < rows; ++r) {
-        for (int j = 0; j < kCols; ++j) sums[r][j] += a[r * args.lda + k] * b[k * kCols + j];
+        for (int j = 0; j < kCols; ++j) {
+          sums[r][j] += a[r * row_step + k * k_step] * b[k * kCols + j];
+        }
       }
     }
     for (int r = 0; r < rows; ++r) {
@@ -130,6 +134,9 @@ KernelSet make_set() {
       .tile_rows = kRows,
       .tile_cols = kCols,
       .tiles = {nullptr, tiles<1>, tiles<2>, tiles<3>, tiles<4>},
+      .transposed_tiles = {nullptr, bf16 ? nullptr : tiles<1, true>,
+                           bf16 ? nullptr : tiles<2, true>, bf16 ? nullptr : tiles<3, true>,
+                           bf16 ? nullptr : tiles<4, true>},
       .gelu = gelu,
       .add_gelu = add_gelu,
       .gelu_panel = gelu_panel<precision>,
@@ -140,7 +147,8 @@ KernelSet make_set() {
       .row_stats = row_stats,
       .widen = widen,
       .peak_loop = peak_loop,
-      .bf16_dot = false,
+      .instruction = "fma",
+      .bf16_pairs = false,
   };
 }
 

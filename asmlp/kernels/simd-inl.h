@@ -102,6 +102,36 @@ template <typename Vec, int rows>
   }
 }
 
+// A transposed: the values of one k are neighbours.
+template <typename Vec, int rows>
+[[gnu::noinline]] void simd_transposed_tiles_f32(const TileArgs& args, TileStart start) {
+  constexpr int kLanes = Vec::kLanes;
+  const float* a_tile = static_cast<const float*>(args.a);
+  float* c = args.c;
+  const std::byte* next = args.next;
+  for (int64_t t = 0; t < args.tiles; ++t, a_tile += rows, c += rows * args.ldc) {
+    SimdTile<Vec, rows> tile;
+    tile.start(args, c, start);
+    tile.prefetch_next(args, c);
+    const float* a = a_tile;
+    const float* b = static_cast<const float*>(args.b);
+    for (int64_t k = 0; k < args.depth; ++k, a += args.lda, b += 2 * kLanes) {
+      if (k % 2 == 0) {
+        __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
+        next += args.next_step;
+      }
+      const Vec b_low = Vec::load(b), b_high = Vec::load(b + kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        const Vec value = Vec::broadcast(a[r]);
+        tile.low[r] = fma(value, b_low, tile.low[r]);
+        tile.high[r] = fma(value, b_high, tile.high[r]);
+      }
+    }
+    tile.finish(args, c);
+  }
+}
+
 // fp32 from the bf16 of a packed panel.
 template <typename Vec>
 void simd_widen(const uint16_t* x, float* y, int64_t n) {
@@ -268,7 +298,7 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.isa = isa;
   set.precision = precision;
   set.element = element;
-  set.depth_step = element == PanelElement::kBf16 ? 2 : 1;
+  set.depth_step = 1;
   set.tile_cols = 2 * Vec::kLanes;
   set.gelu = simd_gelu<F32Panel<Vec>>;
   set.add_gelu = simd_add_gelu<Vec>;
@@ -279,6 +309,7 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.convert_panel = simd_convert<Panel>;
   set.row_stats = simd_row_stats<Vec>;
   set.peak_loop = simd_peak_loop<Vec>;
+  set.instruction = "fma";
   return set;
 }
 
@@ -292,6 +323,9 @@ KernelSet simd_f32_kernels(Isa isa, Precision precision) {
           : simd_kernel_set<RoundedPanel<Vec>>(isa, precision, PanelElement::kF32Rounded);
   set.tile_rows = sizeof...(rows);
   ((set.tiles[rows] = simd_tiles_f32<Vec, rows>), ...);
+  if (precision == Precision::kFp32) {
+    ((set.transposed_tiles[rows] = simd_transposed_tiles_f32<Vec, rows>), ...);
+  }
   set.widen = simd_widen<Vec>;
   return set;
 }

@@ -39,8 +39,8 @@ class Model;
 struct LoadSettings {
   // What products compute with, "fp32" or "bf16"; sums and statistics are fp32 in both.
   std::string precision = "fp32";
-  // "reference", "avx2", "avx512" or "avx512_bf16"; "" takes the environment variable ASMLP_ISA, or
-  // the best that this machine can run.
+  // "reference", "avx2", "avx512", "avx512_bf16" or "avx512_amx"; "" takes the environment variable
+  // ASMLP_ISA, or the best that this machine can run.
   std::string isa;
   // Shift positions per axis, 1..255, for files that do not say it (the authors' .pth do, in most
   // cases; weights do not show it). 0: what the file says, else 5. One of them alone sets both.

@@ -76,7 +76,7 @@ TEST_F(ForcedIsa, ComputesItsBitsAndIsReported) {
 
 TEST_F(ForcedIsa, ThatIsNotHereIsAnErrorThatNamesIt) {
   std::map<std::string, int> exit_codes = {{"mmx", 2}, {"AVX2", 2}};
-  for (Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
+  for (Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16, Isa::kAvx512Amx}) {
     if (isa > available_isas().back()) exit_codes[to_string(isa)] = 1;
   }
   for (const auto& [name, exit_code] : exit_codes) {
