@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "asmlp/image/image.h"
@@ -15,7 +16,23 @@ struct Sample {
   Image image;
   int target = 0;    // index into classes()
   std::string name;  // file name relative to the root, or "#123" for IDX
+  // The file's bytes, not decoded yet; empty when `image` holds the picture. Only get_encoded()
+  // fills it.
+  std::string encoded = {};
 };
+
+// Something that could not be read, and the number of samples lost with it.
+struct Unreadable {
+  std::string message;  // "<file>: <why>"
+  int64_t samples = 1;
+};
+
+// The sample with its picture in `image`: decodes `encoded` when that holds it. Error as
+// decode_image's, naming the sample.
+Sample decoded(Sample sample);
+
+// True when the bytes begin as a JPEG file does.
+bool is_jpeg(std::string_view bytes);
 
 // Random access to labelled images. get() may be called from several threads at once.
 class Dataset {
@@ -24,6 +41,9 @@ class Dataset {
   virtual int64_t size() const = 0;
   // Decodes sample `index` in [0, size()). Error (naming the file) when it cannot be read.
   virtual Sample get(int64_t index) const = 0;
+  // get(), but a JPEG file stays as it is (Sample::encoded): for who decodes only a part of it.
+  // Whether its bytes are a whole picture is then for the decoder to find out.
+  virtual Sample get_encoded(int64_t index) const { return get(index); }
   virtual int target(int64_t index) const = 0;  // without decoding
   virtual const std::vector<std::string>& classes() const = 0;
 };
@@ -34,6 +54,24 @@ enum class Split { kTrain, kValidation };
 // sorted path order. Error(kNotFound) when no class folder or no image is there, with what was
 // expected.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root);
+
+// The images of an ImageFolder as files, in its order.
+struct ImageFile {
+  std::filesystem::path path;
+  int target = 0;    // index into classes
+  std::string name;  // relative to the root
+};
+struct ImageFiles {
+  std::vector<ImageFile> files;
+  std::vector<std::string> classes;
+};
+
+// What open_image_folder opens; errors as there.
+ImageFiles list_image_folder(const std::filesystem::path& root);
+
+// Where open_dataset would look for an ImageFolder of this split below `root` (root/train, root/val
+// and so on, when that holds class folders); an empty path when there is none.
+std::filesystem::path find_split_folder(const std::filesystem::path& root, Split split);
 
 // MNIST-style IDX files, plain or gzip: {train,t10k}-images-idx3-ubyte[.gz] and the labels beside.
 // Images are grey. Class names: Fashion-MNIST's when the path or the labels' file says so (the

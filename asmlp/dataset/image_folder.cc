@@ -1,10 +1,13 @@
 // torchvision's ImageFolder, and the choice between it and IDX.
 #include <algorithm>
+#include <span>
 #include <utility>
 
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/open.h"
+#include "asmlp/dataset/shards.h"
 #include "asmlp/image/decode.h"
 
 namespace asmlp {
@@ -62,56 +65,72 @@ void collect_images(const fs::path& folder, std::vector<fs::path>& above,
 
 class ImageFolder final : public Dataset {
  public:
-  explicit ImageFolder(const fs::path& root) : root_(root) {
-    require(is_folder(root), ErrorCode::kNotFound, "{}: {}", root.string(), no_folder(root));
-    for (const fs::path& folder : folders_in(root)) {
-      const int target = static_cast<int>(classes_.size());
-      classes_.push_back(folder.filename().string());
-      std::vector<fs::path> images, above;
-      collect_images(folder, above, images);
-      // torchvision's order: folder by folder (as strings), then by name.
-      std::vector<std::pair<std::string, std::string>> keys;
-      for (const fs::path& image : images) {
-        keys.emplace_back(image.parent_path().string(), image.filename().string());
-      }
-      std::sort(keys.begin(), keys.end());
-      for (const auto& [parent, name] : keys) entries_.push_back({fs::path(parent) / name, target});
-    }
-    require(!entries_.empty(), ErrorCode::kNotFound,
-            "{}: {}; expected one folder per class with .jpg, .jpeg, .png or .webp files in it",
-            root.string(),
-            classes_.empty() ? "has no class folders" : "has no images in its class folders");
-  }
+  explicit ImageFolder(const fs::path& root) : list_(list_image_folder(root)) {}
 
-  int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
+  int64_t size() const override { return static_cast<int64_t>(list_.files.size()); }
 
   Sample get(int64_t index) const override {
-    check_index(*this, index);
-    const Entry& entry = entries_[static_cast<size_t>(index)];
-    return {decode_image(entry.path), entry.target, entry.path.lexically_relative(root_).string()};
+    Sample sample = read(index);
+    sample.image =
+        decode_image(std::as_bytes(std::span(sample.encoded)), file(index).path.string());
+    sample.encoded = {};
+    return sample;
   }
 
-  int target(int64_t index) const override {
-    check_index(*this, index);
-    return entries_[static_cast<size_t>(index)].target;
+  Sample get_encoded(int64_t index) const override {
+    Sample sample = read(index);
+    return is_jpeg(sample.encoded) ? sample : get(index);
   }
 
-  const std::vector<std::string>& classes() const override { return classes_; }
+  int target(int64_t index) const override { return file(index).target; }
+
+  const std::vector<std::string>& classes() const override { return list_.classes; }
 
  private:
-  struct Entry {
-    fs::path path;
-    int target = 0;
-  };
+  const ImageFile& file(int64_t index) const {
+    check_index(*this, index);
+    return list_.files[static_cast<size_t>(index)];
+  }
 
-  fs::path root_;
-  std::vector<Entry> entries_;
-  std::vector<std::string> classes_;
+  Sample read(int64_t index) const {
+    const ImageFile& entry = file(index);
+    return {Image(), entry.target, entry.name,
+            read_file(entry.path, DecodeOptions{}.max_file_bytes)};
+  }
+
+  ImageFiles list_;
 };
 
-// The folder of a split below `root`, or an empty path. A folder "train" without folders in it is a
-// class of trains.
-fs::path split_folder(const fs::path& root, Split split) {
+}  // namespace
+
+ImageFiles list_image_folder(const fs::path& root) {
+  require(is_folder(root), ErrorCode::kNotFound, "{}: {}", root.string(), no_folder(root));
+  ImageFiles list;
+  for (const fs::path& folder : folders_in(root)) {
+    const int target = static_cast<int>(list.classes.size());
+    list.classes.push_back(folder.filename().string());
+    std::vector<fs::path> images, above;
+    collect_images(folder, above, images);
+    // torchvision's order: folder by folder (as strings), then by name.
+    std::vector<std::pair<std::string, std::string>> keys;
+    for (const fs::path& image : images) {
+      keys.emplace_back(image.parent_path().string(), image.filename().string());
+    }
+    std::sort(keys.begin(), keys.end());
+    for (const auto& [parent, name] : keys) {
+      const fs::path path = fs::path(parent) / name;
+      list.files.push_back({path, target, path.lexically_relative(root).string()});
+    }
+  }
+  require(!list.files.empty(), ErrorCode::kNotFound,
+          "{}: {}; expected one folder per class with .jpg, .jpeg, .png or .webp files in it",
+          root.string(),
+          list.classes.empty() ? "has no class folders" : "has no images in its class folders");
+  return list;
+}
+
+// A folder "train" without folders in it is a class of trains.
+fs::path find_split_folder(const fs::path& root, Split split) {
   const std::vector<std::string> names =
       split == Split::kTrain ? std::vector<std::string>{"train"}
                              : std::vector<std::string>{"val", "validation", "test"};
@@ -121,7 +140,14 @@ fs::path split_folder(const fs::path& root, Split split) {
   return {};
 }
 
-}  // namespace
+bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
+
+Sample decoded(Sample sample) {
+  if (sample.encoded.empty()) return sample;
+  sample.image = decode_image(std::as_bytes(std::span(sample.encoded)), sample.name);
+  sample.encoded = {};
+  return sample;
+}
 
 void check_index(const Dataset& dataset, int64_t index) {
   require(index >= 0 && index < dataset.size(), ErrorCode::kInvalidArgument,
@@ -139,11 +165,15 @@ std::unique_ptr<Dataset> open_dataset(const fs::path& root, Split split) {
           "and so on, plain or .gz), or with one folder of images per class, or with such folders "
           "under train/ and val/",
           root.string(), no_folder(root));
+  require(!names_shards(root.string()), ErrorCode::kUnsupported,
+          "{}: holds tar shards, which `asmlp train` reads from end to end; give the folder of "
+          "images that they were made from",
+          root.string());
   if (has_idx_files(root)) return open_idx(root, split);
-  const fs::path folder = split_folder(root, split);
+  const fs::path folder = find_split_folder(root, split);
   if (!folder.empty()) return open_image_folder(folder);
   // Its only split must not be mistaken for a class.
-  const fs::path other = split_folder(root, training ? Split::kValidation : Split::kTrain);
+  const fs::path other = find_split_folder(root, training ? Split::kValidation : Split::kTrain);
   require(other.empty(), ErrorCode::kNotFound, "{}: has {} but no {}", root.string(),
           other.filename().string() + "/", training ? "train/" : "val/, validation/ or test/");
   require(!folders_in(root).empty(), ErrorCode::kNotFound,

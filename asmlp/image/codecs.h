@@ -8,12 +8,16 @@
 #include <string>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
 
 namespace asmlp {
 
-Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels);
-Image decode_png(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels);
+// These two give the window that `choose` takes, or all of the image without one.
+Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
+                  const ChooseWindow& choose = {});
+Image decode_png(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
+                 const ChooseWindow& choose = {});
 Image decode_webp(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels);
 
 // Error(kTooLarge) when a header announces more than `max_pixels`.
@@ -24,6 +28,18 @@ inline void check_image_size(int64_t height, int64_t width, int64_t max_pixels,
   require(height <= max_pixels / width, ErrorCode::kTooLarge,
           "{}: {} x {} pixels (width x height); {} pixels are the most", what, width, height,
           max_pixels);
+}
+
+// choose(height, width); Error(kInvalidArgument) when that is empty or not inside the image.
+inline Window checked_window(const ChooseWindow& choose, int height, int width,
+                             const std::string& what) {
+  const Window w = choose(height, width);
+  require(w.height >= 1 && w.width >= 1 && w.top >= 0 && w.left >= 0 &&
+              w.top <= height - w.height && w.left <= width - w.width,
+          ErrorCode::kInvalidArgument,
+          "{}: the window {} x {} (height x width) at row {}, column {} is outside {} x {}", what,
+          w.height, w.width, w.top, w.left, height, width);
+  return w;
 }
 
 }  // namespace asmlp

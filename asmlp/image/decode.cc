@@ -28,20 +28,36 @@ const char* foreign_format(std::span<const std::byte> bytes) {
   return "no image file that is known here";
 }
 
+// The whole image, or the window that `choose` takes.
+Image decode(std::span<const std::byte> bytes, const std::string& what, const ChooseWindow& choose,
+             const DecodeOptions& options) {
+  require(!bytes.empty(), ErrorCode::kBadFormat, "{}: the file is empty", what);
+  require(bytes.size() <= options.max_file_bytes, ErrorCode::kTooLarge,
+          "{}: {} bytes; {} are the most", what, bytes.size(), options.max_file_bytes);
+  if (has_prefix(bytes, "\xff\xd8\xff")) {
+    return decode_jpeg(bytes, what, options.max_pixels, choose);
+  }
+  if (has_prefix(bytes, "\x89PNG\r\n\x1a\n")) {
+    return decode_png(bytes, what, options.max_pixels, choose);
+  }
+  if (has_prefix(bytes, "RIFF") && has_prefix(bytes, "WEBP", 8)) {
+    const Image image = decode_webp(bytes, what, options.max_pixels);
+    return choose ? crop(image, checked_window(choose, image.height, image.width, what)) : image;
+  }
+  fail(ErrorCode::kUnsupported, "{}: is {}; JPEG, PNG and WebP can be read", what,
+       foreign_format(bytes));
+}
+
 }  // namespace
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& what,
                    const DecodeOptions& options) {
-  require(!bytes.empty(), ErrorCode::kBadFormat, "{}: the file is empty", what);
-  require(bytes.size() <= options.max_file_bytes, ErrorCode::kTooLarge,
-          "{}: {} bytes; {} are the most", what, bytes.size(), options.max_file_bytes);
-  if (has_prefix(bytes, "\xff\xd8\xff")) return decode_jpeg(bytes, what, options.max_pixels);
-  if (has_prefix(bytes, "\x89PNG\r\n\x1a\n")) return decode_png(bytes, what, options.max_pixels);
-  if (has_prefix(bytes, "RIFF") && has_prefix(bytes, "WEBP", 8)) {
-    return decode_webp(bytes, what, options.max_pixels);
-  }
-  fail(ErrorCode::kUnsupported, "{}: is {}; JPEG, PNG and WebP can be read", what,
-       foreign_format(bytes));
+  return decode(bytes, what, {}, options);
+}
+
+Image decode_image_window(std::span<const std::byte> bytes, const std::string& what,
+                          const ChooseWindow& choose, const DecodeOptions& options) {
+  return decode(bytes, what, choose, options);
 }
 
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {

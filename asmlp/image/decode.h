@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 
 #include "asmlp/image/image.h"
+#include "asmlp/image/resize.h"
 
 namespace asmlp {
 
@@ -24,6 +26,16 @@ struct DecodeOptions {
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 Image decode_image(std::span<const std::byte> bytes, const std::string& what,
                    const DecodeOptions& options = {});
+
+// A window that is not empty and inside an image of height x width pixels.
+using ChooseWindow = std::function<Window(int height, int width)>;
+
+// crop(decode_image(bytes, what, options), choose(height, width)), to the byte. Of a JPEG only the
+// blocks around the window are brought to pixels; of a baseline JPEG and of a PNG that is not
+// interlaced nothing is read below it, so damage there goes unnoticed. A window outside the image
+// is Error(kInvalidArgument).
+Image decode_image_window(std::span<const std::byte> bytes, const std::string& what,
+                          const ChooseWindow& choose, const DecodeOptions& options = {});
 
 // True for a name that ends in an extension that decode_image reads (jpg, jpeg, png, webp), in any
 // case.

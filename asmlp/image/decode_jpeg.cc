@@ -1,5 +1,6 @@
 // JPEG by libjpeg-turbo's libjpeg interface, set up as Pillow sets it up: integer "slow" DCT and
 // fancy upsampling (the library's defaults), warnings about corrupt data tolerated, truncation not.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -16,6 +17,10 @@ namespace {
 // A real progressive file has about ten scans. Each costs a pass over the whole image but only some
 // bytes of file, so thousands of them would be a bomb.
 constexpr int kMaxScans = 500;
+
+// Columns and rows beyond the window that are decoded with it: libjpeg-turbo upsamples colour at
+// the edges of what it decodes as at the edges of an image.
+constexpr int kMargin = 4;
 
 // libjpeg calls back with pointers to its own structures; each of ours begins with one of those.
 struct Errors {
@@ -107,6 +112,34 @@ struct Decoder {
     return true;
   }
 
+  // The window of an RGB image after start(); `row` holds a row of the whole image.
+  bool read_window(const Window& window, uint8_t* row, uint8_t* pixels) noexcept {
+    if (setjmp(errors.escape)) return false;
+    const int width = static_cast<int>(info.output_width);
+    const int left = std::max(window.left - kMargin, 0);
+    const int right = std::min(window.left + window.width + kMargin, width);
+    JDIMENSION first = 0;
+    if (right - left < width) {
+      // The library moves `first` left to where a block begins.
+      JDIMENSION columns = static_cast<JDIMENSION>(right - left);
+      first = static_cast<JDIMENSION>(left);
+      jpeg_crop_scanline(&info, &first, &columns);
+    }
+    const int above = std::max(window.top - kMargin, 0);
+    if (above > 0) jpeg_skip_scanlines(&info, static_cast<JDIMENSION>(above));
+    const size_t bytes = static_cast<size_t>(window.width) * 3;
+    const size_t offset = (static_cast<size_t>(window.left) - first) * 3;
+    const int bottom = window.top + window.height;
+    for (int y = above; y < bottom; ++y) {
+      JSAMPROW rows = row;
+      jpeg_read_scanlines(&info, &rows, 1);
+      if (y >= window.top) {
+        std::memcpy(pixels + bytes * static_cast<size_t>(y - window.top), row + offset, bytes);
+      }
+    }
+    return true;
+  }
+
   // Every row into `rows`, `stride` bytes apart. What follows the last row does not matter.
   bool read_rows(uint8_t* rows, size_t stride) noexcept {
     if (setjmp(errors.escape)) return false;
@@ -139,7 +172,8 @@ Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int w
 
 }  // namespace
 
-Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels) {
+Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
+                  const ChooseWindow& choose) {
   Decoder decoder;
   const auto check = [&](bool good) {
     require(good, decoder.errors.code, "{}: cannot decode the JPEG data: {}", what,
@@ -156,9 +190,18 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int
     check(decoder.start(JCS_CMYK));
     std::vector<uint8_t> cmyk(static_cast<size_t>(height) * width * 4);
     check(decoder.read_rows(cmyk.data(), static_cast<size_t>(width) * 4));
-    return rgb_from_inverted_cmyk(cmyk, height, width);
+    const Image image = rgb_from_inverted_cmyk(cmyk, height, width);
+    return choose ? crop(image, checked_window(choose, height, width, what)) : image;
   }
   // libjpeg-turbo repeats grey into RGB itself.
+  if (choose) {
+    const Window window = checked_window(choose, height, width, what);
+    check(decoder.start(JCS_RGB));
+    Image image(window.height, window.width, 3);
+    std::vector<uint8_t> row(static_cast<size_t>(width) * 3);
+    check(decoder.read_window(window, row.data(), image.pixels.data()));
+    return image;
+  }
   check(decoder.start(JCS_RGB));
   Image image(height, width, 3);
   check(decoder.read_rows(image.pixels.data(), static_cast<size_t>(width) * 3));

@@ -80,7 +80,8 @@ void convert_row(const uint8_t* in, const spng_ihdr& header, const Palette& pale
 
 }  // namespace
 
-Image decode_png(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels) {
+Image decode_png(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
+                 const ChooseWindow& choose) {
   const std::unique_ptr<spng_ctx, FreeContext> context(spng_ctx_new(0));
   require(context != nullptr, ErrorCode::kTooLarge, "{}: no memory to decode it", what);
   spng_set_chunk_limits(context.get(), kMaxChunkBytes, kMaxChunkBytes);
@@ -96,23 +97,41 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& what, int6
           "{}: {} bytes cannot hold the {} x {} pixels that the PNG header announces; the file is "
           "truncated",
           what, bytes.size(), header.width, header.height);
-  Image image(static_cast<int>(header.height), static_cast<int>(header.width), 3);
+  const int height = static_cast<int>(header.height), width = static_cast<int>(header.width);
+  const Window all{0, 0, height, width};
+  const Window window = choose ? checked_window(choose, height, width, what) : all;
+  Palette palette{};
+  if (header.color_type == SPNG_COLOR_TYPE_INDEXED) palette = read_palette(context.get(), what);
+  const size_t stride = size / header.height;
+  if (choose && header.interlace_method == SPNG_INTERLACE_NONE) {
+    check(spng_decode_image(context.get(), nullptr, 0, SPNG_FMT_RAW, SPNG_DECODE_PROGRESSIVE),
+          what);
+    std::vector<uint8_t> raw(stride), row(static_cast<size_t>(width) * 3);
+    Image image(window.height, window.width, 3);
+    for (int y = 0; y < window.top + window.height; ++y) {
+      const int status = spng_decode_row(context.get(), raw.data(), raw.size());
+      check(status == SPNG_EOI ? 0 : status, what);  // the end is told with the last row
+      if (y < window.top) continue;
+      convert_row(raw.data(), header, palette, width, row.data());
+      std::copy_n(row.data() + static_cast<size_t>(window.left) * 3,
+                  image.pixels.size() / image.height, image.row(y - window.top));
+    }
+    return image;
+  }
+  Image image(height, width, 3);
   if (header.color_type == SPNG_COLOR_TYPE_TRUECOLOR && header.bit_depth == 8) {
     check(
         spng_decode_image(context.get(), image.pixels.data(), image.pixels.size(), SPNG_FMT_RAW, 0),
         what);
-    return image;
+  } else {
+    std::vector<uint8_t> raw(size);
+    check(spng_decode_image(context.get(), raw.data(), raw.size(), SPNG_FMT_RAW, 0), what);
+    for (int y = 0; y < height; ++y) {
+      convert_row(raw.data() + stride * static_cast<size_t>(y), header, palette, width,
+                  image.row(y));
+    }
   }
-  std::vector<uint8_t> raw(size);
-  check(spng_decode_image(context.get(), raw.data(), raw.size(), SPNG_FMT_RAW, 0), what);
-  Palette palette{};
-  if (header.color_type == SPNG_COLOR_TYPE_INDEXED) palette = read_palette(context.get(), what);
-  const size_t stride = raw.size() / header.height;
-  for (int y = 0; y < image.height; ++y) {
-    convert_row(raw.data() + stride * static_cast<size_t>(y), header, palette, image.width,
-                image.row(y));
-  }
-  return image;
+  return choose ? crop(image, window) : image;
 }
 
 }  // namespace asmlp

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -200,6 +201,62 @@ TEST(EncodePng, DecodesToTheSamePixels) {
   }
   EXPECT_THROW(encode_png(Image(0, 4, 3)), Error);
   EXPECT_THROW(write_png("/nonexistent/folder/a.png", Image(1, 1, 3)), Error);
+}
+
+// Any window of any file is what decoding everything and cropping gives, to the byte: colour is
+// upsampled from neighbours, so the edges of the window are where it would go wrong.
+TEST(DecodeWindow, EqualsTheCropOfTheWholeImage) {
+  std::mt19937 random(3);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  std::vector<std::string> names = fixture_names();
+  for (std::string& name : names) name = "images/" + name;
+  names.insert(names.end(), {"photos/grace_hopper.jpg", "photos/china.jpg"});
+  int windows = 0;
+  for (const std::string& name : names) {
+    if (name.find("refused") != std::string::npos) continue;
+    const std::string bytes = read_file(test::data(name));
+    const Image whole = decode(bytes);
+    const bool photo = name.starts_with("photos");
+    for (int trial = 0; trial < (photo ? 25 : 60); ++trial) {
+      Window window{below(whole.height), below(whole.width), 0, 0};
+      window.height = 1 + below(whole.height - window.top);
+      window.width = 1 + below(whole.width - window.left);
+      if (trial == 0) window = {0, 0, whole.height, whole.width};
+      std::pair<int, int> seen;
+      const Image part =
+          decode_image_window(std::as_bytes(std::span(bytes)), name, [&](int height, int width) {
+            seen = {height, width};
+            return window;
+          });
+      ASSERT_EQ(seen, std::pair(whole.height, whole.width));
+      ASSERT_TRUE(part.pixels == crop(whole, window).pixels)
+          << name << " window " << window.height << "x" << window.width << " at " << window.top
+          << "," << window.left;
+      ++windows;
+    }
+  }
+  EXPECT_GT(windows, 2000);
+}
+
+TEST(DecodeWindow, RefusesWindowsOutsideAndDamage) {
+  const std::string bytes = fixture("jpeg_420.jpg"), png = fixture("png_rgb8_plain.png");
+  const auto error = [](const std::string& file, const Window& window) {
+    try {
+      decode_image_window(std::as_bytes(std::span(file)), "a file",
+                          [&](int, int) { return window; });
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::kInterrupted;
+  };
+  for (const Window& window : {Window{0, 0, 0, 5}, Window{-1, 0, 5, 5}, Window{0, 1, 5, 51},
+                               Window{30, 0, 30, 5}, Window{0, INT_MAX, 5, 5}}) {
+    EXPECT_EQ(error(bytes, window), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(error(png, window), ErrorCode::kInvalidArgument);
+  }
+  for (size_t length = 0; length + 40 < bytes.size(); length += 7) {
+    EXPECT_NE(error(bytes.substr(0, length), {20, 10, 17, 20}), ErrorCode::kInterrupted) << length;
+  }
 }
 
 }  // namespace

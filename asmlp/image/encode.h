@@ -1,8 +1,9 @@
-// 8-bit images to PNG files.
+// 8-bit images to PNG and JPEG files.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "asmlp/image/image.h"
@@ -15,5 +16,9 @@ std::vector<uint8_t> encode_png(const Image& image);
 
 // Writes encode_png(image) atomically; Error(kIo) names the file.
 void write_png(const std::filesystem::path& path, const Image& image);
+
+// The bytes of a JPEG file, grey or RGB (stored as YCbCr, chroma at half resolution, as Pillow's
+// default): quality 1..100 on libjpeg's scale, sides 1..65500, else Error(kInvalidArgument).
+std::string encode_jpeg(const Image& image, int quality);
 
 }  // namespace asmlp

@@ -64,16 +64,24 @@ void normalize(const Image& image, const Preprocessing& preprocessing, std::span
   require(out.size() == area * channels, ErrorCode::kMismatch,
           "normalize writes {} values ({} x {} x {}), the destination holds {}", area * channels,
           channels, image.height, image.width, out.size());
+  // Only 256 values are possible: the divisions of the definition, without their cost.
+  std::array<std::array<float, 256>, 3> tables;
   for (size_t c = 0; c < channels; ++c) {
-    // Only 256 values are possible: the divisions of the definition, without their cost.
-    std::array<float, 256> table;
     for (int value = 0; value < 256; ++value) {
-      table[value] =
+      tables[c][value] =
           (static_cast<float>(value) / 255.0f - preprocessing.mean[c]) / preprocessing.std[c];
     }
-    const uint8_t* in = image.pixels.data() + c;
-    float* plane = out.data() + c * area;
-    for (size_t i = 0; i < area; ++i) plane[i] = table[in[i * channels]];
+  }
+  const uint8_t* in = image.pixels.data();
+  float* to = out.data();
+  if (channels == 1) {
+    for (size_t i = 0; i < area; ++i) to[i] = tables[0][in[i]];
+  } else {
+    for (size_t i = 0; i < area; ++i, in += 3) {
+      to[i] = tables[0][in[0]];
+      to[area + i] = tables[1][in[1]];
+      to[2 * area + i] = tables[2][in[2]];
+    }
   }
 }
 

@@ -76,6 +76,19 @@ void TopKMeter::merge(const TopKMeter& other) {
   loss_sum_ += other.loss_sum_;
 }
 
+std::array<double, 4> TopKMeter::sums() const {
+  return {double(count_), double(correct1_), double(correct5_), loss_sum_};
+}
+
+TopKMeter TopKMeter::from_sums(const std::array<double, 4>& sums) {
+  TopKMeter meter;
+  meter.count_ = static_cast<int64_t>(sums[0]);
+  meter.correct1_ = static_cast<int64_t>(sums[1]);
+  meter.correct5_ = static_cast<int64_t>(sums[2]);
+  meter.loss_sum_ = sums[3];
+  return meter;
+}
+
 double TopKMeter::top1() const { return per_cent(correct1_, count_); }
 
 double TopKMeter::top5() const { return per_cent(correct5_, count_); }

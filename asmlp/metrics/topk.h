@@ -1,6 +1,7 @@
 // Top-k classification accuracy and mean cross entropy.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,6 +22,10 @@ class TopKMeter {
   void add(std::span<const float> logits, int target);
   void merge(const TopKMeter& other);
   void reset() { *this = TopKMeter(); }
+  // What processes add up elementwise, to make the meter of all: samples, correct in the first
+  // place and among five (exact up to 2^53), sum of the losses.
+  std::array<double, 4> sums() const;
+  static TopKMeter from_sums(const std::array<double, 4>& sums);
   int64_t count() const { return count_; }
   double top1() const;  // per cent, 0..100
   double top5() const;  // per cent; with fewer than 5 classes all of them count

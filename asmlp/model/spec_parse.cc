@@ -165,6 +165,8 @@ class Parser {
 
   ModelSpec parse(const Json& root) {
     require_object(root, what_);
+    refuse_comparison(root, "family", "as_mlp");
+    refuse_comparison(root, "token_mixer", "axial_shift");
     check_keys(root);
     if (root.contains("model")) {
       const std::string where = what_ + ": model";
@@ -204,6 +206,18 @@ class Parser {
             json.type_name());
   }
 
+  // The models that AS-MLP is compared with have descriptions of their own
+  // (torch/nn/architecture.h); read as AS-MLP they would give wrong numbers.
+  void refuse_comparison(const Json& root, const char* key, const char* own) const {
+    if (!root.contains(key)) return;
+    const std::string where = fmt::format("{}: {}", what_, key);
+    const std::string& value = Field{root[key], where}.text();
+    require(value == own, ErrorCode::kUnsupported,
+            "{} is '{}': a model for comparison, which only training with LibTorch knows "
+            "(`asmlp train`, `asmlp study`); everything else runs {} '{}'",
+            where, excerpt(value), key, own);
+  }
+
   static const Known* find(const std::vector<Known>& fields, const std::string& key) {
     for (const Known& known : fields) {
       if (key == known.key) return &known;
@@ -223,8 +237,8 @@ class Parser {
   }
 
   void check_keys(const Json& root) const {
-    static const std::vector<std::string> kParts{"name",    "config", "preprocessing",
-                                                 "classes", "origin", "model"};
+    static const std::vector<std::string> kParts{
+        "name", "config", "preprocessing", "classes", "origin", "model", "family", "token_mixer"};
     for (const auto& [key, value] : root.items()) {
       if (find(config_fields(), key) != nullptr) continue;
       if (std::find(kParts.begin(), kParts.end(), key) != kParts.end()) continue;

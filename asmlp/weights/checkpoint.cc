@@ -14,6 +14,9 @@ namespace {
 
 using Notes = std::vector<std::string>;
 
+// Under which training writes the description of a model that is no AS-MLP.
+constexpr const char* kComparisonKey = "asmlp_architecture";
+
 struct WeightFile {
   TensorMap tensors;
   std::map<std::string, std::string> metadata;  // of a safetensors file
@@ -187,6 +190,11 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions&
   Notes& said = notes != nullptr ? *notes : ignored;
   const std::string what = path.string();
   WeightFile file = read_weight_file(path);
+  require(
+      !file.metadata.contains(kComparisonKey), ErrorCode::kUnsupported,
+      "{}: weights of a model that AS-MLP is compared with; only training with LibTorch knows it "
+      "(`asmlp train`)",
+      what);
   select_model(file.tensors, said);
 
   Checkpoint checkpoint;
