@@ -7,6 +7,7 @@
 #include <atomic>
 #include <numeric>
 #include <set>
+#include <stdexcept>
 
 #include "asmlp/core/error.h"
 
@@ -16,21 +17,25 @@ namespace {
 // `size` grey images of 2 x 3 pixels that hold their own index.
 class Numbers : public Dataset {
  public:
-  explicit Numbers(int64_t size, int64_t broken = -1) : size_(size), broken_(broken) {}
+  explicit Numbers(int64_t size, std::set<int64_t> broken = {})
+      : size_(size), broken_(std::move(broken)) {}
   int64_t size() const override { return size_; }
   int target(int64_t index) const override { return static_cast<int>(index % 7); }
   const std::vector<std::string>& classes() const override { return classes_; }
   Sample get(int64_t index) const override {
-    require(index != broken_, ErrorCode::kBadFormat, "image {} is broken", index);
+    if (index == crash_at) throw std::logic_error(fmt::format("crash at {}", index));
+    require(!broken_.contains(index), ErrorCode::kBadFormat, "image {} is broken", index);
     Sample sample{Image(2, 3, 1), target(index), ""};
     std::ranges::fill(sample.image.pixels, static_cast<uint8_t>(index));
     ++decoded;
     return sample;
   }
   mutable std::atomic<int64_t> decoded{0};
+  int64_t crash_at = -1;
 
  private:
-  int64_t size_, broken_;
+  int64_t size_;
+  std::set<int64_t> broken_;
   std::vector<std::string> classes_{"0", "1", "2", "3", "4", "5", "6"};
 };
 
@@ -140,19 +145,158 @@ TEST(Loader, NoiseDependsOnSeedEpochAndImage) {
 
 TEST(Loader, AnExceptionReachesTheConsumerWhenItsBatchIsDue) {
   Numbers data(64);
-  const int64_t broken_at = 4;
-  const int64_t broken = loader_of(data, 0).order(0)[broken_at * 8 + 3];
-  const Numbers bad(64, broken);
+  const int64_t crash_batch = 4;
+  data.crash_at = loader_of(data, 0).order(0)[crash_batch * 8 + 3];
   for (int workers : {0, 1, 2, 5}) {
-    BatchStream stream = loader_of(bad, workers).start(0);
-    for (int64_t i = 0; i < broken_at; ++i) EXPECT_EQ(stream.next()->index, i);
+    BatchStream stream = loader_of(data, workers).start(0);
+    for (int64_t i = 0; i < crash_batch; ++i) EXPECT_EQ(stream.next()->index, i);
     try {
       stream.next();
       FAIL();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.what(), fmt::format("image {} is broken", broken));
+    } catch (const std::logic_error& error) {
+      EXPECT_EQ(error.what(), fmt::format("crash at {}", data.crash_at));
     }
-    EXPECT_EQ(stream.next()->index, broken_at + 1);  // the rest is unharmed
+    EXPECT_EQ(stream.next()->index, crash_batch + 1);  // the rest is unharmed
+  }
+}
+
+LoaderOptions small_options() {
+  LoaderOptions options;
+  options.batch_size = 8;
+  options.workers = 1;
+  options.shuffle = true;
+  options.seed = 5;
+  options.channels = 1;
+  options.height = 2;
+  options.width = 3;
+  return options;
+}
+
+// The numbers of the images of a batch.
+std::vector<int64_t> numbers(const Batch& batch) {
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i < batch.images.size(0); ++i) {
+    values.push_back(int64_t(batch.images[i].view(-1)[0].item<float>()));
+  }
+  return values;
+}
+
+TEST(Loader, RanksSeeTogetherWhatOneProcessWithTheirBatchesSees) {
+  const Numbers data(101);
+  for (bool drop_last : {true, false}) {
+    for (int world : {1, 2, 3, 5}) {
+      LoaderOptions options = small_options();
+      options.drop_last = drop_last;
+      options.batch_size = 8 * world;
+      const auto whole = all(Loader(data, number_and_noise, options), 2);
+      options.batch_size = 8;
+      options.world = world;
+      std::vector<std::vector<Batch>> parts;
+      int64_t images = 0;
+      for (options.rank = 0; options.rank < world; ++options.rank) {
+        const Loader loader(data, number_and_noise, options);
+        parts.push_back(all(loader, 2));
+        EXPECT_EQ(std::ssize(parts.back()), loader.batches());
+        if (drop_last) {
+          EXPECT_EQ(parts.back().size(), whole.size());
+        }
+        for (const Batch& batch : parts.back()) images += batch.images.size(0);
+        EXPECT_EQ(loader.images(), drop_last ? 101 / (8 * world) * 8 * world : 101);
+      }
+      EXPECT_EQ(images, drop_last ? 101 / (8 * world) * 8 * world : 101);
+      for (size_t b = 0; b < whole.size(); ++b) {
+        std::vector<torch::Tensor> together, targets;
+        for (const auto& part : parts) {
+          if (b >= part.size()) continue;
+          together.push_back(part[b].images);
+          targets.push_back(part[b].targets);
+        }
+        EXPECT_TRUE(torch::equal(torch::cat(together), whole[b].images));
+        EXPECT_TRUE(torch::equal(torch::cat(targets), whole[b].targets));
+      }
+    }
+  }
+}
+
+TEST(Loader, EvaluationLeavesBadImagesOutAndNamesThemOnce) {
+  // A whole batch (the last: 100), the first image, some between.
+  const std::set<int64_t> broken{0, 17, 18, 63, 100, 96, 97, 98, 99};
+  const Numbers data(101, broken);
+  for (int world : {1, 2}) {
+    std::set<int64_t> seen;
+    std::vector<std::string> bad;
+    for (int rank = 0; rank < world; ++rank) {
+      LoaderOptions options = small_options();
+      options.shuffle = false;
+      options.workers = rank;
+      options.rank = rank;
+      options.world = world;
+      const Loader loader(data, number_and_noise, options);
+      for (const Batch& batch : all(loader, 0)) {
+        EXPECT_EQ(batch.images.size(0), batch.targets.size(0));
+        EXPECT_EQ(batch.bad_samples, std::ssize(batch.bad));
+        for (int64_t i = 0; i < batch.images.size(0); ++i) {
+          const int64_t number = numbers(batch)[i];
+          EXPECT_TRUE(seen.insert(number).second);
+          EXPECT_EQ(batch.targets[i].item<int>(), data.target(number));
+        }
+        bad.insert(bad.end(), batch.bad.begin(), batch.bad.end());
+      }
+      for (const Batch& batch : all(loader, 1)) EXPECT_TRUE(batch.bad.empty());  // named already
+    }
+    EXPECT_EQ(seen.size(), 101 - broken.size());
+    std::vector<std::string> expected;
+    for (int64_t i : broken) expected.push_back(fmt::format("image {} is broken", i));
+    EXPECT_THAT(bad, testing::UnorderedElementsAreArray(expected));
+  }
+}
+
+TEST(Loader, TrainingReplacesBadImagesTheSameWayForAnyNumberOfWorkersAndAnyStart) {
+  std::set<int64_t> broken;
+  for (int64_t i = 0; i < 101; i += 3) broken.insert(i);
+  const Numbers data(101, broken);
+  LoaderOptions options = small_options();
+  options.drop_last = true;
+  const auto batches = [&](int workers, int64_t first) {
+    options.workers = workers;
+    return all(Loader(data, number_and_noise, options), 3, first);
+  };
+  const auto expected = batches(0, 0);
+  ASSERT_EQ(expected.size(), 12u);
+  std::set<std::string> bad;
+  std::set<float> noise;
+  for (const Batch& batch : expected) {
+    ASSERT_EQ(batch.images.size(0), 8);
+    for (int64_t i = 0; i < 8; ++i) {
+      const int64_t number = numbers(batch)[i];
+      EXPECT_FALSE(broken.contains(number));
+      EXPECT_EQ(batch.targets[i].item<int>(), data.target(number));
+      noise.insert(batch.images[i].view(-1)[1].item<float>());
+    }
+    for (const std::string& name : batch.bad) EXPECT_TRUE(bad.insert(name).second);
+  }
+  EXPECT_GE(bad.size(), broken.size() - 5);  // 96 of the 101 are asked for
+  EXPECT_EQ(noise.size(), 96u);              // an image that comes twice is drawn anew
+  for (int workers : {1, 2, 5}) {
+    const auto again = batches(workers, 0);
+    expect_equal(again, expected);
+    for (size_t b = 0; b < again.size(); ++b) EXPECT_EQ(again[b].bad, expected[b].bad);
+    expect_equal(batches(workers, 5), std::span(expected).subspan(5));
+  }
+}
+
+TEST(Loader, GivesUpWhenNothingIsGood) {
+  std::set<int64_t> broken;
+  for (int64_t i = 0; i < 40; ++i) broken.insert(i);
+  const Numbers data(40, broken);
+  LoaderOptions options = small_options();
+  options.drop_last = true;
+  BatchStream stream = Loader(data, number_and_noise, options).start(0);
+  EXPECT_THROW(stream.next(), Error);
+  options.drop_last = false;  // an evaluation of nothing ends
+  for (const Batch& batch : all(Loader(data, number_and_noise, options), 0)) {
+    EXPECT_EQ(batch.images.size(0), 0);
+    EXPECT_EQ(batch.bad_samples, 8);
   }
 }
 
@@ -182,6 +326,9 @@ TEST(Loader, BadOptionsAreNamed) {
   using testing::StartsWith;
   EXPECT_THAT(error_of([](auto& o) { o.batch_size = 0; }), StartsWith("batch-size 0"));
   EXPECT_THAT(error_of([](auto& o) { o.workers = -1; }), StartsWith("workers -1"));
+  EXPECT_THAT(error_of([](auto& o) { o.rank = 2, o.world = 2; }), StartsWith("rank 2"));
+  EXPECT_THAT(error_of([](auto& o) { o.batch_size = 6, o.world = 2, o.drop_last = true; }),
+              testing::HasSubstr("one batch of 6 for each of 2 processes"));
   EXPECT_THAT(error_of([](auto& o) { o.batch_size = 11, o.drop_last = true; }),
               testing::HasSubstr("10 images, fewer than one batch of 11"));
 }

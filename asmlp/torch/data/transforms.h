@@ -1,4 +1,5 @@
-// Training augmentation: from a decoded image to the network's input.
+// Training augmentation: from a picture, decoded or not, to the network's input. What each step
+// does and in which ranges: docs/augmentation.md.
 //
 // Every draw comes from the Random handed in, which the loader derives from (seed, epoch, sample):
 // a sample's augmentation is the same whatever the number of workers.
@@ -8,15 +9,14 @@
 #include <optional>
 #include <span>
 
-#include "asmlp/image/image.h"
+#include "asmlp/dataset/dataset.h"
 #include "asmlp/image/resize.h"
 #include "asmlp/model/spec.h"
+#include "asmlp/torch/data/erasing.h"
+#include "asmlp/torch/data/rand_augment.h"
 #include "asmlp/torch/data/random.h"
 
 namespace asmlp::data {
-
-// What a random-erased rectangle is filled with: zeros (the mean colour) or standard normal noise.
-enum class EraseMode { kConst, kPixel };
 
 struct Augmentation {
   // Set: the image is brought to the network's size as for evaluation, zero-padded by this many
@@ -24,9 +24,14 @@ struct Augmentation {
   std::optional<int> crop_padding;
   std::array<double, 2> scale{0.08, 1.0};             // area of the crop, as a share of the image
   std::array<double, 2> ratio{3.0 / 4.0, 4.0 / 3.0};  // width / height of the crop
-  double hflip = 0.5;                                 // probability of a horizontal flip
-  double erase_probability = 0.25;                    // probability of random erasing
+  // Of RandomResizedCrop and of RandAugment's warps; nothing: bilinear or bicubic, drawn per use.
+  std::optional<Interpolation> interpolation = Interpolation::kBicubic;
+  double hflip = 0.5;  // probability of a horizontal flip
+  std::optional<RandAugment> rand_augment;
+  double color_jitter = 0;          // strength, applied without RandAugment only
+  double erase_probability = 0.25;  // probability of random erasing
   EraseMode erase_mode = EraseMode::kPixel;
+  int erase_count = 1;  // most rectangles of one erasing
 };
 
 // torchvision's RandomResizedCrop.get_params: ten attempts at an area in `scale` and a log-uniform
@@ -37,14 +42,13 @@ Window random_resized_window(int height, int width, const std::array<double, 2>&
 // Mirrors left and right in place.
 void flip_horizontally(Image& image);
 
-// Random Erasing (Zhong et al. 2017, with timm's limits: 2 to 33 % of the area, ratio 0.3 to 3.3,
-// ten attempts) on normalised channels x height x width values.
-void erase_rectangle(std::span<float> values, int channels, int height, int width, EraseMode mode,
-                     Random& random);
+// The colour that RandAugment's warps show outside the image: the mean, as 8 bits.
+std::array<uint8_t, 3> fill_colour(const Preprocessing& preprocessing);
 
-// crop, flip, normalise, erase. `out` holds C x size x size floats with C =
+// Crop, flip, RandAugment or colour jitter, normalise, erase. Of an encoded sample only the crop is
+// decoded; the result is the same. `out` holds C x size x size floats with C =
 // preprocessing.mean.size().
-void transform_for_training(const Image& image, const Preprocessing& preprocessing,
+void transform_for_training(const Sample& sample, const Preprocessing& preprocessing,
                             const Augmentation& augmentation, Random& random, std::span<float> out);
 
 // The evaluation pipeline: resize the short side, centre crop, normalise. `out` as above.

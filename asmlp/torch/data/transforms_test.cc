@@ -3,9 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <vector>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/torch/data/noise.h"
+#include "tests/support.h"
 
 namespace asmlp::data {
 namespace {
@@ -43,7 +49,7 @@ std::vector<float> training(const Image& image, const Preprocessing& p, const Au
                             uint64_t seed) {
   std::vector<float> out(p.mean.size() * p.size * p.size);
   Random random(seed);
-  transform_for_training(image, p, a, random, out);
+  transform_for_training({image, 0, "noise", {}}, p, a, random, out);
   return out;
 }
 
@@ -67,6 +73,20 @@ TEST(RandomNumbers, AreUniformAndNormal) {
   // The path decides, not its parts in another order.
   EXPECT_NE(derive_seed(1, {2, 3}), derive_seed(1, {3, 2}));
   EXPECT_NE(derive_seed(1, {2}), derive_seed(2, {1}));
+}
+
+// To the bit, for blocks of every length, and with the generator left in the same state.
+TEST(Normals, AreRandomNormals) {
+  Random one(8), many(8);
+  std::vector<float> values;
+  for (size_t length = 0; length < 1500; ++length) {
+    values.assign(length, 0);
+    normals(values, many);
+    for (size_t i = 0; i < length; ++i) {
+      ASSERT_EQ(values[i], static_cast<float>(one.normal())) << length << ' ' << i;
+    }
+  }
+  EXPECT_EQ(one.next(), many.next());
 }
 
 TEST(RandomResizedWindow, StaysInTheImageAndInItsLimits) {
@@ -129,7 +149,7 @@ TEST(Erase, FillsOneRectangleOfTheRightSizeInEveryChannel) {
     for (uint64_t seed = 0; seed < 200; ++seed) {
       Random random(derive_seed(seed, {9}));
       std::vector<float> values(3 * height * width, 77.0f);
-      erase_rectangle(values, 3, height, width, mode, random);
+      erase_rectangles(values, 3, height, width, mode, 1, random);
       int top = height, bottom = -1, left = width, right = -1, changed = 0;
       for (int c = 0; c < 3; ++c) {
         for (int y = 0; y < height; ++y) {
@@ -154,6 +174,38 @@ TEST(Erase, FillsOneRectangleOfTheRightSizeInEveryChannel) {
       EXPECT_NEAR(squares / count, 1, 0.02);
     }
   }
+}
+
+// With up to three rectangles, each is that much smaller, and 1, 2 and 3 are equally likely.
+TEST(Erase, SeveralRectanglesShareTheArea) {
+  const int side = 60, n = 900;
+  std::vector<double> shares;
+  for (const int most : {1, 3}) {
+    double erased = 0;
+    for (int i = 0; i < n; ++i) {
+      Random random(derive_seed(10, {uint64_t(i), uint64_t(most)}));
+      std::vector<float> values(side * side, 77.0f);
+      erase_rectangles(values, 1, side, side, EraseMode::kConst, most, random);
+      const double share = double(std::count(values.begin(), values.end(), 0.0f)) / (side * side);
+      ASSERT_TRUE(share > 0.015 && share < 0.35) << share;
+      erased += share;
+    }
+    shares.push_back(erased / n);
+  }
+  // Mean (0.02 + 1/3) / 2, less what does not fit (one) or overlaps (several); the deviation of one
+  // draw is below 0.0905.
+  EXPECT_NEAR(shares[0], 0.1767, 0.004 + 5 * 0.0905 / std::sqrt(n));
+  EXPECT_LT(shares[1], shares[0]);
+  EXPECT_GT(shares[1], 0.14);
+}
+
+TEST(FillColour, IsTheMeanIn8Bits) {
+  Preprocessing p;
+  EXPECT_EQ(fill_colour(p), (std::array<uint8_t, 3>{124, 116, 104}));
+  p.mean = {0.2860f};
+  EXPECT_EQ(fill_colour(p)[0], 73);
+  p.mean = {1.5f, -1.0f, 1.0f};
+  EXPECT_EQ(fill_colour(p), (std::array<uint8_t, 3>{255, 0, 255}));
 }
 
 TEST(TrainingTransform, WithoutAugmentationItIsTheEvaluationTransform) {
@@ -220,6 +272,47 @@ TEST(TrainingTransform, CropPaddingMovesTheImage) {
     ASSERT_EQ(matches, 1);
   }
   EXPECT_EQ(offsets.size(), 25u);
+}
+
+// With every transform on, encoded samples (of which only the crop is decoded) give what decoded
+// ones give.
+TEST(TrainingTransform, EncodedAndDecodedSamplesGiveTheSame) {
+  Augmentation a;
+  a.interpolation.reset();
+  a.rand_augment = parse_rand_augment("rand-m9-mstd0.5-inc1");
+  for (const char* name :
+       {"images/jpeg_420.jpg", "images/jpeg_progressive.jpg", "images/jpeg_grey.jpg",
+        "images/jpeg_cmyk_adobe.jpg", "images/png_rgb8_plain.png", "images/webp_lossy.webp"}) {
+    const std::string bytes = read_file(test::data(name));
+    const Sample encoded{{}, 0, name, bytes};
+    const Sample decoded{decode_image(test::data(name)), 0, name, {}};
+    for (const int channels : {1, 3}) {
+      const Preprocessing p = preprocessing_of(channels, 16);
+      std::vector<float> from_bytes(channels * 256), from_pixels(channels * 256);
+      for (uint64_t seed = 0; seed < 40; ++seed) {
+        a.crop_padding = seed < 5 ? std::optional(2) : std::nullopt;
+        Random one(seed), two(seed);
+        transform_for_training(encoded, p, a, one, from_bytes);
+        transform_for_training(decoded, p, a, two, from_pixels);
+        ASSERT_EQ(from_bytes, from_pixels) << name << ' ' << seed;
+      }
+    }
+  }
+}
+
+// timm: colour jitter acts where RandAugment is off.
+TEST(TrainingTransform, ColourJitterGivesWayToRandAugment) {
+  const Image image = noise_image(10, 10, 3);
+  const Preprocessing p = preprocessing_of(3, 10);
+  Augmentation plain = no_augmentation(), jitter = plain, both = plain, augment = plain;
+  jitter.color_jitter = both.color_jitter = 0.4;
+  both.rand_augment = augment.rand_augment = parse_rand_augment("rand-m9");
+  int changed = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    EXPECT_EQ(training(image, p, both, seed), training(image, p, augment, seed));
+    changed += training(image, p, jitter, seed) != training(image, p, plain, seed);
+  }
+  EXPECT_GT(changed, 45);
 }
 
 TEST(TrainingTransform, TheGeneratorDecidesEverything) {

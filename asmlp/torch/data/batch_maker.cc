@@ -1,0 +1,202 @@
+#include "asmlp/torch/data/batch_maker.h"
+
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "asmlp/core/error.h"
+
+namespace asmlp::data {
+
+void check_options(const LoaderOptions& options) {
+  const auto check = [](const char* name, int value, int low, int high) {
+    require(value >= low && value <= high, ErrorCode::kInvalidArgument, "{} {}: must be {}..{}",
+            name, value, low, high);
+  };
+  check("batch-size", options.batch_size, 1, 65536);
+  check("workers", options.workers, 0, 256);
+  check("world size", options.world, 1, 1 << 20);
+  check("rank", options.rank, 0, options.world - 1);
+  check("shuffle-buffer", options.shuffle_buffer, 1, 1 << 24);
+}
+
+bool Reported::add(const std::string& message) {
+  std::lock_guard lock(mutex_);
+  return messages_.insert(message).second;
+}
+
+struct BatchStream::State {
+  // What a worker made: a batch, or what it threw, or neither at the end of the epoch.
+  struct Made {
+    std::optional<MadeBatch> batch;
+    std::exception_ptr error;
+    bool last = false;  // the order ends here: nothing is made after it
+  };
+
+  std::unique_ptr<BatchMaker> maker;
+  std::shared_ptr<Reported> reported;
+  int64_t end = 0;      // batches of the epoch
+  int64_t workers = 0;  // wanted
+
+  std::mutex taking;  // held for the ordered step; always locked before `mutex`
+  std::mutex mutex;   // guards what follows
+  std::condition_variable made_one, took_one;
+  std::map<int64_t, Made> made;  // waiting for the consumer, by batch index
+  int64_t next_to_make = 0;
+  int64_t next_to_take = 0;
+  bool stop = false;
+  bool ended = false;  // the consumer's: it has taken the last one
+  std::vector<std::thread> threads;
+
+  // Stops and joins the workers, also when the start of one of them failed.
+  ~State() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    took_one.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  // Batches in flight or waiting: bounds the memory.
+  int64_t depth() const { return 2 * workers + 1; }
+
+  // The ordered step of the next batch; false when there is none.
+  bool take(int64_t& index, BatchMaker::Task& task, Made& result) {
+    std::lock_guard order(taking);
+    {
+      std::unique_lock lock(mutex);
+      took_one.wait(lock, [&] {
+        return stop || next_to_make >= end || next_to_make < next_to_take + depth();
+      });
+      if (stop || next_to_make >= end) return false;
+      index = next_to_make++;
+    }
+    try {
+      task = maker->take(index);
+    } catch (...) {
+      result.error = std::current_exception();
+    }
+    if (!task) {
+      result.last = true;
+      std::lock_guard lock(mutex);
+      next_to_make = end;
+    }
+    return true;
+  }
+
+  void work() {
+    while (true) {
+      int64_t index = 0;
+      BatchMaker::Task task;
+      Made result;
+      if (!take(index, task, result)) return;
+      try {
+        if (task) result.batch = task();
+      } catch (...) {
+        result.error = std::current_exception();
+      }
+      std::lock_guard lock(mutex);
+      made.emplace(index, std::move(result));
+      made_one.notify_one();
+    }
+  }
+
+  Made make_here() {
+    const BatchMaker::Task task = maker->take(next_to_take++);
+    if (!task) return {std::nullopt, nullptr, true};
+    return {task(), nullptr, false};
+  }
+
+  Made wait_for_next() {
+    std::unique_lock lock(mutex);
+    made_one.wait(lock, [&] { return made.contains(next_to_take); });
+    auto node = made.extract(next_to_take);
+    ++next_to_take;
+    lock.unlock();
+    took_one.notify_all();
+    return std::move(node.mapped());
+  }
+};
+
+BatchStream::BatchStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BatchStream::BatchStream(BatchStream&&) noexcept = default;
+BatchStream::~BatchStream() = default;
+
+std::optional<Batch> BatchStream::next() {
+  State& s = *state_;
+  if (s.ended || s.next_to_take >= s.end) return std::nullopt;
+  State::Made made = s.threads.empty() ? s.make_here() : s.wait_for_next();
+  s.ended = made.last;
+  if (made.error) std::rethrow_exception(made.error);
+  if (!made.batch) return std::nullopt;
+  Batch& batch = made.batch->batch;
+  for (Unreadable& bad : made.batch->bad) {
+    if (!s.reported->add(bad.message)) continue;
+    batch.bad.push_back(std::move(bad.message));
+    batch.bad_samples += bad.samples;
+  }
+  return std::move(batch);
+}
+
+BatchStream BatchMaker::start(std::unique_ptr<BatchMaker> maker, std::shared_ptr<Reported> reported,
+                              int workers, int64_t first, int64_t end) {
+  auto state = std::make_unique<BatchStream::State>();
+  state->maker = std::move(maker);
+  state->reported = std::move(reported);
+  state->end = end;
+  state->workers = workers;
+  state->next_to_make = state->next_to_take = first;
+  for (int i = 0; i < workers; ++i) {
+    state->threads.emplace_back([s = state.get()] { s->work(); });
+  }
+  return BatchStream(std::move(state));
+}
+
+MadeBatch fill_batch(int64_t index, const std::vector<Slot>& slots,
+                     const std::function<Slot(size_t place, int attempt)>& replacement,
+                     const Transform& transform, const LoaderOptions& options) {
+  const auto places = static_cast<int64_t>(slots.size());
+  const size_t size = size_t(options.channels) * options.height * options.width;
+  MadeBatch made;
+  Batch& batch = made.batch;
+  batch.index = index;
+  batch.images = torch::empty({places, options.channels, options.height, options.width});
+  batch.targets = torch::empty({places}, torch::kInt64);
+  float* images = batch.images.data_ptr<float>();
+  int64_t* targets = batch.targets.data_ptr<int64_t>();
+  int64_t filled = 0;
+  const auto fill = [&](const Slot& slot) {
+    try {
+      const Sample sample = slot.read();
+      Random random(slot.seed);
+      transform(sample, random, {images + filled * size, size});
+      targets[filled++] = sample.target;
+      return true;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kInterrupted) throw;
+      made.bad.push_back({error.what()});
+      return false;
+    }
+  };
+  for (size_t place = 0; place < slots.size(); ++place) {
+    bool done = fill(slots[place]);
+    for (int attempt = 0; !done && options.drop_last; ++attempt) {
+      const Slot other = replacement(place, attempt);
+      require(bool{other.read}, ErrorCode::kBadFormat,
+              "no sample that can be read was found in the place of a bad one ({} tried, the last: "
+              "{}): the data is damaged, or none of it is what the file names promise",
+              attempt + 1, made.bad.back().message);
+      done = fill(other);
+    }
+  }
+  if (filled < places) {
+    batch.images = batch.images.narrow(0, 0, filled);
+    batch.targets = batch.targets.narrow(0, 0, filled);
+  }
+  return made;
+}
+
+}  // namespace asmlp::data
