@@ -49,6 +49,10 @@ torch::Tensor AsMlpImpl::forward(const torch::Tensor& input) {
   return forward_head(forward_features(input).back());
 }
 
+void AsMlpImpl::set_checkpointing(bool on) {
+  for (const auto& layer : *layers_) layer->as<Stage>()->set_checkpointing(on);
+}
+
 void load_parameters(torch::nn::Module& module, const TensorMap& tensors) {
   const auto parameters = module.named_parameters();
   for (const auto& [name, tensor] : tensors) {

@@ -9,12 +9,13 @@
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/config.h"
 #include "asmlp/torch/nn/blocks.h"
+#include "asmlp/torch/nn/classifier.h"
 
 namespace asmlp::nn {
 
 // The whole network. Input N x in_chans x H x W fp32, normalised; any H, W >= 1: the patch
 // embedding zero-pads right and bottom to the patch size, the patch merging zero-pads odd maps.
-class AsMlpImpl : public torch::nn::Module {
+class AsMlpImpl : public ClassifierImpl {
  public:
   // Parameters are initialised as the authors' module does it: PyTorch's defaults for the
   // convolutions (Kaiming uniform, a = sqrt 5) and norms (1, 0), head truncated normal 0.02, bias
@@ -22,7 +23,10 @@ class AsMlpImpl : public torch::nn::Module {
   explicit AsMlpImpl(const Config& config);
 
   // Logits N x num_classes; the pooled features N x num_features for a model without head.
-  torch::Tensor forward(const torch::Tensor& input);
+  torch::Tensor forward(const torch::Tensor& input) override;
+
+  // Every block of the stages is computed again in the backward pass (checkpoint.h).
+  void set_checkpointing(bool on) override;
 
   // Element 0: the patch embedding after its norm; element k: the output of stage k-1 including its
   // patch merging. All N x C x h x w (views of channels-last memory).

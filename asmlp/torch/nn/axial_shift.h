@@ -24,6 +24,9 @@ struct AxialShift {
 // form. Error(kInvalidArgument) for a wrong rank or an empty image.
 torch::Tensor axial_shift(const torch::Tensor& input, const AxialShift& shift);
 
+// Error(kInvalidArgument) unless axial_shift takes these.
+void check_shift(const torch::Tensor& input, const AxialShift& shift);
+
 // The same operator composed of ATen operations, on any device.
 torch::Tensor axial_shift_composed(const torch::Tensor& input, const AxialShift& shift);
 

@@ -1,10 +1,13 @@
 #include "asmlp/torch/nn/blocks.h"
 
 #include "asmlp/torch/nn/axial_shift.h"
+#include "asmlp/torch/nn/checkpoint.h"
 #include "asmlp/torch/nn/functional.h"
 
 namespace asmlp::nn {
 namespace {
+
+Projection projection(const torch::nn::Conv2d& conv) { return {conv->weight, conv->bias}; }
 
 torch::Tensor project(const torch::Tensor& x, const torch::nn::Conv2d& conv,
                       Activation activation = Activation::kNone) {
@@ -29,10 +32,18 @@ torch::nn::Conv2d make_pointwise(int in, int out, bool bias) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1).bias(bias));
 }
 
-torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
-  if (!training || rate == 0) return x;
+torch::Tensor drop_path_scale(const torch::Tensor& x, double rate, bool training) {
+  if (!training || rate == 0) return {};
   const double keep = 1 - rate;
-  return x * torch::empty({x.size(0), 1, 1, 1}, x.options()).bernoulli_(keep).div_(keep);
+  return torch::empty({x.size(0)}, x.options().dtype(torch::kFloat)).bernoulli_(keep).div_(keep);
+}
+
+torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training) {
+  const auto scale = drop_path_scale(x, rate, training);
+  if (!scale.defined()) return x;
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  return x * scale.to(x.scalar_type()).reshape(shape);
 }
 
 AxialShiftBlockImpl::AxialShiftBlockImpl(const Config& config, int dim)
@@ -48,10 +59,12 @@ torch::Tensor AxialShiftBlockImpl::forward(torch::Tensor x) {
   const AxialShift along_w{Axis::kWidth, config_.shift_size.w, config_.dilation, config_.padding};
   const AxialShift along_h{Axis::kHeight, config_.shift_size.h, config_.dilation, config_.padding};
   x = normalized(project(x, conv1_), norm1_, Activation::kGelu);
-  const auto horizontal = project(axial_shift(x, along_w), conv2_1_, Activation::kGelu);
-  x = config_.connection == Connection::kParallel
-          ? horizontal + project(axial_shift(x, along_h), conv2_2_, Activation::kGelu)
-          : project(axial_shift(horizontal, along_h), conv2_2_, Activation::kGelu);
+  if (config_.connection == Connection::kParallel) {
+    x = fused_shifted_sum(x, {along_w, projection(conv2_1_)}, {along_h, projection(conv2_2_)});
+  } else {
+    x = project(axial_shift(x, along_w), conv2_1_, Activation::kGelu);
+    x = project(axial_shift(x, along_h), conv2_2_, Activation::kGelu);
+  }
   return project(normalized(x, norm2_), conv3_);
 }
 
@@ -60,7 +73,7 @@ MlpImpl::MlpImpl(int dim, int hidden)
       fc2_(register_module("fc2", make_pointwise(hidden, dim))) {}
 
 torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
-  return project(project(x, fc1_, Activation::kGelu), fc2_);
+  return fused_mlp(x, projection(fc1_), projection(fc2_));
 }
 
 BlockImpl::BlockImpl(const Config& config, int stage, double drop_path)
@@ -71,8 +84,13 @@ BlockImpl::BlockImpl(const Config& config, int stage, double drop_path)
       mlp_(register_module("mlp", Mlp(config.dim(stage), config.hidden_dim(stage)))) {}
 
 torch::Tensor BlockImpl::forward(torch::Tensor x) {
-  x = x + drop_path(axial_shift_(normalized(x, norm1_)), drop_path_, is_training());
-  return x + drop_path(mlp_(normalized(x, norm2_)), drop_path_, is_training());
+  const auto add = [&](const torch::Tensor& past, const torch::Tensor& branch) {
+    return fused_add(past, branch, drop_path_scale(past, drop_path_, is_training()));
+  };
+  auto fork = fork_group_norm(x, norm1_->weight, norm1_->bias);
+  x = add(fork.x, axial_shift_(fork.normal));
+  fork = fork_group_norm(x, norm2_->weight, norm2_->bias);
+  return add(fork.x, mlp_(fork.normal));
 }
 
 PatchEmbedImpl::PatchEmbedImpl(const Config& config)
@@ -123,7 +141,12 @@ StageImpl::StageImpl(const Config& config, int stage, int first_block)
 }
 
 torch::Tensor StageImpl::forward(torch::Tensor x) {
-  for (const auto& block : *blocks_) x = block->as<Block>()->forward(x);
+  for (const auto& block : *blocks_) {
+    const auto run = [block](const torch::Tensor& input) {
+      return block->as<Block>()->forward(input);
+    };
+    x = checkpointing_ ? checkpoint(run, x, block->parameters()) : run(x);
+  }
   return downsample_ ? downsample_(x) : x;
 }
 

@@ -18,6 +18,10 @@ torch::nn::Conv2d make_pointwise(int in, int out, bool bias = true);
 // scaled by 1 / (1 - rate).
 torch::Tensor drop_path(const torch::Tensor& x, double rate, bool training);
 
+// The factor of every sample that stands for drop_path: 0 or 1 / (1 - rate); undefined where
+// drop_path would return x itself.
+torch::Tensor drop_path_scale(const torch::Tensor& x, double rate, bool training);
+
 // conv1, norm1, GELU, then the two shifted projections, norm2, conv3 (paper, figure 2).
 class AxialShiftBlockImpl : public torch::nn::Module {
  public:
@@ -91,8 +95,11 @@ class StageImpl : public torch::nn::Module {
   // at the model's first block to config.drop_path at its last.
   StageImpl(const Config& config, int stage, int first_block);
   torch::Tensor forward(torch::Tensor x);
+  // Whether backward computes the blocks again instead of keeping what they need (checkpoint.h).
+  void set_checkpointing(bool on) { checkpointing_ = on; }
 
  private:
+  bool checkpointing_ = false;
   torch::nn::ModuleList blocks_;
   PatchMerging downsample_{nullptr};
 };

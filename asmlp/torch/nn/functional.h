@@ -1,14 +1,15 @@
-// The two operators AS-MLP spends its time in, each fused with the GELU that follows it.
+// The operators AS-MLP spends its time in, fused as far as rows of pixels allow.
 //
 // On a CPU, in fp32 and fp64, they are kernels of our own: matrix products on blocks of rows that
-// stay in the cache, spread over LibTorch's threads, with bias, activation and their gradients
-// applied while a block is there. Everything else (other devices and types) takes the composed
-// forms. Both differentiate to any order; the gradient of the gradient runs through the composed
-// form.
+// stay in the cache, spread over LibTorch's threads, with shift, bias, activation and their
+// gradients applied while a block is there. Everything else (other devices and types) takes the
+// composed forms. Both differentiate to any order; the gradient of the gradient runs through the
+// composed form.
 #pragma once
 
 #include <torch/torch.h>
 
+#include "asmlp/torch/nn/axial_shift.h"
 #include "asmlp/torch/nn/kernels.h"
 
 namespace asmlp::nn {
@@ -28,5 +29,41 @@ torch::Tensor fused_group_norm(const torch::Tensor& x, const torch::Tensor& weig
                                Activation activation = Activation::kNone);
 torch::Tensor composed_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
                                   const torch::Tensor& bias, Activation activation);
+
+// x and its norm, for a branch that starts with the norm and is added to x at its end: the gradient
+// that comes back along x is added where the norm's own is finished.
+struct ForkedNorm {
+  torch::Tensor x;
+  torch::Tensor normal;
+};
+ForkedNorm fork_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
+                           const torch::Tensor& bias);
+
+// The weight (as fused_linear's) and the bias of a projection; the bias may be undefined.
+struct Projection {
+  torch::Tensor weight;
+  torch::Tensor bias;
+};
+
+// second(GELU(first(x))): the hidden activation exists in the cache only.
+torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const Projection& second);
+torch::Tensor composed_mlp(const torch::Tensor& x, const Projection& first,
+                           const Projection& second);
+
+// GELU(first(axial_shift(x, first_shift))) + GELU(second(axial_shift(x, second_shift))) for x of
+// N x H x W x C: the shifted maps exist in the cache only, a block of rows at a time.
+struct ShiftedProjection {
+  AxialShift shift;
+  Projection projection;
+};
+torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
+                                const ShiftedProjection& second);
+torch::Tensor composed_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
+                                   const ShiftedProjection& second);
+
+// x + scale * branch, sample by sample: `scale` has as many elements as x has samples, or is
+// undefined for 1. No gradient for the scale.
+torch::Tensor fused_add(const torch::Tensor& x, const torch::Tensor& branch,
+                        const torch::Tensor& scale);
 
 }  // namespace asmlp::nn

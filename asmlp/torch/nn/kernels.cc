@@ -9,8 +9,9 @@
 #include "asmlp/core/cpu.h"
 
 // Every loop below is written once, in a lambda that is inlined into a copy of run() compiled for
-// AVX2 and into one for the baseline; the compiler vectorises both. (A conditional expression
-// becomes a blend: there is no branch in the inner loops.)
+// AVX-512, one for AVX2 and one for the baseline; the compiler vectorises both. (A conditional
+// expression becomes a blend: there is no branch in the inner loops. Arrays are the same or apart,
+// so that no element depends on an earlier one.)
 #define ASMLP_INLINE __attribute__((always_inline))
 
 namespace asmlp::nn {
@@ -22,12 +23,37 @@ __attribute__((target("avx2,fma"))) void run_avx2(const Body& body) {
 }
 
 template <typename Body>
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512"))) void
+run_avx512(const Body& body) {
+  body();
+}
+
+template <typename Body>
 void run(const Body& body) {
 #if defined(__x86_64__)
-  static const bool avx2 = default_isa() >= Isa::kAvx2;
-  if (avx2) return run_avx2(body);
+  static const Isa isa = default_isa();
+  if (isa >= Isa::kAvx512) return run_avx512(body);
+  if (isa >= Isa::kAvx2) return run_avx2(body);
 #endif
   body();
+}
+
+ASMLP_INLINE inline float widen(float x) { return x; }
+ASMLP_INLINE inline double widen(double x) { return x; }
+ASMLP_INLINE inline float widen(Bf16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+}
+// To the nearest, ties to even; NaN stays NaN.
+template <typename S>
+ASMLP_INLINE inline S narrow(Arithmetic<S> x) {
+  if constexpr (std::is_same_v<S, Bf16>) {
+    const auto bits = std::bit_cast<uint32_t>(x);
+    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return {
+        static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded)};
+  } else {
+    return x;
+  }
 }
 
 // exp(x) for x <= 0, relative error 2e-7; below -87 the result stays at exp(-87).
@@ -76,11 +102,14 @@ ASMLP_INLINE inline T gelu_value(T z) {
   return z * normal(z).below;
 }
 
+// The normal density is this times the bell.
+template <typename T>
+constexpr T kBellFactor = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+
 template <typename T>
 ASMLP_INLINE inline T gelu_slope(T z) {
-  constexpr T kInverseRoot = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
   const auto [below, bell] = normal(z);
-  return below + z * bell * kInverseRoot;
+  return below + z * bell * kBellFactor<T>;
 }
 
 // Sum of value(i) over [0, count): 32 running sums that fit in registers, emptied into a double
@@ -105,25 +134,48 @@ ASMLP_INLINE inline double sum(int64_t count, const Value& value) {
 }  // namespace
 
 template <typename T>
-void fill_pixels(T* z, int64_t pixels, int64_t channels, const T* bias) {
-  if (bias == nullptr) {
-    std::fill_n(z, pixels * channels, T(0));
-    return;
-  }
-  for (int64_t p = 0; p < pixels; ++p) std::copy_n(bias, channels, z + p * channels);
-}
-
-template <typename T>
 void gelu(const T* z, T* y, int64_t count) {
   run([=]() ASMLP_INLINE {
+#pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] = gelu_value(z[i]);
   });
 }
 
 template <typename T>
-void gelu_backward(const T* z, const T* dy, T* dz, int64_t count) {
+void add_gelu(const T* z, T* y, int64_t count) {
   run([=]() ASMLP_INLINE {
-    for (int64_t i = 0; i < count; ++i) dz[i] = dy[i] * gelu_slope(z[i]);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; ++i) y[i] += gelu_value(z[i]);
+  });
+}
+
+template <typename T>
+void gelu_backward(const T* z, const T* dy, T* dz, T* y, int64_t pixels, int64_t channels,
+                   T* sums) {
+  run([=]() ASMLP_INLINE {
+    for (int64_t p = 0; p < pixels; ++p) {
+      const T* in = z + p * channels;
+      const T* d_out = dy + p * channels;
+      T* d_in = dz + p * channels;
+      if (y == nullptr) {
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) {
+          const T gradient = d_out[c] * gelu_slope(in[c]);
+          d_in[c] = gradient;
+          sums[c] += gradient;
+        }
+      } else {
+        T* out = y + p * channels;
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) {
+          const auto [below, bell] = normal(in[c]);
+          out[c] = in[c] * below;
+          const T gradient = d_out[c] * (below + in[c] * bell * kBellFactor<T>);
+          d_in[c] = gradient;
+          sums[c] += gradient;
+        }
+      }
+    }
   });
 }
 
@@ -132,19 +184,38 @@ void add_columns(const T* values, int64_t pixels, int64_t channels, T* sums) {
   run([=]() ASMLP_INLINE {
     for (int64_t p = 0; p < pixels; ++p) {
       const T* row = values + p * channels;
+#pragma GCC ivdep
       for (int64_t c = 0; c < channels; ++c) sums[c] += row[c];
     }
   });
 }
 
-template <typename T>
-Moments<T> moments(const T* x, int64_t count, double eps) {
+template <typename S>
+void add_scaled(const S* x, const S* branch, Arithmetic<S> factor, S* y, int64_t count) {
+  run([=]() ASMLP_INLINE {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; ++i) y[i] = narrow<S>(widen(x[i]) + factor * widen(branch[i]));
+  });
+}
+
+template <typename S>
+void scale(const S* x, Arithmetic<S> factor, S* y, int64_t count) {
+  run([=]() ASMLP_INLINE {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; ++i) y[i] = narrow<S>(factor * widen(x[i]));
+  });
+}
+
+template <typename S>
+Moments<Arithmetic<S>> moments(const S* x, int64_t count, double eps) {
+  using T = Arithmetic<S>;
   Moments<T> result{};
   run([=, &result]() ASMLP_INLINE {
-    const T mean = static_cast<T>(sum<T>(count, [=](int64_t i) ASMLP_INLINE { return x[i]; }) /
-                                  static_cast<double>(count));
+    const T mean =
+        static_cast<T>(sum<T>(count, [=](int64_t i) ASMLP_INLINE { return widen(x[i]); }) /
+                       static_cast<double>(count));
     const double squares = sum<T>(count, [=](int64_t i) ASMLP_INLINE {
-      const T d = x[i] - mean;
+      const T d = widen(x[i]) - mean;
       return d * d;
     });
     result = {mean, static_cast<T>(1 / std::sqrt(squares / static_cast<double>(count) + eps))};
@@ -152,21 +223,23 @@ Moments<T> moments(const T* x, int64_t count, double eps) {
   return result;
 }
 
-template <typename T>
-void normalize(const T* x, T* y, int64_t pixels, int64_t channels, Moments<T> moments,
-               const T* gamma, const T* beta, Activation activation) {
+template <typename S>
+void normalize(const S* x, S* y, int64_t pixels, int64_t channels, Moments<Arithmetic<S>> moments,
+               const Arithmetic<S>* gamma, const Arithmetic<S>* beta, Activation activation) {
   const auto [mean, scale] = moments;
   run([=, mean = mean, scale = scale]() ASMLP_INLINE {
     for (int64_t p = 0; p < pixels; ++p) {
-      const T* in = x + p * channels;
-      T* out = y + p * channels;
+      const S* in = x + p * channels;
+      S* out = y + p * channels;
       if (activation == Activation::kGelu) {
+#pragma GCC ivdep
         for (int64_t c = 0; c < channels; ++c) {
-          out[c] = gelu_value((in[c] - mean) * scale * gamma[c] + beta[c]);
+          out[c] = narrow<S>(gelu_value((widen(in[c]) - mean) * scale * gamma[c] + beta[c]));
         }
       } else {
+#pragma GCC ivdep
         for (int64_t c = 0; c < channels; ++c) {
-          out[c] = (in[c] - mean) * scale * gamma[c] + beta[c];
+          out[c] = narrow<S>((widen(in[c]) - mean) * scale * gamma[c] + beta[c]);
         }
       }
     }
@@ -176,28 +249,36 @@ void normalize(const T* x, T* y, int64_t pixels, int64_t channels, Moments<T> mo
 // With n = (x - mean) scale, u = n gamma + beta and du = dy activation'(u):
 //   d_gamma = sum du n,  d_beta = sum du  (over pixels)
 //   dx = scale (du gamma - (sum_c gamma d_beta + n sum_c gamma d_gamma) / count).
-template <typename T>
-void normalize_backward(const T* x, const T* dy, T* dx, int64_t pixels, int64_t channels,
-                        Moments<T> moments, const T* gamma, const T* beta, Activation activation,
-                        T* d_gamma, T* d_beta) {
+template <typename S>
+void normalize_backward(const S* x, const S* dy, S* dx, int64_t pixels, int64_t channels,
+                        Moments<Arithmetic<S>> moments, const Arithmetic<S>* gamma,
+                        const Arithmetic<S>* beta, Activation activation, const S* d_past,
+                        Arithmetic<S>* d_gamma, Arithmetic<S>* d_beta) {
+  using T = Arithmetic<S>;
   const auto [mean, scale] = moments;
   run([=, mean = mean, scale = scale]() ASMLP_INLINE {
     std::fill_n(d_gamma, channels, T(0));
     std::fill_n(d_beta, channels, T(0));
     for (int64_t p = 0; p < pixels; ++p) {
-      const T* in = x + p * channels;
-      const T* out_gradient = dy + p * channels;
-      T* du = dx + p * channels;  // dx holds du until the sums are complete
+      const S* in = x + p * channels;
+      const S* d_out = dy + p * channels;
       if (activation == Activation::kGelu) {
+        S* kept = dx + p * channels;  // dx holds du until the sums are complete
+#pragma GCC ivdep
         for (int64_t c = 0; c < channels; ++c) {
-          du[c] = out_gradient[c] * gelu_slope((in[c] - mean) * scale * gamma[c] + beta[c]);
+          const T n = (widen(in[c]) - mean) * scale;
+          const T du = widen(d_out[c]) * gelu_slope(n * gamma[c] + beta[c]);
+          kept[c] = narrow<S>(du);
+          d_gamma[c] += du * n;
+          d_beta[c] += du;
         }
       } else {
-        std::copy_n(out_gradient, channels, du);
-      }
-      for (int64_t c = 0; c < channels; ++c) {
-        d_gamma[c] += du[c] * (in[c] - mean) * scale;
-        d_beta[c] += du[c];
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) {
+          const T du = widen(d_out[c]);
+          d_gamma[c] += du * (widen(in[c]) - mean) * scale;
+          d_beta[c] += du;
+        }
       }
     }
     double slope = 0, level = 0;
@@ -208,28 +289,45 @@ void normalize_backward(const T* x, const T* dy, T* dx, int64_t pixels, int64_t 
     const double count = static_cast<double>(pixels) * static_cast<double>(channels);
     const T slope_mean = static_cast<T>(slope / count);
     const T level_mean = static_cast<T>(level / count);
+    const S* known = activation == Activation::kGelu ? dx : dy;  // du
     for (int64_t p = 0; p < pixels; ++p) {
-      const T* in = x + p * channels;
-      T* gradient = dx + p * channels;
-      for (int64_t c = 0; c < channels; ++c) {
-        gradient[c] =
-            scale * (gradient[c] * gamma[c] - level_mean - (in[c] - mean) * scale * slope_mean);
+      const S *in = x + p * channels, *du = known + p * channels;
+      S* gradient = dx + p * channels;
+      const auto value = [=](int64_t c) ASMLP_INLINE {
+        return scale *
+               (widen(du[c]) * gamma[c] - level_mean - (widen(in[c]) - mean) * scale * slope_mean);
+      };
+      if (d_past == nullptr) {
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) gradient[c] = narrow<S>(value(c));
+      } else {
+        const S* past = d_past + p * channels;
+#pragma GCC ivdep
+        for (int64_t c = 0; c < channels; ++c) gradient[c] = narrow<S>(widen(past[c]) + value(c));
       }
     }
   });
 }
 
-#define ASMLP_INSTANTIATE(T)                                                                 \
-  template void fill_pixels<T>(T*, int64_t, int64_t, const T*);                              \
-  template void gelu<T>(const T*, T*, int64_t);                                              \
-  template void gelu_backward<T>(const T*, const T*, T*, int64_t);                           \
-  template void add_columns<T>(const T*, int64_t, int64_t, T*);                              \
-  template Moments<T> moments<T>(const T*, int64_t, double);                                 \
-  template void normalize<T>(const T*, T*, int64_t, int64_t, Moments<T>, const T*, const T*, \
-                             Activation);                                                    \
-  template void normalize_backward<T>(const T*, const T*, T*, int64_t, int64_t, Moments<T>,  \
-                                      const T*, const T*, Activation, T*, T*);
+#define ASMLP_INSTANTIATE(T)                                                        \
+  template void gelu<T>(const T*, T*, int64_t);                                     \
+  template void add_gelu<T>(const T*, T*, int64_t);                                 \
+  template void gelu_backward<T>(const T*, const T*, T*, T*, int64_t, int64_t, T*); \
+  template void add_columns<T>(const T*, int64_t, int64_t, T*);
 ASMLP_INSTANTIATE(float)
 ASMLP_INSTANTIATE(double)
+
+#define ASMLP_INSTANTIATE_STORED(S)                                                           \
+  template void add_scaled<S>(const S*, const S*, Arithmetic<S>, S*, int64_t);                \
+  template void scale<S>(const S*, Arithmetic<S>, S*, int64_t);                               \
+  template Moments<Arithmetic<S>> moments<S>(const S*, int64_t, double);                      \
+  template void normalize<S>(const S*, S*, int64_t, int64_t, Moments<Arithmetic<S>>,          \
+                             const Arithmetic<S>*, const Arithmetic<S>*, Activation);         \
+  template void normalize_backward<S>(                                                        \
+      const S*, const S*, S*, int64_t, int64_t, Moments<Arithmetic<S>>, const Arithmetic<S>*, \
+      const Arithmetic<S>*, Activation, const S*, Arithmetic<S>*, Arithmetic<S>*);
+ASMLP_INSTANTIATE_STORED(float)
+ASMLP_INSTANTIATE_STORED(double)
+ASMLP_INSTANTIATE_STORED(Bf16)
 
 }  // namespace asmlp::nn

@@ -1,109 +1,55 @@
-#include <cblas.h>
-#include <dlfcn.h>
-
-#include <algorithm>
-#include <mutex>
-#include <vector>
-
-#include "asmlp/core/error.h"
-#include "asmlp/core/tensor.h"
 #include "asmlp/torch/nn/functional-inl.h"
 #include "asmlp/torch/nn/functional.h"
+#include "asmlp/torch/nn/row_blocks-inl.h"
 
 namespace asmlp::nn {
 namespace {
-
-// C[m x n] = op(A) op(B) + beta C, row-major, op(A) is m x k.
-void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k, const float* a,
-          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
-  cblas_sgemm(CblasRowMajor, ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
-              1.0f, a, static_cast<int>(lda), b, static_cast<int>(ldb), beta, c,
-              static_cast<int>(ldc));
-}
-void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k, const double* a,
-          int64_t lda, const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
-  cblas_dgemm(CblasRowMajor, ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
-              1.0, a, static_cast<int>(lda), b, static_cast<int>(ldb), beta, c,
-              static_cast<int>(ldc));
-}
-
-// The rows are spread over LibTorch's threads here; OpenBLAS must not split each block once more
-// over threads of its own. Other BLAS libraries notice by themselves that they run in a parallel
-// region.
-void keep_blas_single_threaded() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    using SetThreads = void (*)(int);
-    if (auto* set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
-      set(1);
-    }
-  });
-}
 
 struct Extents {
   int64_t rows = 0;
   int64_t in = 0;
   int64_t out = 0;
-  // Rows whose input, output and gradient fill about 256 KB of cache in fp32, but enough of them to
-  // pay for packing the weights anew (in x out elements against rows x (in + out) of work moved).
-  int64_t block() const {
-    return std::max({int64_t{64}, (int64_t{1} << 16) / (in + 2 * out), in * out / 2048});
-  }
 };
 
 template <typename T>
 void forward_kernel(const Extents& e, const T* x, const T* weight, const T* bias, T* z, T* y,
                     Activation activation) {
-  const int64_t block = e.block();
-  at::parallel_for(0, e.rows, block, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row += block) {
-      const int64_t rows = std::min(block, end - row);
-      T* z_block = z + row * e.out;
-      fill_pixels(z_block, rows, e.out, bias);
-      gemm(CblasNoTrans, CblasTrans, rows, e.out, e.in, x + row * e.in, e.in, weight, e.in, T(1),
-           z_block, e.out);
-      if (activation == Activation::kGelu) gelu(z_block, y + row * e.out, rows * e.out);
-    }
+  RightFactor<T> factor(weight, e.in, e.out, /*transposed=*/true);
+  pack(factor);
+  parallel_blocks(e.rows, block_rows(e.in + e.out, 112), [&](int64_t row, int64_t end) {
+    T* z_block = z + row * e.out;
+    factor.multiply(x + row * e.in, e.in, end - row, bias, z_block);
+    if (activation == Activation::kGelu) gelu(z_block, y + row * e.out, (end - row) * e.out);
   });
 }
 
-// dz = dy activation'(z); dx = dz W (unless null); each slice of the rows has its own dW = dz^T x
-// and db = sum dz, slices x out x in and slices x out.
+// dz = dy activation'(z); dx = dz W (unless null).
 template <typename T>
-void backward_kernel(const Extents& e, int64_t slices, const T* x, const T* weight, const T* z,
-                     const T* dy, T* dx, T* d_weight, T* d_bias, Activation activation) {
-  const int64_t block = e.block();
+void backward_kernel(const Extents& e, int64_t slices, int64_t block, const T* x, const T* weight,
+                     const T* z, const T* dy, T* dx, const ProjectionGradient& gradient,
+                     Activation activation) {
+  RightFactor<T> factor(weight, e.out, e.in, /*transposed=*/false);
+  if (dx != nullptr) pack(factor);
   at::parallel_for(0, slices, 1, [&](int64_t first, int64_t last) {
-    std::vector<T> buffer;
+    std::vector<T> buffer, scratch;
     for (int64_t slice = first; slice < last; ++slice) {
-      T* slice_weight = d_weight + slice * e.out * e.in;
-      T* slice_bias = d_bias + slice * e.out;
-      const int64_t begin = e.rows * slice / slices;
-      const int64_t end = e.rows * (slice + 1) / slices;
-      std::fill_n(slice_bias, e.out, T(0));
-      for (int64_t row = begin; row < end; row += block) {
-        const int64_t rows = std::min(block, end - row);
+      const int64_t begin = e.rows * slice / slices, stop = e.rows * (slice + 1) / slices;
+      for_blocks(begin, stop, block, [&](int64_t row, int64_t end) {
+        const int64_t rows = end - row;
         const T* dz = dy + row * e.out;
         if (activation == Activation::kGelu) {
           buffer.resize(rows * e.out);
-          gelu_backward(z + row * e.out, dz, buffer.data(), rows * e.out);
+          gelu_backward<T>(z + row * e.out, dz, buffer.data(), nullptr, rows, e.out,
+                           gradient.bias<T>(slice));
           dz = buffer.data();
+        } else {
+          add_columns(dz, rows, e.out, gradient.bias<T>(slice));
         }
-        add_columns(dz, rows, e.out, slice_bias);
-        gemm(CblasTrans, CblasNoTrans, e.out, e.in, rows, dz, e.out, x + row * e.in, e.in,
-             T(row == begin ? 0 : 1), slice_weight, e.in);
-        if (dx != nullptr) {
-          gemm(CblasNoTrans, CblasNoTrans, rows, e.in, e.out, dz, e.out, weight, e.in, T(0),
-               dx + row * e.in, e.in);
-        }
-      }
+        gradient.add(slice, row == begin, dz, x + row * e.in, rows, scratch);
+        if (dx != nullptr) factor.multiply(dz, e.out, rows, nullptr, dx + row * e.in);
+      });
     }
   });
-}
-
-template <typename T>
-const T* data_or_null(const torch::Tensor& tensor) {
-  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
 }
 
 // Returns y; z receives what the activation was applied to (y itself without one). When nobody will
@@ -111,7 +57,7 @@ const T* data_or_null(const torch::Tensor& tensor) {
 torch::Tensor run_forward(const torch::Tensor& x, const torch::Tensor& weight,
                           const torch::Tensor& bias, Activation activation, bool keep_z,
                           torch::Tensor* z) {
-  keep_blas_single_threaded();
+  const SerialBlas serial;
   const Extents e{x.numel() / x.size(-1), x.size(-1), weight.size(0)};
   auto shape = x.sizes().vec();
   shape.back() = e.out;
@@ -146,27 +92,24 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto &x = saved[0], &weight = saved[1], &bias = saved[2], &z = saved[3];
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     if (at::GradMode::is_enabled()) {
-      auto result = differentiable_gradients(composed_linear(x, weight, bias, activation),
-                                             {x, weight, bias}, gradients[0]);
+      auto result = differentiable_gradients({composed_linear(x, weight, bias, activation)},
+                                             {x, weight, bias}, {gradients[0]});
       result.emplace_back();
       return result;
     }
+    const SerialBlas serial;
     const auto dy = gradients[0].contiguous();
     const Extents e{x.numel() / x.size(-1), x.size(-1), weight.size(0)};
-    const int64_t slices = std::clamp<int64_t>(e.rows / e.block(), 1, at::get_num_threads());
+    const int64_t block = block_rows(e.in + e.out, 168), slices = slice_count(e.rows, 64);
     const auto dx = context->needs_input_grad(0) ? torch::empty_like(x) : torch::Tensor();
-    const auto d_weight = torch::empty({slices, e.out, e.in}, x.options());
-    const auto d_bias = torch::empty({slices, e.out}, x.options());
+    const ProjectionGradient gradient(slices, e.out, e.in, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
       backward_kernel<scalar_t>(
-          e, slices, x.data_ptr<scalar_t>(), weight.data_ptr<scalar_t>(), data_or_null<scalar_t>(z),
-          dy.data_ptr<scalar_t>(), dx.defined() ? dx.data_ptr<scalar_t>() : nullptr,
-          d_weight.data_ptr<scalar_t>(), d_bias.data_ptr<scalar_t>(), activation);
+          e, slices, block, x.data_ptr<scalar_t>(), weight.data_ptr<scalar_t>(),
+          data_or_null<scalar_t>(z), dy.data_ptr<scalar_t>(),
+          dx.defined() ? dx.data_ptr<scalar_t>() : nullptr, gradient, activation);
     });
-    const auto total = [&](const torch::Tensor& parts) {
-      return slices == 1 ? parts[0] : parts.sum(0);
-    };
-    return {dx, total(d_weight), bias.defined() ? total(d_bias) : torch::Tensor(), {}};
+    return {dx, gradient.weight(), bias.defined() ? gradient.bias() : torch::Tensor(), {}};
   }
 };
 
@@ -174,25 +117,17 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
 
 torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
                            const torch::Tensor& bias, Activation activation) {
-  require(x.dim() > 0 && weight.dim() >= 2 && weight.numel() == weight.size(0) * weight.size(1) &&
-              x.size(-1) == weight.size(1) && weight.size(1) > 0 &&
-              (!bias.defined() || bias.numel() == weight.size(0)),
-          ErrorCode::kInvalidArgument, "linear: input {} does not fit the weight {}",
-          to_string(Shape(x.sizes().begin(), x.sizes().end())),
-          to_string(Shape(weight.sizes().begin(), weight.sizes().end())));
-  const auto matrix = weight.dim() == 2 ? weight : weight.flatten(1);
-  if (x.numel() == 0 || !kernel_fits({x, matrix, bias})) {
-    return composed_linear(x, matrix, bias, activation);
+  check_projection(x.sizes(), weight, bias);
+  const Projection projection = dense({weight, bias});
+  if (x.numel() == 0 || !projection_fits({x, projection.weight, projection.bias})) {
+    return composed_linear(x, weight, bias, activation);
   }
-  const auto dense = x.contiguous();
-  if (needs_gradient({x, matrix, bias})) {
-    // An undefined tensor is no valid argument of an autograd function, an empty optional is.
-    return LinearFunction::apply(
-        dense, matrix.contiguous(),
-        bias.defined() ? c10::make_optional(bias.contiguous()) : c10::nullopt, activation);
+  const auto rows = x.contiguous();
+  if (needs_gradient({x, weight, bias})) {
+    return LinearFunction::apply(rows, projection.weight, optional(projection.bias), activation);
   }
   torch::Tensor z;
-  return run_forward(dense, matrix.contiguous(), bias, activation, /*keep_z=*/false, &z);
+  return run_forward(rows, projection.weight, projection.bias, activation, /*keep_z=*/false, &z);
 }
 
 torch::Tensor composed_linear(const torch::Tensor& x, const torch::Tensor& weight,
