@@ -10,7 +10,7 @@
 
 namespace asmlp::train {
 
-// One parameter and its two moments: fp32, contiguous, on the CPU.
+// One parameter and its two moments: fp32, contiguous, on one device.
 struct AdamWSlot {
   std::string name;
   torch::Tensor parameter;
@@ -25,7 +25,7 @@ bool takes_weight_decay(const std::string& name, int64_t dimensions);
 // Decoupled weight decay (Loshchilov and Hutter, ICLR 2019), as torch.optim.AdamW:
 //   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
 //   p -= lr wd p + lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
-// Elementwise in one pass over memory: the same bits for any number of threads.
+// On a CPU elementwise in one pass over memory: the same bits for any number of threads.
 class AdamW {
  public:
   AdamW(const torch::nn::Module& module, double weight_decay, std::array<double, 2> betas,
@@ -35,11 +35,12 @@ class AdamW {
   // an element is not finite.
   double gradient_norm() const;
 
-  // Applies one update with the gradients multiplied by `gradient_scale`, and clears them.
+  // Applies one update with the gradients multiplied by `gradient_scale`.
   void step(double lr, double gradient_scale);
 
-  // Clears the gradients without an update.
-  void zero_grad();
+  // Forgets the gradients; with `keep_memory` they are set to zero where they are, for those who
+  // own that memory (dist::GradientSync).
+  void zero_grad(bool keep_memory = false);
 
   std::vector<AdamWSlot>& slots() { return slots_; }
   int64_t updates() const { return updates_; }  // t above
@@ -52,6 +53,19 @@ class AdamW {
   double eps_;
   int64_t updates_ = 0;
 };
+
+// The update of one slot composed of LibTorch's operators, for any device; `step` uses it where
+// there is no CPU loop. Same formula, another rounding. step_size is lr / (1 - b1^t), root_v_scale
+// is 1 / sqrt(1 - b2^t).
+struct AdamWUpdate {
+  double keep;   // 1 - lr * weight decay
+  double scale;  // of the gradient
+  double b1, b2;
+  double step_size;
+  double root_v_scale;
+  double eps;
+};
+void composed_update(AdamWSlot& slot, const AdamWUpdate& update);
 
 // average = decay * average + (1 - decay) * value for every parameter of two equal modules.
 void update_average(torch::nn::Module& average, const torch::nn::Module& module, double decay);

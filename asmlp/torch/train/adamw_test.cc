@@ -7,6 +7,7 @@
 
 #include "asmlp/model/params.h"
 #include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/train/grad_scaler.h"
 #include "asmlp/torch/train/schedule.h"
 
 namespace asmlp::train {
@@ -54,6 +55,7 @@ TEST(AdamW, IsTorchOptimAdamW) {
       static_cast<torch::optim::AdamWOptions&>(group.options()).lr(lr);
     }
     optimizer.step(lr, scale);
+    optimizer.zero_grad();
     expected.step();
     const auto a = mine->parameters(), b = reference->parameters();
     for (size_t i = 0; i < a.size(); ++i) {
@@ -63,6 +65,46 @@ TEST(AdamW, IsTorchOptimAdamW) {
     }
   }
   EXPECT_EQ(optimizer.updates(), 30);
+}
+
+// What runs where there is no loop of our own (a GPU) is the same formula.
+TEST(AdamW, TheComposedUpdateIsTheLoop) {
+  auto mine = small_module(), composed = small_module();
+  AdamW a(*mine, 0.1, {0.8, 0.95}, 1e-6), b(*composed, 0.1, {0.8, 0.95}, 1e-6);
+  for (int step = 0; step < 20; ++step) {
+    const double lr = 0.02 / (1 + step), scale = step % 3 == 0 ? 0.25 : 1.0;
+    set_gradients(*mine, *composed, step);
+    a.step(lr, scale);
+    for (AdamWSlot& slot : b.slots()) {
+      composed_update(slot, {.keep = slot.decay ? 1 - lr * 0.1 : 1,
+                             .scale = scale,
+                             .b1 = 0.8,
+                             .b2 = 0.95,
+                             .step_size = lr / (1 - std::pow(0.8, step + 1)),
+                             .root_v_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1)),
+                             .eps = 1e-6});
+    }
+  }
+  for (size_t i = 0; i < a.slots().size(); ++i) {
+    const auto difference = [](const torch::Tensor& x, const torch::Tensor& y) {
+      return ((x - y).abs().max() / y.abs().max()).item<double>();
+    };
+    EXPECT_LT(difference(a.slots()[i].parameter, b.slots()[i].parameter), 2e-6);
+    EXPECT_LT(difference(a.slots()[i].m, b.slots()[i].m), 2e-6);
+    EXPECT_LT(difference(a.slots()[i].v, b.slots()[i].v), 2e-6);
+  }
+}
+
+TEST(AdamW, GradientsAreForgottenInTwoWays) {
+  auto module = small_module(), other = small_module();
+  AdamW optimizer(*module, 0, {0.9, 0.999}, 1e-8);
+  set_gradients(*module, *other, 1);
+  const void* memory = module->parameters()[0].grad().data_ptr();
+  optimizer.zero_grad(/*keep_memory=*/true);
+  EXPECT_EQ(module->parameters()[0].grad().data_ptr(), memory);
+  EXPECT_EQ(optimizer.gradient_norm(), 0);
+  optimizer.zero_grad();
+  EXPECT_FALSE(module->parameters()[0].grad().defined());
 }
 
 TEST(AdamW, TheNormIsOfAllGradientsTogether) {
@@ -110,6 +152,48 @@ TEST(Average, MovesByOneMinusDecay) {
   EXPECT_LT((average->parameters()[0] - (before + 0.25)).abs().max().item<double>(), 1e-6);
   update_average(*average, *module, 0);
   EXPECT_TRUE(torch::equal(average->parameters()[0], module->parameters()[0]));
+}
+
+// average_n = d^n a_0 + (1 - d) sum_k d^(n-k) w_k, the reference of timm's ModelEmaV2.
+TEST(Average, IsTheExponentiallyWeightedMean) {
+  auto average = small_module(), module = small_module();
+  const double d = 0.9;
+  auto expected = average->parameters()[0].detach().to(torch::kDouble).clone();
+  for (int step = 0; step < 25; ++step) {
+    for (auto& p : module->parameters()) p.detach().add_(std::sin(step));
+    update_average(*average, *module, d);
+    expected = d * expected + (1 - d) * module->parameters()[0].detach().to(torch::kDouble);
+  }
+  EXPECT_LT((average->parameters()[0] - expected).abs().max().item<double>(), 5e-6);
+}
+
+TEST(GradScaler, FollowsTheRule) {
+  GradScaler scaler(true);
+  EXPECT_EQ(scaler.scale(), 65536);
+  scaler.update(/*overflow=*/true);
+  EXPECT_EQ(scaler.scale(), 32768);
+  for (int i = 0; i < GradScaler::kInterval - 1; ++i) scaler.update(false);
+  EXPECT_EQ(scaler.scale(), 32768);
+  scaler.update(true);  // one step before it would have grown
+  EXPECT_EQ(scaler.scale(), 16384);
+  for (int i = 0; i < GradScaler::kInterval; ++i) scaler.update(false);
+  EXPECT_EQ(scaler.scale(), 32768);
+  EXPECT_EQ(scaler.good_steps(), 0);
+  for (int i = 0; i < 7; ++i) scaler.update(false);
+
+  GradScaler continued(true);
+  continued.restore(scaler.scale(), scaler.good_steps());
+  for (int i = 0; i < GradScaler::kInterval - 7; ++i) continued.update(false);
+  EXPECT_EQ(continued.scale(), 65536);
+  // It stays within what fp32 holds.
+  for (int64_t i = 0; i < 200 * GradScaler::kInterval; ++i) continued.update(false);
+  EXPECT_LT(continued.scale(), 0x1p127);
+  EXPECT_TRUE(std::isfinite(static_cast<float>(continued.scale())));
+
+  GradScaler off(false);
+  off.update(true);
+  off.restore(4096, 3);
+  EXPECT_EQ(off.scale(), 1);
 }
 
 TEST(Schedule, WarmupThenCosine) {

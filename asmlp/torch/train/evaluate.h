@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "asmlp/model/spec.h"
-#include "asmlp/torch/data/loader.h"
-#include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/data/batch_source.h"
+#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/nn/classifier.h"
 
 namespace asmlp::train {
 
@@ -16,19 +18,23 @@ struct Evaluation {
   double top5 = 0;  // per cent
   double loss = 0;  // mean cross entropy, nats
   int64_t images = 0;
+  int64_t bad_samples = 0;  // that could not be read: not among the images
   double seconds = 0;
 };
 
-// Called after each batch with the images done; returning false stops the evaluation.
-using EvaluationProgress = std::function<bool(int64_t images)>;
+struct EvaluationOptions {
+  torch::Device device = torch::kCPU;
+  torch::ScalarType precision = torch::kFloat;  // autocast's (nn/autocast.h)
+  // Called after each batch with the images this process has done; returning false stops the
+  // evaluation, in all processes.
+  std::function<bool(int64_t images)> progress;
+  std::function<void(const std::string& bad)> on_bad;  // each sample that could not be read
+};
 
 // Runs the model in evaluation mode (and leaves it in the mode it was in) over one pass of the
-// loader. Nothing when `progress` stopped it.
-std::optional<Evaluation> evaluate(nn::AsMlp& model, const data::Loader& loader,
-                                   const EvaluationProgress& progress = {});
-
-// A loader for evaluation: in order, without augmentation.
-data::Loader evaluation_loader(const Dataset& dataset, const Preprocessing& preprocessing,
-                               int batch_size, int workers);
+// source: every process its part, the result is of all parts together and the same everywhere
+// (collective). Nothing when `progress` stopped it somewhere.
+std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchSource& source,
+                                   dist::World& world, const EvaluationOptions& options = {});
 
 }  // namespace asmlp::train

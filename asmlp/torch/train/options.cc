@@ -82,9 +82,18 @@ data::Augmentation TrainOptions::augmentation() const {
   a.crop_padding = crop_padding;
   a.scale = scale;
   a.ratio = ratio;
+  if (interpolation == "random") {
+    a.interpolation.reset();
+  } else {
+    a.interpolation =
+        interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+  }
   a.hflip = hflip;
+  a.rand_augment = data::parse_rand_augment(aa);
+  a.color_jitter = color_jitter;
   a.erase_probability = reprob;
   a.erase_mode = remode == "pixel" ? data::EraseMode::kPixel : data::EraseMode::kConst;
+  a.erase_count = recount;
   return a;
 }
 
@@ -129,13 +138,18 @@ void validate(const TrainOptions& o) {
   check(!o.data.empty(), "data", "''", "a folder; give it as the first argument or in the recipe");
   check(o.epochs >= 1, "epochs", o.epochs, "at least 1");
   check(o.batch_size >= 1, "batch-size", o.batch_size, "at least 1");
+  check(o.batch_size <= 65536, "batch-size", o.batch_size, "at most 65536");
+  check(o.accumulation_steps >= 1 && o.accumulation_steps <= 65536, "accumulation-steps",
+        o.accumulation_steps, "1..65536");
+  check(o.amp == "off" || o.amp == "bf16" || o.amp == "fp16", "amp", o.amp, "off, bf16 or fp16");
+  check(!o.max_bad || *o.max_bad >= 0, "max-bad", o.max_bad.value_or(0), "at least 0");
   check(o.threads >= 0 && o.threads <= 256, "threads", o.threads, "0..256");
   // Beyond it, YAML readers fall back to floating point.
   check(o.seed <= uint64_t{INT64_MAX}, "seed", o.seed, "0..2^63-1");
-  check(o.peak_lr() > 0 && std::isfinite(o.peak_lr()), "lr", o.peak_lr(), "above 0");
   check(o.lr_base_size >= 1, "lr-base-size", o.lr_base_size, "at least 1");
-  check(o.first_lr() >= 0, "warmup-lr", o.first_lr(), "at least 0");
-  check(o.last_lr() >= 0, "min-lr", o.last_lr(), "at least 0");
+  check(o.peak_lr(1) > 0 && std::isfinite(o.peak_lr(1)), "lr", o.peak_lr(1), "above 0");
+  check(o.first_lr(1) >= 0, "warmup-lr", o.first_lr(1), "at least 0");
+  check(o.last_lr(1) >= 0, "min-lr", o.last_lr(1), "at least 0");
   check(o.warmup_epochs >= 0 && o.warmup_epochs <= o.epochs, "warmup-epochs", o.warmup_epochs,
         "0..epochs");
   check(o.weight_decay >= 0, "weight-decay", o.weight_decay, "at least 0");
@@ -156,46 +170,55 @@ void validate(const TrainOptions& o) {
   check(o.hflip >= 0 && o.hflip <= 1, "hflip", o.hflip, "0..1");
   check(o.reprob >= 0 && o.reprob <= 1, "reprob", o.reprob, "0..1");
   check(o.remode == "const" || o.remode == "pixel", "remode", o.remode, "const or pixel");
+  check(o.recount >= 1 && o.recount <= 64, "recount", o.recount, "1..64");
+  check(
+      o.interpolation == "bicubic" || o.interpolation == "bilinear" || o.interpolation == "random",
+      "interpolation", o.interpolation, "bicubic, bilinear or random");
+  data::parse_rand_augment(o.aa);
+  check(o.color_jitter >= 0 && o.color_jitter <= 1, "color-jitter", o.color_jitter, "0..1");
+  check(o.mixup >= 0 && std::isfinite(o.mixup), "mixup", o.mixup, "at least 0");
+  check(o.cutmix >= 0 && std::isfinite(o.cutmix), "cutmix", o.cutmix, "at least 0");
+  check(o.mixup_prob >= 0 && o.mixup_prob <= 1, "mixup-prob", o.mixup_prob, "0..1");
+  check(o.mixup_switch_prob >= 0 && o.mixup_switch_prob <= 1, "mixup-switch-prob",
+        o.mixup_switch_prob, "0..1");
+  check(o.mixup_off_epoch >= 0, "mixup-off-epoch", o.mixup_off_epoch, "at least 0");
   check(o.val_interval >= 1, "val-interval", o.val_interval, "at least 1");
   check(o.checkpoint_interval >= 0, "checkpoint-interval", o.checkpoint_interval, "at least 0");
   check(o.log_interval >= 1, "log-interval", o.log_interval, "at least 1");
 }
 
-void check_resumable(const TrainOptions& saved, const TrainOptions& now) {
+std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainOptions& now) {
   // Plain json sorts its keys: the order in which a recipe names the parts of its model is no
   // matter.
   using Sorted = nlohmann::json;
   const Sorted before = Sorted::parse(to_json(saved)), after = Sorted::parse(to_json(now));
+  std::vector<std::string> warnings;
   visit_options(now, [&](const OptionInfo& info, const auto&) {
-    if (info.on_resume == OnResume::kFree) return;
     const auto value = [&](const Sorted& object) {
       return object.contains(info.name) ? object[info.name] : Sorted();
     };
-    require(value(before) == value(after), ErrorCode::kMismatch,
+    if (info.on_resume == OnResume::kFree || value(before) == value(after)) return;
+    require(info.on_resume == OnResume::kWarns, ErrorCode::kMismatch,
             "cannot resume with another {}: the run was started with {}, now it is {}; leave the "
             "option out, or start a new run in another --output",
             info.name, value(before).dump(), value(after).dump());
+    warnings.push_back(fmt::format("{} was {} and is now {}", info.name, value(before).dump(),
+                                   value(after).dump()));
   });
+  return warnings;
 }
 
-ModelSpec resolve_model(const TrainOptions& options, int classes) {
-  ModelSpec spec;
-  if (options.model.starts_with('{')) {
-    spec = spec_from_json(options.model, "model");
-  } else if (options.model.ends_with(".json") || options.model.ends_with(".yaml") ||
-             options.model.ends_with(".yml")) {
-    spec = load_spec(options.model);
-  } else {
-    spec = zoo_model(options.model);
-  }
+nn::Architecture resolve_model(const TrainOptions& options, int classes) {
+  nn::Architecture architecture = nn::resolve_architecture(options.model);
+  ModelSpec& spec = architecture.spec;
   if (options.num_classes || classes > 0) {
     spec.config.num_classes = options.num_classes.value_or(classes);
     spec.classes.clear();
   }
   if (options.img_size) spec.preprocessing.size = *options.img_size;
   if (options.drop_path) spec.config.drop_path = *options.drop_path;
-  validate(spec);
-  return spec;
+  nn::validate(architecture);
+  return architecture;
 }
 
 }  // namespace asmlp::train

@@ -8,13 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/model/spec.h"
 #include "asmlp/torch/data/transforms.h"
+#include "asmlp/torch/nn/architecture.h"
 
 namespace asmlp::train {
 
-// The defaults are the authors' recipe (Lian et al., ICLR 2022; their config.py), as far as it is
-// built: without RandAugment, mixup and cutmix.
+// The defaults are the authors' recipe (Lian et al., ICLR 2022; their config.py).
 struct TrainOptions {
   std::string data;
   // A zoo name, a .json/.yaml file (model/spec.h) or a JSON object in text.
@@ -25,8 +24,13 @@ struct TrainOptions {
 
   int epochs = 300;
   int batch_size = 128;
+  int accumulation_steps = 1;
   int workers = 2;
   int threads = 0;
+  std::string device = "auto";
+  std::string amp = "off";
+  bool grad_checkpointing = false;
+  std::string initial_checkpoint;
   uint64_t seed = 42;
 
   std::optional<double> lr;
@@ -46,25 +50,43 @@ struct TrainOptions {
   std::optional<int> crop_padding;
   std::array<double, 2> scale{0.08, 1.0};
   std::array<double, 2> ratio{3.0 / 4.0, 4.0 / 3.0};
+  std::string interpolation = "bicubic";
   double hflip = 0.5;
+  std::string aa = "rand-m9-mstd0.5-inc1";
+  double color_jitter = 0.4;
   double reprob = 0.25;
   std::string remode = "pixel";
+  int recount = 1;
+  double mixup = 0.8;
+  double cutmix = 1.0;
+  double mixup_prob = 1.0;
+  double mixup_switch_prob = 0.5;
+  int mixup_off_epoch = 0;
 
   int val_interval = 1;
   int checkpoint_interval = 0;
   int log_interval = 50;
+  std::optional<int64_t> max_bad;
 
-  // The learning rates in use: given, or scaled by batch_size / lr_base_size from the authors'
+  // The images of one update of the weights by `world` processes.
+  int64_t global_batch(int world) const { return int64_t{batch_size} * accumulation_steps * world; }
+  // The learning rates in use: given, or scaled by global_batch / lr_base_size from the authors'
   // 5e-4 (lr_base), 5e-7 and 5e-6.
-  double peak_lr() const { return lr.value_or(lr_base * batch_size / lr_base_size); }
-  double first_lr() const { return warmup_lr.value_or(5e-7 * batch_size / lr_base_size); }
-  double last_lr() const { return min_lr.value_or(5e-6 * batch_size / lr_base_size); }
+  double peak_lr(int world) const { return lr.value_or(scaled(lr_base, world)); }
+  double first_lr(int world) const { return warmup_lr.value_or(scaled(5e-7, world)); }
+  double last_lr(int world) const { return min_lr.value_or(scaled(5e-6, world)); }
   data::Augmentation augmentation() const;
+
+ private:
+  double scaled(double rate, int world) const {
+    return rate * double(global_batch(world)) / lr_base_size;
+  }
 };
 
-// Whether a value may differ between a checkpoint and the run that resumes it: kFixed values decide
-// the weights.
-enum class OnResume { kFixed, kFree };
+// Whether a value may differ between a checkpoint and the run that resumes it. kFixed values decide
+// what is trained. kWarns values decide its last bits or how it is divided over machines: another
+// value is accepted with a warning. kFree values leave the weights as they are.
+enum class OnResume { kFixed, kWarns, kFree };
 
 struct OptionInfo {
   const char* name;  // as on the command line, without dashes: "batch-size"
@@ -77,7 +99,7 @@ struct OptionInfo {
 // Calls visit(info, field) for every option, in the order of --help.
 template <typename Options, typename Visitor>
 void visit_options(Options& o, Visitor&& visit) {
-  constexpr auto kFixed = OnResume::kFixed, kFree = OnResume::kFree;
+  constexpr auto kFixed = OnResume::kFixed, kWarns = OnResume::kWarns, kFree = OnResume::kFree;
   visit(OptionInfo{"data", 0, kFree, "Data and model",
                    "Data set: a folder with MNIST-style IDX files, or ImageFolder (train/ and "
                    "validation/ or val/, one folder per class)"},
@@ -95,11 +117,21 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(OptionInfo{"drop-path", 0, kFixed, "Data and model",
                    "Largest stochastic-depth rate (default: the model's)"},
         o.drop_path);
+  visit(OptionInfo{"initial-checkpoint", 0, kFixed, "Data and model",
+                   "Start from the weights in this file (.safetensors, or the authors' .pth); the "
+                   "head is left out when the classes differ"},
+        o.initial_checkpoint);
   visit(OptionInfo{"epochs", 0, kFixed, "Optimisation", "Passes over the training images"},
         o.epochs);
-  visit(OptionInfo{"batch-size", 'b', kFixed, "Optimisation", "Images per step"}, o.batch_size);
+  visit(OptionInfo{"batch-size", 'b', kWarns, "Optimisation",
+                   "Images per process and pass through the model"},
+        o.batch_size);
+  visit(OptionInfo{"accumulation-steps", 0, kWarns, "Optimisation",
+                   "Passes whose gradients make one step: the global batch is batch-size x "
+                   "accumulation-steps x processes"},
+        o.accumulation_steps);
   visit(OptionInfo{"lr", 0, kFixed, "Optimisation",
-                   "Peak learning rate (default: lr-base * batch-size / lr-base-size)"},
+                   "Peak learning rate (default: lr-base * global batch / lr-base-size)"},
         o.lr);
   visit(OptionInfo{"lr-base", 0, kFixed, "Optimisation", "Peak learning rate at lr-base-size"},
         o.lr_base);
@@ -109,10 +141,10 @@ void visit_options(Options& o, Visitor&& visit) {
                    "Epochs of linear warmup, per step; may be a fraction"},
         o.warmup_epochs);
   visit(OptionInfo{"warmup-lr", 0, kFixed, "Optimisation",
-                   "Learning rate of the first step (default: 5e-7 * batch-size / lr-base-size)"},
+                   "Learning rate of the first step (default: 5e-7 * global batch / lr-base-size)"},
         o.warmup_lr);
   visit(OptionInfo{"min-lr", 0, kFixed, "Optimisation",
-                   "Learning rate at the end of the cosine (default: 5e-6 * batch-size / "
+                   "Learning rate at the end of the cosine (default: 5e-6 * global batch / "
                    "lr-base-size)"},
         o.min_lr);
   visit(OptionInfo{"weight-decay", 0, kFixed, "Optimisation",
@@ -142,18 +174,60 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(OptionInfo{"ratio", 0, kFixed, "Augmentation",
                    "Aspect ratio of the random resized crop, low high"},
         o.ratio);
+  visit(OptionInfo{"interpolation", 0, kFixed, "Augmentation",
+                   "Of the random resized crop and of RandAugment's warps: bicubic, bilinear, or "
+                   "random (either, per image)"},
+        o.interpolation);
   visit(OptionInfo{"hflip", 0, kFixed, "Augmentation", "Probability of a horizontal flip"},
         o.hflip);
+  visit(OptionInfo{"aa", 0, kFixed, "Augmentation",
+                   "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; '' is none"},
+        o.aa);
+  visit(OptionInfo{"color-jitter", 0, kFixed, "Augmentation",
+                   "Strength of colour jitter; applied where aa is '', as in timm"},
+        o.color_jitter);
   visit(OptionInfo{"reprob", 0, kFixed, "Augmentation", "Probability of random erasing"}, o.reprob);
   visit(OptionInfo{"remode", 0, kFixed, "Augmentation",
                    "Random erasing fills with the mean (const) or with noise (pixel)"},
         o.remode);
+  visit(OptionInfo{"recount", 0, kFixed, "Augmentation", "Rectangles of one random erasing"},
+        o.recount);
+  visit(OptionInfo{"mixup", 0, kFixed, "Augmentation",
+                   "Alpha of mixup's Beta distribution; 0: no mixup"},
+        o.mixup);
+  visit(OptionInfo{"cutmix", 0, kFixed, "Augmentation",
+                   "Alpha of CutMix's Beta distribution; 0: no CutMix"},
+        o.cutmix);
+  visit(OptionInfo{"mixup-prob", 0, kFixed, "Augmentation",
+                   "Probability that a batch is mixed (mixup or CutMix)"},
+        o.mixup_prob);
+  visit(OptionInfo{"mixup-switch-prob", 0, kFixed, "Augmentation",
+                   "Probability of CutMix where mixup and CutMix are both on"},
+        o.mixup_switch_prob);
+  visit(OptionInfo{"mixup-off-epoch", 0, kFixed, "Augmentation",
+                   "Epoch (from 0) from which batches are no longer mixed; 0: never"},
+        o.mixup_off_epoch);
   visit(OptionInfo{"workers", 'j', kFree, "Run", "Threads that load and augment images"},
         o.workers);
   visit(OptionInfo{"threads", 0, kFree, "Run",
                    "Threads of the arithmetic; 0: all cores, or those of the run that is resumed. "
                    "Same number, same bits"},
         o.threads);
+  visit(OptionInfo{"device", 0, kWarns, "Run",
+                   "cpu, cuda (the process's own of the machine), cuda:N, or auto: cuda where "
+                   "there is one"},
+        o.device);
+  visit(OptionInfo{"amp", 0, kWarns, "Run",
+                   "Mixed precision: off, bf16, or fp16 with loss scaling (CUDA only)"},
+        o.amp);
+  visit(OptionInfo{"grad-checkpointing", 0, kFree, "Run",
+                   "Keep the inputs of the blocks only and compute a block again in the backward "
+                   "pass: less memory, a third more time, the same bits"},
+        o.grad_checkpointing);
+  visit(OptionInfo{"max-bad", 0, kFree, "Run",
+                   "Samples that cannot be read before the run stops, per epoch (default: 1 % of "
+                   "the images)"},
+        o.max_bad);
   visit(OptionInfo{"val-interval", 0, kFixed, "Run",
                    "Validate every so many epochs, and after the last"},
         o.val_interval);
@@ -179,11 +253,12 @@ TrainOptions options_from_json(const std::string& text, const std::string& what,
 // Error(kInvalidArgument) naming the first option outside its range.
 void validate(const TrainOptions& options);
 
-// Error(kMismatch) naming the first kFixed option whose value differs, with both values.
-void check_resumable(const TrainOptions& saved, const TrainOptions& now);
+// Error(kMismatch) naming the first kFixed option whose value differs, with both values. Returns a
+// sentence for each kWarns option that differs.
+std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainOptions& now);
 
 // The model to train: options.model with num_classes (the option, else `classes` when that is not
 // 0), img_size and drop_path applied.
-ModelSpec resolve_model(const TrainOptions& options, int classes);
+nn::Architecture resolve_model(const TrainOptions& options, int classes);
 
 }  // namespace asmlp::train

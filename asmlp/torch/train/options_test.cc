@@ -49,15 +49,22 @@ TrainOptions changed(const std::string& name) {
 TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
   TrainOptions base;
   base.data = "somewhere";
-  const std::set<std::string> free{"data", "workers", "threads", "checkpoint-interval",
-                                   "log-interval"};
+  const std::set<std::string> free{
+      "data",   "workers", "threads", "checkpoint-interval", "log-interval", "grad-checkpointing",
+      "max-bad"};
+  const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp"};
   for (const std::string& name : option_names()) {
     const TrainOptions other = changed(name);
     const std::string json = to_json(other);
     EXPECT_NE(json, to_json(base)) << name;
     EXPECT_EQ(to_json(options_from_json(json, "test")), json) << name;
-    const std::string error = error_of([&] { check_resumable(base, other); });
-    if (free.contains(name)) {
+    std::vector<std::string> warnings;
+    const std::string error = error_of([&] { warnings = check_resumable(base, other); });
+    EXPECT_EQ(warnings.size(), warns.contains(name) ? 1u : 0u) << name;
+    if (warns.contains(name)) {
+      EXPECT_EQ(error, "");
+      EXPECT_THAT(warnings.at(0), StartsWith(name + " was "));
+    } else if (free.contains(name)) {
       EXPECT_EQ(error, "") << name;
     } else {
       EXPECT_THAT(error, StartsWith("cannot resume with another " + name + ":"));
@@ -88,11 +95,17 @@ TEST(TrainOptions, KeysTakeDashesAndUnderscoresAndTypesAreChecked) {
 TEST(TrainOptions, TheScaledLearningRatesAreTheAuthors) {
   TrainOptions o;
   o.batch_size = 1024;
-  EXPECT_DOUBLE_EQ(o.peak_lr(), 1e-3);
-  EXPECT_DOUBLE_EQ(o.first_lr(), 1e-6);
-  EXPECT_DOUBLE_EQ(o.last_lr(), 1e-5);
+  EXPECT_DOUBLE_EQ(o.peak_lr(1), 1e-3);
+  EXPECT_DOUBLE_EQ(o.first_lr(1), 1e-6);
+  EXPECT_DOUBLE_EQ(o.last_lr(1), 1e-5);
+  // By the images of a step, however they are divided.
+  o.batch_size = 32;
+  o.accumulation_steps = 4;
+  EXPECT_DOUBLE_EQ(o.peak_lr(8), 1e-3);
+  EXPECT_DOUBLE_EQ(o.first_lr(8), 1e-6);
+  EXPECT_DOUBLE_EQ(o.last_lr(8), 1e-5);
   o.lr = 0.5;
-  EXPECT_EQ(o.peak_lr(), 0.5);
+  EXPECT_EQ(o.peak_lr(8), 0.5);
 }
 
 TEST(TrainOptions, ValuesOutOfRangeAreNamed) {
@@ -116,17 +129,20 @@ TEST(TrainOptions, ValuesOutOfRangeAreNamed) {
   EXPECT_THAT(error([](auto& o) { o.remode = "noise"; }), StartsWith("remode noise"));
   EXPECT_THAT(error([](auto& o) { o.smoothing = 1; }), StartsWith("smoothing 1"));
   EXPECT_THAT(error([](auto& o) { o.crop_padding = -1; }), StartsWith("crop-padding -1"));
+  EXPECT_THAT(error([](auto& o) { o.accumulation_steps = 0; }), StartsWith("accumulation-steps 0"));
+  EXPECT_THAT(error([](auto& o) { o.amp = "fp8"; }), StartsWith("amp fp8"));
+  EXPECT_THAT(error([](auto& o) { o.max_bad = -1; }), StartsWith("max-bad -1"));
   EXPECT_THAT(error([](auto& o) { o.val_interval = 0; }), StartsWith("val-interval 0"));
 }
 
 TEST(TrainOptions, TheModelTakesTheOptionsIntoAccount) {
   TrainOptions o;
   o.model = "asmlp_tiny_patch4_shift5_224";
-  EXPECT_EQ(resolve_model(o, 10).config.num_classes, 10);
+  EXPECT_EQ(resolve_model(o, 10).spec.config.num_classes, 10);
   o.num_classes = 12;
   o.img_size = 64;
   o.drop_path = 0.25;
-  const ModelSpec spec = resolve_model(o, 10);
+  const ModelSpec spec = resolve_model(o, 10).spec;
   EXPECT_EQ(spec.config.num_classes, 12);
   EXPECT_EQ(spec.preprocessing.size, 64);
   EXPECT_EQ(spec.config.drop_path, 0.25);

@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kKey = "asmlp_train";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 Json line_of(const EpochSummary& e) {
   return {{"epoch", e.epoch},         {"train_loss", e.train_loss}, {"lr", e.lr},
@@ -37,15 +37,48 @@ EpochSummary summary_of(const Json& line) {
   return e;
 }
 
+// Visits the numbers of a state with their names in the file.
+template <typename State, typename Visitor>
+void visit_numbers(State& s, Visitor&& visit) {
+  visit("epoch", s.epoch);
+  visit("images", s.images);
+  visit("loss_sum", s.loss_sum);
+  visit("loss_count", s.loss_count);
+  visit("updates", s.updates);
+  visit("skipped", s.skipped);
+  visit("skipped_in_row", s.skipped_in_row);
+  visit("bad_samples", s.bad_samples);
+  visit("bad_in_epoch", s.bad_in_epoch);
+  visit("loss_scale", s.loss_scale);
+  visit("loss_scale_age", s.loss_scale_age);
+  visit("best_top1", s.best_top1);
+  visit("best_epoch", s.best_epoch);
+  visit("threads", s.threads);
+  visit("world", s.world);
+  visit("train_images", s.train_images);
+}
+
+// nlohmann writes doubles with as many digits as it takes to read the same bits back.
+Json numbers(const RunState& state) {
+  Json json;
+  visit_numbers(state, [&](const char* name, const auto& value) { json[name] = value; });
+  return json;
+}
+
+void read_numbers(const Json& json, RunState& state) {
+  visit_numbers(state, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+}
+
 // A state file is replaced in one step, so a kill never damages it: what is damaged now was damaged
 // on the way (a full disk elsewhere, a copy that was cut off).
 [[noreturn]] void fail_damaged(const std::filesystem::path& path, const std::string& reason) {
   const bool named = reason.find(path.string()) != std::string::npos;
-  fail(ErrorCode::kBadFormat,
-       "{}{}: the state of the run is damaged, it cannot be resumed; put a copy of the file back, "
-       "or start the run again in another --output (best.safetensors beside it is a model of its "
-       "own and stays usable)",
-       named ? "" : path.string() + ": ", reason);
+  fail(
+      ErrorCode::kBadFormat,
+      "{}{}: the state of the run is damaged, it cannot be resumed; resume from "
+      "previous.safetensors beside it (--auto-resume does so by itself), or start the run again in "
+      "another --output (best.safetensors is a model of its own and stays usable)",
+      named ? "" : path.string() + ": ", reason);
 }
 
 TensorFile read_file_of_state(const std::filesystem::path& path) {
@@ -59,37 +92,32 @@ TensorFile read_file_of_state(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::string numbers_to_json(const RunState& state) { return numbers(state).dump(); }
+
+void numbers_from_json(const std::string& text, RunState& state) {
+  read_numbers(Json::parse(text), state);
+}
+
 void write_state(const std::filesystem::path& path, const RunState& s, const TensorMap& tensors) {
   Json history = Json::array();
   for (const EpochSummary& epoch : s.history) {
     history.push_back(line_of(epoch));
   }
-  // nlohmann writes doubles with as many digits as it takes to read the same bits back.
   const Json json{{"version", kVersion},
-                  {"epoch", s.epoch},
-                  {"batch", s.batch},
-                  {"loss_sum", s.loss_sum},
-                  {"loss_count", s.loss_count},
-                  {"updates", s.updates},
-                  {"skipped", s.skipped},
-                  {"skipped_in_row", s.skipped_in_row},
-                  {"best_top1", s.best_top1},
-                  {"best_epoch", s.best_epoch},
+                  {"numbers", numbers(s)},
                   {"command", s.command},
-                  {"threads", s.threads},
-                  {"train_images", s.train_images},
                   {"options", Json::parse(to_json(s.options))},
                   {"history", history}};
   write_safetensors(
       path, tensors,
-      {{kKey, json.dump()}, {"asmlp_train_model", to_json(s.spec)}, {"format", "pt"}});
+      {{kKey, json.dump()}, {"asmlp_train_model", nn::to_json(s.architecture)}, {"format", "pt"}});
 }
 
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
   TensorFile file = read_file_of_state(path);
   const auto text = file.metadata.find(kKey);
-  const auto spec = file.metadata.find("asmlp_train_model");
-  require(text != file.metadata.end() && spec != file.metadata.end(), ErrorCode::kBadFormat,
+  const auto model = file.metadata.find("asmlp_train_model");
+  require(text != file.metadata.end() && model != file.metadata.end(), ErrorCode::kBadFormat,
           "{}: no state of a training run; resume needs the last.safetensors of its output folder",
           path.string());
   RunState s;
@@ -98,18 +126,8 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
     require(json.at("version") == kVersion, ErrorCode::kUnsupported,
             "{}: state version {}, this program knows version {}", path.string(),
             json.at("version").dump(), kVersion);
-    json.at("epoch").get_to(s.epoch);
-    json.at("batch").get_to(s.batch);
-    json.at("loss_sum").get_to(s.loss_sum);
-    json.at("loss_count").get_to(s.loss_count);
-    json.at("updates").get_to(s.updates);
-    json.at("skipped").get_to(s.skipped);
-    json.at("skipped_in_row").get_to(s.skipped_in_row);
-    json.at("best_top1").get_to(s.best_top1);
-    json.at("best_epoch").get_to(s.best_epoch);
-    if (json.contains("command")) json.at("command").get_to(s.command);
-    json.at("threads").get_to(s.threads);
-    json.at("train_images").get_to(s.train_images);
+    read_numbers(json.at("numbers"), s);
+    json.at("command").get_to(s.command);
     s.options = options_from_json(json.at("options").dump(), path.string());
     for (const Json& line : json.at("history")) {
       s.history.push_back(summary_of(line));
@@ -117,7 +135,7 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
   } catch (const nlohmann::json::exception& error) {
     fail_damaged(path, error.what());
   }
-  s.spec = spec_from_json(spec->second, path.string());
+  s.architecture = nn::architecture_from_json(model->second, path.string());
   if (tensors) *tensors = std::move(file.tensors);
   return s;
 }

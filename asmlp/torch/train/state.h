@@ -3,7 +3,8 @@
 // Tensors: model.<parameter>, ema.<parameter> (when the average is on), optimizer.m.<parameter>,
 // optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object with the numbers below.
 // There is no generator state: every random number of a run is derived from its place
-// (data/random.h).
+// (data/random.h). The position is counted in images, so that the run can go on with another batch
+// size or number of processes.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 #include <vector>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/model/spec.h"
+#include "asmlp/torch/nn/architecture.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {
@@ -30,17 +31,22 @@ struct EpochSummary {
 
 struct RunState {
   TrainOptions options;
-  ModelSpec spec;
+  nn::Architecture architecture;
   std::string command;  // that started the run; "" when the file does not say
-  int threads = 1;      // the arithmetic's
+  int threads = 1;      // the arithmetic's, of a process
+  int world = 1;        // processes
   int64_t train_images = 0;
   int epoch = 0;           // the epoch to continue
-  int64_t batch = 0;       // its first batch that is not done yet
+  int64_t images = 0;      // of it, over all processes: those whose step is done
   double loss_sum = 0;     // over the epoch's steps so far
   int64_t loss_count = 0;  // number of them (finite ones)
   int64_t updates = 0;     // of the optimiser
   int64_t skipped = 0;     // steps without update because the loss or gradient was not finite
   int64_t skipped_in_row = 0;
+  int64_t bad_samples = 0;   // that could not be read, in all training epochs
+  int64_t bad_in_epoch = 0;  // in this one
+  double loss_scale = 1;     // of the GradScaler
+  int loss_scale_age = 0;    // good steps since it changed
   double best_top1 = -1;
   int best_epoch = -1;
   std::vector<EpochSummary> history;
@@ -49,6 +55,10 @@ struct RunState {
 // Writes atomically.
 void write_state(const std::filesystem::path& path, const RunState& state,
                  const TensorMap& tensors);
+
+// The numbers of a state: everything but options, architecture, command and history.
+std::string numbers_to_json(const RunState& state);
+void numbers_from_json(const std::string& text, RunState& state);
 
 // Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file, and what to do when
 // it is damaged.

@@ -1,15 +1,15 @@
 #include "asmlp/torch/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
-#include "asmlp/torch/data/transforms.h"
 #include "asmlp/torch/nn/runtime.h"
-#include "asmlp/weights/checkpoint.h"
+#include "asmlp/torch/train/device.h"
+#include "asmlp/torch/train/sources.h"
 
 namespace asmlp::train {
 namespace {
@@ -20,35 +20,31 @@ using Clock = std::chrono::steady_clock;
 // How much work a kill may cost.
 constexpr std::chrono::seconds kSaveEvery{60};
 
-Tensor view_of(const torch::Tensor& tensor) {
-  const torch::Tensor data = tensor.detach();
-  return {DType::kF32, Shape(data.sizes().begin(), data.sizes().end()),
-          std::as_bytes(std::span(data.data_ptr<float>(), static_cast<size_t>(data.numel()))),
-          std::make_shared<torch::Tensor>(data)};
+TrainOptions validated(TrainOptions options) {
+  validate(options);
+  return options;
 }
 
-// A kill in the middle of a write leaves the half-written temporary file (atomic_file.h) behind.
-void remove_leftovers(const fs::path& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    for (const char* mine : {"last.safetensors", "best.safetensors", "final.safetensors"}) {
-      if (name.starts_with(std::string(mine) + ".tmp.")) fs::remove(entry.path(), ignored);
-    }
-  }
+int64_t bad_limit(const TrainOptions& options, int64_t images) {
+  return options.max_bad.value_or((images + 99) / 100);
 }
 
 }  // namespace
 
-Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
-                 fs::path folder, const std::string& tag, std::map<std::string, std::string> origin)
-    : options_(std::move(options)), folder_(std::move(folder)), origin_(std::move(origin)) {
-  validate(options_);
+Trainer::Trainer(TrainOptions options, const data::DataSource& training,
+                 const data::DataSource& validation, fs::path folder, const std::string& tag,
+                 std::map<std::string, std::string> origin, dist::World& world)
+    : options_(validated(std::move(options))),
+      world_(world),
+      device_(resolve_device(options_.device, world.local_rank())),
+      precision_(autocast_type_for(options_.amp, device_)),
+      files_(std::move(folder)),
+      origin_(std::move(origin)) {
   require(training.classes() == validation.classes(), ErrorCode::kMismatch,
           "{}: the training and the validation split have different classes", options_.data);
   const int classes = static_cast<int>(training.classes().size());
-  state_.spec = resolve_model(options_, classes);
-  ModelSpec& spec = state_.spec;
+  state_.architecture = resolve_model(options_, classes);
+  ModelSpec& spec = state_.architecture.spec;
   spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
   require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
           "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
@@ -58,179 +54,149 @@ Trainer::Trainer(TrainOptions options, const Dataset& training, const Dataset& v
     state_.command = command->second;
   }
   state_.train_images = training.size();
+  state_.world = world_.size();
   state_.threads = nn::configure_runtime(options_.threads);
+  max_bad_ = bad_limit(options_, training.size());
+  max_bad_validation_ = bad_limit(options_, validation.size());
 
-  data::LoaderOptions loading;
-  loading.batch_size = options_.batch_size;
-  loading.workers = options_.workers;
-  loading.shuffle = loading.drop_last = true;
-  loading.seed = options_.seed;
-  loading.channels = spec.config.in_chans;
-  loading.height = loading.width = spec.preprocessing.size;
-  loader_.emplace(
-      training,
-      [preprocessing = spec.preprocessing, augmentation = options_.augmentation()](
-          const Sample& sample, data::Random& random, std::span<float> out) {
-        data::transform_for_training(sample.image, preprocessing, augmentation, random, out);
-      },
-      loading);
-  validation_loader_.emplace(
-      evaluation_loader(validation, spec.preprocessing, options_.batch_size, options_.workers));
-
-  schedule_.peak = options_.peak_lr();
-  schedule_.first = options_.first_lr();
-  schedule_.last = options_.last_lr();
-  schedule_.warmup_steps = std::llround(options_.warmup_epochs * double(loader_->batches()));
-  schedule_.total_steps = options_.epochs * loader_->batches();
+  source_ = training_source(training, spec.preprocessing, options_, world_);
+  require(steps_per_epoch() >= 1, ErrorCode::kInvalidArgument,
+          "accumulation-steps {}: an epoch has {} batches only", options_.accumulation_steps,
+          source_->batches());
+  validation_ = evaluation_source(validation, spec.preprocessing, options_.batch_size,
+                                  options_.workers, world_);
+  schedule_.peak = options_.peak_lr(world_.size());
+  schedule_.first = options_.first_lr(world_.size());
+  schedule_.last = options_.last_lr(world_.size());
+  schedule_.warmup_steps = std::llround(options_.warmup_epochs * double(steps_per_epoch()));
+  schedule_.total_steps = options_.epochs * steps_per_epoch();
 
   torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedInit}));
-  model_ = nn::AsMlp(spec.config);
-  optimizer_.emplace(*model_, options_.weight_decay, options_.opt_betas, options_.opt_eps);
+  model_ = nn::make_classifier(state_.architecture);
+  model_->to(device_);
+  model_->set_checkpointing(options_.grad_checkpointing);
+  step_.emplace(options_, model_, world_, device_, precision_,
+                GradScaler(precision_ == torch::kHalf), spec.config.num_classes);
   if (options_.model_ema) {
-    average_ = nn::AsMlp(spec.config);
+    average_ = nn::make_classifier(state_.architecture);
+    average_->to(device_);
     for (torch::Tensor& p : average_->parameters()) p.set_requires_grad(false);
     update_average(*average_, *model_, 0.0);
   }
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  require(!error, ErrorCode::kIo, "{}: cannot create the folder: {}", folder_.string(),
-          error.message());
-}
-
-TensorMap Trainer::state_tensors() {
-  TensorMap tensors;
-  for (const AdamWSlot& slot : optimizer_->slots()) {
-    tensors["model." + slot.name] = view_of(slot.parameter);
-    tensors["optimizer.m." + slot.name] = view_of(slot.m);
-    tensors["optimizer.v." + slot.name] = view_of(slot.v);
-  }
-  if (options_.model_ema) {
-    for (const auto& item : average_->named_parameters()) {
-      tensors["ema." + item.key()] = view_of(item.value());
-    }
-  }
-  return tensors;
-}
-
-void Trainer::resume(const fs::path& path) {
-  TensorMap saved;
-  RunState state = read_state(path, &saved);
-  check_resumable(state.options, options_);
-  require(state.train_images == state_.train_images, ErrorCode::kMismatch,
-          "{}: the run was started with {} training images, {} has {}", path.string(),
-          state.train_images, options_.data, state_.train_images);
-  require(state.spec.config == state_.spec.config &&
-              state.spec.preprocessing == state_.spec.preprocessing,
-          ErrorCode::kMismatch, "{}: the run was started with another model", path.string());
-  // Copy into the live tensors by name; afterwards every one must have been found.
-  const TensorMap live = state_tensors();
-  for (const auto& [name, target] : live) {
-    const auto found = saved.find(name);
-    require(found != saved.end(), ErrorCode::kMismatch, "{}: tensor {} is missing", path.string(),
-            name);
-    const Tensor& source = found->second;
-    require(source.dtype == DType::kF32 && source.shape == target.shape, ErrorCode::kMismatch,
-            "{}: tensor {} is {} {}, expected F32 {}", path.string(), name, to_string(source.dtype),
-            to_string(source.shape), to_string(target.shape));
-    std::memcpy(const_cast<std::byte*>(target.bytes.data()), source.bytes.data(),
-                source.bytes.size());
-  }
-  if (options_.threads == 0) {
-    state_.threads = nn::configure_runtime(state.threads);
-  } else if (state_.threads != state.threads) {
-    log_message(LogLevel::kWarning,
-                fmt::format("the run was started with {} threads and continues with {}: the "
-                            "weights may differ in the last bits from an uninterrupted run",
-                            state.threads, state_.threads));
-  }
-  // What made the weights is the command that started the run, with its recipe and seed.
-  if (state.command.empty()) state.command = state_.command;
-  if (!state.command.empty()) origin_["command"] = state.command;
-  state.threads = state_.threads;
-  state.options = options_;
-  state.spec = state_.spec;
-  state_ = std::move(state);
-  optimizer_->set_updates(state_.updates);
-  remove_leftovers(folder_);
-  write_summary(folder_ / "summary.csv", state_.history);
-}
-
-void Trainer::save_state(Observer& observer) {
-  state_.updates = optimizer_->updates();
-  write_state(state_path(), state_, state_tensors());
-  observer.on_saved(state_path());
+  if (writes()) files_.prepare();
 }
 
 void Trainer::save_model(const char* name, const Evaluation* evaluation) {
-  Checkpoint checkpoint{state_.spec, nn::export_parameters(*exported_model())};
-  auto& origin = checkpoint.spec.origin;
-  origin.insert(origin_.begin(), origin_.end());
+  if (!writes()) return;
+  std::map<std::string, std::string> origin = origin_;
+  if (!state_.command.empty()) origin["command"] = state_.command;
   origin["epochs"] = fmt::format("{} of {}", state_.epoch + 1, options_.epochs);
   origin["seed"] = std::to_string(options_.seed);
   origin["weights"] = options_.model_ema ? "exponential moving average" : "last step";
   if (evaluation) origin["validation_top1"] = fmt::format("{:.3f}", evaluation->top1);
-  save_checkpoint(folder_ / name, checkpoint);
+  files_.write_model(name, state_.architecture, exported_model(), origin);
 }
 
-StepReport Trainer::train_step(const data::Batch& batch) {
-  const int64_t step = state_.epoch * loader_->batches() + batch.index;
-  // Drop path draws from LibTorch's generator: seeding it per step makes a resumed run draw the
-  // same.
-  torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedStep, uint64_t(step)}));
-  const torch::Tensor logits = model_->forward(batch.images);
-  const torch::Tensor loss = torch::nn::functional::cross_entropy(
-      logits, batch.targets,
-      torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(options_.smoothing));
-  loss.backward();
+void Trainer::count_bad(int64_t number, const std::vector<std::string>& names) {
+  for (const std::string& name : names) log_message(LogLevel::kWarning, "left out: " + name);
+  state_.bad_samples += number;
+  state_.bad_in_epoch += number;
+  require(
+      state_.bad_in_epoch <= max_bad_, ErrorCode::kBadFormat,
+      "{} samples of epoch {} could not be read, more than max-bad allows ({}): repair the data "
+      "(the warnings name them), or raise --max-bad",
+      state_.bad_in_epoch, state_.epoch + 1, max_bad_);
+}
 
+StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
   StepReport report;
   report.epoch = state_.epoch;
-  report.batch = batch.index;
-  report.batches = loader_->batches();
+  report.batch = step_in_epoch();
+  report.batches = steps_per_epoch();
   report.epochs = options_.epochs;
-  report.loss = loss.item<double>();
-  report.gradient_norm = optimizer_->gradient_norm();
-  report.lr = schedule_.lr(step);
-  report.skipped = !std::isfinite(report.loss) || !std::isfinite(report.gradient_norm);
-  if (report.skipped) {
-    optimizer_->zero_grad();
+  report.images = global_batch();
+  report.loss_scale = step_->scaler().scale();
+  report.lr = schedule_.lr(steps());
+  const int64_t passes = int64_t{options_.accumulation_steps} * world_.size();  // of a step
+  StepPlace place;
+  place.epoch = state_.epoch;
+  place.first_pass = state_.epoch * source_->batches() * world_.size() + step_in_epoch() * passes;
+  place.lr = report.lr;
+
+  const StepResult result = step_->run(stream, place, stop);
+  stop_agreed_ = result.stop;
+  loss_finite_ = std::isfinite(result.loss);
+  report.loss = result.loss;
+  report.gradient_norm = result.gradient_norm;
+  report.skipped = result.skipped;
+  report.bad_samples = result.bad_samples;
+  count_bad(result.bad_samples, result.bad);
+  if (result.skipped) {
     ++state_.skipped;
     ++state_.skipped_in_row;
-    require(state_.skipped_in_row < kMaxSkipped, ErrorCode::kInvalidArgument,
-            "loss or gradient was not finite in {} steps in a row (epoch {}, step {}): the run has "
-            "diverged; start again with a smaller lr or clip-grad, or a longer warmup",
-            state_.skipped_in_row, state_.epoch, step);
+    require(state_.skipped_in_row < kMaxSkipped, ErrorCode::kInvalidArgument, "{}",
+            divergence(fmt::format("loss or gradient was not finite in {} steps in a row",
+                                   state_.skipped_in_row)));
   } else {
     state_.skipped_in_row = 0;
-    const bool clip = options_.clip_grad > 0 && report.gradient_norm > options_.clip_grad;
-    optimizer_->step(report.lr, clip ? options_.clip_grad / report.gradient_norm : 1.0);
     if (options_.model_ema) update_average(*average_, *model_, options_.model_ema_decay);
-    state_.loss_sum += report.loss;
+    state_.loss_sum += result.loss;
     ++state_.loss_count;
   }
+  state_.images += global_batch();
   report.mean_loss = state_.loss_count ? state_.loss_sum / double(state_.loss_count) : report.loss;
   return report;
+}
+
+std::string Trainer::divergence(const std::string& what) const {
+  return fmt::format(
+      "{} (epoch {}, step {}): the run has diverged. The last state whose loss and weights were "
+      "finite, if one was saved, is {}{}; start again with a smaller lr or clip-grad, or a longer "
+      "warmup",
+      what, state_.epoch + 1, step_in_epoch() + 1, state_path().string(),
+      options_.amp == "off" ? "" : ", from which it may go on with --amp off");
+}
+
+std::optional<Evaluation> Trainer::validate_model(Observer& observer,
+                                                  const std::atomic<bool>* stop) {
+  EvaluationOptions options;
+  options.device = device_;
+  options.precision = precision_;
+  options.progress = [&](int64_t images) {
+    observer.on_validation(std::min(images * world_.size(), validation_->images()),
+                           validation_->images());
+    return !stop_agreed_ && !(stop && stop->load());
+  };
+  options.on_bad = [](const std::string& name) {
+    log_message(LogLevel::kWarning, "left out of the validation: " + name);
+  };
+  std::optional<Evaluation> evaluation = evaluate(exported_model(), *validation_, world_, options);
+  require(!evaluation || evaluation->bad_samples <= max_bad_validation_, ErrorCode::kBadFormat,
+          "{} validation samples could not be read, more than max-bad allows ({}): repair the data "
+          "(the warnings name them), or raise --max-bad",
+          evaluation ? evaluation->bad_samples : 0, max_bad_validation_);
+  return evaluation;
 }
 
 bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   EpochSummary summary;
   summary.epoch = state_.epoch;
   summary.train_loss = state_.loss_count ? state_.loss_sum / double(state_.loss_count) : NAN;
-  summary.lr = schedule_.lr((state_.epoch + 1) * loader_->batches() - 1);
+  summary.lr = schedule_.lr((state_.epoch + 1) * steps_per_epoch() - 1);
   const bool last = state_.epoch + 1 == options_.epochs;
+  const bool good = healthy();
+  require(good || !last, ErrorCode::kInvalidArgument, "{}",
+          divergence("the loss or the weights are not finite at the end"));
   std::optional<Evaluation> evaluation;
   bool best = false;
   if (last || (state_.epoch + 1) % options_.val_interval == 0) {
-    evaluation = evaluate(exported_model(), *validation_loader_, [&](int64_t images) {
-      observer.on_validation(images, validation_loader_->images());
-      return !(stop && stop->load());
-    });
+    evaluation = validate_model(observer, stop);
     if (!evaluation) return false;
     summary.validated = true;
     summary.eval_loss = evaluation->loss;
     summary.eval_top1 = evaluation->top1;
     summary.eval_top5 = evaluation->top5;
-    best = evaluation->top1 > state_.best_top1;
+    best = good && evaluation->top1 > state_.best_top1;
     if (best) {
       state_.best_top1 = evaluation->top1;
       state_.best_epoch = state_.epoch;
@@ -241,10 +207,11 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   // A kill between these writes repeats the end of the epoch, with the same result.
   state_.history.push_back(summary);
   state_.epoch += 1;
-  state_.batch = 0;
+  state_.images = 0;
+  state_.bad_in_epoch = 0;
   state_.loss_sum = 0;
   state_.loss_count = 0;
-  write_summary(folder_ / "summary.csv", state_.history);
+  if (writes()) files_.write_summary(state_.history);
   save_state(observer);
   observer.on_epoch(summary, best);
   return true;
@@ -252,27 +219,26 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
 
 Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
                      std::optional<int64_t> max_steps) {
+  const auto asked = [&] { return stop && stop->load(); };
+  // Several processes know of a wish to stop when they have agreed on it in a step; one need not
+  // ask itself.
   const auto stopping = [&] {
-    const int64_t steps = state_.epoch * loader_->batches() + state_.batch;
-    return (stop && stop->load()) || (max_steps && steps >= *max_steps);
+    return stop_agreed_ || (world_.size() == 1 && asked()) || (max_steps && steps() >= *max_steps);
   };
   auto saved_at = Clock::now();
   model_->train();
   while (state_.epoch < options_.epochs) {
-    data::BatchStream stream = loader_->start(state_.epoch, state_.batch);
-    while (state_.batch < loader_->batches()) {
+    data::BatchStream stream =
+        source_->start(state_.epoch, step_in_epoch() * options_.accumulation_steps);
+    while (step_in_epoch() < steps_per_epoch()) {
       if (stopping()) {
         save_state(observer);
         return Outcome::kStopped;
       }
-      const StepReport report = train_step(*stream.next());
-      ++state_.batch;
-      observer.on_step(report);
-      const bool due =
-          options_.checkpoint_interval > 0
-              ? (state_.epoch * loader_->batches() + state_.batch) % options_.checkpoint_interval ==
-                    0
-              : Clock::now() - saved_at >= kSaveEvery;
+      observer.on_step(train_step(stream, asked()));
+      const bool due = options_.checkpoint_interval > 0
+                           ? steps() % options_.checkpoint_interval == 0
+                           : Clock::now() - saved_at >= kSaveEvery;
       if (due) {
         save_state(observer);
         saved_at = Clock::now();

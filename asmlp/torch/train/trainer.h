@@ -4,97 +4,116 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "asmlp/dataset/dataset.h"
-#include "asmlp/torch/data/loader.h"
-#include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/data/data_source.h"
+#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/nn/classifier.h"
 #include "asmlp/torch/train/evaluate.h"
+#include "asmlp/torch/train/observer.h"
+#include "asmlp/torch/train/run_files.h"
 #include "asmlp/torch/train/schedule.h"
 #include "asmlp/torch/train/state.h"
+#include "asmlp/torch/train/step.h"
 
 namespace asmlp::train {
-
-struct StepReport {
-  int epoch = 0;             // from 0
-  int64_t batch = 0;         // of the epoch, from 0
-  int64_t batches = 0;       // per epoch
-  int epochs = 0;            // of the run
-  double loss = 0;           // of this step
-  double mean_loss = 0;      // of the epoch so far
-  double gradient_norm = 0;  // before clipping
-  double lr = 0;
-  bool skipped = false;  // the loss or the gradient was not finite: no update
-};
-
-// What happens in a run, on the thread that runs it. The default does nothing.
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void on_step(const StepReport&) {}
-  virtual void on_validation(int64_t /*images*/, int64_t /*total*/) {}
-  virtual void on_epoch(const EpochSummary&, bool /*best*/) {}
-  virtual void on_saved(const std::filesystem::path&) {}
-};
 
 // Why run() returned.
 enum class Outcome { kFinished, kStopped };
 
-// One run in one folder:
-//   last.safetensors   the whole state (state.h): at least once per epoch and once a minute
-//   best.safetensors   the model (the average, when it is on) of the best validation top-1
-//   final.safetensors  the same of the last epoch, chosen without looking at the validation set
-//   summary.csv        a line per epoch
+// One run in one folder (run_files.h), by one process or by all of a World, each of which has a
+// Trainer and calls the same functions; rank 0 alone writes files.
+//   last.safetensors      the whole state (state.h): at least once per epoch and once a minute
+//   previous.safetensors  the state saved before
+//   best.safetensors      the model (the average, when it is on) of the best validation top-1
+//   final.safetensors     the same of the last epoch, chosen without looking at the validation set
+//   summary.csv           a line per epoch
 // Killed at any moment, it continues from last.safetensors to the same bits as without the kill,
-// with the same number of threads.
+// with the same number of threads and processes.
 class Trainer {
  public:
-  // `options` are validated. Sets LibTorch's threads. Both data sets must have the same classes and
-  // must outlive the trainer. Creates the folder. The exported models are called <model>.<tag> and
-  // carry `origin`, whose "command" is kept over resumes.
-  Trainer(TrainOptions options, const Dataset& training, const Dataset& validation,
-          std::filesystem::path folder, const std::string& tag,
-          std::map<std::string, std::string> origin);
+  // `options` are validated. Sets LibTorch's threads. Both splits must have the same classes and,
+  // with `world`, must outlive the trainer. Creates the folder. The exported models are called
+  // <model>.<tag> and carry `origin`, whose "command" is kept over resumes.
+  Trainer(TrainOptions options, const data::DataSource& training,
+          const data::DataSource& validation, std::filesystem::path folder, const std::string& tag,
+          std::map<std::string, std::string> origin, dist::World& world);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
-  // Continues from a state file. Error(kMismatch) when the run is another one (options.h,
-  // check_resumable). Call before run().
+  // One of these, or none, before run(). All are collective.
+  //
+  // Continues from a state file, which rank 0 reads. Error(kMismatch) when the run is another one
+  // (options.h, check_resumable).
   void resume(const std::filesystem::path& path);
+  // Continues from last.safetensors, or with a warning from previous.safetensors when that is
+  // damaged or missing. False when the folder has neither.
+  bool resume_automatically();
+  // Starts from the weights of options.initial_checkpoint, when that is set; what is to be said
+  // about them (weights.h).
+  std::vector<std::string> load_initial_weights();
 
-  // Runs to the end, or until `stop` is set (then the step in hand is finished and the state
-  // saved), or until `max_steps` steps of the whole run are done. Error(kInvalidArgument) when the
-  // loss was not finite kMaxSkipped times in a row.
+  // Runs to the end, or until `stop` is set in some process (then the step in hand is finished and
+  // the state saved), or until `max_steps` steps of the whole run are done.
+  //
+  // Errors: kInvalidArgument when the run has diverged, that is when loss or gradient was not
+  // finite kMaxSkipped times in a row, or the weights themselves are not at the end; the state on
+  // disk is then the last whose weights and loss were finite. kBadFormat when more samples of an
+  // epoch could not be read than max-bad allows.
   Outcome run(Observer& observer, const std::atomic<bool>* stop = nullptr,
               std::optional<int64_t> max_steps = {});
 
   static constexpr int64_t kMaxSkipped = 20;
 
-  const ModelSpec& spec() const { return state_.spec; }
+  const nn::Architecture& architecture() const { return state_.architecture; }
   const RunState& state() const { return state_; }
-  int64_t steps_per_epoch() const { return loader_->batches(); }
-  std::filesystem::path state_path() const { return folder_ / "last.safetensors"; }
+  const TrainOptions& options() const { return options_; }
+  int64_t steps_per_epoch() const { return source_->batches() / options_.accumulation_steps; }
+  int64_t global_batch() const { return options_.global_batch(world_.size()); }  // images per step
+  int64_t step_in_epoch() const { return state_.images / global_batch(); }
+  int64_t steps() const { return state_.epoch * steps_per_epoch() + step_in_epoch(); }
+  torch::Device device() const { return device_; }
+  std::filesystem::path state_path() const { return files_.last(); }
+  // The file that the run goes on from; empty in a new run.
+  const std::filesystem::path& resumed_from() const { return resumed_from_; }
   // What is validated and exported: the average when it is on, else the model.
-  nn::AsMlp& exported_model() { return options_.model_ema ? average_ : model_; }
+  nn::ClassifierImpl& exported_model() { return options_.model_ema ? *average_ : *model_; }
 
  private:
-  StepReport train_step(const data::Batch& batch);
+  bool writes() const { return world_.rank() == 0; }
+  std::vector<std::pair<std::string, torch::Tensor>> live_tensors();
+  void restore(const RunState& saved, const TensorMap& tensors, const std::string& file);
+  void share_state();
+  StepReport train_step(data::BatchStream& stream, bool stop);
+  void count_bad(int64_t number, const std::vector<std::string>& names);
+  std::string divergence(const std::string& what) const;
+  std::optional<Evaluation> validate_model(Observer& observer, const std::atomic<bool>* stop);
   bool finish_epoch(Observer& observer, const std::atomic<bool>* stop);
+  bool healthy();
   void save_state(Observer& observer);
   void save_model(const char* name, const Evaluation* evaluation);
-  TensorMap state_tensors();
 
   TrainOptions options_;
-  std::filesystem::path folder_;
+  dist::World& world_;
+  torch::Device device_;
+  torch::ScalarType precision_;
+  RunFiles files_;
+  std::filesystem::path resumed_from_;
   std::map<std::string, std::string> origin_;
   RunState state_;
-  nn::AsMlp model_{nullptr};
-  nn::AsMlp average_{nullptr};
-  std::optional<AdamW> optimizer_;
-  std::optional<data::Loader> loader_;
-  std::optional<data::Loader> validation_loader_;
+  nn::Classifier model_;
+  nn::Classifier average_;
+  std::unique_ptr<data::BatchSource> source_;
+  std::unique_ptr<data::BatchSource> validation_;
+  std::optional<Step> step_;
   Schedule schedule_;
+  int64_t max_bad_ = 0;             // per epoch
+  int64_t max_bad_validation_ = 0;  // per pass
+  bool loss_finite_ = true;         // of the last step
+  bool stop_agreed_ = false;        // the processes know that one of them was asked to stop
 };
 
 }  // namespace asmlp::train

@@ -1,15 +1,8 @@
 #include "asmlp/torch/train/trainer.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <fstream>
-
-#include "asmlp/core/atomic_file.h"
-#include "asmlp/core/error.h"
-#include "asmlp/weights/checkpoint.h"
-#include "asmlp/weights/safetensors.h"
-#include "tests/support.h"
+#include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/train/sources.h"
+#include "tests/trainer_fixture.h"
 
 namespace asmlp::train {
 namespace {
@@ -17,123 +10,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
-
-// Noise whose brightness is the class: learnt in a few steps.
-class Brightness : public Dataset {
- public:
-  explicit Brightness(int64_t size, uint64_t seed) : size_(size), seed_(seed) {}
-  int64_t size() const override { return size_; }
-  int target(int64_t index) const override { return static_cast<int>(index % 3); }
-  const std::vector<std::string>& classes() const override { return classes_; }
-  Sample get(int64_t index) const override {
-    Sample sample{Image(8, 8, 1), target(index), ""};
-    data::Random random(data::derive_seed(seed_, {uint64_t(index)}));
-    for (uint8_t& pixel : sample.image.pixels) {
-      pixel = static_cast<uint8_t>(80 * sample.target + random.below(90));
-    }
-    return sample;
-  }
-
- private:
-  int64_t size_;
-  uint64_t seed_;
-  std::vector<std::string> classes_{"dark", "grey", "bright"};
-};
-
-constexpr int64_t kStepsPerEpoch = 5;
-
-TrainOptions small_options() {
-  TrainOptions o;
-  o.data = "brightness";
-  o.model =
-      R"({"name": "small", "config": {"in_chans": 1, "embed_dim": 6, "depths": [1, 1],
-          "patch_size": 2, "drop_path": 0.3},
-          "preprocessing": {"size": 8, "crop_pct": 1, "mean": [0.31], "std": [0.27]}})";
-  o.epochs = 3;
-  o.batch_size = 8;
-  o.threads = 1;
-  o.workers = 0;
-  o.lr = 0.01;
-  o.warmup_epochs = 0.5;
-  o.crop_padding = 1;
-  o.model_ema = true;
-  o.model_ema_decay = 0.8;
-  return o;
-}
-
-class TrainerTest : public testing::Test {
- protected:
-  Trainer trainer(const std::string& folder, const TrainOptions& options = small_options()) {
-    return Trainer(options, training_, validation_, folder_.path() / folder, "brightness",
-                   {{"command", "started in " + folder.substr(0, 1)}});
-  }
-  // Runs in `folder` to the end, in pieces that end after the given numbers of steps.
-  void run(const std::string& folder, const TrainOptions& options,
-           const std::vector<int64_t>& stops = {}) {
-    Observer quiet;
-    for (size_t i = 0; i <= stops.size(); ++i) {
-      Trainer t = trainer(folder, options);
-      if (i > 0) t.resume(t.state_path());
-      const bool last = i == stops.size();
-      const Outcome outcome = t.run(quiet, nullptr, last ? std::nullopt : std::optional(stops[i]));
-      ASSERT_EQ(outcome, last ? Outcome::kFinished : Outcome::kStopped);
-      if (!last) {
-        ASSERT_EQ(t.state().epoch * kStepsPerEpoch + t.state().batch, stops[i]);
-      }
-    }
-  }
-  std::string content(const std::string& folder, const char* name) {
-    return read_file(folder_.path() / folder / name);
-  }
-  std::string error_on_resume(const fs::path& state, const TrainOptions& options) {
-    try {
-      trainer("resumed", options).resume(state);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
-
-  test::TemporaryFolder folder_;
-  Brightness training_{44, 1};  // the last 4 make no batch
-  Brightness validation_{20, 2};
-};
-
-TEST_F(TrainerTest, ResumedRunsEndWithTheSameBits) {
-  for (bool average : {true, false}) {
-    TrainOptions options = small_options();
-    options.model_ema = average;
-    const std::string whole = average ? "a-whole" : "b-whole";
-    run(whole, options);
-    const auto expected = read_safetensors(folder_.path() / whole / "last.safetensors").tensors;
-    int number = 0;
-    for (const int workers : {0, 2}) {
-      // In the middle, at the first and the last step of an epoch, at once after a resume.
-      for (const std::vector<int64_t>& stops :
-           {std::vector<int64_t>{7}, {1, 4, 5, 6, 12}, {0, 10, 10, 14}}) {
-        const std::string pieces = (average ? "a-" : "b-") + std::to_string(number++);
-        options.workers = workers;
-        run(pieces, options, stops);
-        for (const char* name : {"final.safetensors", "best.safetensors", "summary.csv"}) {
-          EXPECT_TRUE(content(whole, name) == content(pieces, name)) << pieces << '/' << name;
-        }
-        const auto tensors = read_safetensors(folder_.path() / pieces / "last.safetensors").tensors;
-        ASSERT_EQ(tensors.size(), expected.size());
-        for (const auto& [name, tensor] : tensors) {
-          const auto& other = expected.at(name).bytes;
-          EXPECT_TRUE(
-              std::equal(tensor.bytes.begin(), tensor.bytes.end(), other.begin(), other.end()))
-              << name;
-        }
-      }
-    }
-  }
-  // Another seed is another run: the comparison above can fail.
-  TrainOptions other = small_options();
-  other.seed = 43;
-  run("a-other", other);
-  EXPECT_FALSE(content("a-whole", "final.safetensors") == content("a-other", "final.safetensors"));
-}
 
 TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   TrainOptions options = small_options();
@@ -154,124 +30,185 @@ TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   // The file holds what was validated.
   nn::AsMlp model(best.spec.config);
   nn::load_parameters(*model, best.tensors);
-  const auto loader = evaluation_loader(validation_, best.spec.preprocessing, 7, 1);
-  EXPECT_EQ(evaluate(model, loader)->top1, t.state().best_top1);
+  const auto split = data::make_data_source(validation_);
+  const auto source = evaluation_source(*split, best.spec.preprocessing, 7, 1, *world_);
+  const std::optional<Evaluation> evaluation = evaluate(*model, *source, *world_);
+  EXPECT_EQ(evaluation->top1, t.state().best_top1);
+  EXPECT_EQ(evaluation->images, validation_.size());
   EXPECT_THAT(content("run", "summary.csv"), testing::StartsWith("epoch,train_loss,eval_loss,"));
 }
 
-TEST_F(TrainerTest, TheCommandThatStartedTheRunIsKept) {
-  run("1", small_options(), {3});
-  fs::rename(folder_.path() / "1", folder_.path() / "2");
-  Trainer t = trainer("2");  // "started in 2"
-  t.resume(t.state_path());
-  Observer quiet;
-  t.run(quiet);
-  EXPECT_EQ(load_checkpoint(folder_.path() / "2" / "final.safetensors").spec.origin.at("command"),
-            "started in 1");
-}
-
-TEST_F(TrainerTest, StopsAfterTheStepInHandAndInTheMiddleOfValidation) {
-  struct StopAt : Observer {
-    std::atomic<bool> stop{false};
-    int64_t step = -1, validation = -1;
-    void on_step(const StepReport& r) override {
-      if (r.epoch * r.batches + r.batch == step) stop = true;
+TEST_F(TrainerTest, ADivergedRunEndsWithAnErrorAndAGoodStateStays) {
+  // 1e30 spoils the losses after its first step, 1e39 the weights themselves; the good steps before
+  // are a warmup at 0.
+  for (const double lr : {1e30, 1e39}) {
+    TrainOptions options = small_options();
+    options.warmup_lr = 0;
+    options.warmup_epochs = 1;
+    options.lr = lr;
+    options.clip_grad = 0;
+    options.epochs = 8;
+    options.checkpoint_interval = 1;
+    const std::string name = fmt::format("lr{:g}", lr);
+    Trainer t = trainer(name, options);
+    Observer quiet;
+    const Warnings warnings;
+    EXPECT_THAT(
+        error_of([&] { t.run(quiet); }),
+        AllOf(HasSubstr("diverged"), HasSubstr(t.state_path().string()), HasSubstr("smaller lr")));
+    EXPECT_EQ(t.state().skipped, Trainer::kMaxSkipped);
+    EXPECT_THAT(warnings.text(), HasSubstr("not replaced by this state"));
+    TensorMap tensors;
+    const RunState state = read_state(t.state_path(), &tensors);
+    EXPECT_EQ(state.skipped, 0);
+    EXPECT_GE(state.updates, 1);
+    for (const auto& [key, tensor] : tensors) {
+      for (const float value : to_f32(tensor)) ASSERT_TRUE(std::isfinite(value)) << key;
     }
-    void on_validation(int64_t images, int64_t) override {
-      if (images == validation) stop = true;
-    }
-  };
-  run("a", small_options());
-  StopAt at_step;
-  at_step.step = 6;
-  Trainer first = trainer("ab");
-  EXPECT_EQ(first.run(at_step, &at_step.stop), Outcome::kStopped);
-  EXPECT_EQ(first.state().epoch, 1);
-  EXPECT_EQ(first.state().batch, 2);
-  StopAt in_validation;
-  in_validation.validation = 16;
-  Trainer second = trainer("ab");
-  second.resume(second.state_path());
-  EXPECT_EQ(second.run(in_validation, &in_validation.stop), Outcome::kStopped);
-  EXPECT_EQ(second.state().batch, kStepsPerEpoch);  // all steps, no validation yet
-  Trainer third = trainer("ab");
-  third.resume(third.state_path());
-  Observer quiet;
-  EXPECT_EQ(third.run(quiet), Outcome::kFinished);
-  EXPECT_TRUE(content("ab", "final.safetensors") == content("a", "final.safetensors"));
-}
-
-TEST_F(TrainerTest, AnotherRunCannotBeContinued) {
-  run("a", small_options(), {2});
-  const fs::path state = folder_.path() / "a" / "last.safetensors";
-  TrainOptions options = small_options();
-  options.epochs = 4;
-  EXPECT_THAT(error_on_resume(state, options), HasSubstr("another epochs"));
-  options = small_options();
-  options.model_ema = false;
-  EXPECT_THAT(error_on_resume(state, options), HasSubstr("another model-ema"));
-  training_ = Brightness(45, 1);
-  EXPECT_THAT(error_on_resume(state, small_options()), HasSubstr("44 training images"));
-}
-
-TEST_F(TrainerTest, ADamagedStateIsNamedWithWhatToDo) {
-  run("a", small_options(), {2});
-  const fs::path state = folder_.path() / "a" / "last.safetensors";
-  const std::string whole = read_file(state), path = folder_.path() / "damaged.safetensors";
-  const auto error_for = [&](const std::string& text) {
-    std::ofstream(path, std::ios::binary) << text;
-    return error_on_resume(path, small_options());
-  };
-  const auto advice = AllOf(HasSubstr(path), HasSubstr("damaged"), HasSubstr("--output"));
-  EXPECT_THAT(error_for(whole.substr(0, whole.size() / 2)), advice);
-  EXPECT_THAT(error_for(whole.substr(0, 20)), advice);
-  EXPECT_THAT(error_for(""), advice);
-  EXPECT_THAT(error_for(std::string(1000, '\0')), advice);
-  std::string hollow = whole;
-  const size_t at = hollow.find("\\\"updates\\\"");
-  ASSERT_NE(at, std::string::npos);
-  hollow[at + 3] = 'x';
-  EXPECT_THAT(error_for(hollow), advice);
-  EXPECT_THAT(error_on_resume(folder_.path() / "none", small_options()), HasSubstr("none"));
-  EXPECT_EQ(error_for(whole), "");
-  // A model is no state of a run.
-  run("b", small_options());
-  EXPECT_THAT(error_on_resume(folder_.path() / "b" / "final.safetensors", small_options()),
-              HasSubstr("last.safetensors"));
-}
-
-TEST_F(TrainerTest, LeftoversOfAKillAreRemovedOnResume) {
-  run("a", small_options(), {2});
-  const fs::path folder = folder_.path() / "a";
-  std::ofstream(folder / "last.safetensors.tmp.123.0") << "half";
-  std::ofstream(folder / "notes.txt.tmp.123.0") << "the user's";
-  run("a", small_options(), {});  // a new run: not ours to clean
-  EXPECT_TRUE(fs::exists(folder / "last.safetensors.tmp.123.0"));
-  Trainer t = trainer("a");
-  t.resume(t.state_path());
-  EXPECT_FALSE(fs::exists(folder / "last.safetensors.tmp.123.0"));
-  EXPECT_TRUE(fs::exists(folder / "notes.txt.tmp.123.0"));
-}
-
-TEST_F(TrainerTest, ADivergedRunEndsWithAnErrorAndItsStateCanBeRead) {
-  TrainOptions options = small_options();
-  options.lr = 1e30;
-  options.clip_grad = 0;
-  options.epochs = 8;
-  options.warmup_epochs = 0;
-  Trainer t = trainer("a", options);
-  Observer quiet;
-  try {
-    t.run(quiet);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("diverged"));
+    // The run cannot end well with weights like these.
+    EXPECT_FALSE(fs::exists(folder_.path() / name / "final.safetensors"));
   }
-  EXPECT_EQ(t.state().skipped, Trainer::kMaxSkipped);
-  // Epochs without one finite loss have none to report.
-  const RunState state = read_state(t.state_path(), nullptr);
-  ASSERT_FALSE(state.history.empty());
-  EXPECT_TRUE(std::isnan(state.history.back().train_loss));
+}
+
+// A step of 2 x 4 images has the gradient of the step of 8: the mean over all of them.
+TEST_F(TrainerTest, AccumulationGivesTheGradientOfTheLargeBatch) {
+  TrainOptions large = small_options();
+  large.drop_path = 0;  // is drawn per pass
+  large.clip_grad = 0;
+  large.epochs = 1;
+  TrainOptions small = large;
+  small.batch_size = 2;
+  small.accumulation_steps = 4;
+  Observer quiet;
+  for (const auto& [name, options] : {std::pair{"large", large}, std::pair{"small", small}}) {
+    Trainer t = trainer(name, options);
+    EXPECT_EQ(t.steps_per_epoch(), kStepsPerEpoch);
+    EXPECT_EQ(t.global_batch(), 8);
+    t.run(quiet, nullptr, 1);
+    EXPECT_EQ(t.state().images, 8);
+  }
+  // m = (1 - beta1) g after one step. Sums of 8 instead of 2 + 2 + 2 + 2 terms: some epsilons.
+  EXPECT_LT(state_distance(state_tensors("small"), state_tensors("large"), "optimizer.m."), 1e-5);
+  TrainOptions other = large;
+  other.batch_size = 4;  // half of the images: the comparison can fail
+  trainer("half", other).run(quiet, nullptr, 1);
+  EXPECT_GT(state_distance(state_tensors("half"), state_tensors("large"), "optimizer.m."), 1e-2);
+}
+
+TEST_F(TrainerTest, UnreadableSamplesAreCountedUpToALimit) {
+  training_ = Brightness(44, 1, 22);  // two of them
+  TrainOptions options = small_options();
+  options.max_bad = 2;
+  Observer quiet;
+  {
+    const Warnings warnings;
+    Trainer t = trainer("a", options);
+    EXPECT_EQ(t.run(quiet), Outcome::kFinished);
+    EXPECT_GT(t.state().bad_samples, 0);
+    EXPECT_EQ(t.state().updates, 3 * kStepsPerEpoch);  // the batches stay full
+    EXPECT_THAT(warnings.text(), HasSubstr("is broken"));
+  }
+  options.max_bad = 0;
+  EXPECT_THAT(error_of([&] { trainer("b", options).run(quiet); }),
+              AllOf(HasSubstr("could not be read"), HasSubstr("--max-bad")));
+  // In the validation they are left out.
+  training_ = Brightness(44, 1);
+  validation_ = Brightness(20, 2, 10);
+  EXPECT_THAT(error_of([&] { trainer("c", options).run(quiet); }),
+              HasSubstr("2 validation samples could not be read"));
+  options.max_bad = 2;
+  EXPECT_EQ(trainer("d", options).run(quiet), Outcome::kFinished);
+}
+
+TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
+  run("a", small_options());
+  TrainOptions options = small_options();
+  options.initial_checkpoint = (folder_.path() / "a" / "final.safetensors").string();
+  options.img_size = 12;  // as fine-tuning at a larger size
+  Trainer t = trainer("b", options);
+  EXPECT_TRUE(t.load_initial_weights().empty());
+  Observer quiet;
+  t.run(quiet, nullptr, 0);
+  const Checkpoint from = load_checkpoint(options.initial_checkpoint);
+  const TensorMap state = state_tensors("b");
+  for (const char* part : {"model.", "ema."}) {
+    for (const auto& [name, tensor] : from.tensors) {
+      EXPECT_EQ(to_f32(state.at(part + name)), to_f32(tensor)) << part << name;
+    }
+  }
+  // Another number of classes: all but the head.
+  options.num_classes = 5;
+  Trainer five = trainer("c", options);
+  EXPECT_THAT(five.load_initial_weights(),
+              testing::ElementsAre(AllOf(HasSubstr("head"), HasSubstr("5 classes"))));
+  five.run(quiet, nullptr, 0);
+  const TensorMap other = state_tensors("c");
+  EXPECT_EQ(other.at("model.head.weight").shape, (Shape{5, 12}));
+  EXPECT_EQ(to_f32(other.at("model.norm.weight")), to_f32(from.tensors.at("norm.weight")));
+  // Another model.
+  options.model = R"({"config": {"in_chans": 1, "embed_dim": 8, "depths": [1, 1],
+                      "patch_size": 2}, "preprocessing": {"size": 8, "mean": [0.3], "std": [0.3]}})";
+  EXPECT_THAT(error_of([&] { trainer("d", options).load_initial_weights(); }),
+              HasSubstr("final.safetensors"));
+}
+
+TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {
+  TrainOptions options = small_options();
+  options.epochs = 8;
+  options.amp = "bf16";
+  Trainer t = trainer("bf16", options);
+  Observer quiet;
+  ASSERT_EQ(t.run(quiet), Outcome::kFinished);
+  EXPECT_GT(t.state().best_top1, 90);
+  options.amp = "off";
+  run("fp32", options);
+  const double distance = state_distance(state_tensors("bf16"), state_tensors("fp32"), "model.");
+  EXPECT_GT(distance, 1e-4);
+  options.amp = "fp16";
+  EXPECT_THAT(error_of([&] { trainer("fp16", options); }),
+              AllOf(HasSubstr("CUDA"), HasSubstr("bf16")));
+}
+
+TEST_F(TrainerTest, CheckpointingActivationsChangesNoBit) {
+  TrainOptions options = small_options();
+  run("kept", options);
+  options.grad_checkpointing = true;
+  run("again", options);
+  EXPECT_EQ(state_distance(state_tensors("kept"), state_tensors("again"), ""), 0);
+}
+
+TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
+  TrainOptions options = small_options();
+  options.epochs = 2;
+  options.model = R"({"name": "small_swin", "family": "swin",
+      "config": {"in_chans": 1, "embed_dim": 8, "depths": [2], "num_heads": [2], "patch_size": 2,
+                 "window_size": 2, "drop_path": 0.2},
+      "preprocessing": {"size": 8, "crop_pct": 1, "mean": [0.31], "std": [0.27]}})";
+  run("whole", options);
+  run("pieces", options, {3});
+  EXPECT_EQ(state_distance(state_tensors("whole"), state_tensors("pieces"), ""), 0);
+  // The exported model says what it is, and is a start for another run.
+  const fs::path file = folder_.path() / "whole" / "final.safetensors";
+  const TensorFile exported = read_safetensors(file);
+  const auto described =
+      nn::architecture_from_json(exported.metadata.at("asmlp_architecture"), "exported");
+  EXPECT_FALSE(nn::is_as_mlp(described));
+  EXPECT_EQ(described.spec.name, "small_swin.brightness");
+  EXPECT_EQ(described.spec.classes, validation_.classes());
+  options.initial_checkpoint = file.string();
+  Trainer t = trainer("again", options);
+  EXPECT_TRUE(t.load_initial_weights().empty());
+  Observer quiet;
+  t.run(quiet, nullptr, 0);
+  const TensorMap state = state_tensors("again");
+  for (const auto& [name, tensor] : exported.tensors) {
+    EXPECT_EQ(to_f32(state.at("model." + name)), to_f32(tensor)) << name;
+  }
+  // An AS-MLP's weights are not a Swin's.
+  run("as_mlp", small_options());
+  options.initial_checkpoint = (folder_.path() / "as_mlp" / "final.safetensors").string();
+  EXPECT_THAT(error_of([&] { trainer("wrong", options).load_initial_weights(); }),
+              HasSubstr("says nothing about its architecture"));
 }
 
 }  // namespace

@@ -1,0 +1,46 @@
+// The files of a run, and in which order they are replaced so that none is ever lost.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "asmlp/torch/nn/classifier.h"
+#include "asmlp/torch/train/state.h"
+
+namespace asmlp::train {
+
+// The folder of one run. Nothing is created before prepare(): of several processes, only one
+// writes.
+class RunFiles {
+ public:
+  explicit RunFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path last() const { return folder_ / "last.safetensors"; }
+  std::filesystem::path previous() const { return folder_ / "previous.safetensors"; }
+
+  // Creates the folder. Error(kIo) naming it.
+  void prepare() const;
+
+  // What a kill in the middle of a write has left behind.
+  void remove_leftovers() const;
+
+  // The new state becomes last.safetensors once it is whole and flushed; the one before it becomes
+  // previous.safetensors. At every moment last.safetensors is one of the two.
+  void write(const RunState& state, const TensorMap& tensors) const;
+
+  // A model with its self-description: best.safetensors and final.safetensors. An AS-MLP is what
+  // load_checkpoint (weights/checkpoint.h) and the native engine read; another architecture says
+  // itself under __metadata__.asmlp_architecture and can be a start of training (weights.h).
+  void write_model(const char* name, const nn::Architecture& architecture,
+                   const torch::nn::Module& model,
+                   const std::map<std::string, std::string>& origin) const;
+
+  void write_summary(const std::vector<EpochSummary>& history) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace asmlp::train

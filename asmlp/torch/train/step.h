@@ -1,0 +1,69 @@
+// One step of a training: the passes through the model, what the processes tell one another, and
+// the update of the weights.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "asmlp/torch/data/batch_source.h"
+#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/nn/classifier.h"
+#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/train/grad_scaler.h"
+#include "asmlp/torch/train/options.h"
+
+namespace asmlp::train {
+
+// Where a step is.
+struct StepPlace {
+  int epoch = 0;
+  int64_t first_pass = 0;  // of the run, counted over all processes: the step's first pass
+  double lr = 0;
+};
+
+// The same in every process, `bad` aside.
+struct StepResult {
+  double loss = 0;               // mean over the global batch
+  double gradient_norm = 0;      // before clipping
+  bool skipped = false;          // loss or gradient was not finite: the weights are as before
+  bool stop = false;             // somebody was asked to stop
+  int64_t bad_samples = 0;       // in all processes
+  std::vector<std::string> bad;  // named in this one
+};
+
+// The order of magnitude of a step's cost is the passes; what the processes agree on beside the
+// gradients is one sum of four numbers.
+class Step {
+ public:
+  // The model is on `device`; `precision` is autocast's, and fp16 needs a scaler that is enabled.
+  // `classes` are the model's outputs.
+  Step(const TrainOptions& options, nn::Classifier model, dist::World& world, torch::Device device,
+       torch::ScalarType precision, GradScaler scaler, int classes);
+
+  // accumulation_steps passes over the next batches of the stream, then the update with the mean
+  // gradient over them and over the processes: to rounding what one process computes on all their
+  // images at once. `stop` is whether this process was asked to stop after the step.
+  StepResult run(data::BatchStream& stream, const StepPlace& place, bool stop);
+
+  AdamW& optimizer() { return optimizer_; }
+  GradScaler& scaler() { return scaler_; }
+
+ private:
+  torch::Tensor loss_of(data::Batch& batch, int epoch, uint64_t pass);
+  void backward(const torch::Tensor& loss, bool complete);
+
+  const TrainOptions& options_;
+  nn::Classifier model_;
+  dist::World& world_;
+  torch::Device device_;
+  torch::ScalarType precision_;
+  int classes_;
+  AdamW optimizer_;
+  GradScaler scaler_;
+  std::unique_ptr<dist::GradientSync> sync_;
+};
+
+}  // namespace asmlp::train

@@ -1,0 +1,201 @@
+// The trainer's state: to disk and back, and from process to process.
+#include <algorithm>
+#include <cstring>
+
+#include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
+#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/train/trainer.h"
+#include "asmlp/torch/train/weights.h"
+
+namespace asmlp::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+Tensor view_of(const torch::Tensor& tensor) {
+  const torch::Tensor data = tensor.detach().to(torch::kCPU).contiguous();
+  return {DType::kF32, Shape(data.sizes().begin(), data.sizes().end()),
+          std::as_bytes(std::span(data.data_ptr<float>(), static_cast<size_t>(data.numel()))),
+          std::make_shared<torch::Tensor>(data)};
+}
+
+// Rank 0's text to everyone, by way of the memory of `device`, where the processes meet.
+void broadcast_text(dist::World& world, const torch::Device& device, std::string& text) {
+  const auto length = torch::tensor({static_cast<int64_t>(text.size())}, torch::kInt64).to(device);
+  world.broadcast({length});
+  text.resize(static_cast<size_t>(length.item<int64_t>()));
+  if (text.empty()) return;
+  const auto bytes =
+      torch::from_blob(text.data(), {static_cast<int64_t>(text.size())}, torch::kUInt8);
+  const torch::Tensor sent = bytes.to(device);
+  world.broadcast({sent});
+  bytes.copy_(sent);
+}
+
+// What makes two models the same for a run that goes on: not their names and origins.
+std::string essence(nn::Architecture architecture) {
+  architecture.spec.name.clear();
+  architecture.spec.classes.clear();
+  architecture.spec.origin.clear();
+  return nn::to_json(architecture);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  for (const AdamWSlot& slot : step_->optimizer().slots()) {
+    tensors.emplace_back("model." + slot.name, slot.parameter.detach());
+    tensors.emplace_back("optimizer.m." + slot.name, slot.m);
+    tensors.emplace_back("optimizer.v." + slot.name, slot.v);
+  }
+  if (options_.model_ema) {
+    for (const auto& item : average_->named_parameters()) {
+      tensors.emplace_back("ema." + item.key(), item.value().detach());
+    }
+  }
+  return tensors;
+}
+
+// Rank 0's tensors and numbers to everyone.
+void Trainer::share_state() {
+  std::vector<torch::Tensor> tensors;
+  for (auto& [name, tensor] : live_tensors()) tensors.push_back(tensor);
+  world_.broadcast(tensors);
+  std::string numbers = numbers_to_json(state_);
+  broadcast_text(world_, device_, numbers);
+  numbers_from_json(numbers, state_);
+}
+
+std::vector<std::string> Trainer::load_initial_weights() {
+  if (options_.initial_checkpoint.empty()) return {};
+  std::vector<std::string> notes;
+  if (writes()) {
+    notes = train::load_initial_weights(*model_, state_.architecture, options_.initial_checkpoint);
+  }
+  if (options_.model_ema) update_average(*average_, *model_, 0.0);
+  share_state();
+  return notes;
+}
+
+void Trainer::restore(const RunState& saved, const TensorMap& tensors, const std::string& file) {
+  require(saved.train_images == state_.train_images, ErrorCode::kMismatch,
+          "{}: the run was started with {} training images, {} has {}", file, saved.train_images,
+          options_.data, state_.train_images);
+  require(essence(saved.architecture) == essence(state_.architecture), ErrorCode::kMismatch,
+          "{}: the run was started with another model", file);
+  for (auto& [name, target] : live_tensors()) {
+    const auto found = tensors.find(name);
+    require(found != tensors.end(), ErrorCode::kMismatch, "{}: tensor {} is missing", file, name);
+    const Tensor& source = found->second;
+    const Shape shape(target.sizes().begin(), target.sizes().end());
+    require(source.dtype == DType::kF32 && source.shape == shape, ErrorCode::kMismatch,
+            "{}: tensor {} is {} {}, expected F32 {}", file, name, to_string(source.dtype),
+            to_string(source.shape), to_string(shape));
+    target.copy_(torch::from_blob(const_cast<std::byte*>(source.bytes.data()), target.sizes(),
+                                  torch::kFloat32));
+  }
+  numbers_from_json(numbers_to_json(saved), state_);
+  state_.history = saved.history;
+  // What made the weights is the command that started the run, with its recipe and seed.
+  if (!saved.command.empty()) state_.command = saved.command;
+}
+
+void Trainer::resume(const fs::path& path) {
+  int threads = state_.threads;
+  std::vector<std::string> changes;
+  if (writes()) {
+    TensorMap tensors;
+    const RunState saved = read_state(path, &tensors);
+    changes = check_resumable(saved.options, options_);
+    restore(saved, tensors, path.string());
+  }
+  resumed_from_ = path;
+  share_state();  // with the saved run's processes and threads
+  if (state_.world != world_.size()) {
+    changes.push_back(
+        fmt::format("the processes were {} and are now {}", state_.world, world_.size()));
+  } else if (options_.threads == 0) {
+    threads = nn::configure_runtime(state_.threads);
+  }
+  if (state_.threads != threads) {
+    changes.push_back(fmt::format("threads was {} and is now {}", state_.threads, threads));
+  }
+  state_.threads = threads;
+  state_.world = world_.size();
+  // With another global batch the position may lie inside a step: that step is done again.
+  state_.images = std::min(step_in_epoch(), steps_per_epoch()) * global_batch();
+  step_->optimizer().set_updates(state_.updates);
+  step_->scaler().restore(state_.loss_scale, state_.loss_scale_age);
+  if (!writes()) return;
+  for (const std::string& change : changes) {
+    log_message(LogLevel::kWarning,
+                fmt::format("{}: {}; the run goes on, but its weights will differ in the last bits "
+                            "or more from an uninterrupted run",
+                            path.string(), change));
+  }
+  files_.remove_leftovers();
+  files_.write_summary(state_.history);
+}
+
+bool Trainer::resume_automatically() {
+  std::string chosen;
+  if (writes()) {
+    std::optional<Error> damage;
+    for (const fs::path& path : {files_.last(), files_.previous()}) {
+      if (!fs::exists(path)) continue;
+      try {
+        read_state(path, nullptr);
+        chosen = path.string();
+        break;
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kBadFormat) throw;
+        damage = error;
+      }
+    }
+    if (damage && chosen.empty()) throw *damage;
+    if (chosen.empty()) files_.remove_leftovers();
+    if (damage) {
+      // Out of the way, so that it does not become previous.safetensors.
+      fs::path aside = files_.last();
+      aside += ".damaged";
+      fs::rename(files_.last(), aside);
+      log_message(LogLevel::kWarning, fmt::format("{}; now called {}, continuing from {}",
+                                                  damage->what(), aside.string(), chosen));
+    }
+  }
+  broadcast_text(world_, device_, chosen);
+  if (chosen.empty()) return false;
+  resume(chosen);
+  return true;
+}
+
+// The loss was finite and everything that would be saved is: a state worth going back to.
+bool Trainer::healthy() {
+  if (!loss_finite_) return false;
+  for (const auto& [name, tensor] : live_tensors()) {
+    if (!torch::isfinite(tensor).all().item<bool>()) return false;
+  }
+  return true;
+}
+
+void Trainer::save_state(Observer& observer) {
+  if (!writes()) return;
+  if (!healthy()) {
+    log_message(LogLevel::kWarning,
+                fmt::format("epoch {}, step {}: the loss or the weights are not finite; {} is not "
+                            "replaced by this state",
+                            state_.epoch + 1, step_in_epoch(), state_path().string()));
+    return;
+  }
+  state_.updates = step_->optimizer().updates();
+  state_.loss_scale = step_->scaler().scale();
+  state_.loss_scale_age = step_->scaler().good_steps();
+  TensorMap tensors;
+  for (const auto& [name, tensor] : live_tensors()) tensors[name] = view_of(tensor);
+  files_.write(state_, tensors);
+  observer.on_saved(state_path());
+}
+
+}  // namespace asmlp::train

@@ -1,0 +1,68 @@
+#include "asmlp/torch/train/weights.h"
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/safetensors.h"
+
+namespace asmlp::train {
+namespace {
+
+// The tensors of a file, AS-MLP or another architecture.
+TensorMap read_weights(const std::filesystem::path& path, const nn::Architecture& architecture,
+                       std::vector<std::string>& notes) {
+  if (!nn::is_as_mlp(architecture)) {
+    TensorFile file = read_safetensors(path);
+    require(file.metadata.contains("asmlp_architecture"), ErrorCode::kMismatch,
+            "{}: says nothing about its architecture; a {} starts from the best.safetensors or "
+            "final.safetensors of a training run",
+            path.string(), architecture.spec.name);
+    return std::move(file.tensors);
+  }
+  LoadOptions options;
+  options.shift_size = architecture.spec.config.shift_size;
+  Checkpoint checkpoint = load_checkpoint(path, options, &notes);
+  // What leaves no trace in the shapes, but decides what the weights mean.
+  const Config &found = checkpoint.spec.config, &wanted = architecture.spec.config;
+  if (found.shift_size != wanted.shift_size || found.dilation != wanted.dilation ||
+      found.padding != wanted.padding || found.connection != wanted.connection) {
+    notes.emplace_back("the weights were made for another shift, dilation, padding or connection");
+  }
+  return std::move(checkpoint.tensors);
+}
+
+bool belongs_to_head(const std::string& name) { return name.starts_with("head."); }
+
+}  // namespace
+
+std::vector<std::string> load_initial_weights(torch::nn::Module& model,
+                                              const nn::Architecture& architecture,
+                                              const std::filesystem::path& path) {
+  std::vector<std::string> notes;
+  TensorMap tensors = read_weights(path, architecture, notes);
+  bool same_head = true;
+  for (const auto& item : model.named_parameters()) {
+    if (!belongs_to_head(item.key())) continue;
+    const auto found = tensors.find(item.key());
+    same_head =
+        same_head && found != tensors.end() &&
+        found->second.shape == Shape(item.value().sizes().begin(), item.value().sizes().end());
+  }
+  if (!same_head) {
+    std::erase_if(tensors, [](const auto& item) { return belongs_to_head(item.first); });
+    for (auto& [name, tensor] : nn::export_parameters(model)) {
+      if (belongs_to_head(name)) tensors.insert_or_assign(name, std::move(tensor));
+    }
+    notes.push_back(
+        fmt::format("the head starts anew: {} classes, and the file's has another number",
+                    architecture.spec.config.num_classes));
+  }
+  try {
+    nn::load_parameters(model, tensors);
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", path.string(), error.what());
+  }
+  return notes;
+}
+
+}  // namespace asmlp::train
