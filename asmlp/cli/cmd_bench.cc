@@ -209,6 +209,13 @@ void add_execution_options(CLI::App& app, const Backend& backend, BenchOptions& 
               ->check(CLI::Range(0, 1000))
               ->type_name("N"),
           group);
+  if (native) {
+    // Only a place in the help: the arguments go to asmlp-torch before anything is parsed.
+    app.add_flag_function(
+           "--train", [](int64_t) {},
+           "instead: the speed of training steps (needs asmlp-torch; `asmlp bench --train --help`)")
+        ->group(group);
+  }
   all.add(app.add_flag("--first-logits", bench.first_logits), "");  // not in the help
 }
 

@@ -36,6 +36,8 @@ Command add_validate(CLI::App& program);
 Command add_convert(CLI::App& program);
 Command add_forward(CLI::App& program);
 Command add_bench(CLI::App& program);
+Command add_dataset(CLI::App& program);
+Command add_study(CLI::App& program);
 
 // Those that exist on both backends, on the one given.
 struct Backend;
@@ -46,8 +48,12 @@ Command add_bench_on(CLI::App& program, const Backend& backend);
 // Only a place in the help text: the arguments go to asmlp-torch before anything is parsed.
 Command add_train(CLI::App& program);
 
-// True when these arguments are for LibTorch: `train ...`, or `--backend torch` with any
-// subcommand but `bench`, which shows both backends and starts the other program itself.
+// True for `bench ... --train ...`, the speed of training steps.
+bool measures_training(int argc, const char* const* argv);
+
+// True when these arguments are for LibTorch: `train ...`, `bench --train ...`, or `--backend
+// torch` with any subcommand but `bench`, which shows both backends and starts the other program
+// itself.
 bool needs_torch(int argc, const char* const* argv);
 
 // The program `asmlp-torch`, beside this executable or else on PATH. Error(kUnsupported) when there

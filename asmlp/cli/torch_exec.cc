@@ -1,6 +1,7 @@
 // The way from `asmlp` to the commands that need LibTorch.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,9 +38,15 @@ fs::path look_for_torch_program() {
 
 }  // namespace
 
+bool measures_training(int argc, const char* const* argv) {
+  return argc > 1 && std::strcmp(argv[1], "bench") == 0 &&
+         std::any_of(argv + 2, argv + argc,
+                     [](const char* word) { return std::strcmp(word, "--train") == 0; });
+}
+
 bool needs_torch(int argc, const char* const* argv) {
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) return true;
-  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) return false;
+  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) return measures_training(argc, argv);
   for (int i = 2; i < argc; ++i) {
     if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
     if (std::strcmp(argv[i], "--backend") == 0 && i + 1 < argc &&
@@ -62,7 +69,10 @@ fs::path find_torch_program(const std::string& what) {
 
 void exec_torch(int argc, const char* const* argv) {
   const bool train = argc > 1 && std::strcmp(argv[1], "train") == 0;
-  const fs::path program = find_torch_program(train ? "`train`" : "`--backend torch`");
+  const fs::path program =
+      find_torch_program(train                           ? "`train`"
+                         : measures_training(argc, argv) ? "`bench --train`"
+                                                         : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));

@@ -30,10 +30,14 @@ int main(int argc, char** argv) {
   wait_passively(argv);
   const std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
   const Backend torch = torch_backend();
+  const bool bench_training = measures_training(argc, argv);
   return run_program("asmlp-torch", "AS-MLP on LibTorch: training, and the native engine's check",
                      {[&](CLI::App& program) { return add_torch_train(program, arguments); },
                       [&](CLI::App& program) { return add_validate_on(program, torch); },
                       [&](CLI::App& program) { return add_forward_on(program, torch); },
-                      [&](CLI::App& program) { return add_bench_on(program, torch); }},
+                      [&](CLI::App& program) {
+                        return bench_training ? add_bench_train(program)
+                                              : add_bench_on(program, torch);
+                      }},
                      argc, argv);
 }

@@ -1,10 +1,12 @@
 // `asmlp train`: a recipe, a folder, and everything in between.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -13,12 +15,15 @@
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/cli_torch/launch.h"
 #include "asmlp/cli_torch/recipe.h"
 #include "asmlp/cli_torch/train_display.h"
+#include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/dataset.h"
-#include "asmlp/model/params.h"
+#include "asmlp/torch/data/data_source.h"
+#include "asmlp/torch/dist/connect.h"
+#include "asmlp/torch/train/device.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::cli {
@@ -31,6 +36,7 @@ constexpr const char* kFooter =
     "  asmlp train --config recipes/fashion_nano.yaml --output runs/nano\n"
     "  asmlp train --resume runs/nano/last.safetensors\n"
     "  asmlp train /data/imagenet --model asmlp_tiny_patch4_shift5_224 -b 64\n"
+    "  asmlp train --config recipes/imagenet_tiny.yaml --output runs/tiny --auto-resume\n"
     "Ctrl-C finishes the step, saves last.safetensors and exits with code 130 (SIGTERM: 143).";
 
 std::atomic<bool> stop_requested{false};
@@ -49,8 +55,11 @@ struct TrainArguments {
   std::string output;
   std::string experiment;
   std::string resume;
-  std::string command;  // as typed
+  std::span<const char* const> words;  // as typed
+  std::string command;                 // the same as text
+  int nproc = 1;
   std::optional<int64_t> max_steps;
+  bool auto_resume = false;
   bool json = false;
 };
 
@@ -101,82 +110,126 @@ std::string tag_of(const fs::path& data) {
   return tag;
 }
 
-Json summary_json(const train::Trainer& trainer, const fs::path& folder, train::Outcome outcome,
-                  double images_per_second) {
+// What the user reads before the first step.
+void announce(const train::Trainer& trainer, const data::DataSource& training,
+              const data::DataSource& validation, const fs::path& folder, bool resumed) {
+  const train::TrainOptions& options = trainer.options();
   const train::RunState& state = trainer.state();
-  Json json{{"outcome", outcome == train::Outcome::kFinished ? "finished" : "stopped"},
-            {"model", trainer.spec().name},
-            {"output", folder.string()},
-            {"epochs", state.epoch},
-            {"steps", state.epoch * trainer.steps_per_epoch() + state.batch},
-            {"skipped_steps", state.skipped},
-            {"train_images_per_second", images_per_second}};
-  if (state.best_epoch >= 0) {
-    json["best_top1"] = state.best_top1;
-    json["best_epoch"] = state.best_epoch;
+  std::string machine = fmt::format("{} threads", state.threads);
+  if (state.world > 1) machine = fmt::format("{} processes of {}", state.world, machine);
+  if (trainer.device().is_cuda()) machine += " on " + trainer.device().str();
+  if (options.amp != "off") machine += ", " + options.amp;
+  print_note(fmt::format(
+      "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
+      "steps of {} images, lr {:.3g}, {}; writing to {}",
+      trainer.architecture().spec.name, group_digits(nn::parameter_count(trainer.architecture())),
+      training.size(), validation.size(), training.classes().size(), options.epochs,
+      trainer.steps_per_epoch(), trainer.global_batch(), options.peak_lr(state.world), machine,
+      folder.string()));
+  if (resumed) {
+    print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
+                           state.epoch + 1, trainer.step_in_epoch()));
   }
-  if (!state.history.empty() && state.history.back().validated) {
-    json["last_top1"] = state.history.back().eval_top1;
-  }
-  return json;
 }
 
-int run_train(TrainArguments& arguments, bool resume) {
-  train::TrainOptions& options = arguments.options;
-  train::validate(options);
-  const std::string model_name = train::resolve_model(options, 0).name;
+// Continues a run, as the arguments say, or starts one. True when it continues.
+bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::path& state,
+           bool resume) {
+  if (resume) {
+    trainer.resume(state);
+  } else if (!arguments.auto_resume || !trainer.resume_automatically()) {
+    for (const std::string& note : trainer.load_initial_weights()) print_note(note);
+    return false;
+  }
+  return true;
+}
+
+// The run of this process, which is one of the world's; rank 0 speaks and writes for all.
+int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
+  const train::TrainOptions& options = arguments.options;
+  const std::string model_name = train::resolve_model(options, 0).spec.name;
   const fs::path folder = run_folder(arguments, model_name.empty() ? "asmlp" : model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
                                                              : folder / "last.safetensors";
-  require(resume || !fs::exists(state), ErrorCode::kInvalidArgument,
-          "{} holds a run already: continue it with --resume, or choose another --output",
+  const bool speaks = world.rank() == 0;
+  require(resume || arguments.auto_resume || !speaks || !fs::exists(state),
+          ErrorCode::kInvalidArgument,
+          "{} holds a run already: continue it with --resume or --auto-resume, or choose another "
+          "--output",
           folder.string());
 
-  const auto training = open_dataset(options.data, Split::kTrain);
-  const auto validation = open_dataset(options.data, Split::kValidation);
+  const auto training = data::open_data_source(options.data, Split::kTrain);
+  const auto validation = data::open_data_source(options.data, Split::kValidation);
   train::Trainer trainer(options, *training, *validation, folder, tag_of(options.data),
                          {{"command", arguments.command},
                           {"dataset", folder_name(options.data)},
-                          {"source", "trained with asmlp " ASMLP_VERSION}});
-  if (resume) trainer.resume(state);
-  write_file_atomically(folder / "args.yaml",
-                        [&](std::ostream& out) { out << recipe_text(options); });
-
-  const ModelSpec& spec = trainer.spec();
-  const int64_t first_step =
-      trainer.state().epoch * trainer.steps_per_epoch() + trainer.state().batch;
-  print_note(fmt::format(
-      "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
-      "steps, lr {:.3g}, {} threads; writing to {}",
-      spec.name, group_digits(parameter_count(spec.config)), training->size(), validation->size(),
-      training->classes().size(), options.epochs, trainer.steps_per_epoch(), options.peak_lr(),
-      trainer.state().threads, folder.string()));
-  if (resume) {
-    print_note(fmt::format("resumed from {} at epoch {}, step {}", state.string(),
-                           trainer.state().epoch + 1, trainer.state().batch));
+                          {"source", "trained with asmlp " ASMLP_VERSION}},
+                         world);
+  const bool resumed = begin(trainer, arguments, state, resume);
+  train::Observers observers;
+  TrainDisplay display(options.log_interval, trainer.steps());
+  std::optional<train::RunLog> log;
+  if (speaks) {
+    write_file_atomically(folder / "args.yaml",
+                          [&](std::ostream& out) { out << recipe_text(options); });
+    announce(trainer, *training, *validation, folder, resumed);
+    log.emplace(folder, run_facts(trainer, *validation, arguments.command, resumed));
+    observers.add(display);
+    observers.add(*log);
   }
 
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  TrainDisplay display(options.batch_size, options.log_interval, first_step);
-  const train::Outcome outcome = trainer.run(display, &stop_requested, arguments.max_steps);
+  const train::Outcome outcome = trainer.run(observers, &stop_requested, arguments.max_steps);
   display.close();
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
 
-  if (arguments.json) {
-    print_json(summary_json(trainer, folder, outcome, display.images_per_second()));
-  }
+  const bool finished = outcome == train::Outcome::kFinished;
+  const int code = !finished && stop_requested ? 128 + stop_signal : kExitOk;
+  if (!speaks) return code;
+  const Json summary = summary_json(trainer, folder, outcome, display.images_per_second());
+  log->close(finished ? "finished" : "stopped", summary);
+  if (arguments.json) print_json(summary);
   const train::RunState& end = trainer.state();
-  if (outcome == train::Outcome::kStopped) {
+  if (!finished) {
     print_note(fmt::format("stopped at epoch {}, step {}; continue with: asmlp train --resume {}",
-                           end.epoch + 1, end.batch, trainer.state_path().string()));
-    return stop_requested ? 128 + stop_signal : kExitOk;
+                           end.epoch + 1, trainer.step_in_epoch(), trainer.state_path().string()));
+    return code;
   }
   print_note(fmt::format("finished: best Acc@1 {:.3f} (epoch {}) in {}, last Acc@1 {:.3f} in {}",
                          end.best_top1, end.best_epoch + 1, (folder / "best.safetensors").string(),
                          end.history.back().eval_top1, (folder / "final.safetensors").string()));
-  return kExitOk;
+  return code;
+}
+
+// The other processes of the run, when whoever started this one says that there are some.
+std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
+  const std::optional<dist::Rendezvous> rendezvous = dist::rendezvous_from_environment();
+  if (!rendezvous) return dist::single_world();
+  dist::ConnectOptions connecting;
+  const torch::Device device = train::resolve_device(options.device, rendezvous->local_rank);
+  if (device.is_cuda()) connecting.transport = dist::Transport::kNccl;
+  // The main thread hangs in a collective then. What is on disk is whole at any moment.
+  connecting.watch.on_lost = [](const dist::PeerLost& lost) {
+    print_error(lost.what());
+    ::_exit(kExitFailed);
+  };
+  return dist::connect(*rendezvous, connecting);
+}
+
+int run_train(TrainArguments& arguments, bool resume) {
+  const train::TrainOptions& options = arguments.options;
+  train::validate(options);
+  if (arguments.nproc > 1 && !is_launched_worker()) {
+    const std::optional<dist::Rendezvous> already = dist::rendezvous_from_environment();
+    require(!already, ErrorCode::kInvalidArgument,
+            "--nproc {}: {} has started this process as one of several already; leave --nproc out",
+            arguments.nproc, already ? already->source : "");
+    return launch_workers(arguments.nproc, arguments.words);
+  }
+  const std::unique_ptr<dist::World> world = join_world(options);
+  return run_in(*world, arguments, resume);
 }
 
 }  // namespace
@@ -184,6 +237,7 @@ int run_train(TrainArguments& arguments, bool resume) {
 Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* app = add_subcommand(program, "train", "Train a model", kFooter);
+  arguments->words = raw;
   arguments->command = command_text(raw);
   const bool chosen = raw.size() > 1 && std::string(raw[1]) == "train";
   const auto config = chosen ? raw_option(raw, "--config") : std::nullopt;
@@ -212,6 +266,16 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
                       "options are the run's own unless --config is given")
           ->expected(0, 1)
           ->group(group);
+  app->add_option("--nproc", arguments->nproc,
+                  "Processes on this machine that share the work; several machines: "
+                  "docs/distributed.md")
+      ->check(CLI::Range(1, kMaxWorkers))
+      ->group(group);
+  app->add_flag("--auto-resume", arguments->auto_resume,
+                "Continue the run in --output when there is one, start it otherwise: the same "
+                "command for every start by a scheduler")
+      ->excludes(resume_option)
+      ->group(group);
   app->add_option_function<int64_t>(
          "--max-steps", [arguments](const int64_t& value) { arguments->max_steps = value; },
          "Stop after this many steps of the whole run, as Ctrl-C would")

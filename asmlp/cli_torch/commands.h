@@ -13,6 +13,9 @@ namespace asmlp::cli {
 // --help shows and the other options override.
 Command add_torch_train(CLI::App& program, std::span<const char* const> arguments);
 
+// `bench --train`.
+Command add_bench_train(CLI::App& program);
+
 // The LibTorch modules, for add_validate_on and add_forward_on (program.h). --isa is an
 // Error(kInvalidArgument): it has no meaning there.
 Backend torch_backend();

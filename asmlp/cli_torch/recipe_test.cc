@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -39,17 +40,70 @@ TEST(Recipe, ReadsBackWhatItWrites) {
   expect_read_back(options);
 }
 
-TEST(Recipe, TheOneInTheRepositoryIsValid) {
-  const auto folder =
-      std::filesystem::path(ASMLP_TEST_DATA).parent_path().parent_path() / "recipes";
-  int recipes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+std::filesystem::path recipes() {
+  return std::filesystem::path(ASMLP_TEST_DATA).parent_path().parent_path() / "recipes";
+}
+
+TEST(Recipe, ThoseInTheRepositoryAreValid) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(recipes())) {
     const train::TrainOptions options = load_recipe(entry.path());
     EXPECT_NO_THROW(train::validate(options)) << entry.path();
     EXPECT_NO_THROW(train::resolve_model(options, 0)) << entry.path();
-    ++recipes;
+    ++count;
   }
-  EXPECT_GE(recipes, 1);
+  EXPECT_GE(count, 6);
+}
+
+// The authors' values, by file: what differs, and that nothing else differs from the defaults.
+TEST(Recipe, ImageNetsAreTheAuthors) {
+  for (const auto& [name, drop_path] :
+       {std::pair{"mobile", 0.2}, {"tiny", 0.2}, {"small", 0.3}, {"base", 0.5}}) {
+    train::TrainOptions options = load_recipe(recipes() / fmt::format("imagenet_{}.yaml", name));
+    EXPECT_EQ(options.model, fmt::format("asmlp_{}_patch4_shift5_224", name));
+    EXPECT_EQ(options.drop_path, drop_path);
+    train::TrainOptions expected;
+    expected.data = options.data;
+    expected.model = options.model;
+    expected.drop_path = options.drop_path;
+    expected.workers = options.workers;
+    EXPECT_EQ(train::to_json(options), train::to_json(expected)) << name;
+  }
+  const train::TrainOptions defaults;
+  EXPECT_EQ(defaults.epochs, 300);
+  EXPECT_EQ(defaults.warmup_epochs, 20);
+  EXPECT_EQ(defaults.weight_decay, 0.05);
+  EXPECT_EQ(defaults.clip_grad, 5);
+  EXPECT_EQ(defaults.smoothing, 0.1);
+  EXPECT_EQ(defaults.aa, "rand-m9-mstd0.5-inc1");
+  EXPECT_EQ(defaults.color_jitter, 0.4);
+  EXPECT_EQ(defaults.reprob, 0.25);
+  EXPECT_EQ(defaults.mixup, 0.8);
+  EXPECT_EQ(defaults.cutmix, 1);
+  const data::Augmentation a = defaults.augmentation();
+  EXPECT_TRUE(a.rand_augment && a.rand_augment->increasing);
+  EXPECT_EQ(a.rand_augment->magnitude, 9);
+  EXPECT_EQ(a.interpolation, Interpolation::kBicubic);
+  EXPECT_EQ(a.erase_count, 1);
+
+  const train::TrainOptions finer = load_recipe(recipes() / "imagenet_base_384.yaml");
+  EXPECT_EQ(train::resolve_model(finer, 0).spec.preprocessing.size, 384);
+  EXPECT_EQ(finer.epochs, 30);
+  EXPECT_EQ(finer.lr, 1e-5);
+  EXPECT_EQ(finer.lr, finer.min_lr);
+  EXPECT_EQ(finer.warmup_epochs, 0);
+  EXPECT_EQ(finer.weight_decay, 1e-8);
+  EXPECT_EQ(finer.drop_path, 0.1);
+}
+
+// Its figures in the documents were measured without the transforms that came later.
+TEST(Recipe, FashionNanoMovesAndMirrorsOnly) {
+  const data::Augmentation a = load_recipe(recipes() / "fashion_nano.yaml").augmentation();
+  EXPECT_EQ(a.crop_padding, 2);
+  EXPECT_FALSE(a.rand_augment);
+  EXPECT_EQ(a.color_jitter, 0);
+  const train::TrainOptions options = load_recipe(recipes() / "fashion_nano.yaml");
+  EXPECT_EQ(options.mixup + options.cutmix, 0);
 }
 
 TEST(Recipe, TheCommandLineWinsOverIt) {

@@ -6,23 +6,21 @@
 
 namespace asmlp::cli {
 
-TrainDisplay::TrainDisplay(int batch_size, int log_interval, int64_t first_step)
-    : style_(ProgressStyle::detect()),
-      batch_size_(batch_size),
-      log_interval_(log_interval),
-      first_step_(first_step) {}
+TrainDisplay::TrainDisplay(int log_interval, int64_t first_step)
+    : style_(ProgressStyle::detect()), log_interval_(log_interval), first_step_(first_step) {}
 
 double TrainDisplay::images_per_second() const {
-  return seconds_ > 0 ? double(steps_) * batch_size_ / seconds_ : 0;
+  return seconds_ > 0 ? double(images_) / seconds_ : 0;
 }
 
 void TrainDisplay::on_step(const train::StepReport& r) {
   const Clock::time_point now = Clock::now();
   seconds_ += std::chrono::duration<double>(now - last_).count();
   last_ = now;
-  ++steps_;
+  images_ += r.images;
   epochs_ = r.epochs;
   if (r.skipped) ++skipped_;
+  bad_ += r.bad_samples;
 
   // The time left counts validation too: it is part of the wall time so far.
   const int64_t step = r.epoch * r.batches + r.batch + 1;
@@ -32,13 +30,14 @@ void TrainDisplay::on_step(const train::StepReport& r) {
   std::string details =
       fmt::format("loss {:.4f} lr {:.2e} ETA {}", r.mean_loss, r.lr, format_duration(left));
   if (skipped_ > 0) details += fmt::format(" skipped {}", skipped_);
+  if (bad_ > 0) details += fmt::format(" bad {}", bad_);
   if (style_.terminal) {
     if (!bar_) {
       bar_first_ = r.batch;
       bar_ = std::make_unique<Progress>(fmt::format("epoch {}/{}", r.epoch + 1, r.epochs),
-                                        (r.batches - r.batch) * batch_size_, "img", style_);
+                                        (r.batches - r.batch) * r.images, "img", style_);
     }
-    bar_->update((r.batch + 1 - bar_first_) * batch_size_, details);
+    bar_->update((r.batch + 1 - bar_first_) * r.images, details);
   } else if ((r.batch + 1) % log_interval_ == 0 || r.batch + 1 == r.batches) {
     std::cerr << fmt::format("epoch {}/{} step {}/{} {:.0f} img/s {} grad {:.3g}\n", r.epoch + 1,
                              r.epochs, r.batch + 1, r.batches, images_per_second(), details,
@@ -49,8 +48,9 @@ void TrainDisplay::on_step(const train::StepReport& r) {
 
 void TrainDisplay::on_validation(int64_t images, int64_t total) {
   if (style_.terminal) {
-    if (images <= batch_size_) {
+    if (!validating_) {
       close();
+      validating_ = true;
       bar_ = std::make_unique<Progress>("validate", total, "img", style_);
     }
     if (bar_) bar_->update(images);
@@ -73,6 +73,7 @@ void TrainDisplay::on_epoch(const train::EpochSummary& s, bool best) {
 void TrainDisplay::close() {
   if (bar_) bar_->finish();
   bar_.reset();
+  validating_ = false;
 }
 
 }  // namespace asmlp::cli

@@ -15,7 +15,7 @@ namespace asmlp::cli {
 class TrainDisplay : public train::Observer {
  public:
   // `first_step` is where the run starts (not 0 when it is resumed): rates count from there.
-  TrainDisplay(int batch_size, int log_interval, int64_t first_step);
+  TrainDisplay(int log_interval, int64_t first_step);
 
   void on_step(const train::StepReport& report) override;
   void on_validation(int64_t images, int64_t total) override;
@@ -30,13 +30,14 @@ class TrainDisplay : public train::Observer {
   using Clock = std::chrono::steady_clock;
 
   ProgressStyle style_;
-  int batch_size_;
   int log_interval_;
   int64_t first_step_;
   int epochs_ = 0;
-  int64_t steps_ = 0;   // seen by this object
+  int64_t images_ = 0;  // of the steps seen by this object
   double seconds_ = 0;  // spent in them
   int64_t skipped_ = 0;
+  int64_t bad_ = 0;
+  bool validating_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_ = start_;
   std::unique_ptr<Progress> bar_;

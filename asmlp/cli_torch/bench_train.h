@@ -1,0 +1,27 @@
+// What `asmlp bench --train` measures: training steps on the fused operators against the same steps
+// composed of ATen operations, in one process, in turns.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "asmlp/cli/console.h"
+
+namespace asmlp::cli {
+
+struct TrainBenchOptions {
+  std::string model = "asmlp_tiny_patch4_shift5_224";  // zoo name, config file or JSON
+  int batch = 8;
+  int size = 0;                                 // side of the images in pixels; 0: the model's
+  int threads = 0;                              // 0: all usable cores
+  int runs = 20;                                // timed steps per row
+  int warmup = 2;                               // steps per row before those
+  std::vector<std::string> precisions{"fp32"};  // "fp32", "bf16"
+};
+
+// A document of bench_report.h's bench_document() whose rows, one per precision and way of
+// computing, are explained in docs/training_speed.md. Nothing is timed before loss and gradients
+// agree: Error(kMismatch) otherwise. Other errors: those of resolve_model and configure_runtime.
+Json measure_training(const TrainBenchOptions& options);
+
+}  // namespace asmlp::cli

@@ -1,0 +1,21 @@
+// A training run in JSON: what --json prints, what run.json and the report say.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "asmlp/cli/console.h"
+#include "asmlp/torch/log/run_log.h"
+#include "asmlp/torch/train/trainer.h"
+
+namespace asmlp::cli {
+
+// The outcome, for --json.
+Json summary_json(const train::Trainer& trainer, const std::filesystem::path& folder,
+                  train::Outcome outcome, double images_per_second);
+
+// For the log of the run: what is trained, by which program and command, at which step it starts.
+train::RunFacts run_facts(const train::Trainer& trainer, const data::DataSource& validation,
+                          const std::string& command, bool resumed);
+
+}  // namespace asmlp::cli
