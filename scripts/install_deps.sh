@@ -4,14 +4,14 @@
 set -euo pipefail
 
 base_packages=(
-  build-essential cmake ninja-build pkg-config ccache git python3-minimal
+  build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libarchive-dev
   libcli11-dev libspdlog-dev libcairo2-dev fonts-dejavu-core
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
 )
-torch_packages=(libtorch-dev libopenblas-dev)
+torch_packages=(libtorch-dev libgloo-dev libopenblas-dev iproute2)
 
 usage() {
   cat <<USAGE

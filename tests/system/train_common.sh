@@ -1,5 +1,5 @@
 # Sourced by the training tests: $asmlp, $work (a folder that goes away), a small data set and recipe,
-# and `train NAME ARGUMENT...`.
+# and `train NAME ARGUMENT...`. VALIDATION_IMAGES: how many there are.
 set -euo pipefail
 asmlp=$1
 work=$(mktemp -d)
@@ -12,12 +12,12 @@ fail() {
 }
 
 # 384 + 64 images of 16 x 16: noise whose brightness is the class.
-python3 - "$work/greys" <<'PYTHON'
+python3 - "$work/greys" "${VALIDATION_IMAGES:-64}" <<'PYTHON'
 import pathlib, random, struct, sys
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir()
 random.seed(7)
-for prefix, count in (("train", 384), ("t10k", 64)):
+for prefix, count in (("train", 384), ("t10k", int(sys.argv[2]))):
     labels = bytes(i % 4 for i in range(count))
     pixels = bytearray()
     for label in labels:
@@ -39,7 +39,11 @@ lr: 2e-3
 warmup_epochs: 1
 crop_padding: 2
 hflip: 0
+aa: ""  # brightness is the class
+color_jitter: 0
 reprob: 0.2
+mixup: 0
+cutmix: 0
 model_ema: true
 model_ema_decay: 0.95
 threads: 1

@@ -49,7 +49,7 @@ grep -q "continue with: asmlp train --resume run/last.safetensors" "$work/log" |
 code=0; signal_at KILL "epoch 4/4 step 16/24" --resume || code=$?
 [[ $code == 137 ]] || fail "exit code $code after SIGKILL"
 
-(train killed --resume) 2>"$work/log" || fail "the last resume"
+(train killed --auto-resume) 2>"$work/log" || fail "the last resume"
 for file in final.safetensors best.safetensors summary.csv args.yaml; do
   cmp "$work/whole/run/$file" "$work/killed/run/$file" || fail "$file differs"
 done
@@ -61,6 +61,13 @@ truncate -s 1000 "$work/killed/run/last.safetensors"
 code=0; (train killed --resume) 2>"$work/log" || code=$?
 [[ $code == 1 ]] || fail "exit code $code for a damaged state"
 grep -q "run/last.safetensors.*damaged" "$work/log" || fail "the damaged state is not named"
+
+# --auto-resume goes on from the state before it, to the same end.
+rm "$work/killed/run/final.safetensors"
+(train killed --auto-resume) 2>"$work/log" || fail "auto-resume from the state before"
+grep -q "continuing from run/previous.safetensors" "$work/log" || fail "no word on the older state"
+cmp "$work/whole/run/final.safetensors" "$work/killed/run/final.safetensors" ||
+  fail "final differs after the older state"
 
 # Without the recipe: the options are the run's own, and there is nothing left to do.
 cp "$work/copy" "$work/killed/run/last.safetensors"
