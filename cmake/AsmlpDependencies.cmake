@@ -20,8 +20,10 @@ endif()
 if(ASMLP_TORCH)
   # LibTorch as one target. Debian's package and the upstream archives both ship TorchConfig.cmake.
   find_package(Torch REQUIRED)
+  # at::parallel_for is a template of LibTorch's headers: without OpenMP here it runs on one thread.
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
   add_library(asmlp_libtorch INTERFACE)
-  target_link_libraries(asmlp_libtorch INTERFACE ${TORCH_LIBRARIES})
+  target_link_libraries(asmlp_libtorch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
   target_compile_options(asmlp_libtorch INTERFACE ${torch_flags})
 endif()
