@@ -74,16 +74,18 @@ ShardReader::ShardReader(std::span<const std::byte> archive, const std::string& 
   }
 }
 
-// Ends the shard, and notes the samples that have not come. `problem` is empty at a regular end.
+// Ends the shard, and notes the samples that have not come: nothing when all that the index knows
+// have. `problem` is empty at a regular end.
 void ShardReader::end(const std::string& problem) {
   tar_.reset();
   const int64_t missing = samples_ < 0 ? 0 : samples_ - seen_;
+  if (samples_ >= 0 && missing == 0) return;
   if (!problem.empty()) {
     unreadable_.push_back(
         {missing > 0 ? fmt::format("{} ({} of {} samples are lost)", problem, missing, samples_)
                      : problem,
          std::max<int64_t>(missing, 1)});
-  } else if (missing != 0 && samples_ >= 0) {
+  } else if (samples_ >= 0) {
     unreadable_.push_back(
         {fmt::format("{}: holds {} samples where its index says {}: damaged, or not the shard that "
                      "was indexed",

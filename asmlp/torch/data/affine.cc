@@ -146,14 +146,17 @@ ASMLP_INLINE void warp_any(const Source& source, const AffineMatrix& matrix, con
 
 // The same operations for the baseline and, in wider registers, for AVX2 (without FMA, which would
 // round differently).
-struct Baseline {
+namespace baseline {
+struct Version {
   template <typename Pixel, int kTaps>
   static void warp(const Source& source, const AffineMatrix& m, const uint8_t* fill, uint8_t* to) {
     warp_any<Pixel, kTaps>(source, m, fill, to);
   }
 };
+}  // namespace baseline
+namespace avx2 {
 #if defined(__x86_64__)
-struct Avx2 {
+struct Version {
   template <typename Pixel, int kTaps>
   [[gnu::target("avx2")]] static void warp(const Source& source, const AffineMatrix& m,
                                            const uint8_t* fill, uint8_t* to) {
@@ -161,8 +164,9 @@ struct Avx2 {
   }
 };
 #else
-using Avx2 = Baseline;
+using baseline::Version;
 #endif
+}  // namespace avx2
 
 template <typename Version>
 void warp(const Source& source, const AffineMatrix& m, bool colour, bool cubic, const uint8_t* fill,
@@ -201,9 +205,9 @@ void affine(const Image& image, const AffineMatrix& matrix, Interpolation interp
   std::vector<uint8_t> padded(image.pixels.size() + 1);
   std::copy(image.pixels.begin(), image.pixels.end(), padded.begin());
   const Source source{padded.data(), image.height, image.width};
-  static const bool avx2 = default_isa() >= Isa::kAvx2;
-  (avx2 ? warp<Avx2> : warp<Baseline>)(source, matrix, image.channels == 3, cubic, fill.data(),
-                                       out.pixels.data());
+  static const bool has_avx2 = default_isa() >= Isa::kAvx2;
+  (has_avx2 ? warp<avx2::Version> : warp<baseline::Version>)(source, matrix, image.channels == 3,
+                                                             cubic, fill.data(), out.pixels.data());
 }
 
 }  // namespace asmlp::data
