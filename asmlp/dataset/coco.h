@@ -1,0 +1,141 @@
+// COCO's annotation files (instances_train2017.json and whatever has its form), read without
+// holding the JSON in memory.
+//
+// The file is mapped and parsed once; each record of "images", "annotations" and "categories"
+// becomes values of the types below and is forgotten, everything else in the file is passed over.
+// What stays is about 120 bytes per annotation and 4 per polygon coordinate: 360 MB for
+// instances_train2017.json (860,001 annotations, 450 MB of text), a tenth of what a tree of all
+// values would take.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "asmlp/core/thread_pool.h"
+#include "asmlp/metrics/coco_eval.h"
+#include "asmlp/metrics/mask_rle.h"
+
+namespace asmlp {
+
+struct CocoCategory {
+  int64_t id = 0;
+  std::string name;
+  bool operator==(const CocoCategory&) const = default;
+};
+
+// The 80 categories of COCO 2017, by id. Ids go from 1 to 90 and leave out ten.
+std::span<const CocoCategory> coco_categories();
+
+struct CocoImage {
+  int64_t id = 0;
+  std::string file_name;  // relative to the folder of the images
+  int height = 0;
+  int width = 0;
+};
+
+// The polygons of an object. A coordinate takes 4 bytes where all of its polygon are whole
+// hundredths of a pixel, as COCO writes them, else 8; at() gives the doubles of the file back
+// exactly in both cases.
+class CocoPolygons {
+ public:
+  void add(std::span<const double> xy);
+  bool empty() const { return data_.empty(); }
+  int size() const;                           // number of polygons
+  std::vector<double> at(int polygon) const;  // x, y, x, y, ...; polygon in [0, size())
+  void shrink_to_fit() { data_.shrink_to_fit(); }
+
+ private:
+  // Polygon after polygon: the number of its values, negative when they are doubles of two words
+  // each; then the values.
+  std::vector<int32_t> data_;
+};
+
+struct CocoAnnotation {
+  int64_t id = 0;
+  int image = 0;  // index into CocoAnnotations::images
+  int label = 0;  // index into CocoAnnotations::categories
+  CocoBox box{};  // x, y, width, height; finite, sides >= 0
+  double area = 0;
+  bool crowd = false;
+  // The outline is polygons, or run lengths of the size of the image, or neither.
+  CocoPolygons polygons;
+  MaskRle mask;
+};
+
+// Annotations (and polygons) that could not be used, by reason.
+struct CocoSkips {
+  enum Reason {
+    kMalformed,        // no object, or without a whole id, image_id or category_id
+    kUnknownImage,     // its image_id is not in "images"
+    kUnknownCategory,  // its category_id is not in "categories"
+    kDuplicateId,      // a second annotation of an id
+    kBadBox,           // bbox or area missing, not finite, with a negative side or over 1e6 pixels
+    kBadSegmentation,  // neither polygons nor run lengths of the image's size, or no polygon left
+    kShortPolygon,     // one polygon of fewer than 3 points, left out of an annotation that is kept
+    kReasons
+  };
+  int64_t counts[kReasons] = {};
+  std::string first[kReasons];  // what was wrong with the first of each reason
+
+  int64_t annotations() const;  // that were skipped: all but kShortPolygon
+  // One line per reason that occurred, e.g. "3 annotations of unknown images, first: ..."; empty
+  // when all is well.
+  std::string report() const;
+};
+
+struct CocoAnnotations {
+  std::vector<CocoCategory> categories;     // by rising id; the index is the label
+  std::vector<CocoImage> images;            // by rising id
+  std::vector<CocoAnnotation> annotations;  // in the order of the file
+  CocoSkips skips;
+
+  // Indices of the annotations of an image in [0, images.size()), in the order of the file.
+  std::span<const int> of_image(int image) const {
+    return std::span(by_image).subspan(begin[image], begin[image + 1] - begin[image]);
+  }
+  // Index of an image or label of a category by its id, or -1.
+  int find_image(int64_t id) const;
+  int find_category(int64_t id) const;
+
+  std::vector<int> by_image;  // annotations, image after image
+  std::vector<size_t> begin;  // images.size() + 1 positions in by_image
+};
+
+// Reads an annotation file. A file whose structure is broken is an Error (kBadFormat) that names
+// place and remedy: no JSON, one of the three lists missing, an image or category without its
+// fields or with the id of another. A single annotation that cannot be used is passed over and
+// counted in `skips`; boxes without area are kept, as they count in the evaluation
+// (coco_training_images drops them). Error (kNotFound, kIo) when the file cannot be read.
+CocoAnnotations read_coco(const std::filesystem::path& path);
+
+// The same from text; `what` names it in errors.
+CocoAnnotations parse_coco(std::string_view json, const std::string& what);
+
+// The mask of an annotation of this image: its run lengths, or the union of its polygons as
+// pycocotools rasterises them. A mask without any set pixel when it has no outline. Error
+// (kTooLarge) as mask_from_polygon.
+MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image);
+
+// All annotations as the evaluator wants them. For CocoTask::kMask every annotation needs an
+// outline: Error (kBadFormat) names the first that has none.
+std::vector<CocoTruth> coco_truths(const CocoAnnotations& annotations, CocoTask task,
+                                   ThreadPool& pool);
+
+// An image to train on, and its objects.
+struct CocoTrainingImage {
+  int image = 0;                 // index into CocoAnnotations::images
+  std::vector<int> annotations;  // indices into CocoAnnotations::annotations; may be empty
+};
+
+// What the authors' detectors train on (mmdetection's CocoDataset with filter_empty_gt): images
+// that have at least one annotation and whose shorter side is at least 32 pixels; of their
+// annotations those that are no crowd, have an area > 0, a box at least 1 pixel wide and high, and
+// share some area with the image. An image keeps its place when only crowds or unusable boxes are
+// in it; crowd regions are background.
+std::vector<CocoTrainingImage> coco_training_images(const CocoAnnotations& annotations);
+
+}  // namespace asmlp
