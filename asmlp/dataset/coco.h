@@ -2,10 +2,9 @@
 // holding the JSON in memory.
 //
 // The file is mapped and parsed once; each record of "images", "annotations" and "categories"
-// becomes values of the types below and is forgotten, everything else in the file is passed over.
-// What stays is about 120 bytes per annotation and 4 per polygon coordinate: 360 MB for
-// instances_train2017.json (860,001 annotations, 450 MB of text), a tenth of what a tree of all
-// values would take.
+// becomes values of the types below and is forgotten, everything else in the file is passed over. A
+// generated file of the size of instances_train2017.json (860,001 annotations with one polygon of
+// 12 to 40 points, 492 MB of text) took 449 MB of memory, 462 MB at most while it was read.
 #pragma once
 
 #include <cstdint>
