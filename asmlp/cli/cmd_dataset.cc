@@ -11,8 +11,9 @@ Command add_dataset(CLI::App& program) {
                                  "`asmlp dataset COMMAND --help` has the options of a command.");
   app->require_subcommand(1);
   const auto commands = std::make_shared<std::vector<Command>>();
-  for (const AddCommand& add : {AddCommand(add_dataset_shards), AddCommand(add_dataset_index),
-                                AddCommand(add_dataset_imagenet_like)}) {
+  for (const AddCommand& add :
+       {AddCommand(add_dataset_shards), AddCommand(add_dataset_index),
+        AddCommand(add_dataset_imagenet_like), AddCommand(add_dataset_scenes)}) {
     commands->push_back(add(*app));
   }
   return {app, [commands] {
