@@ -140,14 +140,16 @@ StageImpl::StageImpl(const Config& config, int stage, int first_block)
   }
 }
 
-torch::Tensor StageImpl::forward(torch::Tensor x) {
+torch::Tensor StageImpl::run_blocks(torch::Tensor x) {
   for (const auto& block : *blocks_) {
     const auto run = [block](const torch::Tensor& input) {
       return block->as<Block>()->forward(input);
     };
     x = checkpointing_ ? checkpoint(run, x, block->parameters()) : run(x);
   }
-  return downsample_ ? downsample_(x) : x;
+  return x;
 }
+
+torch::Tensor StageImpl::merge(const torch::Tensor& x) { return downsample_ ? downsample_(x) : x; }
 
 }  // namespace asmlp::nn

@@ -94,7 +94,10 @@ class StageImpl : public torch::nn::Module {
   // `first_block` counts the blocks of the stages before: the drop path rate grows linearly from 0
   // at the model's first block to config.drop_path at its last.
   StageImpl(const Config& config, int stage, int first_block);
-  torch::Tensor forward(torch::Tensor x);
+  torch::Tensor forward(const torch::Tensor& x) { return merge(run_blocks(x)); }
+  // The two halves: the blocks alone, and the patch merging alone (x itself in the last stage).
+  torch::Tensor run_blocks(torch::Tensor x);
+  torch::Tensor merge(const torch::Tensor& x);
   // Whether backward computes the blocks again instead of keeping what they need (checkpoint.h).
   void set_checkpointing(bool on) { checkpointing_ = on; }
 
