@@ -1,0 +1,51 @@
+// The convolutions of detection and segmentation heads, with what follows each of them.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "asmlp/torch/nn/sync_batch_norm.h"
+
+namespace asmlp::nn {
+
+enum class AfterConv {
+  kNothing,        // convolution with bias
+  kRelu,           // convolution with bias, ReLU
+  kBatchNormRelu,  // convolution without bias, SyncBatchNorm2d, ReLU
+};
+
+// A k x k convolution of stride 1 and padding k / 2 (k odd: the map keeps its size) under the name
+// "conv", the norm under "bn": the ConvModule of mmcv, whose initialisation it has too (Kaiming
+// normal for fan out and ReLU; biases 0).
+class ConvModuleImpl : public torch::nn::Module {
+ public:
+  ConvModuleImpl(int in, int out, int kernel, AfterConv after);
+  // N x in x h x w to N x out x h x w; N may be 0.
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::nn::Conv2d conv;
+
+ private:
+  SyncBatchNorm2d bn_{nullptr};
+  AfterConv after_;
+};
+TORCH_MODULE(ConvModule);
+
+// The initialisations that the heads use, with biases set to 0. The module has `weight` and,
+// perhaps, `bias`.
+template <typename Layer>
+void init_kaiming(Layer& layer) {
+  torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
+  if (layer->bias.defined()) torch::nn::init::zeros_(layer->bias);
+}
+template <typename Layer>
+void init_xavier(Layer& layer) {
+  torch::nn::init::xavier_uniform_(layer->weight);
+  if (layer->bias.defined()) torch::nn::init::zeros_(layer->bias);
+}
+template <typename Layer>
+void init_normal(Layer& layer, double std) {
+  torch::nn::init::normal_(layer->weight, 0, std);
+  if (layer->bias.defined()) torch::nn::init::zeros_(layer->bias);
+}
+
+}  // namespace asmlp::nn
