@@ -1,0 +1,89 @@
+// The segmentors of AS-MLP as plain structs: every constant of UPerNet as the authors'
+// AS-MLP-Semantic-Segmentation sets it (a fork of mmseg 0.11.0).
+//
+// The authors' base file was never published; dropout, loss weights and the corners of resizing are
+// those of the Swin segmentor that theirs was made from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "asmlp/model/config.h"
+#include "asmlp/torch/nn/dense_spec.h"
+
+namespace asmlp::segment {
+
+struct UperHeadConfig {
+  int channels = 512;
+  std::vector<int> pool_scales{1, 2, 3, 6};  // bins per side of the pyramid pooling
+  double dropout = 0.1;                      // of whole channels, before the last convolution
+  double loss_weight = 1;
+  bool operator==(const UperHeadConfig&) const = default;
+  static void visit(auto& self, auto&& field) {
+    field("channels", self.channels);
+    field("pool_scales", self.pool_scales);
+    field("dropout", self.dropout);
+    field("loss_weight", self.loss_weight);
+  }
+};
+
+// The auxiliary head, for training only.
+struct FcnHeadConfig {
+  int stage = 2;  // of the backbone: whose map it takes
+  int channels = 256;
+  int convs = 1;  // 3 x 3
+  double dropout = 0.1;
+  double loss_weight = 0.4;
+  bool operator==(const FcnHeadConfig&) const = default;
+  static void visit(auto& self, auto&& field) {
+    field("stage", self.stage);
+    field("channels", self.channels);
+    field("convs", self.convs);
+    field("dropout", self.dropout);
+    field("loss_weight", self.loss_weight);
+  }
+};
+
+struct SegmentorConfig {
+  int num_classes = 150;
+  Config backbone = nn::without_head();
+  UperHeadConfig decode_head;
+  FcnHeadConfig auxiliary_head;
+  int ignore_label = 255;  // of pixels without a class: they add 0 to the loss's mean
+  bool operator==(const SegmentorConfig&) const = default;
+  static void visit(auto& self, auto&& field) {
+    field("num_classes", self.num_classes);
+    field("backbone", self.backbone);
+    field("decode_head", self.decode_head);
+    field("auxiliary_head", self.auxiliary_head);
+    field("ignore_label", self.ignore_label);
+  }
+};
+
+using SegmentorSpec = nn::DenseSpec<SegmentorConfig>;
+
+// Under which a safetensors file holds to_json(spec) in its metadata.
+inline constexpr const char* kSegmentorKey = "asmlp_segmentor";
+
+// UPerNet over a backbone (its num_classes becomes 0).
+SegmentorConfig upernet_config(const Config& backbone);
+
+// upernet_asmlp_{tiny,small,base}: shift 5, the published drop path, ADE20K's number of classes.
+// (The authors' file of S says shift 3.)
+std::vector<std::string> zoo_segmentor_names();
+// Error(kNotFound) for an unknown name, suggesting the nearest.
+SegmentorSpec zoo_segmentor(const std::string& name);
+
+// The preprocessing of the published segmentors: 2048 x 512, no padding.
+nn::DenseInput segmentor_input();
+
+// Throws Error(kInvalidArgument) naming the field, its value and the accepted range.
+void validate(const SegmentorConfig& config);
+void validate(const SegmentorSpec& spec);
+
+// One JSON object {"name", "config", "preprocessing", "classes", "origin"}, as
+// detect/detector_config.h says.
+std::string to_json(const SegmentorSpec& spec);
+SegmentorSpec segmentor_from_json(const std::string& text, const std::string& what);
+
+}  // namespace asmlp::segment

@@ -1,0 +1,15 @@
+#include "asmlp/torch/segment/segmentor_file.h"
+
+namespace asmlp::segment {
+
+SegmentorFile load_segmentor(const std::filesystem::path& path,
+                             const SegmentorLoadOptions& options) {
+  return nn::load_dense_file<SegmentorNet>(path, kSegmentorKey, options, segmentor_from_json);
+}
+
+void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,
+                    const SegmentorNet& net) {
+  nn::save_dense_file(path, kSegmentorKey, spec, net);
+}
+
+}  // namespace asmlp::segment
