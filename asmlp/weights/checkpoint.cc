@@ -16,6 +16,9 @@ using Notes = std::vector<std::string>;
 
 // Under which training writes the description of a model that is no AS-MLP.
 constexpr const char* kComparisonKey = "asmlp_architecture";
+// The same of detectors and segmentors (torch/detect, torch/segment), whose backbone says its shift
+// size there.
+constexpr const char* kDenseKeys[] = {"asmlp_detector", "asmlp_segmentor"};
 
 struct WeightFile {
   TensorMap tensors;
@@ -195,6 +198,11 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions&
       "{}: weights of a model that AS-MLP is compared with; only training with LibTorch knows it "
       "(`asmlp train`)",
       what);
+  for (const char* key : kDenseKeys) {
+    require(!file.metadata.contains(key), ErrorCode::kUnsupported,
+            "{}: weights of a detector or segmentor, which is no classifier; use a classifier's",
+            what);
+  }
   select_model(file.tensors, said);
 
   Checkpoint checkpoint;
