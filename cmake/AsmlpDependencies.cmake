@@ -18,11 +18,34 @@ if(ASMLP_TESTS)
   find_package(GTest REQUIRED)
 endif()
 if(ASMLP_TORCH)
-  # LibTorch as one target. Debian's package and the upstream archives both ship TorchConfig.cmake.
-  find_package(Torch REQUIRED)
+  # LibTorch as one target, asmlp_libtorch. Debian's package and the upstream archives ship a
+  # TorchConfig.cmake; that of PyPI's wheels for CUDA wants a CUDA compiler of its own version and all
+  # of CUDA's libraries, when what a CPU needs of them is two libraries (docs/libtorch.md).
+  set(ASMLP_LIBTORCH_WHEEL "" CACHE PATH
+      "Folder `torch` of an unpacked PyPI wheel, used without CUDA; empty: find_package(Torch)")
+  add_library(asmlp_libtorch INTERFACE)
+  if(ASMLP_LIBTORCH_WHEEL)
+    set(TORCH_INCLUDE_DIRS ${ASMLP_LIBTORCH_WHEEL}/include
+        ${ASMLP_LIBTORCH_WHEEL}/include/torch/csrc/api/include)
+    set(TORCH_LIBRARIES ${ASMLP_LIBTORCH_WHEEL}/lib/libtorch_cpu.so
+        ${ASMLP_LIBTORCH_WHEEL}/lib/libc10.so)
+    set(TORCH_CXX_FLAGS "-DUSE_DISTRIBUTED -DUSE_C10D_GLOO")
+    foreach(file IN LISTS TORCH_INCLUDE_DIRS TORCH_LIBRARIES)
+      if(NOT EXISTS ${file})
+        message(FATAL_ERROR "ASMLP_LIBTORCH_WHEEL: no ${file}; name the folder with include/ and lib/")
+      endif()
+    endforeach()
+    # The wheel holds the headers of another fmt than the one that is linked: ours first.
+    get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include_first)
+    file(CREATE_LINK ${fmt_include}/fmt ${PROJECT_BINARY_DIR}/include_first/fmt SYMBOLIC)
+    target_include_directories(asmlp_libtorch SYSTEM INTERFACE
+                               ${PROJECT_BINARY_DIR}/include_first ${TORCH_INCLUDE_DIRS})
+  else()
+    find_package(Torch REQUIRED)
+  endif()
   # at::parallel_for is a template of LibTorch's headers: without OpenMP here it runs on one thread.
   find_package(OpenMP REQUIRED COMPONENTS CXX)
-  add_library(asmlp_libtorch INTERFACE)
   target_link_libraries(asmlp_libtorch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
   target_compile_options(asmlp_libtorch INTERFACE ${torch_flags})

@@ -66,19 +66,26 @@ Group group_of(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
 }
 #endif
 
-// The constructor has grown over the versions: skip_all_reduce_unused_params, use_python_reducer
-// and a list of bucket sizes, all off here.
-template <typename Reducer, typename... Arguments>
-std::unique_ptr<Reducer> newest_reducer(Arguments&&... arguments) {
-  if constexpr (std::is_constructible_v<Reducer, Arguments...>) {
-    return std::make_unique<Reducer>(std::forward<Arguments>(arguments)...);
-  } else if constexpr (std::is_constructible_v<Reducer, Arguments..., bool>) {
-    return std::make_unique<Reducer>(std::forward<Arguments>(arguments)..., false);
-  } else if constexpr (std::is_constructible_v<Reducer, Arguments..., bool, bool>) {
-    return std::make_unique<Reducer>(std::forward<Arguments>(arguments)..., false, false);
+// The constructor has changed over the versions. skip_all_reduce_unused_params, use_python_reducer
+// and a list of bucket sizes were added, all off here; the buckets' size limits went away at last.
+template <typename Reducer, typename Parameters, typename Buckets, typename Limits,
+          typename... Rest>
+std::unique_ptr<Reducer> newest_reducer(const Parameters& parameters, Buckets buckets,
+                                        Limits limits, Rest... rest) {
+  using Sizes = std::vector<int64_t>;
+  if constexpr (std::is_constructible_v<Reducer, Parameters, Buckets, Limits, Rest...>) {
+    return std::make_unique<Reducer>(parameters, buckets, limits, rest...);
+  } else if constexpr (std::is_constructible_v<Reducer, Parameters, Buckets, Limits, Rest...,
+                                               bool>) {
+    return std::make_unique<Reducer>(parameters, buckets, limits, rest..., false);
+  } else if constexpr (std::is_constructible_v<Reducer, Parameters, Buckets, Limits, Rest..., bool,
+                                               bool>) {
+    return std::make_unique<Reducer>(parameters, buckets, limits, rest..., false, false);
+  } else if constexpr (std::is_constructible_v<Reducer, Parameters, Buckets, Limits, Rest..., bool,
+                                               bool, Sizes>) {
+    return std::make_unique<Reducer>(parameters, buckets, limits, rest..., false, false, Sizes());
   } else {
-    return std::make_unique<Reducer>(std::forward<Arguments>(arguments)..., false, false,
-                                     std::vector<int64_t>());
+    return std::make_unique<Reducer>(parameters, buckets, rest..., false, false, Sizes());
   }
 }
 

@@ -102,7 +102,7 @@ struct Watch::Shared {
       step = now == Phase::kDone ? kDone : kFailed;
     }
     store->add(beat_key(rank), step);
-    if (alarm && !std::exchange(alarm_sent, true)) store->set(kAlarmKey, {1});
+    if (alarm && !std::exchange(alarm_sent, true)) store->set(kAlarmKey, bytes_of("1"));
 
     bool all = false;
     if (rank == 0) {
@@ -115,7 +115,7 @@ struct Watch::Shared {
       if (verdict && !known) {
         store->set(kLostKey, bytes_of(std::to_string(verdict->rank()) + ' ' + verdict->what()));
       }
-      if (now == Phase::kDone && all) store->set(kEndKey, {1});
+      if (now == Phase::kDone && all) store->set(kEndKey, bytes_of("1"));
     } else {
       if (!verdict && store->check({kLostKey})) {
         const std::vector<uint8_t> bytes = store->get(kLostKey);

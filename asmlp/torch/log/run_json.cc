@@ -37,17 +37,19 @@ std::string system_name() {
 }
 
 // LibTorch calls BLAS by its Fortran names; whose they are is decided when the program is loaded.
+// (It need not be the OpenBLAS of our own products: the wheels bring MKL inside libtorch_cpu.)
 std::string blas_name() {
+  Dl_info product{}, openblas{};
+  void* sgemm = ::dlsym(RTLD_DEFAULT, "sgemm_");
+  if (!sgemm || ::dladdr(sgemm, &product) == 0 || !product.dli_fname) return "inside LibTorch";
   using Configuration = const char*();
-  if (void* config = ::dlsym(RTLD_DEFAULT, "openblas_get_config")) {
+  void* config = ::dlsym(RTLD_DEFAULT, "openblas_get_config");
+  if (config && ::dladdr(config, &openblas) != 0 && openblas.dli_fbase == product.dli_fbase) {
     return reinterpret_cast<Configuration*>(config)();
   }
-  Dl_info info{};
-  void* product = ::dlsym(RTLD_DEFAULT, "sgemm_");
-  if (!product || ::dladdr(product, &info) == 0 || !info.dli_fname) return "inside LibTorch";
   std::error_code error;
-  const auto file = std::filesystem::canonical(info.dli_fname, error);
-  return error ? info.dli_fname : file.string();
+  const auto file = std::filesystem::canonical(product.dli_fname, error);
+  return error ? product.dli_fname : file.string();
 }
 
 }  // namespace
