@@ -1,5 +1,6 @@
 // Where the batches of a run come from, whatever the data's form: an IDX file or an ImageFolder
-// (loader.h), or tar shards (shard_loader.h). data_source.h opens either.
+// (loader.h), tar shards (shard_loader.h), both opened by data_source.h, or images of any size with
+// their objects or label maps (item_loader.h).
 #pragma once
 
 #include <torch/torch.h>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/torch/data/item.h"
 #include "asmlp/torch/data/random.h"
 
 namespace asmlp::data {
@@ -20,7 +22,10 @@ namespace asmlp::data {
 struct Batch {
   int64_t index = 0;      // position in the epoch on this rank, from 0
   torch::Tensor images;   // n x channels x height x width, fp32
-  torch::Tensor targets;  // n, int64. n is 0 when no image of an evaluation batch could be read.
+  // n, int64, of a classifier; n is 0 when no image of an evaluation batch could be read. n x height
+  // x width, uint8, of a segmentor in training. Undefined otherwise.
+  torch::Tensor targets;
+  std::vector<ImageInfo> infos;  // n, of detectors and segmentors (item_loader.h)
   // What could not be read ("<file>: <why>"), in the order of the epoch. A BatchSource names a
   // thing once in its life, however often it meets it.
   std::vector<std::string> bad;
