@@ -18,6 +18,14 @@ if(ASMLP_TESTS)
   find_package(GTest REQUIRED)
 endif()
 if(ASMLP_TORCH)
+  # OpenCV's resizing and colours, which the authors' detectors and segmentors see. Two modules are
+  # enough; Debian's CMake files come with the package of all of them.
+  find_path(ASMLP_OPENCV_INCLUDE_DIR opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)
+  find_library(ASMLP_OPENCV_CORE opencv_core REQUIRED)
+  find_library(ASMLP_OPENCV_IMGPROC opencv_imgproc REQUIRED)
+  add_library(asmlp_opencv INTERFACE)
+  target_include_directories(asmlp_opencv SYSTEM INTERFACE ${ASMLP_OPENCV_INCLUDE_DIR})
+  target_link_libraries(asmlp_opencv INTERFACE ${ASMLP_OPENCV_IMGPROC} ${ASMLP_OPENCV_CORE})
   # LibTorch as one target, asmlp_libtorch. Debian's package and the upstream archives ship a
   # TorchConfig.cmake; that of PyPI's wheels for CUDA wants a CUDA compiler of its own version and all
   # of CUDA's libraries, when what a CPU needs of them is two libraries (docs/libtorch.md).

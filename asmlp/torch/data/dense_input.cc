@@ -1,0 +1,43 @@
+#include "asmlp/torch/data/dense_input.h"
+
+#include <array>
+
+#include "asmlp/core/error.h"
+
+namespace asmlp::data {
+
+torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input) {
+  const int64_t channels = rgb.channels, multiple = input.pad_multiple;
+  require(size_t(channels) == input.mean.size(), ErrorCode::kMismatch,
+          "the image has {} channels, the model takes {}", channels, input.mean.size());
+  const auto padded = [&](int64_t side) { return (side + multiple - 1) / multiple * multiple; };
+  const int64_t height = padded(rgb.height), width = padded(rgb.width);
+  const torch::Tensor out = torch::zeros({channels, height, width});
+  float* planes = out.data_ptr<float>();
+  for (int64_t c = 0; c < channels; ++c) {
+    std::array<float, 256> table;
+    const auto mean = float(input.mean[c]), scale = float(1.0 / input.std[c]);
+    for (int v = 0; v < 256; ++v) table[v] = (float(v) - mean) * scale;
+    for (int y = 0; y < rgb.height; ++y) {
+      const uint8_t* from = rgb.row(y) + c;
+      float* to = planes + (c * height + y) * width;
+      for (int x = 0; x < rgb.width; ++x) to[x] = table[from[x * channels]];
+    }
+  }
+  return out;
+}
+
+Item test_item(const Image& rgb, const nn::DenseInput& input) {
+  const CvSize size = fitted_size(rgb.height, rgb.width, input.short_side, input.long_side);
+  Item item;
+  item.image = normalised(resize_bilinear(rgb, size), input);
+  item.info.height = size.height;
+  item.info.width = size.width;
+  item.info.padded_height = item.image.size(1);
+  item.info.padded_width = item.image.size(2);
+  item.info.original_height = rgb.height;
+  item.info.original_width = rgb.width;
+  return item;
+}
+
+}  // namespace asmlp::data

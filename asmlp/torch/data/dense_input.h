@@ -1,0 +1,18 @@
+// From pictures to the input of detectors and segmentors (nn/dense_spec.h).
+#pragma once
+
+#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/torch/data/item.h"
+#include "asmlp/torch/nn/dense_spec.h"
+
+namespace asmlp::data {
+
+// channels x height x width, fp32: (value - mean) * (1 / std) per channel of an RGB image, then
+// zeros to the right and below up to multiples of input.pad_multiple.
+torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input);
+
+// The picture as a test sees it: resized with its ratio kept to input.short_side, input.long_side,
+// normalised, padded. `info` has the sizes. Error(kInvalidArgument) for an image without pixels.
+Item test_item(const Image& rgb, const nn::DenseInput& input);
+
+}  // namespace asmlp::data
