@@ -12,13 +12,13 @@ namespace asmlp::data {
 namespace {
 
 // A sample on its way from the shard to the batch.
-struct Item {
+struct ShardItem {
   std::shared_ptr<const ShardSample> sample;
   uint64_t number = 0;  // in the set
   uint64_t round = 0;   // how often the rank's shards were read before, in this epoch
 };
 
-Sample read_item(const Item& item, bool encoded) {
+Sample read_item(const ShardItem& item, bool encoded) {
   Sample sample{Image(), item.sample->target, item.sample->name, item.sample->bytes};
   return encoded && is_jpeg(sample.encoded) ? sample : decoded(std::move(sample));
 }
@@ -45,9 +45,9 @@ class ShardLoader::Maker final : public BatchMaker {
       if (draw_batch().empty()) break;
     }
     to_skip_ = 0;
-    std::vector<Item> items = draw_batch();
+    std::vector<ShardItem> items = draw_batch();
     if (items.empty() && unreadable_.empty()) return {};
-    std::vector<Item> spares;
+    std::vector<ShardItem> spares;
     if (options_.drop_last) {
       std::copy_n(buffer_.begin(), std::min<size_t>(kSpares, buffer_.size()),
                   std::back_inserter(spares));
@@ -62,7 +62,7 @@ class ShardLoader::Maker final : public BatchMaker {
 
  private:
   // The next sample of the shards in their order; nothing when the epoch has what it wants.
-  std::optional<Item> read() {
+  std::optional<ShardItem> read() {
     while (read_ < wanted_) {
       if (!reader_) {
         if (shard_ == shards_.size()) {
@@ -84,8 +84,8 @@ class ShardLoader::Maker final : public BatchMaker {
       for (Unreadable& bad : reader_->take_unreadable()) unreadable_.push_back(std::move(bad));
       if (sample) {
         ++read_;
-        return Item{std::make_shared<const ShardSample>(std::move(*sample)),
-                    uint64_t(first_[shards_[shard_]] + place_++), round_};
+        return ShardItem{std::make_shared<const ShardSample>(std::move(*sample)),
+                         uint64_t(first_[shards_[shard_]] + place_++), round_};
       }
       reader_.reset();
       ++shard_;
@@ -94,10 +94,10 @@ class ShardLoader::Maker final : public BatchMaker {
   }
 
   // The next sample in the order of the epoch.
-  std::optional<Item> draw() {
+  std::optional<ShardItem> draw() {
     if (!options_.shuffle) return read();
     while (!ended_ && std::ssize(buffer_) < options_.shuffle_buffer) {
-      std::optional<Item> item = read();
+      std::optional<ShardItem> item = read();
       if (item) {
         buffer_.push_back(std::move(*item));
       } else {
@@ -106,29 +106,29 @@ class ShardLoader::Maker final : public BatchMaker {
     }
     if (buffer_.empty()) return std::nullopt;
     std::swap(buffer_[random_.below(std::ssize(buffer_))], buffer_.back());
-    Item item = std::move(buffer_.back());
+    ShardItem item = std::move(buffer_.back());
     buffer_.pop_back();
     return item;
   }
 
-  std::vector<Item> draw_batch() {
-    std::vector<Item> items;
+  std::vector<ShardItem> draw_batch() {
+    std::vector<ShardItem> items;
     while (std::ssize(items) < options_.batch_size) {
-      std::optional<Item> item = draw();
+      std::optional<ShardItem> item = draw();
       if (!item) break;
       items.push_back(std::move(*item));
     }
     return items;
   }
 
-  Slot slot(const Item& item, uint64_t seed) const {
+  Slot slot(const ShardItem& item, uint64_t seed) const {
     return {[&item, encoded = options_.encoded] { return read_item(item, encoded); }, seed};
   }
 
-  MadeBatch make(int64_t index, const std::vector<Item>& items,
-                 const std::vector<Item>& spares) const {
+  MadeBatch make(int64_t index, const std::vector<ShardItem>& items,
+                 const std::vector<ShardItem>& spares) const {
     std::vector<Slot> slots;
-    for (const Item& item : items) {
+    for (const ShardItem& item : items) {
       slots.push_back(
           slot(item, derive_seed(options_.seed, {kSeedSample, epoch_, item.number, item.round})));
     }
@@ -161,7 +161,7 @@ class ShardLoader::Maker final : public BatchMaker {
   int64_t read_ = 0;
   uint64_t round_ = 0;
   bool ended_ = false;
-  std::vector<Item> buffer_;
+  std::vector<ShardItem> buffer_;
   Random random_;
   std::vector<Unreadable> unreadable_;
 };
