@@ -28,8 +28,8 @@ constexpr auto names_of(DetectorKind) {
 
 enum class BoxLossKind {
   kL1,        // |d| on encoded deltas
-  kSmoothL1,  // d^2 / (2 beta) below beta, |d| - beta / 2 above, on encoded deltas
-  kGiou,      // 1 - GIoU of the decoded boxes
+  kSmoothL1,  // d^2 / (2 beta) below beta, |d| - beta / 2 above, on encoded deltas (Girshick, 2015)
+  kGiou,      // 1 - generalised IoU of the decoded boxes, which are not clipped
 };
 constexpr auto names_of(BoxLossKind) {
   return std::array{std::pair{BoxLossKind::kL1, "l1"},

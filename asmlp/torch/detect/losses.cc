@@ -11,12 +11,12 @@ namespace {
 torch::Tensor box_loss(const torch::Tensor& deltas, const torch::Tensor& boxes,
                        const torch::Tensor& gts, const BoxLossOptions& options) {
   switch (options.kind) {
-    case BoxLoss::kL1:
+    case BoxLossKind::kL1:
       return (deltas - encode(options.coder, boxes, gts)).abs().sum();
-    case BoxLoss::kSmoothL1:
+    case BoxLossKind::kSmoothL1:
       return torch::smooth_l1_loss(deltas, encode(options.coder, boxes, gts), at::Reduction::Sum,
                                    options.beta);
-    case BoxLoss::kGIoU:
+    case BoxLossKind::kGiou:
       return (1 - generalized_iou(decode(options.coder, boxes, deltas), gts)).sum();
   }
   fail(ErrorCode::kInvalidArgument, "box_loss: kind {} is unknown", static_cast<int>(options.kind));

@@ -9,21 +9,16 @@
 #include <vector>
 
 #include "asmlp/torch/detect/box_coder.h"
+#include "asmlp/torch/detect/detector_config.h"
 #include "asmlp/torch/detect/sampler.h"
 
 namespace asmlp::detect {
 
 // How a box head or a proposal network compares boxes.
-enum class BoxLoss {
-  kL1,        // |d| of encoded offsets
-  kSmoothL1,  // d^2 / (2 beta) below beta, |d| - beta / 2 above (Girshick, ICCV 2015)
-  kGIoU,      // 1 - generalised IoU of decoded boxes (without clipping)
-};
-
 struct BoxLossOptions {
-  BoxLoss kind = BoxLoss::kL1;
+  BoxLossKind kind = BoxLossKind::kL1;
   double beta = 1.0 / 9;  // of kSmoothL1
-  double weight = 1;      // 10 for kGIoU in the cascade
+  double weight = 1;      // 10 for kGiou in the cascade
   BoxCoder coder{};
 };
 

@@ -35,7 +35,8 @@ TEST(Losses, OfProposalsByHand) {
   const auto l1 = rpn_losses(logits, deltas, anchors, targets, {});
   EXPECT_NEAR(number(l1.classes), classes, 1e-6);
   EXPECT_NEAR(number(l1.boxes), 1.55 / count, 1e-6);
-  const auto smooth = rpn_losses(logits, deltas, anchors, targets, {.kind = BoxLoss::kSmoothL1});
+  const auto smooth =
+      rpn_losses(logits, deltas, anchors, targets, {.kind = BoxLossKind::kSmoothL1});
   EXPECT_NEAR(number(smooth.boxes), (0.05 * 0.05 * 9 / 2 + 1 + 0.5 - 2.0 / 18) / count, 1e-6);
   // Only what was sampled gets a gradient.
   (l1.classes + l1.boxes).backward();
@@ -69,7 +70,7 @@ TEST(Losses, OfABoxHeadByHand) {
   EXPECT_EQ((deltas.grad().slice(1, 0, 4) != 0).sum().item<int64_t>(), 0);
   EXPECT_EQ((deltas.grad().slice(0, 1, 3) != 0).sum().item<int64_t>(), 0);
   // Decoded: [0, 10] and [1, 11] share 9 of 11, which is all of the box around them.
-  options.kind = BoxLoss::kGIoU;
+  options.kind = BoxLossKind::kGiou;
   options.weight = 10;
   const auto giou = box_head_losses(logits, deltas, {first, second}, options);
   EXPECT_NEAR(number(giou.boxes), 10 * (1 - 9.0 / 11) / 3, 1e-5);
@@ -96,7 +97,7 @@ TEST(Losses, WithoutPositivesAreZeroAndHaveAGradient) {
   SampledRois nothing = background;
   nothing.boxes = none;
   nothing.labels = indices_of({});
-  for (BoxLoss kind : {BoxLoss::kL1, BoxLoss::kSmoothL1, BoxLoss::kGIoU}) {
+  for (BoxLossKind kind : {BoxLossKind::kL1, BoxLossKind::kSmoothL1, BoxLossKind::kGiou}) {
     const BoxLossOptions options{.kind = kind};
     const auto expect_attached = [](const torch::Tensor& loss, const torch::Tensor& input) {
       EXPECT_EQ(number(loss), 0);
