@@ -46,8 +46,8 @@ torch::Tensor decode(const BoxCoder& coder, const torch::Tensor& boxes, const to
   const auto offset = offsets.unbind(2);
   const auto from = centred(widen(boxes).unsqueeze(2));  // N x 1 each
   const auto x = from.x + from.width * offset[0], y = from.y + from.height * offset[1];
-  const auto size = [](const torch::Tensor& length, const torch::Tensor& log_ratio) {
-    return length * torch::exp(log_ratio.clamp(-kMaxLogRatio, kMaxLogRatio));
+  const auto size = [&](const torch::Tensor& length, const torch::Tensor& log_ratio) {
+    return length * torch::exp(log_ratio.clamp(-coder.max_log_ratio, coder.max_log_ratio));
   };
   const auto half_width = size(from.width, offset[2]) * 0.5;
   const auto half_height = size(from.height, offset[3]) * 0.5;

@@ -37,10 +37,15 @@ Proposals propose(const std::vector<torch::Tensor>& logits,
     levels.push_back(torch::full({score.size(0)}, static_cast<int64_t>(level),
                                  score.options().dtype(torch::kInt64)));
   }
-  const auto boxes = decode(coder, torch::cat(from), torch::cat(offsets), image);
-  const auto score = torch::cat(scores);
-  const auto kept =
-      batched_nms(boxes, score, torch::cat(levels), options.iou_threshold, options.per_image);
+  auto boxes = decode(coder, torch::cat(from), torch::cat(offsets), image);
+  auto score = torch::cat(scores), level = torch::cat(levels);
+  if (options.min_size > 0) {
+    const auto size = boxes.slice(1, 2, 4) - boxes.slice(1, 0, 2);
+    const auto large = (size >= options.min_size).all(1).nonzero().squeeze(1);
+    boxes = boxes.index_select(0, large), score = score.index_select(0, large);
+    level = level.index_select(0, large);
+  }
+  const auto kept = batched_nms(boxes, score, level, options.iou_threshold, options.per_image);
   return {boxes.index_select(0, kept), score.index_select(0, kept)};
 }
 

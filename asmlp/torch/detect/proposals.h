@@ -13,10 +13,12 @@ struct ProposalOptions {
   int64_t per_level = 2000;    // best anchors of a level that are decoded (1000 in a test)
   double iou_threshold = 0.7;  // of the suppression within a level
   int64_t per_image = 1000;    // proposals in the end (2000 for training a cascade)
+  double min_size = 0;         // pixels: narrower or lower boxes are dropped before that; 0: none
 };
 
 struct Proposals {
-  torch::Tensor boxes;   // n x 4, clipped to the image; boxes of no area stay
+  torch::Tensor
+      boxes;  // n x 4, clipped to the image; boxes of no area stay unless min_size drops them
   torch::Tensor scores;  // n, descending
 };
 
