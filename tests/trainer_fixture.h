@@ -10,6 +10,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/torch/train/classify_task.h"
 #include "asmlp/torch/train/trainer.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
@@ -99,10 +100,11 @@ std::string error_of(Function function) {
 class TrainerTest : public testing::Test {
  protected:
   Trainer trainer(const std::string& folder, const TrainOptions& options = small_options()) {
-    splits_.push_back(data::make_data_source(training_));
-    splits_.push_back(data::make_data_source(validation_));
-    return Trainer(options, *splits_[splits_.size() - 2], *splits_.back(), folder_.path() / folder,
-                   "brightness", {{"command", "started in " + folder.substr(0, 1)}}, *world_);
+    return Trainer(options,
+                   classify_task(options, data::make_data_source(training_),
+                                 data::make_data_source(validation_), "brightness", *world_),
+                   folder_.path() / folder, {{"command", "started in " + folder.substr(0, 1)}},
+                   *world_);
   }
   // Runs in `folder` to the end, in pieces that end after the given numbers of steps.
   void run(const std::string& folder, const TrainOptions& options,
@@ -134,7 +136,6 @@ class TrainerTest : public testing::Test {
   std::unique_ptr<dist::World> world_ = dist::single_world();
   Brightness training_{44, 1};  // the last 4 make no batch
   Brightness validation_{20, 2};
-  std::vector<std::unique_ptr<data::DataSource>> splits_;
 };
 
 // Largest difference of two states' tensors with a prefix, relative to the largest value.

@@ -21,9 +21,9 @@
 #include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/data/data_source.h"
 #include "asmlp/torch/dist/connect.h"
 #include "asmlp/torch/train/device.h"
+#include "asmlp/torch/train/task.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::cli {
@@ -110,11 +110,14 @@ std::string tag_of(const fs::path& data) {
   return tag;
 }
 
+// "asmlp_nano.fashion_mnist" -> "asmlp_nano".
+std::string model_of(const std::string& name) { return name.substr(0, name.find('.')); }
+
 // What the user reads before the first step.
-void announce(const train::Trainer& trainer, const data::DataSource& training,
-              const data::DataSource& validation, const fs::path& folder, bool resumed) {
+void announce(const train::Trainer& trainer, const fs::path& folder, bool resumed) {
   const train::TrainOptions& options = trainer.options();
   const train::RunState& state = trainer.state();
+  const train::TaskFacts& facts = trainer.facts();
   std::string machine = fmt::format("{} threads", state.threads);
   if (state.world > 1) machine = fmt::format("{} processes of {}", state.world, machine);
   if (trainer.device().is_cuda()) machine += " on " + trainer.device().str();
@@ -122,10 +125,9 @@ void announce(const train::Trainer& trainer, const data::DataSource& training,
   print_note(fmt::format(
       "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
       "steps of {} images, lr {:.3g}, {}; writing to {}",
-      trainer.architecture().spec.name, group_digits(nn::parameter_count(trainer.architecture())),
-      training.size(), validation.size(), training.classes().size(), options.epochs,
-      trainer.steps_per_epoch(), trainer.global_batch(), options.peak_lr(state.world), machine,
-      folder.string()));
+      facts.model, group_digits(facts.parameters), facts.training_images, facts.validation_images,
+      facts.classes.size(), options.epochs, trainer.steps_per_epoch(), trainer.global_batch(),
+      options.peak_lr(state.world), machine, folder.string()));
   if (resumed) {
     print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
                            state.epoch + 1, trainer.step_in_epoch()));
@@ -147,7 +149,8 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
 int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   const train::TrainOptions& options = arguments.options;
-  const std::string model_name = train::resolve_model(options, 0).spec.name;
+  std::unique_ptr<train::Task> task = train::make_task(options, tag_of(options.data), world);
+  const std::string model_name = model_of(task->facts().model);
   const fs::path folder = run_folder(arguments, model_name.empty() ? "asmlp" : model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
                                                              : folder / "last.safetensors";
@@ -158,9 +161,7 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
           "--output",
           folder.string());
 
-  const auto training = data::open_data_source(options.data, Split::kTrain);
-  const auto validation = data::open_data_source(options.data, Split::kValidation);
-  train::Trainer trainer(options, *training, *validation, folder, tag_of(options.data),
+  train::Trainer trainer(options, std::move(task), folder,
                          {{"command", arguments.command},
                           {"dataset", folder_name(options.data)},
                           {"source", "trained with asmlp " ASMLP_VERSION}},
@@ -172,8 +173,8 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   if (speaks) {
     write_file_atomically(folder / "args.yaml",
                           [&](std::ostream& out) { out << recipe_text(options); });
-    announce(trainer, *training, *validation, folder, resumed);
-    log.emplace(folder, run_facts(trainer, *validation, arguments.command, resumed));
+    announce(trainer, folder, resumed);
+    log.emplace(folder, run_facts(trainer, arguments.command, resumed));
     observers.add(display);
     observers.add(*log);
   }
@@ -197,9 +198,13 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
                            end.epoch + 1, trainer.step_in_epoch(), trainer.state_path().string()));
     return code;
   }
-  print_note(fmt::format("finished: best Acc@1 {:.3f} (epoch {}) in {}, last Acc@1 {:.3f} in {}",
-                         end.best_top1, end.best_epoch + 1, (folder / "best.safetensors").string(),
-                         end.history.back().eval_top1, (folder / "final.safetensors").string()));
+  const std::string& main = trainer.facts().main_figure;
+  const double last = train::value_of(end.history.back().figures, main);
+  print_note(fmt::format("finished: best {0} {1} (epoch {2}) in {3}, last {0} {4} in {5}",
+                         train::figure_info(main).label, train::figure_text({main, end.best}),
+                         end.best_epoch + 1, (folder / "best.safetensors").string(),
+                         train::figure_text({main, last}),
+                         (folder / "final.safetensors").string()));
   return code;
 }
 
@@ -251,6 +256,10 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
       if (output) state = fs::path(*output) / name.value_or("") / "last.safetensors";
     }
     if (!state.empty()) arguments->options = train::read_state(state, nullptr).options;
+  } else if (const auto task = chosen ? raw_option(raw, "--task") : std::nullopt; task) {
+    train::TrainOptions named;
+    named.task = *task;
+    arguments->options = train::default_options(named.kind());
   }
 
   const char* group = "Run";

@@ -1,6 +1,6 @@
 #include "asmlp/cli_torch/recipe.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
 #include <nlohmann/json.hpp>
@@ -69,6 +69,11 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
                       info.help)
                    ->expected(2)
                    ->default_str(fmt::format("{:.4g} {:.4g}", field[0], field[1]));
+    } else if constexpr (std::is_same_v<Field, std::vector<int>>) {
+      option = app.add_option_function<std::vector<int>>(
+                      name, [&field](const std::vector<int>& v) { field = v; }, info.help)
+                   ->expected(0, 1 << 10)
+                   ->default_str(fmt::format("{}", fmt::join(field, " ")));
     } else if constexpr (IsOptional<Field>::value) {
       option = app.add_option_function<typename Field::value_type>(
           name, [&field](const auto& value) { field = value; }, info.help);

@@ -49,7 +49,9 @@ TEST(Recipe, ThoseInTheRepositoryAreValid) {
   for (const auto& entry : std::filesystem::directory_iterator(recipes())) {
     const train::TrainOptions options = load_recipe(entry.path());
     EXPECT_NO_THROW(train::validate(options)) << entry.path();
-    EXPECT_NO_THROW(train::resolve_model(options, 0)) << entry.path();
+    if (options.kind() == train::TaskKind::kClassify) {
+      EXPECT_NO_THROW(train::resolve_model(options, 0)) << entry.path();
+    }
     ++count;
   }
   EXPECT_GE(count, 6);

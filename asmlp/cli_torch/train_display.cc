@@ -62,10 +62,11 @@ void TrainDisplay::on_epoch(const train::EpochSummary& s, bool best) {
   close();
   std::string line =
       fmt::format("epoch {}/{}  loss {:.4f}  lr {:.2e}", s.epoch + 1, epochs_, s.train_loss, s.lr);
-  if (s.validated) {
-    line += fmt::format("  eval loss {:.4f}  Acc@1 {:.3f}  Acc@5 {:.3f}{}", s.eval_loss,
-                        s.eval_top1, s.eval_top5, best ? "  *best*" : "");
+  for (const train::Figure& figure : s.figures) {
+    line += fmt::format("  {}{} {}", figure.name == "loss" ? "validation " : "",
+                        train::figure_info(figure.name).label, train::figure_text(figure));
   }
+  if (best) line += "  *best*";
   std::cerr << line << '\n' << std::flush;
   last_ = Clock::now();
 }

@@ -11,7 +11,8 @@ namespace asmlp::cli {
 
 // On a terminal a bar per epoch; elsewhere a line every `log_interval` steps. After each epoch one
 // line with its summary:
-//   epoch 3/30  loss 0.8123  lr 2.0e-03  eval loss 0.3120  Acc@1 90.120  Acc@5 99.700  *best*
+//   epoch 3/30  loss 0.8123  lr 2.0e-03  validation loss 0.3120  top-1 90.120 %  top-5 99.700 %
+//   *best*
 class TrainDisplay : public train::Observer {
  public:
   // `first_step` is where the run starts (not 0 when it is resumed): rates count from there.

@@ -8,45 +8,45 @@ namespace asmlp::cli {
 Json summary_json(const train::Trainer& trainer, const std::filesystem::path& folder,
                   train::Outcome outcome, double images_per_second) {
   const train::RunState& state = trainer.state();
-  const nn::Architecture& architecture = trainer.architecture();
-  const int side = architecture.spec.preprocessing.size;
+  const train::TaskFacts& facts = trainer.facts();
   Json json{{"outcome", outcome == train::Outcome::kFinished ? "finished" : "stopped"},
-            {"model", architecture.spec.name},
+            {"model", facts.model},
             {"output", folder.string()},
             {"epochs", state.epoch},
             {"steps", trainer.steps()},
             {"skipped_steps", state.skipped},
             {"bad_samples", state.bad_samples},
-            {"parameters", nn::parameter_count(architecture)},
-            {"multiply_adds", nn::multiply_adds(architecture, side, side)},
+            {"parameters", facts.parameters},
+            {"multiply_adds", facts.multiply_adds},
             {"world_size", state.world},
             {"train_images_per_second", images_per_second}};
   if (state.best_epoch >= 0) {
-    json["best_top1"] = state.best_top1;
+    json["best_" + facts.main_figure] = state.best;
     json["best_epoch"] = state.best_epoch;
   }
-  if (!state.history.empty() && state.history.back().validated) {
-    json["last_top1"] = state.history.back().eval_top1;
+  if (!state.history.empty()) {
+    for (const train::Figure& figure : state.history.back().figures) {
+      json["last_" + figure.name] = figure.value;
+    }
   }
   return json;
 }
 
-train::RunFacts run_facts(const train::Trainer& trainer, const data::DataSource& validation,
-                          const std::string& command, bool resumed) {
+train::RunFacts run_facts(const train::Trainer& trainer, const std::string& command, bool resumed) {
   const train::TrainOptions& options = trainer.options();
   const train::RunState& state = trainer.state();
-  const nn::Architecture& architecture = trainer.architecture();
+  const train::TaskFacts& task = trainer.facts();
   const BuildInfo build = build_info();
-  const int side = architecture.spec.preprocessing.size;
   train::RunFacts facts;
-  facts.run = {{"model", architecture.spec.name},
+  facts.run = {{"task", options.task},
+               {"model", task.model},
                {"data", std::filesystem::absolute(options.data).lexically_normal().string()},
-               {"classes", validation.classes().size()},
+               {"classes", task.classes.size()},
                {"training_images", state.train_images},
-               {"validation_images", validation.size()},
-               {"image_size", side},
-               {"parameters", nn::parameter_count(architecture)},
-               {"multiply_adds", nn::multiply_adds(architecture, side, side)},
+               {"validation_images", task.validation_images},
+               {"image_size", task.image_size},
+               {"parameters", task.parameters},
+               {"multiply_adds", task.multiply_adds},
                {"epochs", options.epochs},
                {"steps_per_epoch", trainer.steps_per_epoch()},
                {"seed", options.seed}};
@@ -61,6 +61,7 @@ train::RunFacts run_facts(const train::Trainer& trainer, const data::DataSource&
                  {"compiler", build.compiler},
                  {"build_type", build.type}};
   facts.recipe = recipe_text(options);
+  facts.main_figure = task.main_figure;
   facts.images_per_step = trainer.global_batch();
   facts.log_interval = options.log_interval;
   facts.resumed = resumed;

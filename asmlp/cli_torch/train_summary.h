@@ -15,7 +15,6 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
                   train::Outcome outcome, double images_per_second);
 
 // For the log of the run: what is trained, by which program and command, at which step it starts.
-train::RunFacts run_facts(const train::Trainer& trainer, const data::DataSource& validation,
-                          const std::string& command, bool resumed);
+train::RunFacts run_facts(const train::Trainer& trainer, const std::string& command, bool resumed);
 
 }  // namespace asmlp::cli

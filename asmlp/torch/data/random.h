@@ -25,7 +25,8 @@ enum SeedUse : uint64_t {
   kSeedStep = 4,
   kSeedMix = 5,
   kSeedReplace = 6,
-  kSeedShuffle = 7
+  kSeedShuffle = 7,
+  kSeedBoxes = 8
 };
 
 // A seed for the place `path` of the run, e.g. {kSeedSample, epoch, index}: it depends on nothing

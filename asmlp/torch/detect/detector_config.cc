@@ -184,6 +184,10 @@ void validate(const DetectorSpec& spec) { nn::validate_dense_spec(spec); }
 
 std::string to_json(const DetectorSpec& spec) { return nn::dense_spec_to_json(spec); }
 
+DetectorSpec resolve_detector(const std::string& model) {
+  return nn::resolve_dense_spec<DetectorSpec>(model, detector_from_json, zoo_detector);
+}
+
 DetectorSpec detector_from_json(const std::string& text, const std::string& what) {
   return nn::dense_spec_from_json<DetectorSpec>(text, what, zoo_detector);
 }

@@ -261,6 +261,10 @@ std::vector<std::string> zoo_detector_names();
 // Error(kNotFound) for an unknown name, suggesting the nearest.
 DetectorSpec zoo_detector(const std::string& name);
 
+// A name of the zoo, a .json, .yaml or .yml file, or a JSON object in text (it begins with '{'),
+// read by detector_from_json. Errors as there and of zoo_detector.
+DetectorSpec resolve_detector(const std::string& model);
+
 // Throws Error(kInvalidArgument) naming the field, its value and the accepted range.
 void validate(const DetectorConfig& config);
 void validate(const DetectorSpec& spec);

@@ -7,7 +7,7 @@ DetectorFile load_detector(const std::filesystem::path& path, const DetectorLoad
 }
 
 void save_detector(const std::filesystem::path& path, const DetectorSpec& spec,
-                   const DetectorNet& net) {
+                   const DetectorNetImpl& net) {
   nn::save_dense_file(path, kDetectorKey, spec, net);
 }
 

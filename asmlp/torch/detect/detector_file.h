@@ -22,6 +22,6 @@ DetectorFile load_detector(const std::filesystem::path& path,
 // __metadata__.asmlp_detector = to_json(spec). Error(kInvalidArgument) unless spec.config is the
 // network's.
 void save_detector(const std::filesystem::path& path, const DetectorSpec& spec,
-                   const DetectorNet& net);
+                   const DetectorNetImpl& net);
 
 }  // namespace asmlp::detect

@@ -175,7 +175,7 @@ TEST(DetectorFile, ReadsBackToTheSameNetwork) {
     DetectorNet net(spec.config);
     fill_module(*net);
     const auto path = folder.path() / "detector.safetensors";
-    save_detector(path, spec, net);
+    save_detector(path, spec, *net);
     const DetectorFile file = load_detector(path);
     EXPECT_EQ(file.spec, spec);
     EXPECT_FALSE(file.net->is_training());
@@ -196,7 +196,7 @@ TEST(DetectorFile, ReadsBackToTheSameNetwork) {
                                       }),
                        {"describes itself as 'small'"});
     test::expect_words(
-        test::error_of(ErrorCode::kInvalidArgument, [&] { save_detector(path, other, net); }),
+        test::error_of(ErrorCode::kInvalidArgument, [&] { save_detector(path, other, *net); }),
         {"not the network's"});
   }
 }

@@ -73,20 +73,22 @@ std::string tile(const std::string& value, const std::string& label) {
 
 std::string tiles(const ReportData& data) {
   const EpochSummary *best = nullptr, *last = nullptr;
+  const auto main = [&](const EpochSummary& e) { return value_of(e.figures, data.main_figure); };
   for (const EpochSummary& e : data.history) {
-    if (!e.validated) continue;
+    if (!e.validated()) continue;
     last = &e;
-    if (!best || e.eval_top1 > best->eval_top1) best = &e;
+    if (!best || main(e) > main(*best)) best = &e;
   }
   std::string html = "<div class=\"tiles\">\n";
   if (best) {
-    html += tile(fmt::format("{:.2f} %", best->eval_top1),
-                 fmt::format("best top-1, epoch {}", best->epoch + 1));
-    html += tile(fmt::format("{:.2f} %", last->eval_top1),
-                 fmt::format("top-1 of epoch {}", last->epoch + 1));
-    html += tile(fmt::format("{:.2f} %", last->eval_top5),
-                 fmt::format("top-5 of epoch {}", last->epoch + 1));
-    html += tile(fmt::format("{:.4g}", last->eval_loss), "loss, validation");
+    html += tile(
+        figure_text({data.main_figure, main(*best)}),
+        fmt::format("best {}, epoch {}", figure_info(data.main_figure).label, best->epoch + 1));
+    for (const Figure& figure : last->figures) {
+      html +=
+          tile(figure_text(figure), fmt::format("{} of epoch {}, validation",
+                                                figure_info(figure.name).label, last->epoch + 1));
+    }
   }
   if (!data.history.empty()) {
     html += tile(fmt::format("{:.4g}", data.history.back().train_loss), "loss, training");
@@ -125,24 +127,22 @@ std::string charts(const ReportData& data) {
         name, data.steps, [](const StepLine& l) { return l.epoch; },
         [field](const StepLine& l) { return l.*field; });
   };
-  // An epoch's figures are those of its end.
-  const auto of_epochs = [&](const char* name, double EpochSummary::*field) {
-    Series result{name, {}};
+  // An epoch's figures are those of its end. Losses share a chart, the others another one.
+  Chart losses{"Loss", "epoch", "loss", {of_steps("training", &StepLine::loss)}};
+  Chart scores{"Validation", "epoch", "", {}};
+  for (const Figure& figure : columns_of(data.history)) {
+    const FigureInfo& info = figure_info(figure.name);
+    const bool loss = figure.name == "loss";
+    Series points{loss ? "validation" : info.label, {}};
     for (const EpochSummary& e : data.history) {
-      if (e.validated) result.points.emplace_back(e.epoch + 1, e.*field);
+      if (e.validated()) points.points.emplace_back(e.epoch + 1, value_of(e.figures, figure.name));
     }
-    return result;
-  };
+    if (!loss) scores.y_label = *info.unit ? info.unit : "fraction";
+    (loss ? losses : scores).series.push_back(std::move(points));
+  }
   const Chart all[] = {
-      {"Loss",
-       "epoch",
-       "cross entropy",
-       {of_steps("training", &StepLine::loss), of_epochs("validation", &EpochSummary::eval_loss)}},
-      {"Accuracy",
-       "epoch",
-       "%",
-       {of_epochs("top-1", &EpochSummary::eval_top1),
-        of_epochs("top-5", &EpochSummary::eval_top5)}},
+      losses,
+      scores,
       {"Learning rate", "epoch", "learning rate", {of_steps("rate", &StepLine::lr)}},
       {"Gradient norm before clipping",
        "epoch",
@@ -162,20 +162,30 @@ std::string charts(const ReportData& data) {
 
 std::string epoch_table(const std::vector<EpochSummary>& history) {
   if (history.empty()) return "";
+  const auto heading = [](const std::string& text) {
+    return "<th class=\"n\">" + escape_html(text) + "</th>";
+  };
+  const auto cell = [](const std::string& text) { return "<td class=\"n\">" + text + "</td>"; };
+  const Figures columns = columns_of(history);
   std::string html =
-      "<h2>Epochs</h2>\n<details class=\"card\"><summary>Table</summary>\n<table><tr><th "
-      "class=\"n\">epoch</th><th class=\"n\">training loss</th><th class=\"n\">validation "
-      "loss</th><th class=\"n\">top-1 %</th><th class=\"n\">top-5 %</th><th "
-      "class=\"n\">learning rate</th></tr>\n";
+      "<h2>Epochs</h2>\n<details class=\"card\"><summary>Table</summary>\n<table><tr>" +
+      heading("epoch") + heading("training loss");
+  for (const Figure& column : columns) {
+    const FigureInfo& info = figure_info(column.name);
+    html += heading(std::string(column.name == "loss" ? "validation loss" : info.label) +
+                    (*info.unit ? std::string(" ") + info.unit : ""));
+  }
+  html += heading("learning rate") + "</tr>\n";
   for (const EpochSummary& e : history) {
-    const auto cell = [&](double value) {
-      return e.validated ? fmt::format("{:.3f}", value) : std::string();
-    };
-    html += fmt::format(
-        "<tr><td class=\"n\">{}</td><td class=\"n\">{:.4f}</td><td class=\"n\">{}</td><td "
-        "class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.3g}</td></tr>\n",
-        e.epoch + 1, e.train_loss, e.validated ? fmt::format("{:.4f}", e.eval_loss) : "",
-        cell(e.eval_top1), cell(e.eval_top5), e.lr);
+    html += "<tr>" + cell(std::to_string(e.epoch + 1)) + cell(fmt::format("{:.4f}", e.train_loss));
+    for (const Figure& column : columns) {
+      const bool per_cent = *figure_info(column.name).unit != '\0';
+      const double value = value_of(e.figures, column.name);
+      html += cell(!e.validated() ? ""
+                   : per_cent     ? fmt::format("{:.3f}", value)
+                                  : fmt::format("{:.4f}", value));
+    }
+    html += cell(fmt::format("{:.3g}", e.lr)) + "</tr>\n";
   }
   return html + "</table></details>\n";
 }

@@ -16,6 +16,7 @@ struct ReportData {
   std::string recipe;                                             // args.yaml
   std::vector<StepLine> steps;                                    // steps.csv
   std::vector<EpochSummary> history;                              // summary.csv
+  std::string main_figure = "top1";  // by which the best epoch is chosen (train/task.h)
 };
 
 // The page: outcome, curves, epochs, starts, what was trained on what, recipe. It needs no script,

@@ -102,14 +102,14 @@ TEST(Report, IsOneWellFormedPageWhateverTheNames) {
       {"starts", {{{"command", evil}, {"machine", {{"cpu", evil}}}}, {{"command", "again"}}}}};
   data.recipe = evil;
   data.steps = {{0.5, 5, 40, 2.0, 1e-3, 3, 100, 1}, {1, 10, 80, NAN, 1e-3, NAN, NAN, 65}};
-  data.history = {{0, 1.5, 1e-3, true, 1.25, 50, 90}, {1, 1.0, 1e-4, false, 0, 0, 0}};
+  data.history = {{0, 1.5, 1e-3, {{"loss", 1.25}, {"top1", 50}, {"top5", 90}}}, {1, 1.0, 1e-4, {}}};
   const std::string html = report_html(data);
   expect_well_formed(html);
   EXPECT_THAT(html, Not(HasSubstr("<script")));
   EXPECT_THAT(html, Not(HasSubstr("http")));  // nothing of the network
   EXPECT_THAT(html, HasSubstr("28,282,696"));
   EXPECT_THAT(html, HasSubstr("1234567"));
-  EXPECT_THAT(html, HasSubstr("50.00 %"));
+  EXPECT_THAT(html, HasSubstr("50.000 %"));
   EXPECT_THAT(html, HasSubstr("1 min 05 s"));
   EXPECT_THAT(html, HasSubstr("Resumed (1 of 1)"));
   EXPECT_THAT(html, HasSubstr("<b>5</b><span>bad samples"));

@@ -21,9 +21,6 @@ constexpr ScalarTag kGradientNorm{
 constexpr ScalarTag kImagesPerSecond{"train/images_per_second",
                                      "Of all processes, validation left out"};
 constexpr ScalarTag kEpochLoss{"train/epoch_loss", "Mean over the steps of the epoch"};
-constexpr ScalarTag kEvalLoss{"eval/loss", "Cross entropy on the validation images"};
-constexpr ScalarTag kTop1{"eval/top1", "Per cent of the validation images"};
-constexpr ScalarTag kTop5{"eval/top5", "Per cent of the validation images"};
 
 double seconds_between(std::chrono::steady_clock::time_point a,
                        std::chrono::steady_clock::time_point b) {
@@ -38,6 +35,7 @@ RunLog::RunLog(std::filesystem::path folder, RunFacts facts)
       step_(facts_.steps_done),
       skipped_(facts_.skipped_steps) {
   data_.recipe = facts_.recipe;
+  data_.main_figure = facts_.main_figure;
   data_.history = facts_.history;
   start_files();
   write_pages();
@@ -102,6 +100,7 @@ void RunLog::on_step(const StepReport& report) {
   } else {
     ++finite_;
     loss_sum_ += report.loss;
+    for (const auto& [name, value] : report.parts) part_sums_[name] += value;
     norm_sum_ += report.gradient_norm;
   }
   if (step_ % facts_.log_interval == 0 || report.batch + 1 == report.batches) log_steps(report);
@@ -118,6 +117,7 @@ void RunLog::log_steps(const StepReport& report) {
   line.lr = report.lr;
   line.images_per_second = seconds_ > 0 ? double(steps_ * facts_.images_per_step) / seconds_ : NAN;
   line.seconds = seconds_before_ + seconds_between(start_, last_);
+  const int64_t finite = finite_;
   seconds_ = loss_sum_ = norm_sum_ = 0;
   steps_ = finite_ = 0;
 
@@ -130,11 +130,17 @@ void RunLog::log_steps(const StepReport& report) {
   guarded("the event file", [&] {
     if (!events_) return;
     events_->scalar(kTrainLoss, line.step, line.loss);
+    for (const auto& [name, sum] : part_sums_) {
+      const std::string tag = "train/" + name;
+      events_->scalar({tag.c_str(), "Part of train/loss"}, line.step,
+                      finite > 0 ? sum / double(finite) : NAN);
+    }
     events_->scalar(kLr, line.step, line.lr);
     events_->scalar(kGradientNorm, line.step, line.gradient_norm);
     events_->scalar(kImagesPerSecond, line.step, line.images_per_second);
     events_->flush();
   });
+  part_sums_.clear();
 }
 
 void RunLog::on_validation(int64_t /*images*/, int64_t /*total*/) { last_ = Clock::now(); }
@@ -144,10 +150,9 @@ void RunLog::on_epoch(const EpochSummary& summary, bool /*best*/) {
   guarded("the event file", [&] {
     if (!events_) return;
     events_->scalar(kEpochLoss, step_, summary.train_loss);
-    if (summary.validated) {
-      events_->scalar(kEvalLoss, step_, summary.eval_loss);
-      events_->scalar(kTop1, step_, summary.eval_top1);
-      events_->scalar(kTop5, step_, summary.eval_top5);
+    for (const Figure& figure : summary.figures) {
+      const std::string tag = "eval/" + figure.name;
+      events_->scalar({tag.c_str(), figure_info(figure.name).help}, step_, figure.value);
     }
     events_->flush();
   });

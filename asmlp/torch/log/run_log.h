@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -25,6 +26,7 @@ struct RunFacts {
   // the position are added.
   nlohmann::ordered_json start;
   std::string recipe;                 // the options in use, as YAML
+  std::string main_figure = "top1";   // train/task.h
   int64_t images_per_step = 1;        // of all processes, all accumulated batches
   int log_interval = 50;              // steps
   bool resumed = false;               // continues the run in the folder
@@ -75,6 +77,7 @@ class RunLog : public Observer {
   double seconds_ = 0;  // in training steps
   int64_t steps_ = 0, finite_ = 0;
   double loss_sum_ = 0, norm_sum_ = 0;
+  std::map<std::string, double> part_sums_;
 };
 
 }  // namespace asmlp::train

@@ -30,7 +30,8 @@ RunFacts facts(int from, int log_interval) {
   f.log_interval = log_interval;
   f.resumed = from > 0;
   f.steps_done = from;
-  for (int e = 0; e < from / kSteps; ++e) f.history.push_back({e, 1.0, 1e-3, true, 2, 30, 60});
+  for (int e = 0; e < from / kSteps; ++e)
+    f.history.push_back({e, 1.0, 1e-3, {{"loss", 2}, {"top1", 30}, {"top5", 60}}});
   return f;
 }
 
@@ -48,7 +49,7 @@ void report(RunLog& log, int from, int to) {
     log.on_step(r);
     if (r.batch + 1 < kSteps) continue;
     log.on_validation(20, 20);
-    log.on_epoch({r.epoch, 1.0, r.lr, true, 2, 30.0 + r.epoch, 60}, true);
+    log.on_epoch({r.epoch, 1.0, r.lr, {{"loss", 2}, {"top1", 30.0 + r.epoch}, {"top5", 60}}}, true);
   }
 }
 
@@ -94,7 +95,7 @@ TEST(RunLog, LogsMeansAtEveryIntervalAndAtTheEndOfAnEpoch) {
   ASSERT_EQ(run["starts"].size(), 1u);
   EXPECT_EQ(run["starts"][0]["command"], "asmlp train 0");
   const std::string page = read_file(folder.path() / "report.html");
-  EXPECT_THAT(page, HasSubstr("32.00 %"));
+  EXPECT_THAT(page, HasSubstr("32.000 %"));
   EXPECT_THAT(page, HasSubstr("epochs: 3"));
 }
 

@@ -80,9 +80,9 @@ template <typename Net, typename Spec>
 void save_dense_file(const std::filesystem::path& path, const char* key, const Spec& spec,
                      const Net& net) {
   validate(spec);
-  require(spec.config == net->config(), ErrorCode::kInvalidArgument,
+  require(spec.config == net.config(), ErrorCode::kInvalidArgument,
           "{}: the description '{}' is not the network's", path.string(), spec.name);
-  write_safetensors(path, export_state(*net), {{key, to_json(spec)}, {"format", "pt"}});
+  write_safetensors(path, export_state(net), {{key, to_json(spec)}, {"format", "pt"}});
 }
 
 }  // namespace asmlp::nn

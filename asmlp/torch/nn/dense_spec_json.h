@@ -1,6 +1,9 @@
 // The JSON of a DenseSpec, for the source files that define it for their config.
 #pragma once
 
+#include <filesystem>
+
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/model/spec_text.h"
 #include "asmlp/torch/nn/dense_spec.h"
 #include "asmlp/torch/nn/fields_json.h"
@@ -44,6 +47,21 @@ Spec dense_spec_from_json(const std::string& text, const std::string& what,
     throw Error(error.code(), fmt::format("{}: {}", what, error.what()));
   }
   return spec;
+}
+
+// What a user names as a model: a description in a file (.json, .yaml, .yml) or in text (it begins
+// with '{'), read by `from_json`, else a name of the zoo.
+template <typename Spec>
+Spec resolve_dense_spec(const std::string& model,
+                        Spec (*from_json)(const std::string&, const std::string&),
+                        Spec (*zoo_model)(const std::string&)) {
+  if (model.starts_with('{')) return from_json(model, "model");
+  const std::string extension = std::filesystem::path(model).extension().string();
+  if (extension == ".json") return from_json(read_file(model, kMaxSpecBytes), model);
+  if (extension == ".yaml" || extension == ".yml") {
+    return from_json(json_from_yaml(read_file(model, kMaxYamlBytes), model).dump(), model);
+  }
+  return zoo_model(model);
 }
 
 // The checks that the specs share; `validate(config)` are the model's own.

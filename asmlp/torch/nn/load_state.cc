@@ -112,14 +112,15 @@ void require_complete(const StateReport& report, const std::string& what) {
           describe(report));
 }
 
+Tensor view_of(const torch::Tensor& tensor, const std::string& name) {
+  const auto owner = std::make_shared<torch::Tensor>(tensor.detach().to(torch::kCPU).contiguous());
+  return {dtype_of(*owner, name), shape_of(*owner),
+          std::span(static_cast<const std::byte*>(owner->data_ptr()), owner->nbytes()), owner};
+}
+
 TensorMap export_state(const torch::nn::Module& module) {
   TensorMap tensors;
-  for (const auto& [name, value] : state_of(module)) {
-    const auto owner = std::make_shared<torch::Tensor>(value.detach().to(torch::kCPU).contiguous());
-    tensors[name] =
-        Tensor{dtype_of(*owner, name), shape_of(*owner),
-               std::span(static_cast<const std::byte*>(owner->data_ptr()), owner->nbytes()), owner};
-  }
+  for (const auto& [name, value] : state_of(module)) tensors[name] = view_of(value, name);
   return tensors;
 }
 

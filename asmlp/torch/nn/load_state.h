@@ -31,6 +31,10 @@ StateReport load_state(torch::nn::Module& module, const TensorMap& tensors,
 // Error(kMismatch) with the first keys unless the report is complete.
 void require_complete(const StateReport& report, const std::string& what);
 
+// A tensor as weight files hold it: on the CPU, contiguous; shared, not copied, where it is so
+// already. Error(kUnsupported) naming it for a type that they do not hold.
+Tensor view_of(const torch::Tensor& tensor, const std::string& name);
+
 // Parameters and buffers by name, on the CPU, in their types. Tensors on the CPU are shared, not
 // copied: they change with the module.
 TensorMap export_state(const torch::nn::Module& module);

@@ -89,6 +89,10 @@ void validate(const SegmentorSpec& spec) { nn::validate_dense_spec(spec); }
 
 std::string to_json(const SegmentorSpec& spec) { return nn::dense_spec_to_json(spec); }
 
+SegmentorSpec resolve_segmentor(const std::string& model) {
+  return nn::resolve_dense_spec<SegmentorSpec>(model, segmentor_from_json, zoo_segmentor);
+}
+
 SegmentorSpec segmentor_from_json(const std::string& text, const std::string& what) {
   return nn::dense_spec_from_json<SegmentorSpec>(text, what, zoo_segmentor);
 }

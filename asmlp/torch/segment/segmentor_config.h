@@ -77,6 +77,10 @@ SegmentorSpec zoo_segmentor(const std::string& name);
 // The preprocessing of the published segmentors: 2048 x 512, no padding.
 nn::DenseInput segmentor_input();
 
+// A name of the zoo, a .json, .yaml or .yml file, or a JSON object in text (it begins with '{'),
+// read by segmentor_from_json. Errors as there and of zoo_segmentor.
+SegmentorSpec resolve_segmentor(const std::string& model);
+
 // Throws Error(kInvalidArgument) naming the field, its value and the accepted range.
 void validate(const SegmentorConfig& config);
 void validate(const SegmentorSpec& spec);

@@ -8,7 +8,7 @@ SegmentorFile load_segmentor(const std::filesystem::path& path,
 }
 
 void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,
-                    const SegmentorNet& net) {
+                    const SegmentorNetImpl& net) {
   nn::save_dense_file(path, kSegmentorKey, spec, net);
 }
 

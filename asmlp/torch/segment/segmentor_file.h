@@ -22,6 +22,6 @@ SegmentorFile load_segmentor(const std::filesystem::path& path,
 // __metadata__.asmlp_segmentor = to_json(spec). Error(kInvalidArgument) unless spec.config is the
 // network's.
 void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,
-                    const SegmentorNet& net);
+                    const SegmentorNetImpl& net);
 
 }  // namespace asmlp::segment

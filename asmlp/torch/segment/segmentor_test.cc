@@ -98,7 +98,7 @@ TEST(SegmentorFile, ReadsBackToTheSameNetwork) {
   SegmentorNet net(spec.config);
   fill_module(*net);
   const auto path = folder.path() / "segmentor.safetensors";
-  save_segmentor(path, spec, net);
+  save_segmentor(path, spec, *net);
   const SegmentorFile file = load_segmentor(path);
   EXPECT_EQ(file.spec, spec);
   test::expect_same_tensors(nn::export_state(*file.net), nn::export_state(*net));

@@ -49,19 +49,20 @@ double squares(const float* g, int64_t count) {
 
 }  // namespace
 
-bool takes_weight_decay(const std::string& name, int64_t dimensions) {
+bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rule) {
+  if (rule == NoDecay::kNorms) return name.find("norm") == std::string::npos;
   return dimensions != 1 && !name.ends_with("bias");
 }
 
 AdamW::AdamW(const torch::nn::Module& module, double weight_decay, std::array<double, 2> betas,
-             double eps)
+             double eps, NoDecay rule)
     : weight_decay_(weight_decay), betas_(betas), eps_(eps) {
   for (const auto& item : module.named_parameters()) {
     const torch::Tensor& p = item.value();
     require(p.is_contiguous() && p.scalar_type() == torch::kFloat, ErrorCode::kUnsupported,
             "parameter {}: AdamW needs contiguous fp32", item.key());
     slots_.push_back({item.key(), p, torch::zeros_like(p.detach()), torch::zeros_like(p.detach()),
-                      takes_weight_decay(item.key(), p.dim())});
+                      takes_weight_decay(item.key(), p.dim(), rule)});
   }
 }
 
@@ -131,6 +132,8 @@ void update_average(torch::nn::Module& average, const torch::nn::Module& module,
   require(to.size() == from.size(), ErrorCode::kMismatch,
           "the averaged model has {} parameters, the model {}", to.size(), from.size());
   const torch::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> copies = average.buffers(), originals = module.buffers();
+  for (size_t i = 0; i < copies.size(); ++i) torch::Tensor(copies[i]).copy_(originals.at(i));
   const float keep = static_cast<float>(decay), add = static_cast<float>(1 - decay);
   for (size_t i = 0; i < to.size(); ++i) {
     if (!to[i].device().is_cpu()) {

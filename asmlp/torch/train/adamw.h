@@ -19,8 +19,17 @@ struct AdamWSlot {
   bool decay;       // weight decay applies
 };
 
-// True for the parameters that the authors decay: not one-dimensional and no bias.
-bool takes_weight_decay(const std::string& name, int64_t dimensions);
+// Which parameters have no weight decay.
+enum class NoDecay {
+  kOneDimensional,  // those of one dimension, and biases (timm; the authors' classifiers)
+  kNorms,           // those with "norm" in their names (mmcv's key; the authors' detectors and
+                    // segmentors, whose biases and batch norms ("bn") decay)
+};
+bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rule);
+// The rule of the option no-decay: "1d" or "norm".
+inline NoDecay decay_rule(const std::string& name) {
+  return name == "norm" ? NoDecay::kNorms : NoDecay::kOneDimensional;
+}
 
 // Decoupled weight decay (Loshchilov and Hutter, ICLR 2019), as torch.optim.AdamW:
 //   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
@@ -29,7 +38,7 @@ bool takes_weight_decay(const std::string& name, int64_t dimensions);
 class AdamW {
  public:
   AdamW(const torch::nn::Module& module, double weight_decay, std::array<double, 2> betas,
-        double eps);
+        double eps, NoDecay rule = NoDecay::kOneDimensional);
 
   // The 2-norm of all gradients together, summed in double in a fixed order; NaN or infinity when
   // an element is not finite.
@@ -67,7 +76,8 @@ struct AdamWUpdate {
 };
 void composed_update(AdamWSlot& slot, const AdamWUpdate& update);
 
-// average = decay * average + (1 - decay) * value for every parameter of two equal modules.
+// average = decay * average + (1 - decay) * value for every parameter of two equal modules; buffers
+// (the statistics of batch norms) are copied.
 void update_average(torch::nn::Module& average, const torch::nn::Module& module, double decay);
 
 }  // namespace asmlp::train

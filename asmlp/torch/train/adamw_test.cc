@@ -212,5 +212,36 @@ TEST(Schedule, WarmupThenCosine) {
   EXPECT_DOUBLE_EQ(no_warmup.lr(0), 2);
 }
 
+TEST(Schedule, TheDetectorsAndTheSegmentors) {
+  TrainOptions o = default_options(TaskKind::kDetect);
+  const Schedule detect = make_schedule(o, 8, 7330);
+  EXPECT_NEAR(detect.lr(0), 1e-7, 1e-20);
+  EXPECT_DOUBLE_EQ(detect.lr(250), 1e-4 * (1 - 0.5 * 0.999));
+  EXPECT_DOUBLE_EQ(detect.lr(500), 1e-4);
+  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330 - 1), 1e-4);
+  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330), 1e-5);
+  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330 - 1), 1e-5);
+  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330), 1e-6);
+  o = default_options(TaskKind::kSegment);
+  const Schedule segment = make_schedule(o, 8, o.steps_per_epoch);
+  const auto base = [](double t) { return 6e-5 * (1 - t / 160000); };
+  EXPECT_NEAR(segment.lr(0), 6e-11, 1e-18);
+  EXPECT_DOUBLE_EQ(segment.lr(600), base(600) * (1 - (1 - 0.4) * (1 - 1e-6)));
+  EXPECT_DOUBLE_EQ(segment.lr(1500), base(1500));
+  EXPECT_DOUBLE_EQ(segment.lr(80000), 3e-5);
+  EXPECT_EQ(segment.lr(160000), 0);
+}
+
+TEST(WeightDecay, FollowsTheRuleOfTheTask) {
+  const NoDecay timm = NoDecay::kOneDimensional, mmcv = NoDecay::kNorms;
+  EXPECT_TRUE(takes_weight_decay("layers.0.blocks.0.mlp.fc1.weight", 4, timm));
+  EXPECT_FALSE(takes_weight_decay("layers.0.blocks.0.mlp.fc1.bias", 1, timm));
+  EXPECT_FALSE(takes_weight_decay("norm.weight", 1, timm));
+  EXPECT_TRUE(takes_weight_decay("backbone.layers.0.blocks.0.mlp.fc1.bias", 1, mmcv));
+  EXPECT_TRUE(takes_weight_decay("roi_head.bbox_head.0.shared_convs.0.bn.weight", 1, mmcv));
+  EXPECT_FALSE(takes_weight_decay("backbone.norm2.bias", 1, mmcv));
+  EXPECT_FALSE(takes_weight_decay("backbone.layers.0.downsample.norm.weight", 1, mmcv));
+}
+
 }  // namespace
 }  // namespace asmlp::train

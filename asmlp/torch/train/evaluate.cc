@@ -10,7 +10,7 @@ namespace asmlp::train {
 namespace {
 
 torch::Tensor logits_of(nn::ClassifierImpl& model, const torch::Tensor& images,
-                        const EvaluationOptions& options) {
+                        const ValidationOptions& options) {
   const nn::AutocastGuard autocast(options.device.type(), options.precision);
   return model.forward(images.to(options.device)).to(torch::kCPU, torch::kFloat32).contiguous();
 }
@@ -18,7 +18,7 @@ torch::Tensor logits_of(nn::ClassifierImpl& model, const torch::Tensor& images,
 }  // namespace
 
 std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchSource& source,
-                                   dist::World& world, const EvaluationOptions& options) {
+                                   dist::World& world, const ValidationOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const torch::NoGradGuard no_grad;
   const bool was_training = model.is_training();

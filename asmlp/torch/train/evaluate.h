@@ -10,6 +10,7 @@
 #include "asmlp/torch/data/batch_source.h"
 #include "asmlp/torch/dist/world.h"
 #include "asmlp/torch/nn/classifier.h"
+#include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
 
@@ -22,19 +23,10 @@ struct Evaluation {
   double seconds = 0;
 };
 
-struct EvaluationOptions {
-  torch::Device device = torch::kCPU;
-  torch::ScalarType precision = torch::kFloat;  // autocast's (nn/autocast.h)
-  // Called after each batch with the images this process has done; returning false stops the
-  // evaluation, in all processes.
-  std::function<bool(int64_t images)> progress;
-  std::function<void(const std::string& bad)> on_bad;  // each sample that could not be read
-};
-
 // Runs the model in evaluation mode (and leaves it in the mode it was in) over one pass of the
 // source: every process its part, the result is of all parts together and the same everywhere
 // (collective). Nothing when `progress` stopped it somewhere.
 std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchSource& source,
-                                   dist::World& world, const EvaluationOptions& options = {});
+                                   dist::World& world, const ValidationOptions& options = {});
 
 }  // namespace asmlp::train

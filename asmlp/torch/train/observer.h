@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/torch/train/state.h"
@@ -10,14 +12,15 @@
 namespace asmlp::train {
 
 struct StepReport {
-  int epoch = 0;             // from 0
-  int64_t batch = 0;         // of the epoch, from 0; a global batch is a step
-  int64_t batches = 0;       // per epoch
-  int epochs = 0;            // of the run
-  int64_t images = 0;        // of this step, over all processes
-  double loss = 0;           // of this step
-  double mean_loss = 0;      // of the epoch so far
-  double gradient_norm = 0;  // before clipping
+  int epoch = 0;         // from 0
+  int64_t batch = 0;     // of the epoch, from 0; a global batch is a step
+  int64_t batches = 0;   // per epoch
+  int epochs = 0;        // of the run
+  int64_t images = 0;    // of this step, over all processes
+  double loss = 0;       // of this step
+  double mean_loss = 0;  // of the epoch so far
+  std::vector<std::pair<std::string, double>> parts;  // of this step's loss, where it has some
+  double gradient_norm = 0;                           // before clipping
   double lr = 0;
   double loss_scale = 1;    // with fp16
   int64_t bad_samples = 0;  // that could not be read, in this step

@@ -1,5 +1,7 @@
 #include "asmlp/torch/train/options.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -41,6 +43,11 @@ void read(const Json& value, Int& field) {
   if (!fits) throw std::range_error("not an integer in range");
   field = value.get<Int>();
 }
+void read(const Json& value, std::vector<int>& field) {
+  if (!value.is_array()) throw std::range_error("a list of integers is needed");
+  field.clear();
+  for (const Json& item : value) read(item, field.emplace_back());
+}
 void read(const Json& value, std::array<double, 2>& field) {
   if (!value.is_array() || value.size() != 2) throw std::range_error("two numbers are needed");
   field = {value[0].get<double>(), value[1].get<double>()};
@@ -68,7 +75,9 @@ Json write(const std::string& field) {
 
 Json to_json_object(const TrainOptions& options) {
   Json object = Json::object();
+  const TaskKind kind = options.kind();
   visit_options(options, [&](const OptionInfo& info, const auto& field) {
+    if (!info.belongs_to(kind)) return;
     Json value = write(field);
     if (!value.is_null()) object[info.name] = std::move(value);
   });
@@ -97,6 +106,53 @@ data::Augmentation TrainOptions::augmentation() const {
   return a;
 }
 
+TaskKind TrainOptions::kind() const {
+  if (task == "classify") return TaskKind::kClassify;
+  if (task == "detect") return TaskKind::kDetect;
+  require(task == "segment", ErrorCode::kInvalidArgument,
+          "task {}: must be classify, detect or segment", task);
+  return TaskKind::kSegment;
+}
+
+double TrainOptions::first_lr(int world) const {
+  if (warmup_lr) return *warmup_lr;
+  if (kind() == TaskKind::kClassify) return scaled(5e-7, world);
+  return peak_lr(world) * (kind() == TaskKind::kDetect ? 1e-3 : 1e-6);
+}
+
+double TrainOptions::last_lr(int world) const {
+  return min_lr.value_or(kind() == TaskKind::kClassify ? scaled(5e-6, world) : 0);
+}
+
+TrainOptions default_options(TaskKind kind) {
+  TrainOptions o;
+  if (kind == TaskKind::kClassify) return o;
+  o.no_decay = "norm";
+  o.batch_size = 2;
+  o.clip_grad = 0;
+  o.warmup_epochs = 0;
+  if (kind == TaskKind::kDetect) {
+    o.task = "detect";
+    o.model = "mask_rcnn_asmlp_tiny";
+    o.epochs = 12;
+    o.lr = 1e-4;
+    o.sched = "multistep";
+    o.decay_milestones = {8, 11};
+    o.warmup_steps = 500;
+  } else {
+    o.task = "segment";
+    o.model = "upernet_asmlp_tiny";
+    o.epochs = 10;
+    o.steps_per_epoch = 16000;
+    o.lr = 6e-5;
+    o.weight_decay = 0.01;
+    o.sched = "poly";
+    o.warmup_steps = 1500;
+    o.workers = 4;
+  }
+  return o;
+}
+
 std::vector<std::string> option_names() {
   std::vector<std::string> names;
   TrainOptions options;
@@ -106,8 +162,7 @@ std::vector<std::string> option_names() {
 
 std::string to_json(const TrainOptions& options) { return to_json_object(options).dump(2); }
 
-TrainOptions options_from_json(const std::string& text, const std::string& what,
-                               TrainOptions base) {
+TrainOptions options_from_json(const std::string& text, const std::string& what) {
   Json object = Json::parse(text, nullptr, false);
   require(object.is_object(), ErrorCode::kBadFormat, "{}: not an object of options", what);
   const std::vector<std::string> names = option_names();
@@ -118,9 +173,17 @@ TrainOptions options_from_json(const std::string& text, const std::string& what,
             "{}: unknown option '{}'; did you mean '{}'?", what, key, nearest(name, names));
     values[name] = &value;
   }
-  visit_options(base, [&](const OptionInfo& info, auto& field) {
+  TrainOptions options;
+  if (const auto task = values.find("task"); task != values.end()) {
+    read(*task->second, options.task);
+  }
+  const TaskKind kind = options.kind();
+  options = default_options(kind);
+  visit_options(options, [&](const OptionInfo& info, auto& field) {
     const auto found = values.find(info.name);
     if (found == values.end()) return;
+    require(info.belongs_to(kind), ErrorCode::kInvalidArgument,
+            "{}: {} is no option of the task '{}'; leave it out", what, info.name, options.task);
     try {
       read(*found->second, field);
     } catch (const std::exception& error) {
@@ -128,13 +191,24 @@ TrainOptions options_from_json(const std::string& text, const std::string& what,
            found->second->dump(), error.what());
     }
   });
-  return base;
+  return options;
 }
 
 void validate(const TrainOptions& o) {
   const auto check = [](bool ok, const char* name, const auto& value, const char* range) {
     require(ok, ErrorCode::kInvalidArgument, "{} {}: must be {}", name, value, range);
   };
+  const TaskKind kind = o.kind();
+  // An option that would do nothing was meant to do something.
+  const TrainOptions defaults = default_options(kind);
+  std::map<std::string, Json> unused;
+  visit_options(defaults, [&](const OptionInfo& info, const auto& field) {
+    if (!info.belongs_to(kind)) unused[info.name] = write(field);
+  });
+  visit_options(o, [&](const OptionInfo& info, const auto& field) {
+    require(info.belongs_to(kind) || write(field) == unused[info.name], ErrorCode::kInvalidArgument,
+            "{} is no option of the task '{}'; leave it out", info.name, o.task);
+  });
   check(!o.data.empty(), "data", "''", "a folder; give it as the first argument or in the recipe");
   check(o.epochs >= 1, "epochs", o.epochs, "at least 1");
   check(o.batch_size >= 1, "batch-size", o.batch_size, "at least 1");
@@ -152,6 +226,16 @@ void validate(const TrainOptions& o) {
   check(o.last_lr(1) >= 0, "min-lr", o.last_lr(1), "at least 0");
   check(o.warmup_epochs >= 0 && o.warmup_epochs <= o.epochs, "warmup-epochs", o.warmup_epochs,
         "0..epochs");
+  check(o.steps_per_epoch >= 0, "steps-per-epoch", o.steps_per_epoch, "at least 0");
+  check(o.sched == "cosine" || o.sched == "multistep" || o.sched == "poly", "sched", o.sched,
+        "cosine, multistep or poly");
+  check(std::ranges::is_sorted(o.decay_milestones), "decay-milestones",
+        fmt::format("{}", fmt::join(o.decay_milestones, " ")), "in rising order");
+  check(o.decay_rate > 0 && o.decay_rate <= 1, "decay-rate", o.decay_rate, "in (0, 1]");
+  check(o.sched_power > 0 && std::isfinite(o.sched_power), "sched-power", o.sched_power, "above 0");
+  check(!o.warmup_steps || *o.warmup_steps >= 0, "warmup-steps", o.warmup_steps.value_or(0),
+        "at least 0");
+  check(o.no_decay == "1d" || o.no_decay == "norm", "no-decay", o.no_decay, "1d or norm");
   check(o.weight_decay >= 0, "weight-decay", o.weight_decay, "at least 0");
   check(o.opt_eps > 0, "opt-eps", o.opt_eps, "above 0");
   for (double beta : o.opt_betas) check(beta >= 0 && beta < 1, "opt-betas", beta, "in [0, 1)");
@@ -182,6 +266,22 @@ void validate(const TrainOptions& o) {
   check(o.mixup_switch_prob >= 0 && o.mixup_switch_prob <= 1, "mixup-switch-prob",
         o.mixup_switch_prob, "0..1");
   check(o.mixup_off_epoch >= 0, "mixup-off-epoch", o.mixup_off_epoch, "at least 0");
+  for (const auto& [name, sides] :
+       {std::pair{"short-sides", &o.short_sides}, {"crop-short-sides", &o.crop_short_sides}}) {
+    check(!sides->empty(), name, "''", "a list of pixels");
+    for (int side : *sides) check(side >= 1 && side <= 16384, name, side, "1..16384");
+  }
+  check(o.long_side >= 1 && o.long_side <= 16384, "long-side", o.long_side, "1..16384");
+  check(o.crop_prob >= 0 && o.crop_prob <= 1, "crop-prob", o.crop_prob, "0..1");
+  for (double side : o.crop_size) {
+    check(side >= 1 && side <= 16384 && side == std::trunc(side), "crop-size", side,
+          "whole pixels, 1..16384");
+  }
+  check(o.crop_size[0] <= o.crop_size[1], "crop-size", o.crop_size[0], "low high");
+  check(o.ratio_range[0] > 0 && o.ratio_range[0] <= o.ratio_range[1] && o.ratio_range[1] <= 16,
+        "ratio-range", o.ratio_range[0], "low high with 0 < low <= high <= 16");
+  check(o.crop >= 1 && o.crop <= 16384, "crop", o.crop, "1..16384");
+  check(o.cat_max_ratio > 0 && o.cat_max_ratio <= 1, "cat-max-ratio", o.cat_max_ratio, "in (0, 1]");
   check(o.val_interval >= 1, "val-interval", o.val_interval, "at least 1");
   check(o.checkpoint_interval >= 0, "checkpoint-interval", o.checkpoint_interval, "at least 0");
   check(o.log_interval >= 1, "log-interval", o.log_interval, "at least 1");

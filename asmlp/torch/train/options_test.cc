@@ -27,6 +27,7 @@ std::string error_of(Function function) {
 void change(std::string& field) { field = field == "pixel" ? "const" : "another"; }
 void change(bool& field) { field = !field; }
 void change(std::array<double, 2>& field) { field = {0.25, 0.5}; }
+void change(std::vector<int>& field) { field = {3, 7}; }
 template <typename T>
 requires std::is_arithmetic_v<T>
 void change(T& field) { field = static_cast<T>(field / 2 + 3); }
@@ -35,10 +36,16 @@ void change(std::optional<T>& field) {
   field = T{3};
 }
 
-// The options with the one called `name` changed.
-TrainOptions changed(const std::string& name) {
-  TrainOptions options;
+constexpr TaskKind kTasks[] = {TaskKind::kClassify, TaskKind::kDetect, TaskKind::kSegment};
+
+TrainOptions defaults_of(TaskKind kind) {
+  TrainOptions options = default_options(kind);
   options.data = "somewhere";
+  return options;
+}
+
+// The options with the one called `name` changed.
+TrainOptions changed(TrainOptions options, const std::string& name) {
   visit_options(options, [&](const OptionInfo& info, auto& field) {
     if (info.name == name) change(field);
   });
@@ -46,15 +53,19 @@ TrainOptions changed(const std::string& name) {
 }
 
 // One table serves the command line, recipes and checkpoints: no option may get lost on the way.
-TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
-  TrainOptions base;
-  base.data = "somewhere";
+void every_option_survives(TaskKind kind) {
+  const TrainOptions base = defaults_of(kind);
+  std::set<std::string> others{"task"};
+  visit_options(base, [&](const OptionInfo& info, const auto&) {
+    if (!info.belongs_to(kind)) others.insert(info.name);
+  });
   const std::set<std::string> free{
       "data",   "workers", "threads", "checkpoint-interval", "log-interval", "grad-checkpointing",
       "max-bad"};
   const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp"};
   for (const std::string& name : option_names()) {
-    const TrainOptions other = changed(name);
+    if (others.contains(name)) continue;
+    const TrainOptions other = changed(base, name);
     const std::string json = to_json(other);
     EXPECT_NE(json, to_json(base)) << name;
     EXPECT_EQ(to_json(options_from_json(json, "test")), json) << name;
@@ -71,6 +82,45 @@ TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
     }
   }
   EXPECT_EQ(error_of([&] { check_resumable(base, base); }), "");
+}
+
+TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
+  for (const TaskKind kind : kTasks) every_option_survives(kind);
+}
+
+TEST(TrainOptions, EveryTaskHasItsDefaultsAndItsOptionsOnly) {
+  for (const TaskKind kind : kTasks) {
+    const TrainOptions base = defaults_of(kind);
+    EXPECT_EQ(base.kind(), kind);
+    EXPECT_EQ(error_of([&] { validate(base); }), "");
+    int own = 0, others = 0;
+    visit_options(base, [&](const OptionInfo& info, const auto&) {
+      const std::string name = info.name;
+      if (info.belongs_to(kind)) {
+        ++own;
+        return;
+      }
+      ++others;
+      // It is refused where it is set, and by name in a recipe.
+      EXPECT_THAT(error_of([&] { validate(changed(base, name)); }),
+                  StartsWith(name + " is no option of the task '" + base.task + "'"));
+      const std::string json = R"({"task": ")" + base.task + R"(", ")" + name + R"(": 1})";
+      EXPECT_THAT(error_of([&] { options_from_json(json, "r.yaml"); }), HasSubstr(name));
+    });
+    EXPECT_GE(own, 35);
+    EXPECT_GE(others, 5);
+  }
+  // The published schedules of detection and segmentation.
+  const TrainOptions detect = defaults_of(TaskKind::kDetect);
+  EXPECT_EQ(detect.peak_lr(8), 1e-4);
+  EXPECT_DOUBLE_EQ(detect.first_lr(8), 1e-7);
+  const TrainOptions segment = defaults_of(TaskKind::kSegment);
+  EXPECT_EQ(segment.peak_lr(8), 6e-5);
+  EXPECT_DOUBLE_EQ(segment.first_lr(8), 6e-11);
+  EXPECT_EQ(segment.last_lr(8), 0);
+  EXPECT_EQ(segment.epochs * segment.steps_per_epoch, 160000);
+  EXPECT_THAT(error_of([] { options_from_json(R"({"task": "paint"})", "r"); }),
+              HasSubstr("classify, detect or segment"));
 }
 
 TEST(TrainOptions, KeysTakeDashesAndUnderscoresAndTypesAreChecked) {

@@ -1,9 +1,6 @@
 #include "asmlp/torch/train/run_files.h"
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/weights/checkpoint.h"
-#include "asmlp/weights/safetensors.h"
 
 namespace asmlp::train {
 
@@ -46,20 +43,6 @@ void RunFiles::write(const RunState& state, const TensorMap& tensors) const {
   std::error_code error;
   fs::rename(next, last(), error);
   require(!error, ErrorCode::kIo, "{}: cannot replace: {}", last().string(), error.message());
-}
-
-void RunFiles::write_model(const char* name, const nn::Architecture& architecture,
-                           const torch::nn::Module& model,
-                           const std::map<std::string, std::string>& origin) const {
-  nn::Architecture described = architecture;
-  for (const auto& [key, value] : origin) described.spec.origin.insert_or_assign(key, value);
-  TensorMap tensors = nn::export_parameters(model);
-  if (nn::is_as_mlp(described)) {
-    save_checkpoint(folder_ / name, {described.spec, std::move(tensors)});
-  } else {
-    write_safetensors(folder_ / name, tensors,
-                      {{"asmlp_architecture", nn::to_json(described)}, {"format", "pt"}});
-  }
 }
 
 void RunFiles::write_summary(const std::vector<EpochSummary>& history) const {

@@ -2,10 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <string>
 
-#include "asmlp/torch/nn/classifier.h"
 #include "asmlp/torch/train/state.h"
 
 namespace asmlp::train {
@@ -29,13 +26,6 @@ class RunFiles {
   // The new state becomes last.safetensors once it is whole and flushed; the one before it becomes
   // previous.safetensors. At every moment last.safetensors is one of the two.
   void write(const RunState& state, const TensorMap& tensors) const;
-
-  // A model with its self-description: best.safetensors and final.safetensors. An AS-MLP is what
-  // load_checkpoint (weights/checkpoint.h) and the native engine read; another architecture says
-  // itself under __metadata__.asmlp_architecture and can be a start of training (weights.h).
-  void write_model(const char* name, const nn::Architecture& architecture,
-                   const torch::nn::Module& model,
-                   const std::map<std::string, std::string>& origin) const;
 
   void write_summary(const std::vector<EpochSummary>& history) const;
 

@@ -1,5 +1,6 @@
 #include "asmlp/torch/train/state.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -14,12 +15,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kKey = "asmlp_train";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 Json line_of(const EpochSummary& e) {
-  return {{"epoch", e.epoch},         {"train_loss", e.train_loss}, {"lr", e.lr},
-          {"validated", e.validated}, {"eval_loss", e.eval_loss},   {"eval_top1", e.eval_top1},
-          {"eval_top5", e.eval_top5}};
+  Json figures = Json::object();
+  for (const Figure& figure : e.figures) figures[figure.name] = figure.value;
+  return {{"epoch", e.epoch}, {"train_loss", e.train_loss}, {"lr", e.lr}, {"figures", figures}};
 }
 
 // JSON has no NaN and no infinity: nlohmann writes null (the loss of a diverged epoch).
@@ -30,10 +31,9 @@ EpochSummary summary_of(const Json& line) {
   line.at("epoch").get_to(e.epoch);
   e.train_loss = number(line.at("train_loss"));
   line.at("lr").get_to(e.lr);
-  line.at("validated").get_to(e.validated);
-  e.eval_loss = number(line.at("eval_loss"));
-  line.at("eval_top1").get_to(e.eval_top1);
-  line.at("eval_top5").get_to(e.eval_top5);
+  for (const auto& [name, value] : line.at("figures").items()) {
+    e.figures.push_back({figure_info(name).name, number(value)});
+  }
   return e;
 }
 
@@ -51,7 +51,7 @@ void visit_numbers(State& s, Visitor&& visit) {
   visit("bad_in_epoch", s.bad_in_epoch);
   visit("loss_scale", s.loss_scale);
   visit("loss_scale_age", s.loss_scale_age);
-  visit("best_top1", s.best_top1);
+  visit("best", s.best);
   visit("best_epoch", s.best_epoch);
   visit("threads", s.threads);
   visit("world", s.world);
@@ -108,9 +108,8 @@ void write_state(const std::filesystem::path& path, const RunState& s, const Ten
                   {"command", s.command},
                   {"options", Json::parse(to_json(s.options))},
                   {"history", history}};
-  write_safetensors(
-      path, tensors,
-      {{kKey, json.dump()}, {"asmlp_train_model", nn::to_json(s.architecture)}, {"format", "pt"}});
+  write_safetensors(path, tensors,
+                    {{kKey, json.dump()}, {"asmlp_train_model", s.model}, {"format", "pt"}});
 }
 
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
@@ -135,20 +134,29 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
   } catch (const nlohmann::json::exception& error) {
     fail_damaged(path, error.what());
   }
-  s.architecture = nn::architecture_from_json(model->second, path.string());
+  s.model = model->second;
   if (tensors) *tensors = std::move(file.tensors);
   return s;
 }
 
+Figures columns_of(const std::vector<EpochSummary>& history) {
+  const auto validated = std::ranges::find_if(history, &EpochSummary::validated);
+  return validated == history.end() ? Figures() : validated->figures;
+}
+
 void write_summary(const std::filesystem::path& path, const std::vector<EpochSummary>& history) {
   write_file_atomically(path, [&](std::ostream& out) {
-    out << "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\n";
+    const Figures columns = columns_of(history);
+    out << "epoch,train_loss,";
+    for (const Figure& column : columns) out << "eval_" << column.name << ',';
+    out << "lr\n";
     for (const EpochSummary& e : history) {
-      const auto cell = [&](double value) {
-        return e.validated ? fmt::format("{:.6g}", value) : std::string();
-      };
-      out << fmt::format("{},{:.6g},{},{},{},{:.6g}\n", e.epoch, e.train_loss, cell(e.eval_loss),
-                         cell(e.eval_top1), cell(e.eval_top5), e.lr);
+      out << fmt::format("{},{:.6g},", e.epoch, e.train_loss);
+      for (const Figure& column : columns) {
+        if (e.validated()) out << fmt::format("{:.6g}", value_of(e.figures, column.name));
+        out << ',';
+      }
+      out << fmt::format("{:.6g}\n", e.lr);
     }
   });
 }

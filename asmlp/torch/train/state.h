@@ -1,10 +1,10 @@
 // The state of a run on disk: last.safetensors, from which it continues to the same bits.
 //
-// Tensors: model.<parameter>, ema.<parameter> (when the average is on), optimizer.m.<parameter>,
-// optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object with the numbers below.
-// There is no generator state: every random number of a run is derived from its place
-// (data/random.h). The position is counted in images, so that the run can go on with another batch
-// size or number of processes.
+// Tensors: model.<parameter or buffer>, ema.<parameter or buffer> (when the average is on),
+// optimizer.m.<parameter>, optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object
+// with the numbers below. There is no generator state: every random number of a run is derived from
+// its place (data/random.h). The position is counted in images, so that the run can go on with
+// another batch size or number of processes.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/nn/architecture.h"
+#include "asmlp/torch/train/figures.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {
@@ -23,15 +23,13 @@ struct EpochSummary {
   int epoch = 0;
   double train_loss = 0;  // mean over the epoch's steps
   double lr = 0;          // of the epoch's last step
-  bool validated = false;
-  double eval_loss = 0;
-  double eval_top1 = 0;
-  double eval_top5 = 0;
+  Figures figures;        // of the validation; empty without one
+  bool validated() const { return !figures.empty(); }
 };
 
 struct RunState {
   TrainOptions options;
-  nn::Architecture architecture;
+  std::string model;    // Task::model_json
   std::string command;  // that started the run; "" when the file does not say
   int threads = 1;      // the arithmetic's, of a process
   int world = 1;        // processes
@@ -47,7 +45,7 @@ struct RunState {
   int64_t bad_in_epoch = 0;  // in this one
   double loss_scale = 1;     // of the GradScaler
   int loss_scale_age = 0;    // good steps since it changed
-  double best_top1 = -1;
+  double best = -1;          // of the main figure (task.h)
   int best_epoch = -1;
   std::vector<EpochSummary> history;
 };
@@ -56,13 +54,16 @@ struct RunState {
 void write_state(const std::filesystem::path& path, const RunState& state,
                  const TensorMap& tensors);
 
-// The numbers of a state: everything but options, architecture, command and history.
+// The numbers of a state: everything but options, model, command and history.
 std::string numbers_to_json(const RunState& state);
 void numbers_from_json(const std::string& text, RunState& state);
 
 // Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file, and what to do when
 // it is damaged.
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors);
+
+// The figures of a history by name: those of its first validation, or none.
+Figures columns_of(const std::vector<EpochSummary>& history);
 
 // timm's summary.csv: a heading, then a line per finished epoch; cells are empty for epochs without
 // validation. Written atomically.

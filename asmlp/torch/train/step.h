@@ -10,10 +10,10 @@
 
 #include "asmlp/torch/data/batch_source.h"
 #include "asmlp/torch/dist/world.h"
-#include "asmlp/torch/nn/classifier.h"
 #include "asmlp/torch/train/adamw.h"
 #include "asmlp/torch/train/grad_scaler.h"
 #include "asmlp/torch/train/options.h"
+#include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
 
@@ -26,8 +26,9 @@ struct StepPlace {
 
 // The same in every process, `bad` aside.
 struct StepResult {
-  double loss = 0;               // mean over the global batch
-  double gradient_norm = 0;      // before clipping
+  double loss = 0;                                    // mean over the global batch
+  std::vector<std::pair<std::string, double>> parts;  // of the loss, where it has some
+  double gradient_norm = 0;                           // before clipping
   bool skipped = false;          // loss or gradient was not finite: the weights are as before
   bool stop = false;             // somebody was asked to stop
   int64_t bad_samples = 0;       // in all processes
@@ -35,13 +36,13 @@ struct StepResult {
 };
 
 // The order of magnitude of a step's cost is the passes; what the processes agree on beside the
-// gradients is one sum of four numbers.
+// gradients is one sum of four numbers and the parts of the loss.
 class Step {
  public:
-  // The model is on `device`; `precision` is autocast's, and fp16 needs a scaler that is enabled.
-  // `classes` are the model's outputs.
-  Step(const TrainOptions& options, nn::Classifier model, dist::World& world, torch::Device device,
-       torch::ScalarType precision, GradScaler scaler, int classes);
+  // The model is on `device`, and `loss` its loss; `precision` is autocast's, and fp16 needs a
+  // scaler that is enabled.
+  Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model, LossFunction loss,
+       dist::World& world, torch::Device device, torch::ScalarType precision, GradScaler scaler);
 
   // accumulation_steps passes over the next batches of the stream, then the update with the mean
   // gradient over them and over the processes: to rounding what one process computes on all their
@@ -52,15 +53,14 @@ class Step {
   GradScaler& scaler() { return scaler_; }
 
  private:
-  torch::Tensor loss_of(data::Batch& batch, int epoch, uint64_t pass);
   void backward(const torch::Tensor& loss, bool complete);
 
   const TrainOptions& options_;
-  nn::Classifier model_;
+  std::shared_ptr<torch::nn::Module> model_;
+  LossFunction loss_;
   dist::World& world_;
   torch::Device device_;
   torch::ScalarType precision_;
-  int classes_;
   AdamW optimizer_;
   GradScaler scaler_;
   std::unique_ptr<dist::GradientSync> sync_;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "asmlp/torch/data/data_source.h"
+#include "asmlp/torch/train/classify_task.h"
 
 namespace asmlp::train {
 namespace {
@@ -71,7 +72,10 @@ struct Rig {
     stream.emplace(source->start(0));
     model = std::make_shared<Scaling>(fp16);
     // No autocast: before 2.x, LibTorch has none in fp16 on a CPU.
-    step.emplace(options, model, *world, torch::kCPU, torch::kFloat, GradScaler(fp16), 2);
+    const LossFunction loss = [this](data::Batch& batch, const Pass& pass) {
+      return classification_loss(*model, batch, options, 2, pass);
+    };
+    step.emplace(options, model, loss, *world, torch::kCPU, torch::kFloat, GradScaler(fp16));
   }
   StepResult next() { return step->run(*stream, {.lr = 0.1}, false); }
   torch::Tensor moment() { return step->optimizer().slots().at(0).m; }

@@ -9,7 +9,6 @@
 #include "asmlp/core/log.h"
 #include "asmlp/torch/nn/runtime.h"
 #include "asmlp/torch/train/device.h"
-#include "asmlp/torch/train/sources.h"
 
 namespace asmlp::train {
 namespace {
@@ -20,65 +19,50 @@ using Clock = std::chrono::steady_clock;
 // How much work a kill may cost.
 constexpr std::chrono::seconds kSaveEvery{60};
 
-TrainOptions validated(TrainOptions options) {
-  validate(options);
-  return options;
-}
-
 int64_t bad_limit(const TrainOptions& options, int64_t images) {
   return options.max_bad.value_or((images + 99) / 100);
 }
 
 }  // namespace
 
-Trainer::Trainer(TrainOptions options, const data::DataSource& training,
-                 const data::DataSource& validation, fs::path folder, const std::string& tag,
+Trainer::Trainer(TrainOptions options, std::unique_ptr<Task> task, fs::path folder,
                  std::map<std::string, std::string> origin, dist::World& world)
-    : options_(validated(std::move(options))),
+    : options_(std::move(options)),
+      task_(std::move(task)),
       world_(world),
       device_(resolve_device(options_.device, world.local_rank())),
       precision_(autocast_type_for(options_.amp, device_)),
       files_(std::move(folder)),
       origin_(std::move(origin)) {
-  require(training.classes() == validation.classes(), ErrorCode::kMismatch,
-          "{}: the training and the validation split have different classes", options_.data);
-  const int classes = static_cast<int>(training.classes().size());
-  state_.architecture = resolve_model(options_, classes);
-  ModelSpec& spec = state_.architecture.spec;
-  spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
-  require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
-          "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
-  if (spec.config.num_classes == classes) spec.classes = training.classes();
+  validate(options_);
+  const TaskFacts& facts = task_->facts();
+  state_.model = task_->model_json();
   state_.options = options_;
   if (const auto command = origin_.find("command"); command != origin_.end()) {
     state_.command = command->second;
   }
-  state_.train_images = training.size();
+  state_.train_images = facts.training_images;
   state_.world = world_.size();
   state_.threads = nn::configure_runtime(options_.threads);
-  max_bad_ = bad_limit(options_, training.size());
-  max_bad_validation_ = bad_limit(options_, validation.size());
+  max_bad_ = bad_limit(options_, facts.training_images);
+  max_bad_validation_ = bad_limit(options_, facts.validation_images);
 
-  source_ = training_source(training, spec.preprocessing, options_, world_);
+  source_ = task_->training_batches();
   require(steps_per_epoch() >= 1, ErrorCode::kInvalidArgument,
           "accumulation-steps {}: an epoch has {} batches only", options_.accumulation_steps,
           source_->batches());
-  validation_ = evaluation_source(validation, spec.preprocessing, options_.batch_size,
-                                  options_.workers, world_);
-  schedule_.peak = options_.peak_lr(world_.size());
-  schedule_.first = options_.first_lr(world_.size());
-  schedule_.last = options_.last_lr(world_.size());
-  schedule_.warmup_steps = std::llround(options_.warmup_epochs * double(steps_per_epoch()));
-  schedule_.total_steps = options_.epochs * steps_per_epoch();
+  validation_ = task_->validation_batches();
+  schedule_ = make_schedule(options_, world_.size(), steps_per_epoch());
 
   torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedInit}));
-  model_ = nn::make_classifier(state_.architecture);
+  model_ = task_->make_model();
   model_->to(device_);
-  model_->set_checkpointing(options_.grad_checkpointing);
-  step_.emplace(options_, model_, world_, device_, precision_,
-                GradScaler(precision_ == torch::kHalf), spec.config.num_classes);
+  step_.emplace(
+      options_, model_,
+      [this](data::Batch& batch, const Pass& pass) { return task_->loss(*model_, batch, pass); },
+      world_, device_, precision_, GradScaler(precision_ == torch::kHalf));
   if (options_.model_ema) {
-    average_ = nn::make_classifier(state_.architecture);
+    average_ = task_->make_model();
     average_->to(device_);
     for (torch::Tensor& p : average_->parameters()) p.set_requires_grad(false);
     update_average(*average_, *model_, 0.0);
@@ -86,15 +70,20 @@ Trainer::Trainer(TrainOptions options, const data::DataSource& training,
   if (writes()) files_.prepare();
 }
 
-void Trainer::save_model(const char* name, const Evaluation* evaluation) {
+void Trainer::save_model(const char* name, const Validation* validation) {
   if (!writes()) return;
   std::map<std::string, std::string> origin = origin_;
   if (!state_.command.empty()) origin["command"] = state_.command;
   origin["epochs"] = fmt::format("{} of {}", state_.epoch + 1, options_.epochs);
   origin["seed"] = std::to_string(options_.seed);
   origin["weights"] = options_.model_ema ? "exponential moving average" : "last step";
-  if (evaluation) origin["validation_top1"] = fmt::format("{:.3f}", evaluation->top1);
-  files_.write_model(name, state_.architecture, exported_model(), origin);
+  if (validation) {
+    for (const Figure& figure : validation->figures) {
+      if (figure.name == "loss") continue;
+      origin["validation_" + figure.name] = fmt::format("{:.5g}", figure.value);
+    }
+  }
+  task_->write_model(files_.folder() / name, exported_model(), origin);
 }
 
 void Trainer::count_bad(int64_t number, const std::vector<std::string>& names) {
@@ -127,6 +116,7 @@ StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
   stop_agreed_ = result.stop;
   loss_finite_ = std::isfinite(result.loss);
   report.loss = result.loss;
+  report.parts = result.parts;
   report.gradient_norm = result.gradient_norm;
   report.skipped = result.skipped;
   report.bad_samples = result.bad_samples;
@@ -157,9 +147,9 @@ std::string Trainer::divergence(const std::string& what) const {
       options_.amp == "off" ? "" : ", from which it may go on with --amp off");
 }
 
-std::optional<Evaluation> Trainer::validate_model(Observer& observer,
+std::optional<Validation> Trainer::validate_model(Observer& observer,
                                                   const std::atomic<bool>* stop) {
-  EvaluationOptions options;
+  ValidationOptions options;
   options.device = device_;
   options.precision = precision_;
   options.progress = [&](int64_t images) {
@@ -170,12 +160,12 @@ std::optional<Evaluation> Trainer::validate_model(Observer& observer,
   options.on_bad = [](const std::string& name) {
     log_message(LogLevel::kWarning, "left out of the validation: " + name);
   };
-  std::optional<Evaluation> evaluation = evaluate(exported_model(), *validation_, world_, options);
-  require(!evaluation || evaluation->bad_samples <= max_bad_validation_, ErrorCode::kBadFormat,
+  std::optional<Validation> validation = task_->validate(exported_model(), *validation_, options);
+  require(!validation || validation->bad_samples <= max_bad_validation_, ErrorCode::kBadFormat,
           "{} validation samples could not be read, more than max-bad allows ({}): repair the data "
           "(the warnings name them), or raise --max-bad",
-          evaluation ? evaluation->bad_samples : 0, max_bad_validation_);
-  return evaluation;
+          validation ? validation->bad_samples : 0, max_bad_validation_);
+  return validation;
 }
 
 bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
@@ -187,23 +177,21 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   const bool good = healthy();
   require(good || !last, ErrorCode::kInvalidArgument, "{}",
           divergence("the loss or the weights are not finite at the end"));
-  std::optional<Evaluation> evaluation;
+  std::optional<Validation> validation;
   bool best = false;
   if (last || (state_.epoch + 1) % options_.val_interval == 0) {
-    evaluation = validate_model(observer, stop);
-    if (!evaluation) return false;
-    summary.validated = true;
-    summary.eval_loss = evaluation->loss;
-    summary.eval_top1 = evaluation->top1;
-    summary.eval_top5 = evaluation->top5;
-    best = good && evaluation->top1 > state_.best_top1;
+    validation = validate_model(observer, stop);
+    if (!validation) return false;
+    summary.figures = validation->figures;
+    const double main = value_of(validation->figures, facts().main_figure);
+    best = good && main > state_.best;
     if (best) {
-      state_.best_top1 = evaluation->top1;
+      state_.best = main;
       state_.best_epoch = state_.epoch;
-      save_model("best.safetensors", &*evaluation);
+      save_model("best.safetensors", &*validation);
     }
   }
-  if (last) save_model("final.safetensors", evaluation ? &*evaluation : nullptr);
+  if (last) save_model("final.safetensors", validation ? &*validation : nullptr);
   // A kill between these writes repeats the end of the epoch, with the same result.
   state_.history.push_back(summary);
   state_.epoch += 1;

@@ -9,15 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/torch/data/data_source.h"
 #include "asmlp/torch/dist/world.h"
-#include "asmlp/torch/nn/classifier.h"
-#include "asmlp/torch/train/evaluate.h"
 #include "asmlp/torch/train/observer.h"
 #include "asmlp/torch/train/run_files.h"
 #include "asmlp/torch/train/schedule.h"
 #include "asmlp/torch/train/state.h"
 #include "asmlp/torch/train/step.h"
+#include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
 
@@ -28,18 +26,18 @@ enum class Outcome { kFinished, kStopped };
 // Trainer and calls the same functions; rank 0 alone writes files.
 //   last.safetensors      the whole state (state.h): at least once per epoch and once a minute
 //   previous.safetensors  the state saved before
-//   best.safetensors      the model (the average, when it is on) of the best validation top-1
+//   best.safetensors      the model (the average, when it is on) of the epoch whose main figure
+//                         (task.h) is the best
 //   final.safetensors     the same of the last epoch, chosen without looking at the validation set
 //   summary.csv           a line per epoch
 // Killed at any moment, it continues from last.safetensors to the same bits as without the kill,
 // with the same number of threads and processes.
 class Trainer {
  public:
-  // `options` are validated. Sets LibTorch's threads. Both splits must have the same classes and,
-  // with `world`, must outlive the trainer. Creates the folder. The exported models are called
-  // <model>.<tag> and carry `origin`, whose "command" is kept over resumes.
-  Trainer(TrainOptions options, const data::DataSource& training,
-          const data::DataSource& validation, std::filesystem::path folder, const std::string& tag,
+  // `options` are validated; `task` was made from them. Sets LibTorch's threads. Creates the
+  // folder. The exported models carry `origin`, whose "command" is kept over resumes. The world
+  // must outlive the trainer.
+  Trainer(TrainOptions options, std::unique_ptr<Task> task, std::filesystem::path folder,
           std::map<std::string, std::string> origin, dist::World& world);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -53,7 +51,7 @@ class Trainer {
   // damaged or missing. False when the folder has neither.
   bool resume_automatically();
   // Starts from the weights of options.initial_checkpoint, when that is set; what is to be said
-  // about them (weights.h).
+  // about them.
   std::vector<std::string> load_initial_weights();
 
   // Runs to the end, or until `stop` is set in some process (then the step in hand is finished and
@@ -68,7 +66,7 @@ class Trainer {
 
   static constexpr int64_t kMaxSkipped = 20;
 
-  const nn::Architecture& architecture() const { return state_.architecture; }
+  const TaskFacts& facts() const { return task_->facts(); }
   const RunState& state() const { return state_; }
   const TrainOptions& options() const { return options_; }
   int64_t steps_per_epoch() const { return source_->batches() / options_.accumulation_steps; }
@@ -80,7 +78,7 @@ class Trainer {
   // The file that the run goes on from; empty in a new run.
   const std::filesystem::path& resumed_from() const { return resumed_from_; }
   // What is validated and exported: the average when it is on, else the model.
-  nn::ClassifierImpl& exported_model() { return options_.model_ema ? *average_ : *model_; }
+  torch::nn::Module& exported_model() { return options_.model_ema ? *average_ : *model_; }
 
  private:
   bool writes() const { return world_.rank() == 0; }
@@ -90,13 +88,14 @@ class Trainer {
   StepReport train_step(data::BatchStream& stream, bool stop);
   void count_bad(int64_t number, const std::vector<std::string>& names);
   std::string divergence(const std::string& what) const;
-  std::optional<Evaluation> validate_model(Observer& observer, const std::atomic<bool>* stop);
+  std::optional<Validation> validate_model(Observer& observer, const std::atomic<bool>* stop);
   bool finish_epoch(Observer& observer, const std::atomic<bool>* stop);
   bool healthy();
   void save_state(Observer& observer);
-  void save_model(const char* name, const Evaluation* evaluation);
+  void save_model(const char* name, const Validation* validation);
 
   TrainOptions options_;
+  std::unique_ptr<Task> task_;
   dist::World& world_;
   torch::Device device_;
   torch::ScalarType precision_;
@@ -104,8 +103,7 @@ class Trainer {
   std::filesystem::path resumed_from_;
   std::map<std::string, std::string> origin_;
   RunState state_;
-  nn::Classifier model_;
-  nn::Classifier average_;
+  std::shared_ptr<torch::nn::Module> model_, average_;
   std::unique_ptr<data::BatchSource> source_;
   std::unique_ptr<data::BatchSource> validation_;
   std::optional<Step> step_;

@@ -1,24 +1,18 @@
 // The trainer's state: to disk and back, and from process to process.
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/nn/runtime.h"
 #include "asmlp/torch/train/trainer.h"
-#include "asmlp/torch/train/weights.h"
 
 namespace asmlp::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-Tensor view_of(const torch::Tensor& tensor) {
-  const torch::Tensor data = tensor.detach().to(torch::kCPU).contiguous();
-  return {DType::kF32, Shape(data.sizes().begin(), data.sizes().end()),
-          std::as_bytes(std::span(data.data_ptr<float>(), static_cast<size_t>(data.numel()))),
-          std::make_shared<torch::Tensor>(data)};
-}
 
 // Rank 0's text to everyone, by way of the memory of `device`, where the processes meet.
 void broadcast_text(dist::World& world, const torch::Device& device, std::string& text) {
@@ -33,14 +27,6 @@ void broadcast_text(dist::World& world, const torch::Device& device, std::string
   bytes.copy_(sent);
 }
 
-// What makes two models the same for a run that goes on: not their names and origins.
-std::string essence(nn::Architecture architecture) {
-  architecture.spec.name.clear();
-  architecture.spec.classes.clear();
-  architecture.spec.origin.clear();
-  return nn::to_json(architecture);
-}
-
 }  // namespace
 
 std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
@@ -50,9 +36,15 @@ std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
     tensors.emplace_back("optimizer.m." + slot.name, slot.m);
     tensors.emplace_back("optimizer.v." + slot.name, slot.v);
   }
+  for (const auto& item : model_->named_buffers()) {
+    tensors.emplace_back("model." + item.key(), item.value());
+  }
   if (options_.model_ema) {
     for (const auto& item : average_->named_parameters()) {
       tensors.emplace_back("ema." + item.key(), item.value().detach());
+    }
+    for (const auto& item : average_->named_buffers()) {
+      tensors.emplace_back("ema." + item.key(), item.value());
     }
   }
   return tensors;
@@ -60,9 +52,9 @@ std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
 
 // Rank 0's tensors and numbers to everyone.
 void Trainer::share_state() {
-  std::vector<torch::Tensor> tensors;
-  for (auto& [name, tensor] : live_tensors()) tensors.push_back(tensor);
-  world_.broadcast(tensors);
+  std::map<torch::ScalarType, std::vector<torch::Tensor>> tensors;
+  for (auto& [name, tensor] : live_tensors()) tensors[tensor.scalar_type()].push_back(tensor);
+  for (const auto& [type, of_type] : tensors) world_.broadcast(of_type);
   std::string numbers = numbers_to_json(state_);
   broadcast_text(world_, device_, numbers);
   numbers_from_json(numbers, state_);
@@ -72,7 +64,7 @@ std::vector<std::string> Trainer::load_initial_weights() {
   if (options_.initial_checkpoint.empty()) return {};
   std::vector<std::string> notes;
   if (writes()) {
-    notes = train::load_initial_weights(*model_, state_.architecture, options_.initial_checkpoint);
+    notes = task_->load_initial_weights(*model_, options_.initial_checkpoint);
   }
   if (options_.model_ema) update_average(*average_, *model_, 0.0);
   share_state();
@@ -83,18 +75,18 @@ void Trainer::restore(const RunState& saved, const TensorMap& tensors, const std
   require(saved.train_images == state_.train_images, ErrorCode::kMismatch,
           "{}: the run was started with {} training images, {} has {}", file, saved.train_images,
           options_.data, state_.train_images);
-  require(essence(saved.architecture) == essence(state_.architecture), ErrorCode::kMismatch,
+  require(saved.model == state_.model, ErrorCode::kMismatch,
           "{}: the run was started with another model", file);
   for (auto& [name, target] : live_tensors()) {
     const auto found = tensors.find(name);
     require(found != tensors.end(), ErrorCode::kMismatch, "{}: tensor {} is missing", file, name);
     const Tensor& source = found->second;
-    const Shape shape(target.sizes().begin(), target.sizes().end());
-    require(source.dtype == DType::kF32 && source.shape == shape, ErrorCode::kMismatch,
-            "{}: tensor {} is {} {}, expected F32 {}", file, name, to_string(source.dtype),
-            to_string(source.shape), to_string(shape));
+    const Tensor expected = nn::view_of(target, name);
+    require(source.dtype == expected.dtype && source.shape == expected.shape, ErrorCode::kMismatch,
+            "{}: tensor {} is {} {}, expected {} {}", file, name, to_string(source.dtype),
+            to_string(source.shape), to_string(expected.dtype), to_string(expected.shape));
     target.copy_(torch::from_blob(const_cast<std::byte*>(source.bytes.data()), target.sizes(),
-                                  torch::kFloat32));
+                                  target.scalar_type()));
   }
   numbers_from_json(numbers_to_json(saved), state_);
   state_.history = saved.history;
@@ -175,7 +167,7 @@ bool Trainer::resume_automatically() {
 bool Trainer::healthy() {
   if (!loss_finite_) return false;
   for (const auto& [name, tensor] : live_tensors()) {
-    if (!torch::isfinite(tensor).all().item<bool>()) return false;
+    if (tensor.is_floating_point() && !torch::isfinite(tensor).all().item<bool>()) return false;
   }
   return true;
 }
@@ -193,7 +185,7 @@ void Trainer::save_state(Observer& observer) {
   state_.loss_scale = step_->scaler().scale();
   state_.loss_scale_age = step_->scaler().good_steps();
   TensorMap tensors;
-  for (const auto& [name, tensor] : live_tensors()) tensors[name] = view_of(tensor);
+  for (const auto& [name, tensor] : live_tensors()) tensors[name] = nn::view_of(tensor, name);
   files_.write(state_, tensors);
   observer.on_saved(state_path());
 }

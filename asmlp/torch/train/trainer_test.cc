@@ -1,6 +1,7 @@
 #include "asmlp/torch/train/trainer.h"
 
 #include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/train/evaluate.h"
 #include "asmlp/torch/train/sources.h"
 #include "tests/trainer_fixture.h"
 
@@ -17,7 +18,7 @@ TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   Trainer t = trainer("run", options);
   Observer quiet;
   ASSERT_EQ(t.run(quiet), Outcome::kFinished);
-  EXPECT_GT(t.state().best_top1, 90);
+  EXPECT_GT(t.state().best, 90);
   EXPECT_EQ(t.state().history.size(), 8u);
   EXPECT_EQ(t.state().updates, 8 * kStepsPerEpoch);
   const Checkpoint best = load_checkpoint(folder_.path() / "run" / "best.safetensors");
@@ -33,7 +34,7 @@ TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   const auto split = data::make_data_source(validation_);
   const auto source = evaluation_source(*split, best.spec.preprocessing, 7, 1, *world_);
   const std::optional<Evaluation> evaluation = evaluate(*model, *source, *world_);
-  EXPECT_EQ(evaluation->top1, t.state().best_top1);
+  EXPECT_EQ(evaluation->top1, t.state().best);
   EXPECT_EQ(evaluation->images, validation_.size());
   EXPECT_THAT(content("run", "summary.csv"), testing::StartsWith("epoch,train_loss,eval_loss,"));
 }
@@ -159,7 +160,7 @@ TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {
   Trainer t = trainer("bf16", options);
   Observer quiet;
   ASSERT_EQ(t.run(quiet), Outcome::kFinished);
-  EXPECT_GT(t.state().best_top1, 90);
+  EXPECT_GT(t.state().best, 90);
   options.amp = "off";
   run("fp32", options);
   const double distance = state_distance(state_tensors("bf16"), state_tensors("fp32"), "model.");

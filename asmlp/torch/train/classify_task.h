@@ -1,0 +1,29 @@
+// Image classification as a task of the trainer.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "asmlp/torch/data/data_source.h"
+#include "asmlp/torch/nn/classifier.h"
+#include "asmlp/torch/train/task.h"
+
+namespace asmlp::train {
+
+// Both splits must have the same classes; the world must outlive the task.
+// Its figures are loss, top1 (the main one) and top5. Error(kMismatch) for other classes,
+// kInvalidArgument for a model with fewer classes than the data.
+std::unique_ptr<Task> classify_task(const TrainOptions& options,
+                                    std::shared_ptr<const data::DataSource> training,
+                                    std::shared_ptr<const data::DataSource> validation,
+                                    const std::string& tag, dist::World& world);
+// The same, on the data set options.data.
+std::unique_ptr<Task> classify_task(const TrainOptions& options, const std::string& tag,
+                                    dist::World& world);
+
+// Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say. `classes` are
+// the model's outputs.
+ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
+                              const TrainOptions& options, int classes, const Pass& pass);
+
+}  // namespace asmlp::train

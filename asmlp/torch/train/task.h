@@ -1,0 +1,105 @@
+// What a run trains: a network with its data, its loss and its validation. The trainer knows
+// nothing else of it; classification, detection and segmentation are tasks.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "asmlp/torch/data/batch_source.h"
+#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/train/figures.h"
+#include "asmlp/torch/train/options.h"
+
+namespace asmlp::train {
+
+// What people are told about the task.
+struct TaskFacts {
+  std::string model;  // name of the exported model
+  std::vector<std::string> classes;
+  int64_t training_images = 0;
+  int64_t validation_images = 0;
+  int64_t parameters = 0;
+  int64_t multiply_adds = 0;  // of one image of the size below
+  std::string image_size;     // in pixels: "224 x 224", height x width
+  // The figure by which the best epoch is chosen, the larger the better.
+  std::string main_figure;
+};
+
+// Where a loss is computed.
+struct Pass {
+  int epoch = 0;
+  uint64_t index = 0;  // of the run, over all processes: what random numbers are derived from
+  torch::Device device = torch::kCPU;
+  torch::ScalarType precision = torch::kFloat;  // autocast's (nn/autocast.h)
+};
+
+struct ModelLoss {
+  torch::Tensor total;  // scalar, fp32, depends on every parameter
+  // For the logs: what the total is the sum of, and other figures of the pass. Detached scalars,
+  // the same names in every pass.
+  std::vector<std::pair<std::string, torch::Tensor>> parts;
+};
+using LossFunction = std::function<ModelLoss(data::Batch& batch, const Pass& pass)>;
+
+struct Validation {
+  Figures figures;
+  int64_t images = 0;
+  int64_t bad_samples = 0;  // that could not be read: not among the images
+};
+
+struct ValidationOptions {
+  torch::Device device = torch::kCPU;
+  torch::ScalarType precision = torch::kFloat;
+  // Called now and then with the images this process has done; returning false stops the
+  // validation, in all processes.
+  std::function<bool(int64_t images)> progress;
+  std::function<void(const std::string& bad)> on_bad;  // each sample that could not be read
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual const TaskFacts& facts() const = 0;
+  // What makes two models the same for a run that goes on, as JSON: not their names and origins.
+  virtual std::string model_json() const = 0;
+
+  // The batches of training and of validation; they must not outlive the task.
+  virtual std::unique_ptr<data::BatchSource> training_batches() const = 0;
+  virtual std::unique_ptr<data::BatchSource> validation_batches() const = 0;
+
+  // A new network on the CPU, initialised from LibTorch's generator.
+  virtual std::shared_ptr<torch::nn::Module> make_model() const = 0;
+  // Copies what fits of a weights file (options.initial_checkpoint) into a network; what a user
+  // should know about it.
+  virtual std::vector<std::string> load_initial_weights(
+      torch::nn::Module& model, const std::filesystem::path& path) const = 0;
+  // Writes a network with its self-description and `origin`, atomically.
+  virtual void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
+                           const std::map<std::string, std::string>& origin) const = 0;
+
+  // Of a network that make_model made, in training mode, moved to pass.device.
+  virtual ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const = 0;
+  // Over one pass of the source, every process its part; the result is the same everywhere
+  // (collective). Leaves the network in the mode it was in. Nothing when `progress` stopped it.
+  virtual std::optional<Validation> validate(torch::nn::Module& model,
+                                             const data::BatchSource& source,
+                                             const ValidationOptions& options) const = 0;
+};
+
+// The task of the options (options.task) on their data set, which is opened. `tag` becomes part of
+// the exported model's name. The world must outlive it. Errors as those of the data sets
+// and models, and kInvalidArgument where they do not fit together.
+std::unique_ptr<Task> make_task(const TrainOptions& options, const std::string& tag,
+                                dist::World& world);
+
+}  // namespace asmlp::train
