@@ -42,10 +42,6 @@ DetectorNetImpl::DetectorNetImpl(const DetectorConfig& config) : config_(validat
   roi_head_ = register_module("roi_head", RoiHeads(config));
 }
 
-std::vector<torch::Tensor> DetectorNetImpl::features(const torch::Tensor& images) {
-  return neck_(backbone_(images));
-}
-
 BoxOutput DetectorNetImpl::boxes(size_t stage, const torch::Tensor& pooled) {
   return roi_head_->box.at(stage)->forward(pooled);
 }

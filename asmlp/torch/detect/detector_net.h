@@ -35,7 +35,11 @@ class DetectorNetImpl : public torch::nn::Module {
 
   // Images N x in_chans x H x W, normalised and padded, to the pyramid: one map N x fpn_channels x
   // h x w per stride of config.rpn.anchors (P2..P6).
-  std::vector<torch::Tensor> features(const torch::Tensor& images);
+  std::vector<torch::Tensor> features(const torch::Tensor& images) {
+    return pyramid(backbone_(images));
+  }
+  // The second half of that: from the maps of the backbone.
+  std::vector<torch::Tensor> pyramid(const std::vector<torch::Tensor>& maps) { return neck_(maps); }
   RpnOutput rpn(const std::vector<torch::Tensor>& pyramid) { return rpn_head_(pyramid); }
 
   // Stage k = 0 .. stages - 1. Pooled features N x fpn_channels x s x s with s = roi.box_size; and

@@ -45,56 +45,60 @@ Pixels pixels_of(float from, float to, int64_t pixels, int64_t cells) {
   return result;
 }
 
-void paste(const float* mask, int64_t width, const Pixels& y, const Pixels& x, float threshold,
-           int64_t stride, bool* out) {
-  for (size_t i = 0; i < y.places.size(); ++i) {
-    const Place& row = y.places[i];
-    const float *upper = mask + row.low * width, *lower = mask + row.high * width;
-    bool* to = out + (y.begin + static_cast<int64_t>(i)) * stride + x.begin;
-    for (size_t j = 0; j < x.places.size(); ++j) {
-      const Place& column = x.places[j];
-      to[j] = upper[column.low] * (column.low_weight * row.low_weight) +
-                  upper[column.high] * (column.high_weight * row.low_weight) +
-                  lower[column.low] * (column.low_weight * row.high_weight) +
-                  lower[column.high] * (column.high_weight * row.high_weight) >=
+// The pixels that a box can reach, column by column, at their place in the image.
+MaskRle paste(const float* mask, int64_t mask_height, int64_t mask_width, const float* box,
+              ImageSize image, float threshold) {
+  const Pixels x = pixels_of(box[0], box[2], image.width, mask_width);
+  const Pixels y = pixels_of(box[1], box[3], image.height, mask_height);
+  std::vector<uint8_t> pixels(x.places.size() * y.places.size());
+  uint8_t* to = pixels.data();
+  for (const Place& column : x.places) {
+    const float *left = mask + column.low, *right = mask + column.high;
+    for (const Place& row : y.places) {
+      const int64_t upper = row.low * mask_width, lower = row.high * mask_width;
+      *to++ = left[upper] * (column.low_weight * row.low_weight) +
+                  right[upper] * (column.high_weight * row.low_weight) +
+                  left[lower] * (column.low_weight * row.high_weight) +
+                  right[lower] * (column.high_weight * row.high_weight) >=
               threshold;
     }
   }
+  const BitmapView patch{pixels, static_cast<int>(y.places.size()),
+                         static_cast<int>(x.places.size()), PixelOrder::kColumnMajor};
+  return encode_patch(patch, static_cast<int>(y.begin), static_cast<int>(x.begin),
+                      static_cast<int>(image.height), static_cast<int>(image.width));
 }
 
 }  // namespace
 
-torch::Tensor paste_masks(const torch::Tensor& probabilities, const torch::Tensor& boxes,
-                          ImageSize image, double threshold) {
+std::vector<MaskRle> paste_masks(const torch::Tensor& probabilities, const torch::Tensor& boxes,
+                                 ImageSize image, double threshold) {
   const torch::NoGradGuard no_grad;
   check_boxes("paste_masks: boxes", boxes);
   require(probabilities.dim() == 3 && probabilities.size(0) == boxes.size(0) &&
               probabilities.size(1) > 0 && probabilities.size(2) > 0,
           ErrorCode::kInvalidArgument, "paste_masks: masks are {}, must be {} x h x w",
           shape_of(probabilities), boxes.size(0));
-  require(image.height > 0 && image.width > 0 && threshold > 0, ErrorCode::kInvalidArgument,
-          "paste_masks: an image of {} x {} and threshold {}, all must be positive", image.height,
-          image.width, threshold);
+  require(image.height > 0 && image.width > 0 && image.height <= kMaxMaskSide &&
+              image.width <= kMaxMaskSide && threshold > 0,
+          ErrorCode::kInvalidArgument,
+          "paste_masks: an image of {} x {} and threshold {}, must be positive and the sides at "
+          "most {}",
+          image.height, image.width, threshold, kMaxMaskSide);
   const auto masks = probabilities.to(torch::kCPU, torch::kFloat).contiguous();
   const auto values = boxes.to(torch::kCPU, torch::kFloat).contiguous();
   require(values.isfinite().all().item<bool>(), ErrorCode::kInvalidArgument,
           "paste_masks: a box is not finite");
   const int64_t height = masks.size(1), width = masks.size(2);
   const float *mask = masks.data_ptr<float>(), *value = values.data_ptr<float>();
-  auto pasted =
-      torch::empty({boxes.size(0), image.height, image.width}, masks.options().dtype(torch::kBool));
-  bool* out = pasted.data_ptr<bool>();
-  const int64_t pixels = image.height * image.width;
+  std::vector<MaskRle> pasted(static_cast<size_t>(boxes.size(0)));
   at::parallel_for(0, boxes.size(0), 1, [&](int64_t begin, int64_t end) {
-    std::fill(out + begin * pixels, out + end * pixels, false);
     for (int64_t i = begin; i < end; ++i) {
-      const float* box = value + 4 * i;
-      paste(mask + i * height * width, width, pixels_of(box[1], box[3], image.height, height),
-            pixels_of(box[0], box[2], image.width, width), static_cast<float>(threshold),
-            image.width, out + i * pixels);
+      pasted[static_cast<size_t>(i)] = paste(mask + i * height * width, height, width,
+                                             value + 4 * i, image, static_cast<float>(threshold));
     }
   });
-  return pasted.to(boxes.device());
+  return pasted;
 }
 
 }  // namespace asmlp::detect

@@ -2,6 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <numeric>
+
 namespace asmlp::dist {
 namespace {
 
@@ -35,6 +38,27 @@ bool any(World& world, bool mine) {
   torch::Tensor count = torch::tensor(mine ? 1 : 0, torch::kInt64);
   world.sum(count);
   return count.item<int64_t>() > 0;
+}
+
+std::vector<std::string> gather(World& world, const std::string& mine) {
+  if (world.size() == 1) return {mine};
+  torch::Tensor lengths = torch::zeros({world.size()}, torch::kInt64);
+  lengths[world.rank()] = static_cast<int64_t>(mine.size());
+  world.sum(lengths);
+  const int64_t* length = lengths.data_ptr<int64_t>();
+  // Every process fills its own part of all the bytes, the others leave it 0.
+  torch::Tensor bytes = torch::zeros({lengths.sum().item<int64_t>()}, torch::kUInt8);
+  const auto begin_of = [&](int rank) {
+    return std::accumulate(length, length + rank, int64_t{0});
+  };
+  std::ranges::copy(mine, bytes.data_ptr<uint8_t>() + begin_of(world.rank()));
+  if (bytes.numel() > 0) world.sum(bytes);
+  std::vector<std::string> all;
+  for (int rank = 0; rank < world.size(); ++rank) {
+    const uint8_t* begin = bytes.data_ptr<uint8_t>() + begin_of(rank);
+    all.emplace_back(begin, begin + length[rank]);
+  }
+  return all;
 }
 
 }  // namespace asmlp::dist

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "asmlp/core/error.h"
@@ -82,5 +83,8 @@ std::unique_ptr<World> single_world();
 // Whether `mine` holds in any process (collective): for decisions that all must take alike, as to
 // stop.
 bool any(World& world, bool mine);
+
+// The bytes of every process, by rank, in all of them (collective); they may differ in length.
+std::vector<std::string> gather(World& world, const std::string& mine);
 
 }  // namespace asmlp::dist

@@ -1,0 +1,156 @@
+#include "asmlp/torch/detect/evaluate.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "asmlp/core/thread_pool.h"
+
+namespace asmlp::detect {
+namespace {
+
+// Detections on their way between processes of one program: plain bytes.
+class Packet {
+ public:
+  Packet() = default;
+  explicit Packet(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  void add(const CocoDetection& d) {
+    append(&d.image, 1), append(&d.label, 1), append(&d.score, 1);
+    append(d.box.data(), d.box.size());
+    append(&d.mask.height, 1), append(&d.mask.width, 1);
+    const size_t runs = d.mask.counts.size();
+    append(&runs, 1), append(d.mask.counts.data(), runs);
+  }
+  bool empty() const { return at_ == bytes_.size(); }
+  CocoDetection take() {
+    CocoDetection d;
+    extract(&d.image, 1), extract(&d.label, 1), extract(&d.score, 1);
+    extract(d.box.data(), d.box.size());
+    extract(&d.mask.height, 1), extract(&d.mask.width, 1);
+    size_t runs = 0;
+    extract(&runs, 1);
+    d.mask.counts.resize(runs);
+    extract(d.mask.counts.data(), runs);
+    return d;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  template <typename T>
+  void append(const T* values, size_t count) {
+    bytes_.append(reinterpret_cast<const char*>(values), count * sizeof(T));
+  }
+  template <typename T>
+  void extract(T* values, size_t count) {
+    std::memcpy(values, bytes_.data() + at_, count * sizeof(T));
+    at_ += count * sizeof(T);
+  }
+
+  std::string bytes_;
+  size_t at_ = 0;
+};
+
+// Of all processes, in an order that does not depend on their number.
+std::vector<CocoDetection> gathered(dist::World& world, std::vector<CocoDetection> mine) {
+  if (world.size() > 1) {
+    Packet packet;
+    for (const CocoDetection& d : mine) packet.add(d);
+    mine.clear();
+    for (std::string& bytes : dist::gather(world, packet.bytes())) {
+      Packet theirs(std::move(bytes));
+      while (!theirs.empty()) mine.push_back(theirs.take());
+    }
+  }
+  std::ranges::stable_sort(mine, {}, &CocoDetection::image);
+  return mine;
+}
+
+// Rank 0 computes, the others are told.
+void score(CocoEvaluation& result, const CocoAnnotations& annotations, dist::World& world) {
+  const auto categories = static_cast<int>(annotations.categories.size());
+  for (auto [task, scores] :
+       {std::pair{CocoTask::kBox, &result.box}, std::pair{CocoTask::kMask, &result.mask}}) {
+    if (world.rank() == 0) {
+      ThreadPool pool(at::get_num_threads());
+      *scores = evaluate_coco(task, static_cast<int>(annotations.images.size()), categories,
+                              coco_truths(annotations, task, pool), result.detections, pool);
+    }
+    CocoScores& s = *scores;
+    s.category_ap.resize(static_cast<size_t>(categories));
+    double* const values[]{&s.ap,  &s.ap50, &s.ap75,  &s.ap_small, &s.ap_medium, &s.ap_large,
+                           &s.ar1, &s.ar10, &s.ar100, &s.ar_small, &s.ar_medium, &s.ar_large};
+    torch::Tensor numbers = torch::empty({12 + categories}, torch::kDouble);
+    double* number = numbers.data_ptr<double>();
+    for (int i = 0; i < 12; ++i) number[i] = *values[i];
+    std::ranges::copy(s.category_ap, number + 12);
+    world.broadcast({numbers});
+    for (int i = 0; i < 12; ++i) *values[i] = number[i];
+    std::copy_n(number + 12, categories, s.category_ap.begin());
+  }
+}
+
+}  // namespace
+
+CocoDetection to_coco(Detection detection, int image) {
+  const auto [x1, y1, x2, y2] = detection.box;
+  return {image,
+          detection.label,
+          double{detection.score},
+          {x1, y1, double{x2} - x1, double{y2} - y1},
+          std::move(detection.mask)};
+}
+
+void check_categories(const DetectorConfig& config, const CocoAnnotations& annotations) {
+  require(config.num_classes == static_cast<int>(annotations.categories.size()),
+          ErrorCode::kMismatch,
+          "the detector has {} classes, the annotations have {} categories; do they belong "
+          "together?",
+          config.num_classes, annotations.categories.size());
+}
+
+std::optional<CocoEvaluation> evaluate(DetectorNetImpl& net, const CocoAnnotations& annotations,
+                                       const data::BatchSource& source, dist::World& world,
+                                       const CocoEvaluationOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  check_categories(net.config(), annotations);
+  const bool was_training = net.is_training();
+  net.eval();
+  CocoEvaluation result;
+  bool stopped = false;
+  data::BatchStream stream = source.start(0);
+  while (!stopped) {
+    const std::optional<data::Batch> batch = stream.next();
+    if (!batch) break;
+    result.bad_samples += batch->bad_samples;
+    if (options.on_bad) std::ranges::for_each(batch->bad, options.on_bad);
+    if (!batch->infos.empty()) {
+      auto found = detect(net, batch->images, batch->infos);
+      for (size_t i = 0; i < found.size(); ++i) {
+        for (Detection& d : found[i]) {
+          result.detections.push_back(
+              to_coco(std::move(d), static_cast<int>(batch->infos[i].index)));
+        }
+      }
+      result.images += static_cast<int64_t>(batch->infos.size());
+    }
+    stopped = options.progress && !options.progress(result.images);
+  }
+  net.train(was_training);
+
+  torch::Tensor sums =
+      torch::tensor({result.images, result.bad_samples, int64_t{stopped}}, torch::kInt64);
+  world.sum(sums);
+  const int64_t* all = sums.data_ptr<int64_t>();
+  if (all[2] > 0) return std::nullopt;
+  result.images = all[0];
+  result.bad_samples = all[1];
+  result.detections = gathered(world, std::move(result.detections));
+  score(result, annotations, world);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace asmlp::detect
