@@ -1,0 +1,126 @@
+#include "asmlp/torch/segment/train_transform.h"
+
+#include <algorithm>
+
+#include "asmlp/core/error.h"
+#include "asmlp/metrics/segmentation.h"
+#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/torch/data/dense_input.h"
+
+namespace asmlp::segment {
+namespace {
+
+constexpr int kMostChecks = 10;
+
+struct Corner {
+  int top = 0, left = 0;
+};
+
+Corner draw_corner(const Image& image, data::CvSize window, data::Random& random) {
+  Corner corner;
+  corner.top = static_cast<int>(random.below(image.height - window.height + 1));
+  corner.left = static_cast<int>(random.below(image.width - window.width + 1));
+  return corner;
+}
+
+// Two classes at least, and none of them with `most` of the labelled pixels.
+bool is_varied(const Image& labels, Corner corner, data::CvSize window, double most) {
+  std::array<int64_t, 256> counts{};
+  for (int y = corner.top; y < corner.top + window.height; ++y) {
+    const uint8_t* row = labels.row(y) + corner.left;
+    for (int x = 0; x < window.width; ++x) ++counts[row[x]];
+  }
+  counts[kIgnoredLabel] = 0;
+  int64_t classes = 0, all = 0;
+  for (const int64_t count : counts) {
+    classes += count > 0;
+    all += count;
+  }
+  const auto largest = static_cast<double>(*std::ranges::max_element(counts));
+  return classes > 1 && largest / static_cast<double>(all) < most;
+}
+
+Corner choose_corner(const Image& labels, data::CvSize window, double most, data::Random& random) {
+  Corner corner = draw_corner(labels, window, random);
+  for (int check = 0; most < 1 && check < kMostChecks; ++check) {
+    if (is_varied(labels, corner, window, most)) break;
+    corner = draw_corner(labels, window, random);
+  }
+  return corner;
+}
+
+// H x W in a tensor of size x size, `fill` to the right and below.
+torch::Tensor padded_target(const Image& labels, int size) {
+  torch::Tensor target = torch::full({size, size}, kIgnoredLabel, torch::kUInt8);
+  for (int y = 0; y < labels.height; ++y) {
+    std::copy_n(labels.row(y), labels.width, target.data_ptr<uint8_t>() + int64_t{y} * size);
+  }
+  return target;
+}
+
+bool coin(data::Random& random) { return random.below(2) == 1; }
+
+void maybe_change_contrast(Image& rgb, data::Random& random) {
+  if (coin(random)) data::scale_and_shift(rgb, random.uniform(0.5, 1.5), 0);
+}
+
+}  // namespace
+
+void validate(const TrainTransformOptions& options) {
+  const auto check = [](const char* name, double value, double least, double most) {
+    require(value >= least && value <= most, ErrorCode::kInvalidArgument,
+            "{} {}: must be between {} and {}", name, value, least, most);
+  };
+  check("ratio_range", options.ratio_range[0], 0.01, 100);
+  check("end of ratio_range", options.ratio_range[1], options.ratio_range[0], 100);
+  check("crop", options.crop, 1, 1 << 14);
+  check("cat_max_ratio", options.cat_max_ratio, 0, 1);
+  check("hflip", options.hflip, 0, 1);
+}
+
+data::Item train_item(const LabelledImage& sample, const nn::DenseInput& input,
+                      const TrainTransformOptions& options, data::Random& random) {
+  const double r = random.uniform(options.ratio_range[0], options.ratio_range[1]);
+  // Whole pixels, as mmseg has them.
+  const double short_side = std::max(1, static_cast<int>(r * input.short_side));
+  const double long_side = std::max(1, static_cast<int>(r * input.long_side));
+  const data::CvSize size =
+      data::fitted_size(sample.image.height, sample.image.width, short_side, long_side);
+  Image labels = data::resize_nearest(sample.labels, size);
+  const data::CvSize window{std::min(size.height, options.crop),
+                            std::min(size.width, options.crop)};
+  const Corner corner = choose_corner(labels, window, options.cat_max_ratio, random);
+  labels = data::crop(labels, corner.top, corner.left, window);
+  Image image =
+      data::crop(data::resize_bilinear(sample.image, size), corner.top, corner.left, window);
+  if (random.uniform() < options.hflip) {
+    image = data::flip_horizontal(image);
+    labels = data::flip_horizontal(labels);
+  }
+  if (options.photometric) distort(image, random);
+
+  nn::DenseInput unpadded = input;
+  unpadded.pad_multiple = 1;
+  data::Item item;
+  item.image =
+      torch::constant_pad_nd(data::normalised(image, unpadded),
+                             {0, options.crop - window.width, 0, options.crop - window.height}, 0);
+  item.target = padded_target(labels, options.crop);
+  item.info.height = window.height;
+  item.info.width = window.width;
+  item.info.padded_height = item.info.padded_width = options.crop;
+  item.info.original_height = sample.image.height;
+  item.info.original_width = sample.image.width;
+  return item;
+}
+
+void distort(Image& rgb, data::Random& random) {
+  if (coin(random)) data::scale_and_shift(rgb, 1, random.uniform(-32, 32));
+  const bool contrast_first = coin(random);
+  if (contrast_first) maybe_change_contrast(rgb, random);
+  if (coin(random)) data::scale_saturation(rgb, random.uniform(0.5, 1.5));
+  if (coin(random)) data::shift_hue(rgb, static_cast<int>(random.below(36)) - 18);
+  if (!contrast_first) maybe_change_contrast(rgb, random);
+}
+
+}  // namespace asmlp::segment

@@ -1,0 +1,44 @@
+// A segmentor's training input: from a picture with its labels to a crop of fixed size, as the
+// authors' AS-MLP-Semantic-Segmentation makes it (mmseg 0.11.0: Resize, RandomCrop, RandomFlip,
+// PhotoMetricDistortion, Normalize, Pad).
+#pragma once
+
+#include <array>
+
+#include "asmlp/dataset/ade20k.h"
+#include "asmlp/torch/data/item.h"
+#include "asmlp/torch/data/random.h"
+#include "asmlp/torch/nn/dense_spec.h"
+
+namespace asmlp::segment {
+
+struct TrainTransformOptions {
+  std::array<double, 2> ratio_range{0.5, 2.0};  // of the input's sides, drawn uniformly
+  int crop = 512;                               // height and width of the result
+  double cat_max_ratio = 0.75;                  // 1: any crop is taken
+  double hflip = 0.5;                           // probability
+  bool photometric = true;
+};
+
+// Throws Error(kInvalidArgument) naming the option, its value and the accepted range.
+void validate(const TrainTransformOptions& options);
+
+// In this order, every draw from `random`:
+// - resized with its ratio kept to the sides int(r * input.short_side), int(r * input.long_side),
+//   the image bilinear, the labels nearest;
+// - cropped at random; a side smaller than the crop is kept whole. A window is drawn again, up to
+//   ten times, unless it has two classes at least, the largest with less than cat_max_ratio of its
+//   labelled pixels;
+// - mirrored, distorted (distort), normalised;
+// - padded to the right and below, the image with 0, the labels with 255.
+// The item's image is 3 x crop x crop, its target crop x crop; input.pad_multiple has no meaning.
+// Error(kInvalidArgument) for an image without pixels.
+data::Item train_item(const LabelledImage& sample, const nn::DenseInput& input,
+                      const TrainTransformOptions& options, data::Random& random);
+
+// Photometric distortion, in place on RGB. Each with probability 1/2: brightness plus U(-32, 32),
+// contrast times U(0.5, 1.5), saturation times U(0.5, 1.5), hue plus an integer of -18..17 (of 180
+// to the circle). The contrast comes, with probability 1/2 each, after the brightness or last.
+void distort(Image& rgb, data::Random& random);
+
+}  // namespace asmlp::segment
