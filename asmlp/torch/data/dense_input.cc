@@ -16,8 +16,10 @@ torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input) {
   float* planes = out.data_ptr<float>();
   for (int64_t c = 0; c < channels; ++c) {
     std::array<float, 256> table;
-    const auto mean = float(input.mean[c]), scale = float(1.0 / input.std[c]);
-    for (int v = 0; v < 256; ++v) table[v] = (float(v) - mean) * scale;
+    // In the precisions of mmcv's imnormalize: constants of fp32, a product of doubles.
+    const auto mean = float(input.mean[c]);
+    const double scale = 1.0 / float(input.std[c]);
+    for (int v = 0; v < 256; ++v) table[v] = float(double(float(v) - mean) * scale);
     for (int y = 0; y < rgb.height; ++y) {
       const uint8_t* from = rgb.row(y) + c;
       float* to = planes + (c * height + y) * width;

@@ -7,8 +7,9 @@
 
 namespace asmlp::data {
 
-// channels x height x width, fp32: (value - mean) * (1 / std) per channel of an RGB image, then
-// zeros to the right and below up to multiples of input.pad_multiple.
+// channels x height x width, fp32: (value - mean) * (1 / std) per channel of an RGB image (rounded
+// as mmcv's imnormalize does), then zeros to the right and below up to multiples of
+// input.pad_multiple.
 torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input);
 
 // The picture as a test sees it: resized with its ratio kept to input.short_side, input.long_side,

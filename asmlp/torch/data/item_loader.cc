@@ -66,26 +66,30 @@ class ItemLoader::Maker final : public BatchMaker {
     }
     const int64_t first = (batch * o.world + o.rank) * o.batch_size;
     const int64_t last = std::min<int64_t>(first + o.batch_size, order_.size());
-    std::vector<int64_t> places(order_.begin() + first, order_.begin() + last);
-    return [this, index, pass, places] { return make(index, uint64_t(pass), places); };
+    std::vector<int64_t> images(order_.begin() + first, order_.begin() + last);
+    return [this, index, pass, first, images] {
+      return make(index, uint64_t(pass), uint64_t(first), images);
+    };
   }
 
  private:
-  MadeBatch make(int64_t index, uint64_t pass, const std::vector<int64_t>& places) const {
+  // `first` is the place of the first image in the order. Seeds are of places, not of images: an
+  // image that comes twice in a pass is seen in two ways.
+  MadeBatch make(int64_t index, uint64_t pass, uint64_t first,
+                 const std::vector<int64_t>& images) const {
     const ItemLoaderOptions& o = loader_.options_;
     MadeBatch made;
     std::vector<Item> items;
-    for (int64_t place : places) {
-      bool done =
-          read(place, derive_seed(o.seed, {kSeedSample, pass, uint64_t(place)}), items, made);
-      const auto& group = loader_.groups_[loader_.source_->group(place)];
+    for (size_t i = 0; i < images.size(); ++i) {
+      const uint64_t place = first + i;
+      bool done = read(images[i], derive_seed(o.seed, {kSeedSample, pass, place}), items, made);
       for (int attempt = 0; !done && o.training; ++attempt) {
         require(attempt < kMaxReplacements, ErrorCode::kBadFormat,
                 "no image that can be read was found in the place of a bad one ({} tried, the "
                 "last: {}): the data is damaged",
                 attempt + 1, made.bad.back().message);
-        Random random(
-            derive_seed(o.seed, {kSeedReplace, pass, uint64_t(place), uint64_t(attempt)}));
+        Random random(derive_seed(o.seed, {kSeedReplace, pass, place, uint64_t(attempt)}));
+        const auto& group = loader_.groups_[loader_.source_->group(images[i])];
         const int64_t other = group[random.below(int64_t(group.size()))];
         done = read(other, random.next(), items, made);
       }
@@ -94,11 +98,11 @@ class ItemLoader::Maker final : public BatchMaker {
     return made;
   }
 
-  bool read(int64_t place, uint64_t seed, std::vector<Item>& items, MadeBatch& made) const {
+  bool read(int64_t image, uint64_t seed, std::vector<Item>& items, MadeBatch& made) const {
     try {
       Random random(seed);
-      Item item = loader_.source_->get(place, random);
-      item.info.index = place;
+      Item item = loader_.source_->get(image, random);
+      item.info.index = image;
       items.push_back(std::move(item));
       return true;
     } catch (const Error& error) {
@@ -122,6 +126,8 @@ ItemLoader::ItemLoader(const ItemSource& source, ItemLoaderOptions options)
   checked.rank = options.rank;
   checked.world = options.world;
   check_options(checked);
+  require(options.batches_per_epoch >= 0, ErrorCode::kInvalidArgument,
+          "batches per epoch {}: must not be negative", options.batches_per_epoch);
   require(source.size() >= 1, ErrorCode::kInvalidArgument, "the data set has no image to use");
   for (int64_t i = 0; i < source.size(); ++i) {
     const auto group = static_cast<size_t>(options.training ? source.group(i) : 0);
@@ -129,7 +135,8 @@ ItemLoader::ItemLoader(const ItemSource& source, ItemLoaderOptions options)
     groups_[group].push_back(i);
   }
   require(!options.training || batches_per_pass() >= 1, ErrorCode::kInvalidArgument,
-          "the data set has {} images, fewer than one batch of {}{}: choose a smaller batch-size",
+          "of the {} images none makes a batch of {}{} with others of its kind: choose a smaller "
+          "batch-size",
           source.size(), options.batch_size,
           options.world > 1 ? fmt::format(" for each of {} processes", options.world) : "");
 }

@@ -47,12 +47,15 @@ struct ItemLoaderOptions {
 };
 
 // A batch's `images` are as large as its largest one, zeros to the right and below; `infos` has an
-// entry per image; `targets` (segmentors) is padded likewise, with 255. The order of a pass is cut
-// into blocks of batch_size; batch b of rank r is block b * world + r, as in loader.h.
+// entry per image; `targets` (segmentors) is padded likewise, with 255. In an evaluation, a batch
+// of which nothing could be read has no infos and undefined images. The order of a pass is cut into
+// blocks of batch_size; batch b of rank r is block b * world + r, as in loader.h. So the images of
+// all ranks in one step of training are of one group.
 class ItemLoader final : public BatchSource {
  public:
   // The source must outlive the loader and its streams. Errors: check_options', and
-  // kInvalidArgument for a source without images, or in training without one batch for each rank.
+  // kInvalidArgument for batches_per_epoch < 0, for a source without images, and in training when
+  // no group has one batch for each rank.
   ItemLoader(const ItemSource& source, ItemLoaderOptions options);
 
   int64_t batches() const override;
