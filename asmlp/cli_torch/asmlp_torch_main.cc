@@ -1,4 +1,5 @@
 // The command `asmlp-torch`: what needs LibTorch. `asmlp` runs it; it can also be called directly.
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -12,11 +13,34 @@ namespace {
 // LibTorch's threads are libgomp's, and those spin at every barrier: when anything else wants a
 // core (a data loader is enough), each of the hundreds of barriers of a step waits for a spinning
 // thread's time slice to end, and training becomes 3 to 10 times slower. Passive waiting costs a
-// few per cent on an idle machine. libgomp reads the variable when it is loaded, that is before
-// main: so this process starts itself again, once, with it set. A user's own setting is kept.
-void wait_passively(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  if (setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
+// few per cent on an idle machine. A user's own setting is kept.
+bool wait_passively() {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return false;
+  return setenv("OMP_WAIT_POLICY", "passive", 1) == 0;
+}
+
+// OpenBLAS takes a CPU that is younger than itself for a Prescott of 2004 and multiplies matrices
+// with SSE3. It is told the nearest kind that it knows.
+bool name_the_cpu() {
+#if defined(__x86_64__)
+  if (std::getenv("OPENBLAS_CORETYPE")) return false;
+  using CoreName = const char* (*)();
+  const auto core_name = reinterpret_cast<CoreName>(::dlsym(RTLD_DEFAULT, "openblas_get_corename"));
+  if (!core_name || std::string(core_name()) != "Prescott") return false;
+  const char* core = nullptr;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) core = "Haswell";
+  if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) core = "SkylakeX";
+  return core && setenv("OPENBLAS_CORETYPE", core, 1) == 0;
+#else
+  return false;
+#endif
+}
+
+// Both libraries read their variables when they are loaded, that is before main: so this process
+// starts itself again, once, with them set.
+void set_up_libraries(char** argv) {
+  const bool waits = wait_passively(), named = name_the_cpu();
+  if (!waits && !named) return;
   std::error_code error;
   const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   execv(self.c_str(), argv);
@@ -27,7 +51,7 @@ void wait_passively(char** argv) {
 
 int main(int argc, char** argv) {
   using namespace asmlp::cli;
-  wait_passively(argv);
+  set_up_libraries(argv);
   const std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
   const Backend torch = torch_backend();
   const bool bench_training = measures_training(argc, argv);
