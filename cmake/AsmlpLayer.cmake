@@ -26,8 +26,12 @@ endfunction()
 set(ASMLP_ISA_TESTS kernels image engine cli parity system_cli system_isa)
 
 # asmlp_test(NAME SOURCES file... LIBRARIES target... [TIMEOUT seconds])
-# The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data (ASMLP_TEST_DATA) and the
-# helpers of tests/support.h.
+# The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data and the helpers of
+# tests/support.h.
+if(ASMLP_TESTS)
+  add_library(asmlp_source_folder STATIC ${PROJECT_SOURCE_DIR}/tests/source_folder.cc)
+  target_compile_definitions(asmlp_source_folder PRIVATE ASMLP_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
+endif()
 function(asmlp_test NAME)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "TIMEOUT" "SOURCES;LIBRARIES")
   if(NOT ARG_TIMEOUT)
@@ -39,9 +43,8 @@ function(asmlp_test NAME)
   set(target asmlp_${NAME}_test)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock
-                        GTest::gtest_main)
+                        GTest::gtest_main asmlp_source_folder)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_compile_definitions(${target} PRIVATE ASMLP_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   if(ASMLP_SANITIZE MATCHES "address")
     set(environment ENVIRONMENT LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp)
   endif()

@@ -11,9 +11,12 @@
 
 namespace asmlp::test {
 
+// The repository (source_folder.cc).
+std::filesystem::path source_folder();
+
 // A file of tests/data, e.g. data("golden/model_c8_shift5.safetensors").
 inline std::filesystem::path data(const std::string& name) {
-  return std::filesystem::path(ASMLP_TEST_DATA) / name;
+  return source_folder() / "tests" / "data" / name;
 }
 
 // max |a - b| / max |b|; infinity when the sizes differ or a value is not finite.

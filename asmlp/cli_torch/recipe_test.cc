@@ -41,7 +41,7 @@ TEST(Recipe, ReadsBackWhatItWrites) {
 }
 
 std::filesystem::path recipes() {
-  return std::filesystem::path(ASMLP_TEST_DATA).parent_path().parent_path() / "recipes";
+  return test::source_folder() / "recipes";
 }
 
 TEST(Recipe, ThoseInTheRepositoryAreValid) {
