@@ -21,6 +21,8 @@ class ConvModuleImpl : public torch::nn::Module {
   ConvModuleImpl(int in, int out, int kernel, AfterConv after);
   // N x in x h x w to N x out x h x w; N may be 0.
   torch::Tensor forward(const torch::Tensor& x);
+  // See below; nothing to do without a norm.
+  void fold_batch_norm();
 
   torch::nn::Conv2d conv;
 
@@ -29,6 +31,12 @@ class ConvModuleImpl : public torch::nn::Module {
   AfterConv after_;
 };
 TORCH_MODULE(ConvModule);
+
+// For inference: every ConvModule of `net` takes its norm (of the running statistics) into the
+// weights of its convolution, which gets a bias, and has none any more. The outputs are the same up
+// to rounding. The net must be in evaluation mode, else Error(kInvalidArgument), and stay so; its
+// state no longer has the names of its kind: do not save it.
+void fold_batch_norm(torch::nn::Module& net);
 
 // The initialisations that the heads use, with biases set to 0. The module has `weight` and,
 // perhaps, `bias`.
