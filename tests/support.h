@@ -1,6 +1,8 @@
-// What several test programs share: where the golden files are, how far two arrays are apart.
+// What several test programs share: where the golden files are, how far two arrays are apart, which
+// error a call throws.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +10,8 @@
 #include <filesystem>
 #include <span>
 #include <string>
+
+#include "asmlp/error.h"
 
 namespace asmlp::test {
 
@@ -29,6 +33,26 @@ inline double relative_error(std::span<const float> a, std::span<const float> b)
     magnitude = std::max(magnitude, std::abs(double{b[i]}));
   }
   return magnitude > 0 ? difference / magnitude : difference;
+}
+
+// The Error that `call` must throw.
+template <typename Call>
+Error error_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return Error(ErrorCode::kInterrupted, "no error");
+}
+
+// The message of the Error that `call` must throw with `code`.
+template <typename Call>
+std::string error_of(ErrorCode code, const Call& call) {
+  const Error error = error_of(call);
+  EXPECT_EQ(std::string(to_string(error.code())), to_string(code)) << error.what();
+  return error.what();
 }
 
 // A folder of its own that goes away with the object.

@@ -46,19 +46,6 @@ inline void expect_same_tensors(const TensorMap& actual, const TensorMap& expect
   }
 }
 
-// The message of the Error that `body` must throw with `code`.
-template <typename Body>
-std::string error_of(ErrorCode code, const Body& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(to_string(error.code())), to_string(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
-}
-
 inline void expect_words(const std::string& message, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     EXPECT_NE(message.find(word), std::string::npos) << "'" << word << "' is not in: " << message;

@@ -5,7 +5,6 @@
 #include <zlib.h>
 
 #include <fstream>
-#include <functional>
 #include <thread>
 
 #include "asmlp/core/error.h"
@@ -17,17 +16,9 @@ namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-Error error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::kInterrupted, "no error");
-}
 
 void write(const fs::path& path, const std::string& bytes) {
   fs::create_directories(path.parent_path());

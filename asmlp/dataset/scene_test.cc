@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <utility>
 
 #include "asmlp/core/error.h"
@@ -16,16 +15,8 @@
 namespace asmlp {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
-
-Error error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::kInterrupted, "no error");
-}
 
 // Ten items of one kind.
 std::unique_ptr<Dataset> items_of(const test::TemporaryFolder& folder, const test::DrawItem& draw,

@@ -23,18 +23,10 @@ namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Json = nlohmann::json;
-
-Error error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::kInterrupted, "no error");
-}
 
 // Every file below `root` with its bytes.
 std::map<std::string, std::string> tree(const fs::path& root) {

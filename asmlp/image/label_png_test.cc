@@ -19,18 +19,10 @@
 namespace asmlp {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
 
 std::span<const std::byte> bytes_of(const auto& bytes) { return std::as_bytes(std::span(bytes)); }
-
-Error error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::kInterrupted, "no error");
-}
 
 Image random_labels(std::mt19937& random, int height, int width, int classes) {
   Image labels(height, width, 1);

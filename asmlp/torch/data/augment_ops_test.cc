@@ -1,8 +1,6 @@
 // The operations of RandAugment against Pillow's figures (tests/data/augment).
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <map>
 #include <set>
 #include <string>
@@ -11,6 +9,7 @@
 #include "asmlp/image/decode.h"
 #include "asmlp/torch/data/color.h"
 #include "asmlp/torch/data/rand_augment.h"
+#include "asmlp/torch/data/test_images.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support.h"
 
@@ -33,18 +32,6 @@ const std::map<std::string, AugmentOp> kOps{{"auto_contrast", AugmentOp::kAutoCo
                                             {"translate_x", AugmentOp::kTranslateX},
                                             {"translate_y", AugmentOp::kTranslateY}};
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == '/') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
 // Applies the case "source/operation/argument/interpolation".
 Image applied(Image image, const std::string& name) {
   const auto parts = split(name);
@@ -52,29 +39,6 @@ Image applied(Image image, const std::string& name) {
   context.fill = {124, 116, 104};
   apply_op(image, kOps.at(parts.at(1)), std::stod(parts.at(2)),
            parts.at(3) == "bicubic" ? Interpolation::kBicubic : Interpolation::kBilinear, context);
-  return image;
-}
-
-Image image_of(const Tensor& tensor) {
-  Image image(static_cast<int>(tensor.shape.at(0)), static_cast<int>(tensor.shape.at(1)),
-              tensor.shape.size() == 3 ? 3 : 1);
-  std::memcpy(image.pixels.data(), tensor.bytes.data(), image.pixels.size());
-  return image;
-}
-
-std::string crc32(const std::vector<uint8_t>& bytes) {
-  uint32_t crc = ~0u;
-  for (const uint8_t byte : bytes) {
-    crc ^= byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0u);
-  }
-  return fmt::format("{:08x}", ~crc);
-}
-
-Image noise_image(int height, int width, int channels, uint64_t seed = 1) {
-  Image image(height, width, channels);
-  Random random(seed);
-  for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(20 + random.below(200));
   return image;
 }
 
