@@ -28,7 +28,7 @@ MaskHeadImpl::MaskHeadImpl(const MaskHeadConfig& config, int in_channels, int nu
 torch::Tensor MaskHeadImpl::upsampled(const torch::Tensor& x) {
   const int64_t n = x.size(0), h = x.size(2), w = x.size(3), out = upsample_->weight.size(1);
   const auto weight = upsample_->weight.permute({0, 2, 3, 1}).reshape({-1, 4 * out});
-  const auto cells = torch::matmul(x.permute({0, 2, 3, 1}).reshape({n * h * w, -1}), weight);
+  const auto cells = torch::matmul(x.permute({0, 2, 3, 1}).reshape({n * h * w, x.size(1)}), weight);
   return cells.view({n, h, w, 2, 2, out})
       .permute({0, 1, 3, 2, 4, 5})
       .reshape({n, 2 * h, 2 * w, out})

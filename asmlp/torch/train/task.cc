@@ -1,11 +1,21 @@
 #include "asmlp/torch/train/task.h"
 
 #include "asmlp/torch/train/classify_task.h"
+#include "asmlp/torch/train/detect_task.h"
+#include "asmlp/torch/train/segment_task.h"
 
 namespace asmlp::train {
 
 std::unique_ptr<Task> make_task(const TrainOptions& options, const std::string& tag,
                                 dist::World& world) {
+  switch (options.kind()) {
+    case TaskKind::kDetect:
+      return detect_task(options, tag, world);
+    case TaskKind::kSegment:
+      return segment_task(options, tag, world);
+    case TaskKind::kClassify:
+      break;
+  }
   return classify_task(options, tag, world);
 }
 
