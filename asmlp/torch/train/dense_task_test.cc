@@ -166,7 +166,7 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
 
 TEST_F(DenseTask, WhatDoesNotFitIsNamed) {
   const auto error = [&](TrainOptions options) {
-    return test::error_of([&] { trainer(options, "wrong"); }).what();
+    return std::string(test::error_of([&] { trainer(options, "wrong"); }).what());
   };
   TrainOptions options = detection();
   options.num_classes = 3;
@@ -177,7 +177,7 @@ TEST_F(DenseTask, WhatDoesNotFitIsNamed) {
   options = segmentation();
   options.data = folder_.path() / "items";
   EXPECT_THAT(error(options), HasSubstr("images"));
-  options = detection();
+  options = segmentation();
   options.batch_size = 100;
   EXPECT_THAT(error(options), HasSubstr("smaller batch-size"));
 }
