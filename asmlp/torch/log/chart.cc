@@ -195,7 +195,50 @@ std::string hover_svg(const Chart& chart, const Bounds& x_range, const Scale& x)
   return svg;
 }
 
+// What is inside of a chart's frame, and its legend: number of the colour, escaped text.
+struct Drawing {
+  std::string body;  // "" without a finite point
+  std::vector<std::pair<size_t, std::string>> legend;
+};
+
+Drawing draw(const Chart& chart, bool hover) {
+  Bounds x_range, y_range;
+  for (const Series& series : chart.series) {
+    for (const auto& [at, value] : series.points) {
+      if (!std::isfinite(value)) continue;
+      x_range.add(at);
+      y_range.add(value);
+    }
+  }
+  if (x_range.empty()) return {};
+  x_range.widen();
+  const bool logarithmic =
+      chart.may_be_logarithmic && y_range.low > 0 && y_range.high / y_range.low > 100;
+  if (chart.from_zero) y_range.add(0);
+  y_range.widen();
+  const Scale x(x_range, kLeft, kWidth - kRight, false);
+  const Scale y(y_range, kHeight - kBottom, kTop, logarithmic);
+
+  Drawing drawing;
+  drawing.body = axes_svg(chart, x_range, y_range, logarithmic, x, y);
+  for (size_t s = 0; s < chart.series.size(); ++s) {
+    const Series& series = chart.series[s];
+    const auto last = std::find_if(series.points.rbegin(), series.points.rend(),
+                                   [](const auto& point) { return std::isfinite(point.second); });
+    if (last == series.points.rend()) continue;
+    drawing.legend.emplace_back(s + 1, escape_html(series.name) + " " + number(last->second));
+    drawing.body += line_svg(gather(series, x_range, kColumns), s + 1, x, y);
+  }
+  if (hover) drawing.body += hover_svg(chart, x_range, x);
+  return drawing;
+}
+
 }  // namespace
+
+// Of a picture that follows no reader's choice.
+constexpr const char* kLightColours =
+    "--ink: #1c2430; --muted: #66707f; --grid: #e6e9ee; "
+    "--series-1: #2563c9; --series-2: #d9662b; --series-3: #2a8f5c; --series-4: #8a4fc2;";
 
 const char* const kChartStyle = R"(figure { margin: 0; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 1em; align-items: baseline; }
@@ -260,39 +303,53 @@ std::vector<double> ticks(double low, double high, int count) {
 }
 
 std::string chart_html(const Chart& chart) {
-  Bounds x_range, y_range;
-  for (const Series& series : chart.series) {
-    for (const auto& [at, value] : series.points) {
-      if (!std::isfinite(value)) continue;
-      x_range.add(at);
-      y_range.add(value);
-    }
-  }
-  if (x_range.empty()) return "";
-  x_range.widen();
-  const bool logarithmic =
-      chart.may_be_logarithmic && y_range.low > 0 && y_range.high / y_range.low > 100;
-  if (chart.from_zero) y_range.add(0);
-  y_range.widen();
-  const Scale x(x_range, kLeft, kWidth - kRight, false);
-  const Scale y(y_range, kHeight - kBottom, kTop, logarithmic);
-
-  std::string legend, lines;
-  for (size_t s = 0; s < chart.series.size(); ++s) {
-    const Series& series = chart.series[s];
-    const auto last = std::find_if(series.points.rbegin(), series.points.rend(),
-                                   [](const auto& point) { return std::isfinite(point.second); });
-    if (last == series.points.rend()) continue;
-    legend += fmt::format("<span><i class=\"s{}\"></i>{} {}</span>", s + 1,
-                          escape_html(series.name), number(last->second));
-    lines += line_svg(gather(series, x_range, kColumns), s + 1, x, y);
+  const Drawing drawing = draw(chart, /*hover=*/true);
+  if (drawing.body.empty()) return "";
+  std::string legend;
+  for (const auto& [colour, text] : drawing.legend) {
+    legend += fmt::format("<span><i class=\"s{}\"></i>{}</span>", colour, text);
   }
   return fmt::format(
       "<figure><figcaption><b>{0}</b>{1}</figcaption>"
       "<svg viewBox=\"0 0 {2:.0f} {3:.0f}\" role=\"img\" "
-      "aria-label=\"{0}\">{4}{5}{6}</svg></figure>\n",
-      escape_html(chart.title), legend, kWidth, kHeight,
-      axes_svg(chart, x_range, y_range, logarithmic, x, y), lines, hover_svg(chart, x_range, x));
+      "aria-label=\"{0}\">{4}</svg></figure>\n",
+      escape_html(chart.title), legend, kWidth, kHeight, drawing.body);
+}
+
+std::string charts_svg(const std::vector<Chart>& charts) {
+  constexpr double kHeading = 34, kGap = 24;
+  std::string body;
+  int drawn = 0;
+  for (const Chart& chart : charts) {
+    const Drawing drawing = draw(chart, /*hover=*/false);
+    if (drawing.body.empty()) continue;
+    const double left = (drawn % 2) * (kWidth + kGap);
+    const double top = (drawn / 2) * (kHeight + kHeading + kGap);
+    body += fmt::format(
+        "<g transform=\"translate({:.0f} {:.0f})\"><text class=\"title\" x=\"0\" "
+        "y=\"20\">{}</text>",
+        left, top, escape_html(chart.title));
+    // From the right edge leftwards, about as wide as the letters are.
+    double right = kWidth - kRight;
+    for (auto item = drawing.legend.rbegin(); item != drawing.legend.rend(); ++item) {
+      right -= 6.2 * double(item->second.size()) + 30;
+      body += fmt::format(
+          "<rect class=\"s{}\" x=\"{:.0f}\" y=\"14\" width=\"14\" height=\"4\"/>"
+          "<text x=\"{:.0f}\" y=\"20\">{}</text>",
+          item->first, right, right + 18, item->second);
+    }
+    body +=
+        fmt::format("<g transform=\"translate(0 {:.0f})\">{}</g></g>\n", kHeading, drawing.body);
+    ++drawn;
+  }
+  const int rows = (drawn + 1) / 2, columns = std::min(drawn, 2);
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-16 -8 {:.0f} {:.0f}\">\n"
+      "<style>svg {{ {} }}\n{}.title {{ font-size: 15px; font-weight: 600; fill: #1c2430; "
+      "}}</style>\n"
+      "<rect x=\"-16\" y=\"-8\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{}</svg>\n",
+      columns * (kWidth + kGap) + 8, rows * (kHeight + kHeading + kGap), kLightColours, kChartStyle,
+      body);
 }
 
 }  // namespace asmlp::train

@@ -1,4 +1,4 @@
-// Curves as SVG inside an HTML page.
+// Curves as SVG, inside an HTML page or as a picture.
 #pragma once
 
 #include <string>
@@ -36,6 +36,9 @@ std::vector<double> ticks(double low, double high, int count);
 // titles. Series of many points are drawn as their mean per column of pixels, over a pale band from
 // the least to the greatest. "" without a finite point. Classes are those of kChartStyle.
 std::string chart_html(const Chart& chart);
+
+// The charts in two columns as one SVG picture of its own, on white, without what needs a pointer.
+std::string charts_svg(const std::vector<Chart>& charts);
 
 // The rules that chart_html relies on. Colours are custom properties: --ink, --muted, --grid,
 // --card, --series-1 to --series-4.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "asmlp/torch/log/chart.h"
@@ -121,42 +122,44 @@ Series series(const char* name, const std::vector<Item>& items, const X& x, cons
   return result;
 }
 
-std::string charts(const ReportData& data) {
+std::vector<Chart> charts_of(const ReportData& data) {
   const auto of_steps = [&](const char* name, double StepLine::*field) {
     return series(
         name, data.steps, [](const StepLine& l) { return l.epoch; },
         [field](const StepLine& l) { return l.*field; });
   };
-  // An epoch's figures are those of its end. Losses share a chart, the others another one.
-  Chart losses{"Loss", "epoch", "loss", {of_steps("training", &StepLine::loss)}};
-  Chart scores{"Validation", "epoch", "", {}};
+  std::vector<Chart> all{{"Loss", "epoch", "loss", {of_steps("training", &StepLine::loss)}}};
+  // An epoch's figures are those of its end.
   for (const Figure& figure : columns_of(data.history)) {
     const FigureInfo& info = figure_info(figure.name);
-    const bool loss = figure.name == "loss";
-    Series points{loss ? "validation" : info.label, {}};
+    Series points{figure.name == "loss" ? "validation" : info.label, {}};
     for (const EpochSummary& e : data.history) {
       if (e.validated()) points.points.emplace_back(e.epoch + 1, value_of(e.figures, figure.name));
     }
-    if (!loss) scores.y_label = *info.unit ? info.unit : "fraction";
-    (loss ? losses : scores).series.push_back(std::move(points));
+    auto chart = std::ranges::find(all, info.chart, &Chart::title);
+    if (chart == all.end()) {
+      chart = all.insert(chart, {info.chart, "epoch", *info.unit ? info.unit : "fraction", {}});
+    }
+    chart->series.push_back(std::move(points));
   }
-  const Chart all[] = {
-      losses,
-      scores,
-      {"Learning rate", "epoch", "learning rate", {of_steps("rate", &StepLine::lr)}},
-      {"Gradient norm before clipping",
-       "epoch",
-       "norm",
-       {of_steps("norm", &StepLine::gradient_norm)},
-       true},
-      {"Speed",
-       "epoch",
-       "images/s",
-       {of_steps("training", &StepLine::images_per_second)},
-       false,
-       true}};
+  all.push_back({"Learning rate", "epoch", "learning rate", {of_steps("rate", &StepLine::lr)}});
+  all.push_back({"Gradient norm before clipping",
+                 "epoch",
+                 "norm",
+                 {of_steps("norm", &StepLine::gradient_norm)},
+                 true});
+  all.push_back({"Speed",
+                 "epoch",
+                 "images/s",
+                 {of_steps("training", &StepLine::images_per_second)},
+                 false,
+                 true});
+  return all;
+}
+
+std::string charts(const ReportData& data) {
   std::string html;
-  for (const Chart& chart : all) html += chart_html(chart);
+  for (const Chart& chart : charts_of(data)) html += chart_html(chart);
   return html.empty() ? "" : "<div class=\"charts\">\n" + html + "</div>\n";
 }
 
@@ -241,5 +244,7 @@ std::string report_html(const ReportData& data) {
       escape_html(word(about.value("data", Json("")))), tiles(data), charts(data),
       epoch_table(data.history), rows(about), starts(list), escape_html(data.recipe));
 }
+
+std::string curves_svg(const ReportData& data) { return charts_svg(charts_of(data)); }
 
 }  // namespace asmlp::train

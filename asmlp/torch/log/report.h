@@ -23,4 +23,7 @@ struct ReportData {
 // no other file and no network, and follows the reader's choice of light or dark.
 std::string report_html(const ReportData& data);
 
+// Its curves alone, as an SVG picture.
+std::string curves_svg(const ReportData& data);
+
 }  // namespace asmlp::train

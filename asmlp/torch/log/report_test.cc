@@ -117,6 +117,28 @@ TEST(Report, IsOneWellFormedPageWhateverTheNames) {
   expect_well_formed(report_html({}));
 }
 
+// Six figures of a detector are more than one chart has colours for.
+TEST(Report, TheCurvesAreAPictureOfTheirOwn) {
+  ReportData data;
+  data.main_figure = "bbox_AP";
+  data.history = {{0,
+                   1.5,
+                   1e-3,
+                   {{"bbox_AP", 0.1},
+                    {"bbox_AP50", 0.2},
+                    {"bbox_AP75", 0.3},
+                    {"segm_AP", 0.4},
+                    {"segm_AP50", 0.5},
+                    {"segm_AP75", 0.6}}}};
+  const std::string svg = curves_svg(data);
+  expect_well_formed(svg);
+  EXPECT_THAT(svg, testing::StartsWith("<svg xmlns="));
+  EXPECT_THAT(svg, HasSubstr(">Boxes</text>"));
+  EXPECT_THAT(svg, HasSubstr("mask AP75 0.6"));
+  EXPECT_THAT(svg, Not(HasSubstr("s5")));
+  expect_well_formed(curves_svg({}));
+}
+
 TEST(RunJson, SurvivesAnything) {
   test::TemporaryFolder folder;
   const fs::path path = folder.path() / "run.json";

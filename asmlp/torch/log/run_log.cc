@@ -182,6 +182,10 @@ void RunLog::write_pages() {
     write_file_atomically(folder_ / "report.html",
                           [&](std::ostream& out) { out << report_html(data_); });
   });
+  guarded("curves.svg", [&] {
+    write_file_atomically(folder_ / "curves.svg",
+                          [&](std::ostream& out) { out << curves_svg(data_); });
+  });
 }
 
 }  // namespace asmlp::train

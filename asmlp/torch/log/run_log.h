@@ -1,4 +1,5 @@
-// What a training run writes for people: TensorBoard's events, steps.csv, run.json, report.html.
+// What a training run writes for people: TensorBoard's events, steps.csv, run.json,
+// report.html and curves.svg.
 #pragma once
 
 #include <chrono>

@@ -142,7 +142,7 @@ TEST(RunLog, ErrorsOfWritingAreOneWarningPerFileAndNoMore) {
     log.close("finished", {});
   }
   set_log_callback({});
-  EXPECT_EQ(warnings.size(), 4u);  // steps.csv, events, run.json, report.html
+  EXPECT_EQ(warnings.size(), 5u);  // steps.csv, events, run.json, report.html, curves.svg
   for (const std::string& warning : warnings) EXPECT_THAT(warning, HasSubstr(gone.string()));
 
   // Damaged files of an earlier start are no reason to stop either.

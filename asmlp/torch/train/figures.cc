@@ -10,18 +10,18 @@ namespace asmlp::train {
 namespace {
 
 constexpr FigureInfo kFigures[] = {
-    {"loss", "loss", "", "Cross entropy on the validation images"},
-    {"top1", "top-1", "%", "Per cent of the validation images"},
-    {"top5", "top-5", "%", "Per cent of the validation images"},
-    {"bbox_AP", "box AP", "", "Average precision of boxes, IoU 0.50:0.95"},
-    {"bbox_AP50", "box AP50", "", "Average precision of boxes, IoU 0.50"},
-    {"bbox_AP75", "box AP75", "", "Average precision of boxes, IoU 0.75"},
-    {"segm_AP", "mask AP", "", "Average precision of masks, IoU 0.50:0.95"},
-    {"segm_AP50", "mask AP50", "", "Average precision of masks, IoU 0.50"},
-    {"segm_AP75", "mask AP75", "", "Average precision of masks, IoU 0.75"},
-    {"mIoU", "mIoU", "%", "Mean intersection over union of the classes"},
-    {"mAcc", "mAcc", "%", "Mean accuracy of the classes"},
-    {"aAcc", "aAcc", "%", "Accuracy of all pixels"},
+    {"loss", "loss", "", "Cross entropy on the validation images", "Loss"},
+    {"top1", "top-1", "%", "Per cent of the validation images", "Accuracy"},
+    {"top5", "top-5", "%", "Per cent of the validation images", "Accuracy"},
+    {"bbox_AP", "box AP", "", "Average precision of boxes, IoU 0.50:0.95", "Boxes"},
+    {"bbox_AP50", "box AP50", "", "Average precision of boxes, IoU 0.50", "Boxes"},
+    {"bbox_AP75", "box AP75", "", "Average precision of boxes, IoU 0.75", "Boxes"},
+    {"segm_AP", "mask AP", "", "Average precision of masks, IoU 0.50:0.95", "Masks"},
+    {"segm_AP50", "mask AP50", "", "Average precision of masks, IoU 0.50", "Masks"},
+    {"segm_AP75", "mask AP75", "", "Average precision of masks, IoU 0.75", "Masks"},
+    {"mIoU", "mIoU", "%", "Mean intersection over union of the classes", "Segmentation"},
+    {"mAcc", "mAcc", "%", "Mean accuracy of the classes", "Segmentation"},
+    {"aAcc", "aAcc", "%", "Accuracy of all pixels", "Segmentation"},
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ struct FigureInfo {
   const char* label;  // for people
   const char* unit;   // "%", or "" for fractions and losses
   const char* help;
+  const char* chart;  // title of the chart in which it is drawn
 };
 
 // Error(kInvalidArgument) for an unknown name.
