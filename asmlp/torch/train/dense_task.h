@@ -1,14 +1,22 @@
 // What the tasks on dense predictions, detection and segmentation, share.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "asmlp/core/error.h"
 #include "asmlp/torch/data/item_loader.h"
 #include "asmlp/torch/dist/world.h"
 #include "asmlp/torch/nn/backbone.h"
-#include "asmlp/torch/train/options.h"
+#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/torch/nn/load_state.h"
+#include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
 
@@ -51,5 +59,65 @@ std::string essence_of(Spec spec) {
   spec.origin.clear();
   return to_json(spec);
 }
+
+// A task on a Spec of the network `Net`, whose namespace has validate, to_json, multiply_adds; what
+// differs is data, loss, validation, and how a network is saved.
+template <typename Spec, typename Net>
+class DenseTask : public Task {
+ public:
+  using Impl = typename Net::ContainedType;
+
+  const TaskFacts& facts() const final { return facts_; }
+  std::string model_json() const final { return essence_of(spec_); }
+
+  std::shared_ptr<torch::nn::Module> make_model() const final {
+    Net net(spec_.config);
+    net->set_world(&world_);
+    net->backbone()->set_checkpointing(options_.grad_checkpointing);
+    return net.ptr();
+  }
+
+  std::vector<std::string> load_initial_weights(torch::nn::Module& model,
+                                                const std::filesystem::path& path) const final {
+    return load_dense_weights(model, *net_of(model).backbone(), head_prefix_, path);
+  }
+
+  void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
+                   const std::map<std::string, std::string>& origin) const final {
+    Spec described = spec_;
+    for (const auto& [key, value] : origin) described.origin.insert_or_assign(key, value);
+    save(path, described, static_cast<const Impl&>(model));
+  }
+
+ protected:
+  // `head_prefix` is of names that only a whole network has.
+  DenseTask(const TrainOptions& options, Spec spec, const char* head_prefix, dist::World& world)
+      : options_(options), world_(world), spec_(std::move(spec)), head_prefix_(head_prefix) {}
+
+  virtual void save(const std::filesystem::path& path, const Spec& spec, const Impl& net) const = 0;
+
+  static Impl& net_of(torch::nn::Module& model) { return static_cast<Impl&>(model); }
+
+  // facts(), for data of so many images.
+  void describe(int64_t training_images, int64_t validation_images, const char* main_figure) {
+    const nn::DenseInput& input = spec_.preprocessing;
+    facts_.model = spec_.name;
+    facts_.classes = spec_.classes;
+    facts_.training_images = training_images;
+    facts_.validation_images = validation_images;
+    facts_.parameters = nn::parameter_count(*Net(spec_.config));
+    facts_.multiply_adds = multiply_adds(spec_.config, input.short_side, input.long_side);
+    facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
+    facts_.main_figure = main_figure;
+  }
+
+  TrainOptions options_;
+  dist::World& world_;
+  Spec spec_;
+
+ private:
+  const char* head_prefix_;
+  TaskFacts facts_;
+};
 
 }  // namespace asmlp::train

@@ -1,7 +1,5 @@
 #include "asmlp/torch/train/detect_task.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "asmlp/core/error.h"
@@ -12,7 +10,6 @@
 #include "asmlp/torch/detect/evaluate.h"
 #include "asmlp/torch/detect/flops.h"
 #include "asmlp/torch/detect/training.h"
-#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/train/dense_task.h"
 
 namespace asmlp::train {
@@ -49,63 +46,33 @@ detect::TrainTransformOptions transform_options(const TrainOptions& o) {
   return transform;
 }
 
-class DetectTask final : public Task {
+class DetectTask final : public DenseTask<detect::DetectorSpec, detect::DetectorNet> {
  public:
-  DetectTask(const TrainOptions& options, const std::string& tag, dist::World& world)
-      : options_(options),
-        world_(world),
-        training_(read_split(options.data, Split::kTrain)),
-        validation_(read_split(options.data, Split::kValidation)),
-        classes_(names_of(training_.annotations)) {
+  DetectTask(const TrainOptions& options, const std::string& tag, CocoSplit training,
+             CocoSplit validation, dist::World& world)
+      : DenseTask(options,
+                  dense_spec_to_train(options, tag, names_of(training.annotations),
+                                      detect::resolve_detector),
+                  "rpn_head.", world),
+        training_(std::move(training)),
+        validation_(std::move(validation)),
+        training_images_(training_.images, training_.annotations, transform_options(options),
+                         spec_.preprocessing),
+        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
     require(training_.annotations.categories == validation_.annotations.categories,
             ErrorCode::kMismatch,
             "{}: the training and the validation annotations have different categories",
             options.data);
-    spec_ = dense_spec_to_train(options, tag, classes_, detect::resolve_detector);
-    training_images_.emplace(training_.images, training_.annotations, transform_options(options),
-                             spec_.preprocessing);
-    validation_images_.emplace(validation_.images, validation_.annotations, spec_.preprocessing);
-
-    const nn::DenseInput& input = spec_.preprocessing;
-    facts_.model = spec_.name;
-    facts_.classes = classes_;
-    facts_.training_images = training_images_->size();
-    facts_.validation_images = validation_images_->size();
-    facts_.parameters = nn::parameter_count(*detect::DetectorNet(spec_.config));
-    facts_.multiply_adds = detect::multiply_adds(spec_.config, input.short_side, input.long_side);
-    facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
-    facts_.main_figure = "bbox_AP";
+    describe(training_images_.size(), validation_images_.size(), "bbox_AP");
   }
-
-  const TaskFacts& facts() const override { return facts_; }
-  std::string model_json() const override { return essence_of(spec_); }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
     return std::make_unique<data::ItemLoader>(
-        *training_images_, training_items(options_, data::Remainder::kRepeat, world_));
+        training_images_, training_items(options_, data::Remainder::kRepeat, world_));
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
-    return std::make_unique<data::ItemLoader>(*validation_images_,
+    return std::make_unique<data::ItemLoader>(validation_images_,
                                               validation_items(options_, world_));
-  }
-
-  std::shared_ptr<torch::nn::Module> make_model() const override {
-    detect::DetectorNet net(spec_.config);
-    net->set_world(&world_);
-    net->backbone()->set_checkpointing(options_.grad_checkpointing);
-    return net.ptr();
-  }
-
-  std::vector<std::string> load_initial_weights(torch::nn::Module& model,
-                                                const std::filesystem::path& path) const override {
-    return load_dense_weights(model, *net_of(model).backbone(), "rpn_head.", path);
-  }
-
-  void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
-                   const std::map<std::string, std::string>& origin) const override {
-    detect::DetectorSpec described = spec_;
-    for (const auto& [key, value] : origin) described.origin.insert_or_assign(key, value);
-    detect::save_detector(path, described, net_of(model));
   }
 
   ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
@@ -135,28 +102,22 @@ class DetectTask final : public Task {
   }
 
  private:
-  static detect::DetectorNetImpl& net_of(torch::nn::Module& model) {
-    return static_cast<detect::DetectorNetImpl&>(model);
-  }
-  static const detect::DetectorNetImpl& net_of(const torch::nn::Module& model) {
-    return static_cast<const detect::DetectorNetImpl&>(model);
+  void save(const std::filesystem::path& path, const detect::DetectorSpec& spec,
+            const detect::DetectorNetImpl& net) const override {
+    detect::save_detector(path, spec, net);
   }
 
-  TrainOptions options_;
-  dist::World& world_;
   CocoSplit training_, validation_;
-  std::vector<std::string> classes_;
-  detect::DetectorSpec spec_;
-  std::optional<detect::CocoTrainingSource> training_images_;
-  std::optional<detect::CocoTestSource> validation_images_;
-  TaskFacts facts_;
+  detect::CocoTrainingSource training_images_;
+  detect::CocoTestSource validation_images_;
 };
 
 }  // namespace
 
 std::unique_ptr<Task> detect_task(const TrainOptions& options, const std::string& tag,
                                   dist::World& world) {
-  return std::make_unique<DetectTask>(options, tag, world);
+  return std::make_unique<DetectTask>(options, tag, read_split(options.data, Split::kTrain),
+                                      read_split(options.data, Split::kValidation), world);
 }
 
 }  // namespace asmlp::train

@@ -1,12 +1,9 @@
 #include "asmlp/torch/train/segment_task.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/nn/autocast.h"
-#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
 #include "asmlp/torch/segment/flops.h"
@@ -23,33 +20,23 @@ std::vector<std::string> names_of(const Ade20k& data) {
   return names;
 }
 
-class SegmentTask final : public Task {
+class SegmentTask final : public DenseTask<segment::SegmentorSpec, segment::SegmentorNet> {
  public:
-  SegmentTask(const TrainOptions& options, const std::string& tag, dist::World& world)
-      : options_(options),
-        world_(world),
-        training_(options.data, Split::kTrain),
-        validation_(options.data, Split::kValidation),
-        spec_(dense_spec_to_train(options, tag, names_of(training_), segment::resolve_segmentor)),
+  SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
+              Ade20k validation, dist::World& world)
+      : DenseTask(options,
+                  dense_spec_to_train(options, tag, names_of(training), segment::resolve_segmentor),
+                  "decode_head.", world),
+        training_(std::move(training)),
+        validation_(std::move(validation)),
         training_images_(training_, spec_.preprocessing,
                          {options.ratio_range, options.crop, options.cat_max_ratio, options.hflip,
                           options.photometric}),
         validation_images_(validation_) {
     require(names_of(training_) == names_of(validation_), ErrorCode::kMismatch,
             "{}: the training and the validation split have different classes", options.data);
-    const nn::DenseInput& input = spec_.preprocessing;
-    facts_.model = spec_.name;
-    facts_.classes = names_of(training_);
-    facts_.training_images = training_images_.size();
-    facts_.validation_images = validation_images_.size();
-    facts_.parameters = nn::parameter_count(*segment::SegmentorNet(spec_.config));
-    facts_.multiply_adds = segment::multiply_adds(spec_.config, input.short_side, input.long_side);
-    facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
-    facts_.main_figure = "mIoU";
+    describe(training_images_.size(), validation_images_.size(), "mIoU");
   }
-
-  const TaskFacts& facts() const override { return facts_; }
-  std::string model_json() const override { return essence_of(spec_); }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
     return std::make_unique<data::ItemLoader>(
@@ -58,25 +45,6 @@ class SegmentTask final : public Task {
   std::unique_ptr<data::BatchSource> validation_batches() const override {
     return std::make_unique<data::ItemLoader>(validation_images_,
                                               validation_items(options_, world_));
-  }
-
-  std::shared_ptr<torch::nn::Module> make_model() const override {
-    segment::SegmentorNet net(spec_.config);
-    net->set_world(&world_);
-    net->backbone()->set_checkpointing(options_.grad_checkpointing);
-    return net.ptr();
-  }
-
-  std::vector<std::string> load_initial_weights(torch::nn::Module& model,
-                                                const std::filesystem::path& path) const override {
-    return load_dense_weights(model, *net_of(model).backbone(), "decode_head.", path);
-  }
-
-  void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
-                   const std::map<std::string, std::string>& origin) const override {
-    segment::SegmentorSpec described = spec_;
-    for (const auto& [key, value] : origin) described.origin.insert_or_assign(key, value);
-    segment::save_segmentor(path, described, net_of(model));
   }
 
   ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
@@ -110,27 +78,22 @@ class SegmentTask final : public Task {
   }
 
  private:
-  static segment::SegmentorNetImpl& net_of(torch::nn::Module& model) {
-    return static_cast<segment::SegmentorNetImpl&>(model);
-  }
-  static const segment::SegmentorNetImpl& net_of(const torch::nn::Module& model) {
-    return static_cast<const segment::SegmentorNetImpl&>(model);
+  void save(const std::filesystem::path& path, const segment::SegmentorSpec& spec,
+            const segment::SegmentorNetImpl& net) const override {
+    segment::save_segmentor(path, spec, net);
   }
 
-  TrainOptions options_;
-  dist::World& world_;
   Ade20k training_, validation_;
-  segment::SegmentorSpec spec_;
   segment::AdeTrainingSource training_images_;
   segment::AdeTestSource validation_images_;
-  TaskFacts facts_;
 };
 
 }  // namespace
 
 std::unique_ptr<Task> segment_task(const TrainOptions& options, const std::string& tag,
                                    dist::World& world) {
-  return std::make_unique<SegmentTask>(options, tag, world);
+  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.data, Split::kTrain),
+                                       Ade20k(options.data, Split::kValidation), world);
 }
 
 }  // namespace asmlp::train
