@@ -25,11 +25,11 @@ struct SegmentationEvaluation {
 };
 
 struct SegmentationEvaluationOptions {
-  PredictOptions predict;
+  PredictOptions predict = {};
   // Called after each batch with the images this process has done; returning false stops the
   // evaluation, in all processes.
-  std::function<bool(int64_t images)> progress;
-  std::function<void(const std::string& bad)> on_bad;  // each image that could not be read
+  std::function<bool(int64_t images)> progress = {};
+  std::function<void(const std::string& bad)> on_bad = {};  // each image that could not be read
 };
 
 // Predicts the pictures of `source`, an ItemLoader over an AdeTestSource (ade_source.h) of any

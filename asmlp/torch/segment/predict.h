@@ -22,7 +22,7 @@ struct PredictOptions {
   bool flip = false;         // each view also mirrored
   // The views are the picture's own size (times their ratios) instead of the input's sides.
   bool full_size = false;
-  std::optional<SlidingWindow> sliding;  // none: the network sees each view as a whole
+  std::optional<SlidingWindow> sliding = {};  // none: the network sees each view as a whole
 };
 
 // Labels 0..num_classes-1, H x W x 1. Each view is resized with its ratio kept (sides
