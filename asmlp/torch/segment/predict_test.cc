@@ -1,0 +1,235 @@
+#include "asmlp/torch/segment/predict.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/torch/data/dense_input.h"
+#include "asmlp/torch/data/random.h"
+#include "asmlp/torch/nn/conv_module.h"
+#include "asmlp/torch/nn/module_testing.h"
+#include "asmlp/torch/segment/segmentor_testing.h"
+#include "tests/weight_files.h"
+
+namespace asmlp::segment {
+namespace {
+
+// Smooth, with some noise: classes come in regions.
+Image some_picture(int height, int width) {
+  Image image(height, width, 3);
+  data::Random random(uint64_t(height) * 1000 + uint64_t(width));
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        const double wave = std::sin(0.09 * (c + 1) * y + 0.07 * x) * std::cos(0.11 * x - c);
+        image.row(y)[3 * x + c] = uint8_t(127 + 100 * wave + double(random.below(20)));
+      }
+    }
+  }
+  return image;
+}
+
+torch::Tensor resized(const torch::Tensor& map, int64_t height, int64_t width) {
+  return torch::upsample_bilinear2d(map, {height, width}, false);
+}
+
+// Everything at once, as mmseg's slide_inference says.
+torch::Tensor slide(SegmentorNet& net, const torch::Tensor& image, const SlidingWindow& window) {
+  const int64_t h = image.size(2), w = image.size(3), crop = window.crop, stride = window.stride;
+  const auto sum = torch::zeros({1, net->config().num_classes, h, w});
+  const auto count = torch::zeros({1, 1, h, w});
+  for (int64_t i = 0; i < std::max<int64_t>(h - crop + stride - 1, 0) / stride + 1; ++i) {
+    for (int64_t j = 0; j < std::max<int64_t>(w - crop + stride - 1, 0) / stride + 1; ++j) {
+      const int64_t bottom = std::min(i * stride + crop, h), right = std::min(j * stride + crop, w);
+      const int64_t top = std::max<int64_t>(bottom - crop, 0);
+      const int64_t left = std::max<int64_t>(right - crop, 0);
+      const auto part = [&](const torch::Tensor& t) {
+        return t.narrow(2, top, bottom - top).narrow(3, left, right - left);
+      };
+      part(sum) += resized(net(part(image)).decode, bottom - top, right - left);
+      part(count) += 1;
+    }
+  }
+  return sum / count;
+}
+
+// num_classes x H x W, of one view its logits, of several the mean of the probabilities.
+torch::Tensor straightforward(SegmentorNet& net, const Image& picture, const nn::DenseInput& input,
+                              const PredictOptions& options) {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> views;
+  for (const double ratio : {0.5, 0.75, 1.0, 1.25, 1.5, 1.75}) {
+    if (!options.multi_scale && ratio != 1) continue;
+    for (const bool mirrored : {false, true}) {
+      if (mirrored && !options.flip) continue;
+      data::CvSize size =
+          data::fitted_size(picture.height, picture.width, int(input.short_side * ratio),
+                            int(input.long_side * ratio));
+      if (options.full_size) {
+        size = {int(std::lround(picture.height * ratio)), int(std::lround(picture.width * ratio))};
+      }
+      torch::Tensor image =
+          data::normalised(data::resize_bilinear(picture, size), input).unsqueeze(0);
+      if (mirrored) image = image.flip({3}).contiguous();
+      torch::Tensor logits = options.sliding ? slide(net, image, *options.sliding)
+                                             : resized(net(image).decode, size.height, size.width);
+      logits = resized(logits, picture.height, picture.width);
+      if (mirrored) logits = logits.flip({3});
+      views.push_back(logits);
+    }
+  }
+  if (views.size() == 1) return views[0].squeeze(0);
+  for (auto& view : views) view = view.softmax(1);
+  return torch::stack(views).mean(0).squeeze(0);
+}
+
+// The labels are those of the largest values, but where rounding may decide.
+void expect_labels(const Image& labels, const torch::Tensor& values, const std::string& what) {
+  ASSERT_EQ(values.size(1), labels.height) << what;
+  ASSERT_EQ(values.size(2), labels.width) << what;
+  const auto [best, order] = values.topk(2, 0);
+  const auto tolerance = 1e-5 * (values.max() - values.min()).item<double>();
+  const auto actual = torch::from_blob(const_cast<uint8_t*>(labels.pixels.data()),
+                                       {labels.height, labels.width}, torch::kUInt8)
+                          .to(torch::kInt64);
+  const auto different = actual != order[0];
+  const auto close = (best[0] - best[1]) < tolerance;
+  EXPECT_EQ((different & ~close).sum().item<int64_t>(), 0) << what;
+  EXPECT_LT(close.sum().item<int64_t>(), 1 + labels.height * labels.width / 100) << what;
+}
+
+TEST(ResizedRows, BandsAreTheWholeResizing) {
+  for (const auto& [h, w, new_h, new_w] : {std::array{7, 9, 30, 41},
+                                           {30, 20, 11, 7},
+                                           {1, 1, 5, 6},
+                                           {13, 8, 13, 19},
+                                           {6, 5, 17, 5},
+                                           {23, 17, 23, 17},
+                                           {5, 4, 1, 3}}) {
+    const auto map = nn::filled("map", {3, h, w});
+    const auto whole = resized(map.unsqueeze(0), new_h, new_w).squeeze(0);
+    for (const int64_t rows : {1, 2, 5, 100}) {
+      for (int64_t first = 0; first < new_h; first += rows) {
+        const Rows wanted{first, std::min<int64_t>(first + rows, new_h)};
+        const Rows needed = source_rows(h, new_h, wanted);
+        ASSERT_TRUE(needed.first >= 0 && needed.end <= h);
+        const auto band = resized_rows(map.narrow(1, needed.first, needed.count()), needed.first,
+                                       {h, new_h, new_w}, wanted);
+        ASSERT_LT(nn::difference(band, whole.narrow(1, first, wanted.count())), 5e-6);
+        if (needed.count() < 2) continue;
+        test::error_of(ErrorCode::kInvalidArgument, [&] {
+          resized_rows(map.narrow(1, needed.first + 1, needed.count() - 1), needed.first + 1,
+                       {h, new_h, new_w}, wanted);
+        });
+      }
+    }
+  }
+}
+
+TEST(WindowLogits, BandsAreTheWholeMap) {
+  SegmentorNet net = small_segmentor();
+  const torch::NoGradGuard no_grad;
+  const Image picture = some_picture(53, 38);
+  const auto image = data::normalised(picture, small_input()).unsqueeze(0);
+  for (const auto& [crop, stride] :
+       {std::pair{24, 16}, {24, 24}, {17, 5}, {53, 30}, {38, 9}, {100, 50}}) {
+    const SlidingWindow window{crop, stride};
+    const auto whole = slide(net, image, window).squeeze(0);
+    for (const int64_t rows : {1, 7, 53}) {
+      WindowLogits logits(*net, picture, small_input(), window);
+      for (int64_t first = 0; first < 53; first += rows) {
+        // Bands may overlap, as those of a resizing do.
+        const Rows wanted{std::max<int64_t>(0, first - 1), std::min<int64_t>(first + rows, 53)};
+        ASSERT_LT(
+            nn::difference(logits.rows(wanted), whole.narrow(1, wanted.first, wanted.count())),
+            1e-5)
+            << crop << ' ' << stride << ' ' << first;
+      }
+    }
+  }
+  WindowLogits logits(*net, picture, small_input(), SlidingWindow{20, 10});
+  logits.rows({40, 53});
+  test::error_of(ErrorCode::kInvalidArgument, [&] { logits.rows({0, 1}); });
+  test::error_of(ErrorCode::kInvalidArgument, [&] { logits.rows({50, 54}); });
+}
+
+TEST(Predict, EqualsTheStraightforwardComputation) {
+  SegmentorNet net = small_segmentor();
+  const nn::DenseInput input = small_input();
+  std::vector<std::pair<std::string, PredictOptions>> ways{{"whole", {}}};
+  ways.push_back({"flip", {.flip = true}});
+  ways.push_back({"scales", {.multi_scale = true}});
+  ways.push_back({"twelve views", {.multi_scale = true, .flip = true}});
+  ways.push_back({"sliding", {.sliding = SlidingWindow{32, 20}}});
+  ways.push_back({"full size, sliding", {.full_size = true, .sliding = SlidingWindow{32, 20}}});
+  ways.push_back({"all", {.multi_scale = true, .flip = true, .sliding = SlidingWindow{32, 32}}});
+  std::set<uint8_t> classes;
+  for (const auto& [h, w] : {std::pair{61, 90}, {83, 41}, {40, 40}, {7, 5}, {1, 1}, {3, 200}}) {
+    const Image picture = some_picture(h, w);
+    for (const auto& [name, options] : ways) {
+      const Image labels = predict(*net, picture, input, options);
+      ASSERT_EQ(labels.channels, 1);
+      expect_labels(labels, straightforward(net, picture, input, options),
+                    fmt::format("{} {} x {}", name, h, w));
+      classes.insert(labels.pixels.begin(), labels.pixels.end());
+    }
+  }
+  EXPECT_GT(classes.size(), 2u);
+}
+
+// Large enough for several bands of the final resizing.
+TEST(Predict, LargePicturesAreResolvedInBands) {
+  SegmentorNet net = small_segmentor();
+  const Image picture = some_picture(1300, 1100);
+  ASSERT_GT(int64_t{5} * picture.height * picture.width, int64_t{1} << 22);
+  for (const PredictOptions& options :
+       {PredictOptions{}, PredictOptions{.flip = true, .sliding = SlidingWindow{32, 24}}}) {
+    expect_labels(predict(*net, picture, small_input(), options),
+                  straightforward(net, picture, small_input(), options), "large");
+  }
+}
+
+// With padding to multiples, the padded part is cut off before the last resizing.
+TEST(Predict, PaddingIsNotStretched) {
+  SegmentorNet net = small_segmentor();
+  nn::DenseInput input = small_input();
+  input.pad_multiple = 32;
+  const Image picture = some_picture(50, 70);
+  const torch::NoGradGuard no_grad;
+  const data::Item item = data::test_item(picture, input);
+  const auto padded = resized(net(item.image.unsqueeze(0)).decode, 64, 64);
+  ASSERT_EQ(item.image.sizes(), (torch::IntArrayRef{3, 64, 64}));
+  const auto cut = padded.narrow(2, 0, item.info.height).narrow(3, 0, item.info.width);
+  expect_labels(predict(*net, picture, input), resized(cut, 50, 70).squeeze(0), "padded");
+}
+
+TEST(Predict, FoldedNormsGiveTheSameLabels) {
+  SegmentorNet net = small_segmentor();
+  const Image picture = some_picture(61, 90);
+  const auto before = straightforward(net, picture, small_input(), {});
+  nn::fold_batch_norm(*net);
+  EXPECT_LT(nn::difference(straightforward(net, picture, small_input(), {}), before), 1e-4);
+  expect_labels(predict(*net, picture, small_input()), before, "folded");
+}
+
+TEST(Predict, MistakesAreErrors) {
+  SegmentorNet net = small_segmentor();
+  const Image picture = some_picture(20, 20);
+  const auto refused = [&](ErrorCode code, const Image& image, const PredictOptions& options) {
+    return test::error_of(code, [&] { predict(*net, image, small_input(), options); });
+  };
+  refused(ErrorCode::kInvalidArgument, Image(0, 5, 3), {});
+  refused(ErrorCode::kMismatch, Image(5, 5, 1), {});
+  test::expect_words(
+      refused(ErrorCode::kInvalidArgument, picture, {.sliding = SlidingWindow{16, 17}}),
+      {"stride 17", "16"});
+  refused(ErrorCode::kInvalidArgument, picture, {.sliding = SlidingWindow{0, 1}});
+  net->train();
+  test::expect_words(refused(ErrorCode::kInvalidArgument, picture, {}), {"eval()"});
+  SegmentorNet many = small_segmentor(256);
+  test::error_of(ErrorCode::kUnsupported, [&] { predict(*many, picture, small_input()); });
+}
+
+}  // namespace
+}  // namespace asmlp::segment
