@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <set>
 
 #include "asmlp/cli/cam.h"
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/find_images.h"
 #include "asmlp/cli/input_batch.h"
 #include "asmlp/cli/options.h"
+#include "asmlp/cli/output_folder.h"
 #include "asmlp/cli/program.h"
 #include "asmlp/cli/progress.h"
 #include "asmlp/cli/table.h"
@@ -36,18 +36,12 @@ struct Options {
 class CamWriter {
  public:
   CamWriter(const fs::path& folder, const Checkpoint& checkpoint)
-      : folder_(folder),
+      : folder_("--cam", folder),
         classes_(checkpoint.spec.classes),
         channels_(static_cast<size_t>(checkpoint.spec.config.num_features())),
         stride_(checkpoint.spec.config.patch_size << (checkpoint.spec.config.num_stages() - 1)),
         weight_(to_f32(checkpoint.tensors.at("head.weight"))),
-        bias_(to_f32(checkpoint.tensors.at("head.bias"))) {
-    std::error_code error;
-    fs::create_directories(folder_, error);
-    require(!error && fs::is_directory(folder_), ErrorCode::kIo,
-            "--cam {}: cannot make this folder: {}", folder_.string(),
-            error ? error.message() : "a file of that name exists");
-  }
+        bias_(to_f32(checkpoint.tensors.at("head.bias"))) {}
 
   // The map of class `index` over the image in `slot` of the batch that the engine has just run.
   fs::path write(const fs::path& file, const Engine& engine, int slot, const Image& image,
@@ -64,28 +58,18 @@ class CamWriter {
     picture.label = class_label(classes_, index);
     picture.probability = probability;
     picture.file = file.string();
-    const fs::path path = unique_name(file);
+    const fs::path path = folder_.next(file) += ".cam.png";
     write_cam(path, picture);
     return path;
   }
 
  private:
-  // a/cat.jpg and b/cat.png give cat.cam.png and cat-2.cam.png.
-  fs::path unique_name(const fs::path& file) {
-    std::string name = file.stem().string();
-    for (int n = 2; !used_.insert(name).second; ++n) {
-      name = fmt::format("{}-{}", file.stem().string(), n);
-    }
-    return folder_ / (name + ".cam.png");
-  }
-
-  fs::path folder_;
+  OutputFolder folder_;
   std::vector<std::string> classes_;
   size_t channels_;
   int stride_;
   std::vector<float> weight_;
   std::vector<float> bias_;
-  std::set<std::string> used_;
 };
 
 // Gathers the results in the form that was asked for: text is printed at once, the rest at the end.

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "asmlp/cli/console.h"
+#include "asmlp/cli/model_task.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
@@ -27,35 +28,6 @@ bool looks_like_file(const std::string& name) {
     if (extension == known) return true;
   }
   return false;
-}
-
-// First by name, so that the choice does not depend on the order of directory entries.
-std::optional<fs::path> first_model_in(const fs::path& folder) {
-  std::error_code ignored;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
-  }
-  if (found.empty()) return std::nullopt;
-  return *std::min_element(found.begin(), found.end());
-}
-
-fs::path bundled_model() {
-  const char* from_environment = std::getenv("ASMLP_MODEL_DIR");
-  if (from_environment != nullptr && *from_environment != '\0') {
-    const auto model = first_model_in(from_environment);
-    require(model.has_value(), ErrorCode::kNotFound,
-            "no *.safetensors in {} (ASMLP_MODEL_DIR); name a file with --model", from_environment);
-    return *model;
-  }
-  for (const char* place : {"../models", "../../models", "../share/asmlp/models"}) {
-    const auto model = first_model_in((executable_folder() / place).lexically_normal());
-    if (model) return *model;
-  }
-  fail(ErrorCode::kNotFound,
-       "no bundled model near {}; name a weight file with --model FILE, or its folder with "
-       "ASMLP_MODEL_DIR",
-       executable_folder().string());
 }
 
 // The architecture that --config or --model NAME gives to --weights.
@@ -225,7 +197,7 @@ LoadedModel load_model(const ModelOptions& options) {
   } else {
     require(options.config.empty(), ErrorCode::kInvalidArgument,
             "--config {} needs the weights it describes: add --weights FILE", options.config);
-    loaded.file = bundled_model();
+    loaded.file = bundled_model(ModelTask::kClassify);
     loaded.bundled = true;
   }
   if (!options.shift_size.empty()) {

@@ -77,9 +77,8 @@ struct LoadedModel {
 };
 
 // Loads what the options name: --weights (with --model NAME or --config), --model FILE, else the
-// bundled model: the first *.safetensors, by name, of $ASMLP_MODEL_DIR or of ../models,
-// ../../models and ../share/asmlp/models beside the executable. Errors: kNotFound (with the nearest
-// zoo name), kInvalidArgument for options that exclude each other, and load_checkpoint's.
+// bundled model (model_task.h). Errors: kNotFound (with the nearest zoo name), kInvalidArgument for
+// options that exclude each other, and load_checkpoint's.
 LoadedModel load_model(const ModelOptions& options);
 
 // load_model for a command that classifies: says on standard error what was assumed and which model

@@ -1,0 +1,92 @@
+#include "asmlp/cli/model_task.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "asmlp/cli/options.h"
+#include "asmlp/core/error.h"
+#include "asmlp/weights/safetensors.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* name_of(ModelTask task) {
+  return task == ModelTask::kDetect    ? "detector"
+         : task == ModelTask::kSegment ? "segmentor"
+                                       : "model";
+}
+
+// The task that a file says; nothing for a file that says none.
+std::optional<ModelTask> described_task(const fs::path& file) {
+  if (file.extension() != ".safetensors") return std::nullopt;
+  try {
+    const auto metadata = read_safetensors(file).metadata;
+    if (metadata.contains("asmlp_detector")) return ModelTask::kDetect;
+    if (metadata.contains("asmlp_segmentor")) return ModelTask::kSegment;
+    return ModelTask::kClassify;
+  } catch (const Error&) {
+    return std::nullopt;  // whoever loads it says what is wrong
+  }
+}
+
+// First by name, so that the choice does not depend on the order of directory entries.
+std::optional<fs::path> first_model_in(const fs::path& folder, ModelTask task) {
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
+  }
+  std::ranges::sort(found);
+  for (const fs::path& file : found) {
+    if (task_of(file) == task) return file;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ModelTask task_of(const fs::path& file) {
+  return described_task(file).value_or(ModelTask::kClassify);
+}
+
+fs::path bundled_model(ModelTask task) {
+  const char* from_environment = std::getenv("ASMLP_MODEL_DIR");
+  if (from_environment != nullptr && *from_environment != '\0') {
+    const auto model = first_model_in(from_environment, task);
+    require(model.has_value(), ErrorCode::kNotFound,
+            "no *.safetensors of a {} in {} (ASMLP_MODEL_DIR); name a file with --model",
+            name_of(task), from_environment);
+    return *model;
+  }
+  for (const char* place : {"../models", "../../models", "../share/asmlp/models"}) {
+    const auto model = first_model_in((executable_folder() / place).lexically_normal(), task);
+    if (model) return *model;
+  }
+  fail(ErrorCode::kNotFound,
+       "no bundled {} near {}; name a weight file with --model FILE, or its folder with "
+       "ASMLP_MODEL_DIR",
+       name_of(task), executable_folder().string());
+}
+
+bool validates_detector(int argc, const char* const* argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty() || words[0] != "validate") return false;
+  for (size_t i = 1; i < words.size(); ++i) {
+    std::string file;
+    if ((words[i] == "-m" || words[i] == "--model") && i + 1 < words.size()) file = words[i + 1];
+    if (words[i].starts_with("--model=")) file = words[i].substr(8);
+    const auto task = file.empty() ? std::nullopt : described_task(file);
+    if (task) return *task == ModelTask::kDetect;
+  }
+  return std::any_of(words.begin() + 1, words.end(), [](const std::string& word) {
+    std::error_code ignored;
+    return fs::is_regular_file(fs::path(word) / "annotations/instances_val2017.json", ignored);
+  });
+}
+
+}  // namespace asmlp::cli
