@@ -1,0 +1,39 @@
+// The picture of `segment`: the classes in their colours over the image, with a legend.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "asmlp/image/image.h"
+#include "asmlp/image/label_png.h"
+
+namespace asmlp::cli {
+
+// The colours of ADE20K's classes in their order, from the first again after 150.
+std::vector<Colour> class_colours(int classes);
+
+struct ClassArea {
+  int index = 0;
+  int64_t pixels = 0;
+  double share = 0;  // of all pixels
+  bool operator==(const ClassArea&) const = default;
+};
+
+// The classes on a label map, the largest first, of equal ones the lower index.
+std::vector<ClassArea> class_areas(const Image& labels);
+
+// The image with every pixel mixed with its class's colour; opacity 1 shows the colour alone. Along
+// the edges of the regions the colour is not mixed. `image` is H x W x 3, `labels` H x W x 1 of
+// indices into `colours`, else Error(kInvalidArgument).
+Image overlay(const Image& image, const Image& labels, const std::vector<Colour>& colours,
+              double opacity);
+
+// Writes the overlay and, to its right, the classes present with their shares as a PNG file. Names
+// that `classes` lacks are "class k". Small images are enlarged by a whole number. Error(kIo), and
+// kTooLarge for more than 32767 pixels to a side.
+void write_segmentation(const std::filesystem::path& path, const Image& image, const Image& labels,
+                        const std::vector<std::string>& classes, double opacity);
+
+}  // namespace asmlp::cli
