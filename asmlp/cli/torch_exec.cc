@@ -12,6 +12,7 @@
 
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/program.h"
+#include "asmlp/cli/segmentor_arguments.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
@@ -36,6 +37,9 @@ fs::path look_for_torch_program() {
   return {};
 }
 
+// Commands that asmlp-torch alone has.
+bool is_torch_command(const std::string& name) { return name == "train" || name == "segment"; }
+
 }  // namespace
 
 bool measures_training(int argc, const char* const* argv) {
@@ -45,7 +49,8 @@ bool measures_training(int argc, const char* const* argv) {
 }
 
 bool needs_torch(int argc, const char* const* argv) {
-  if (argc > 1 && std::strcmp(argv[1], "train") == 0) return true;
+  if (argc > 1 && is_torch_command(argv[1])) return true;
+  if (validates_segmentor(argc, argv)) return true;
   if (argc > 1 && std::strcmp(argv[1], "bench") == 0) return measures_training(argc, argv);
   for (int i = 2; i < argc; ++i) {
     if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
@@ -68,11 +73,12 @@ fs::path find_torch_program(const std::string& what) {
 }
 
 void exec_torch(int argc, const char* const* argv) {
-  const bool train = argc > 1 && std::strcmp(argv[1], "train") == 0;
+  const bool own = argc > 1 && is_torch_command(argv[1]);
   const fs::path program =
-      find_torch_program(train                           ? "`train`"
-                         : measures_training(argc, argv) ? "`bench --train`"
-                                                         : "`--backend torch`");
+      find_torch_program(own                               ? fmt::format("`{}`", argv[1])
+                         : measures_training(argc, argv)   ? "`bench --train`"
+                         : validates_segmentor(argc, argv) ? "`validate` of a segmentor"
+                                                           : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));
@@ -84,6 +90,13 @@ void exec_torch(int argc, const char* const* argv) {
 Command add_train(CLI::App& program) {
   CLI::App* app = add_subcommand(
       program, "train", "Train a model (needs asmlp-torch; `asmlp train --help` is its)", "");
+  return {app, [] { return 0; }};
+}
+
+Command add_segment(CLI::App& program) {
+  CLI::App* app =
+      add_subcommand(program, "segment",
+                     "Tell the class of every pixel (needs asmlp-torch, whose help it shows)", "");
   return {app, [] { return 0; }};
 }
 

@@ -16,6 +16,10 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> argument
 // `bench --train`.
 Command add_bench_train(CLI::App& program);
 
+// `segment`, and `validate` of a segmentor.
+Command add_torch_segment(CLI::App& program);
+Command add_validate_segmentor(CLI::App& program);
+
 // The LibTorch modules, for add_validate_on and add_forward_on (program.h). --isa is an
 // Error(kInvalidArgument): it has no meaning there.
 Backend torch_backend();

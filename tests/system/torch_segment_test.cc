@@ -1,0 +1,206 @@
+// asmlp segment, and validate of a segmentor, as a user runs them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "asmlp/dataset/ade20k.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/torch/segment/ade_testing.h"
+#include "asmlp/torch/segment/segmentor_file.h"
+#include "asmlp/torch/segment/segmentor_testing.h"
+#include "tests/system/cli_runner.h"
+
+namespace asmlp::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr int kClasses = 4;
+
+class SegmentCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    segment::SegmentorNet net = segment::small_segmentor(kClasses);
+    segment::SegmentorSpec spec;
+    spec.name = "small";
+    spec.config = net->config();
+    spec.preprocessing = segment::small_input();
+    for (int k = 1; k <= kClasses; ++k) spec.classes.push_back(fmt::format("class {}", k));
+    fs::create_directories(path("models"));
+    segment::save_segmentor(path("models/small.safetensors"), spec, *net);
+    segment::write_ade(path("data"), {{41, 60}, {50, 33}, {30, 30}}, kClasses);
+  }
+
+  std::string path(const std::string& name) const { return folder_.path() / name; }
+  std::string photo(int i) const {
+    return path(fmt::format("data/images/validation/image_{}.png", i));
+  }
+  std::string model() const { return path("models/small.safetensors"); }
+  std::string out(const std::string& name) const { return path("out/" + name); }
+
+  Outcome segment(const std::vector<std::string>& images,
+                  const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"segment"};
+    words.insert(words.end(), images.begin(), images.end());
+    for (const char* word : {"--threads", "1", "--output"}) words.emplace_back(word);
+    words.push_back(path("out"));
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+
+  // This process's environment and one variable more.
+  static std::vector<std::string> environment_with(const std::string& entry) {
+    std::vector<std::string> all{entry};
+    for (char** at = environ; *at != nullptr; ++at) all.emplace_back(*at);
+    return all;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(SegmentCommand, WritesOverlayLabelsAndAreas) {
+  const Outcome outcome =
+      segment({photo(0), path("no.jpg"), photo(1)}, {"--model", model(), "--json"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("no.jpg"));
+  const Json json = outcome.json();
+  ASSERT_EQ(json["images"].size(), 2u);
+  ASSERT_EQ(json["failed"].size(), 1u);
+  EXPECT_EQ(json["model"]["name"], "small");
+  EXPECT_THAT(listing(path("out")), ElementsAre("image_0.labels.png", "image_0.segments.png",
+                                                "image_1.labels.png", "image_1.segments.png"));
+  for (const Json& image : json["images"]) {
+    const Image labels = read_label_png(image["label_map"].get<std::string>());
+    EXPECT_EQ(labels.height, image["height"]);
+    EXPECT_EQ(labels.width, image["width"]);
+    double share = 0;
+    for (const Json& area : image["classes"]) {
+      EXPECT_EQ(std::ranges::count(labels.pixels, area["index"].get<uint8_t>()), area["pixels"]);
+      EXPECT_EQ(area["label"], fmt::format("class {}", area["index"].get<int>() + 1));
+      share += area["share"].get<double>();
+    }
+    EXPECT_NEAR(share, 1, 1e-9);
+    EXPECT_GT(decode_image(image["overlay"].get<std::string>()).width, labels.width);
+    // As a picture the map shows the classes' colours.
+    const Image shown = decode_image(image["label_map"].get<std::string>());
+    const Colour colour = ade20k_classes()[labels.pixels[0]].colour;
+    EXPECT_TRUE(std::equal(colour.begin(), colour.end(), shown.pixels.begin()));
+  }
+}
+
+TEST_F(SegmentCommand, PrintsATableAndKeepsNamesApart) {
+  fs::create_directories(path("other"));
+  fs::copy_file(photo(1), path("other/image_0.png"));
+  const Outcome outcome =
+      segment({photo(0), path("other")}, {"--model", model(), "--results-file", path("areas.csv")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* word : {"image_0.png  60 x 41", "class 1", " %", "image_0-2.segments.png"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(word));
+  }
+  EXPECT_EQ(listing(path("out")).size(), 4u);
+  EXPECT_THAT(slurp(path("areas.csv")), testing::StartsWith("filename,index,label,pixels,share"));
+}
+
+TEST_F(SegmentCommand, ViewsChangeWhatIsSeenAndMistakesAreUsageErrors) {
+  std::set<std::string> maps;
+  for (const std::vector<std::string>& views : {std::vector<std::string>{},
+                                                {"--flip"},
+                                                {"--multi-scale", "--flip"},
+                                                {"--sliding", "--crop", "32", "--stride", "16"},
+                                                {"--full-size", "--sliding", "--crop", "32"}}) {
+    std::vector<std::string> more{"--model", model()};
+    more.insert(more.end(), views.begin(), views.end());
+    ASSERT_EQ(segment({photo(0)}, more).code, 0);
+    maps.insert(slurp(out("image_0.labels.png")));
+  }
+  EXPECT_GE(maps.size(), 4u);
+  const auto usage = [&](const std::vector<std::string>& more, const std::string& word) {
+    const Outcome outcome = segment({photo(0)}, more);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(word));
+  };
+  usage({"--model", model(), "--crop", "32"}, "--sliding");
+  usage({"--model", model(), "--sliding", "--crop", "32", "--stride", "33"}, "stride 33");
+  usage({"--model", model(), "--opacity", "1.5"}, "--opacity");
+  // The authors' files do not say what they are.
+  usage({"--model", data("downstream/mmseg.pth").string()}, "architecture");
+  usage({"--model", data("downstream/mmseg.pth").string(), "--arch", "upernet_asmlp_tiny"},
+        "shift size");
+}
+
+TEST_F(SegmentCommand, TakesTheBundledSegmentor) {
+  write_model(path("models/a_classifier.safetensors"));
+  RunSettings settings;
+  settings.environment = environment_with("ASMLP_MODEL_DIR=" + path("models"));
+  const std::vector<std::string> words{"segment", photo(0), "--output", path("out"), "--json"};
+  const Outcome outcome = run(words, settings);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("bundled model"));
+  EXPECT_EQ(outcome.json()["model"]["bundled"], true);
+  fs::remove(model());
+  const Outcome none = run(words, settings);
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("of a segmentor in " + path("models")));
+}
+
+// The scores follow from the label maps that `segment` writes.
+TEST_F(SegmentCommand, ValidateScoresWhatSegmentSees) {
+  for (const std::vector<std::string>& views :
+       {std::vector<std::string>{}, {"--multi-scale", "--flip"}}) {
+    std::vector<std::string> more{"--model", model()};
+    more.insert(more.end(), views.begin(), views.end());
+    ASSERT_EQ(segment({path("data/images/validation")}, more).code, 0);
+    std::array<double, kClasses> right{}, predicted{}, labelled{};
+    for (int i = 0; i < 3; ++i) {
+      const Image labels = read_label_png(out(fmt::format("image_{}.labels.png", i)));
+      const Image truth =
+          read_label_png(path(fmt::format("data/annotations/validation/image_{}.png", i)));
+      for (size_t p = 0; p < labels.pixels.size(); ++p) {
+        if (truth.pixels[p] == 0) continue;
+        const size_t own = labels.pixels[p], wanted = truth.pixels[p] - 1u;
+        ++predicted.at(own);
+        ++labelled.at(wanted);
+        if (own == wanted) ++right.at(own);
+      }
+    }
+    double iou = 0, classes = 0, hits = 0, pixels = 0;
+    for (size_t k = 0; k < kClasses; ++k) {
+      const double together = predicted[k] + labelled[k] - right[k];
+      if (together > 0) iou += right[k] / together, ++classes;
+      hits += right[k];
+      pixels += labelled[k];
+    }
+    std::vector<std::string> words{"validate", path("data"), "--json", "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run(words);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json json = outcome.json();
+    EXPECT_NEAR(json["miou"].get<double>(), 100 * iou / classes, 1e-9);
+    EXPECT_NEAR(json["aacc"].get<double>(), 100 * hits / pixels, 1e-9);
+    EXPECT_EQ(json["images"], 3);
+    EXPECT_EQ(json["per_class"].size(), size_t{kClasses});
+  }
+}
+
+TEST_F(SegmentCommand, ValidateNamesWhatIsWrong) {
+  std::ofstream(photo(2)) << "no PNG";
+  const Outcome outcome = run({"validate", path("data"), "--model", model()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("image_2.png"));
+  EXPECT_THAT(outcome.out, HasSubstr("* mIoU "));
+  EXPECT_THAT(outcome.out, HasSubstr("unreadable"));
+  segment::write_ade(path("five"), {{20, 20}}, 5);
+  const Outcome classes = run({"validate", path("five"), "--model", model()});
+  EXPECT_EQ(classes.code, 1);
+  EXPECT_THAT(classes.err, HasSubstr("5 classes"));
+  const Outcome none = run({"validate", path("models"), "--model", model()});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("models"));
+}
+
+}  // namespace
+}  // namespace asmlp::test
