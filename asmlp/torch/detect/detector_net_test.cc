@@ -5,6 +5,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/detect/detector_file.h"
 #include "asmlp/torch/detect/flops.h"
+#include "asmlp/torch/detect/test_detector.h"
 #include "asmlp/torch/nn/module_testing.h"
 #include "tests/weight_files.h"
 
@@ -16,28 +17,6 @@ using nn::fill_module, nn::filled;
 DetectorSpec golden_spec(const std::string& kind) {
   const auto file = read_safetensors(test::data("downstream/" + kind + ".safetensors"));
   return detector_from_json(file.metadata.at("config"), kind);
-}
-
-// A network small enough for a CPU.
-DetectorSpec small_spec(DetectorKind kind) {
-  Config backbone;
-  backbone.embed_dim = 4;
-  backbone.depths = {1, 1, 1};
-  DetectorSpec spec;
-  spec.config =
-      kind == DetectorKind::kCascade ? cascade_config(backbone) : mask_rcnn_config(backbone);
-  spec.name = "small";
-  spec.config.num_classes = 2;
-  spec.config.fpn_channels = spec.config.rpn.channels = 6;
-  spec.config.rpn.anchors.strides = {4, 8, 16, 32};
-  spec.config.roi.levels = 3;
-  spec.config.roi.box_size = 3;
-  spec.config.roi.mask_size = 4;
-  spec.config.box_head.conv_channels = 5;
-  spec.config.box_head.fc_channels = 7;
-  spec.config.mask_head.channels = 5;
-  spec.classes = {"cat", "dog"};
-  return spec;
 }
 
 // torchvision's modules and a composition of the backbone, on the script's weights.
