@@ -33,7 +33,12 @@ torch::Tensor completed(const torch::Tensor& x, int64_t unit) {
 
 }  // namespace
 
-ComposedAsMlp::ComposedAsMlp(AsMlp model) : model_(std::move(model)) {
+ComposedAsMlp::ComposedAsMlp(const AsMlp& model) : config_(model->config()), model_(model.ptr()) {
+  for (const auto& item : model_->named_parameters()) parameters_[item.key()] = item.value();
+}
+
+ComposedAsMlp::ComposedAsMlp(const Backbone& backbone)
+    : config_(backbone->config()), model_(backbone.ptr()) {
   for (const auto& item : model_->named_parameters()) parameters_[item.key()] = item.value();
 }
 
@@ -56,26 +61,24 @@ torch::Tensor ComposedAsMlp::norm(const torch::Tensor& x, const std::string& nam
 
 // Pads both axes, rolls each chunk of the channels and cuts the map out of the middle.
 torch::Tensor ComposedAsMlp::shift(const torch::Tensor& x, int64_t axis, int positions) const {
-  const Config& config = model_->config();
-  const int64_t border = int64_t{positions / 2} * config.dilation;
-  const auto padded = pad(x, config.padding, border, border);
+  const int64_t border = int64_t{positions / 2} * config_.dilation;
+  const auto padded = pad(x, config_.padding, border, border);
   std::vector<torch::Tensor> rolled;
   int64_t displacement = -border;
   for (const torch::Tensor& chunk : padded.chunk(positions, 1)) {
     rolled.push_back(at::roll(chunk, displacement, axis));
-    displacement += config.dilation;
+    displacement += config_.dilation;
   }
   return at::cat(rolled, 1).narrow(2, border, x.size(2)).narrow(3, border, x.size(3));
 }
 
 torch::Tensor ComposedAsMlp::axial_shift(torch::Tensor x, const std::string& name) const {
-  const Config& config = model_->config();
   x = at::gelu(norm(convolution(x, name + ".conv1"), name + ".norm1"));
   const auto horizontal =
-      at::gelu(convolution(shift(x, 3, config.shift_size.w), name + ".conv2_1"));
-  const bool parallel = config.connection == Connection::kParallel;
+      at::gelu(convolution(shift(x, 3, config_.shift_size.w), name + ".conv2_1"));
+  const bool parallel = config_.connection == Connection::kParallel;
   const auto vertical = at::gelu(
-      convolution(shift(parallel ? x : horizontal, 2, config.shift_size.h), name + ".conv2_2"));
+      convolution(shift(parallel ? x : horizontal, 2, config_.shift_size.h), name + ".conv2_2"));
   x = parallel ? horizontal + vertical : vertical;
   return convolution(norm(x, name + ".norm2"), name + ".conv3");
 }
@@ -96,22 +99,37 @@ torch::Tensor ComposedAsMlp::merging(torch::Tensor x, const std::string& name) c
   return convolution(norm(x, name + ".norm"), name + ".reduction");
 }
 
-torch::Tensor ComposedAsMlp::forward(const torch::Tensor& images) const {
-  const Config& config = model_->config();
-  auto x = convolution(completed(images, config.patch_size), "patch_embed.proj", config.patch_size);
-  if (config.patch_norm) x = norm(x, "patch_embed.norm");
+torch::Tensor ComposedAsMlp::run_stages(
+    const torch::Tensor& images, const std::function<void(int, const torch::Tensor&)>& seen) const {
+  auto x =
+      convolution(completed(images, config_.patch_size), "patch_embed.proj", config_.patch_size);
+  if (config_.patch_norm) x = norm(x, "patch_embed.norm");
   int index = 0;
-  const int last = std::max(1, config.num_blocks() - 1);
-  for (int stage = 0; stage < config.num_stages(); ++stage) {
+  const int last = std::max(1, config_.num_blocks() - 1);
+  for (int stage = 0; stage < config_.num_stages(); ++stage) {
     const std::string layer = "layers." + std::to_string(stage);
-    for (int i = 0; i < config.depths[stage]; ++i, ++index) {
-      x = block(x, layer + ".blocks." + std::to_string(i), config.drop_path * index / last);
+    for (int i = 0; i < config_.depths[stage]; ++i, ++index) {
+      x = block(x, layer + ".blocks." + std::to_string(i), config_.drop_path * index / last);
     }
-    if (stage + 1 < config.num_stages()) x = merging(x, layer + ".downsample");
+    seen(stage, x);
+    if (stage + 1 < config_.num_stages()) x = merging(x, layer + ".downsample");
   }
-  x = at::adaptive_avg_pool2d(norm(x, "norm"), {1, 1}).flatten(1);
-  return config.num_classes > 0 ? at::linear(x, parameter("head.weight"), parameter("head.bias"))
-                                : x;
+  return x;
+}
+
+torch::Tensor ComposedAsMlp::forward(const torch::Tensor& images) const {
+  const auto last = run_stages(images, [](int, const torch::Tensor&) {});
+  const auto x = at::adaptive_avg_pool2d(norm(last, "norm"), {1, 1}).flatten(1);
+  return config_.num_classes > 0 ? at::linear(x, parameter("head.weight"), parameter("head.bias"))
+                                 : x;
+}
+
+std::vector<torch::Tensor> ComposedAsMlp::maps(const torch::Tensor& images) const {
+  std::vector<torch::Tensor> maps;
+  run_stages(images, [&](int stage, const torch::Tensor& x) {
+    maps.push_back(norm(x, "norm" + std::to_string(stage)));
+  });
+  return maps;
 }
 
 }  // namespace asmlp::nn

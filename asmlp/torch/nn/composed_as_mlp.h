@@ -1,14 +1,18 @@
 // AS-MLP composed of ATen operations, one by one as the authors wrote it: what the fused operators
-// are measured against (`asmlp bench --train`) and, gradient by gradient, tested against. Nothing
-// here is used for training.
+// are measured against (`asmlp bench --train`, `--task detect`) and, gradient by gradient, tested
+// against. Nothing here is used for training.
 #pragma once
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/nn/backbone.h"
 
 namespace asmlp::nn {
 
@@ -18,12 +22,15 @@ namespace asmlp::nn {
 // so that both compute the same after the same torch::manual_seed.
 class ComposedAsMlp {
  public:
-  explicit ComposedAsMlp(AsMlp model);
+  explicit ComposedAsMlp(const AsMlp& model);
+  explicit ComposedAsMlp(const Backbone& backbone);
 
   // What model->forward(images) computes, in the memory format of `images` (contiguous or
   // channels-last). LibTorch's error where ATen has no such padding (reflections wider than the
   // map).
   torch::Tensor forward(const torch::Tensor& images) const;
+  // Likewise what backbone->forward(images) computes.
+  std::vector<torch::Tensor> maps(const torch::Tensor& images) const;
 
  private:
   const torch::Tensor& parameter(const std::string& name) const;
@@ -34,8 +41,12 @@ class ComposedAsMlp {
   torch::Tensor axial_shift(torch::Tensor x, const std::string& name) const;
   torch::Tensor block(torch::Tensor x, const std::string& name, double rate) const;
   torch::Tensor merging(torch::Tensor x, const std::string& name) const;
+  // Hands what the blocks of each stage give to `seen`; the last one's is returned.
+  torch::Tensor run_stages(const torch::Tensor& images,
+                           const std::function<void(int, const torch::Tensor&)>& seen) const;
 
-  AsMlp model_;
+  Config config_;
+  std::shared_ptr<torch::nn::Module> model_;  // says whether it is trained
   std::map<std::string, torch::Tensor> parameters_;
 };
 

@@ -60,6 +60,26 @@ TEST(ComposedAsMlp, EqualsTheFusedNetworkInLossAndGradients) {
   }
 }
 
+TEST(ComposedAsMlp, EqualsTheFusedBackboneInItsMaps) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(54);
+  Config config;
+  config.num_classes = 0;
+  config.embed_dim = 12;
+  config.depths = {1, 2, 1};
+  Backbone backbone(config);
+  for (auto& p : backbone->parameters())
+    p.add_(torch::randn_like(p) * 0.05);  // norms of 1 and 0 too
+  backbone->to(torch::kFloat64);
+  const auto images = torch::randn({2, 3, 43, 50}, torch::kFloat64);
+  const auto fused = backbone->forward(images);
+  const auto composed = ComposedAsMlp(backbone).maps(images);
+  ASSERT_EQ(composed.size(), fused.size());
+  for (size_t k = 0; k < fused.size(); ++k) {
+    EXPECT_LT((composed[k] - fused[k]).abs().max().item<double>(), 1e-10) << k;
+  }
+}
+
 // Under autocast both stay near the fp32 gradients, taken together: 2^-9 for each of some tens of
 // roundings in a row.
 TEST(ComposedAsMlp, Bf16AutocastStaysNearTheFp32Gradients) {
