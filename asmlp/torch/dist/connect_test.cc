@@ -66,6 +66,16 @@ void collectives() {
   EXPECT_EQ(tensors.back().item<int64_t>(), 0);
   EXPECT_TRUE(any(*world, rank == size - 1));
   EXPECT_FALSE(any(*world, false));
+  // Bytes of every value, none from rank 0.
+  const auto bytes_of = [](int r) {
+    std::string bytes;
+    for (int i = 0; i < 300 * r; ++i) bytes += static_cast<char>(i);
+    return bytes;
+  };
+  const std::vector<std::string> all = gather(*world, bytes_of(rank));
+  ASSERT_EQ(static_cast<int>(all.size()), size);
+  for (int r = 0; r < size; ++r) EXPECT_EQ(all[static_cast<size_t>(r)], bytes_of(r)) << r;
+  EXPECT_EQ(gather(*world, ""), std::vector<std::string>(static_cast<size_t>(size)));
   world->barrier();
   // The ends of a run are not at the same time everywhere, and that is no failure.
   if (rank == 0) std::this_thread::sleep_for(3s);

@@ -2,12 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <exception>
-#include <functional>
-#include <thread>
-
 #include "asmlp/core/error.h"
-#include "asmlp/torch/dist/connect.h"
+#include "asmlp/torch/dist/test_ranks.h"
 #include "asmlp/torch/nn/gradcheck.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "tests/weight_files.h"
@@ -15,27 +11,7 @@
 namespace asmlp::nn {
 namespace {
 
-// body(world) in one thread per rank, each with its end of a real connection.
-void run_ranks(int size, const std::function<void(dist::World&)>& body) {
-  const int port = dist::free_port();
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(size));
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([&, rank] {
-      try {
-        at::set_num_threads(1);
-        const auto world = dist::connect({rank, size, rank, "127.0.0.1", port, "a test"});
-        body(*world);
-      } catch (...) {
-        errors[static_cast<size_t>(rank)] = std::current_exception();
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-}
+using dist::run_ranks;
 
 // Numbers that are not symmetric in anything, the same in every call.
 torch::Tensor some(torch::IntArrayRef shape, double phase) {
