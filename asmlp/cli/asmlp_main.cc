@@ -4,8 +4,9 @@
 
 int main(int argc, char** argv) {
   using namespace asmlp::cli;
-  std::vector<AddCommand> commands{add_info,  add_predict, add_validate, add_convert, add_forward,
-                                   add_bench, add_dataset, add_train,    add_segment, add_study};
+  std::vector<AddCommand> commands{add_info,     add_predict, add_detect,  add_segment,
+                                   add_validate, add_convert, add_forward, add_bench,
+                                   add_dataset,  add_train,   add_study};
   if (needs_torch(argc, argv)) {
     // Whatever follows is asmlp-torch's to parse; run_program only reports that it is missing.
     const auto hand_over = [&](CLI::App&) -> Command { exec_torch(argc, argv); };

@@ -215,6 +215,13 @@ void add_execution_options(CLI::App& app, const Backend& backend, BenchOptions& 
            "--train", [](int64_t) {},
            "instead: the speed of training steps (needs asmlp-torch; `asmlp bench --train --help`)")
         ->group(group);
+    app.add_option_function<std::string>(
+           "--task", [](const std::string&) {},
+           "instead: the time of the parts of a detection (needs asmlp-torch; `asmlp bench --task "
+           "detect --help`)")
+        ->check(CLI::IsMember({"detect"}))
+        ->type_name("NAME")
+        ->group(group);
   }
   all.add(app.add_flag("--first-logits", bench.first_logits), "");  // not in the help
 }

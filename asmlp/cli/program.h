@@ -48,13 +48,17 @@ Command add_bench_on(CLI::App& program, const Backend& backend);
 // Only places in the help text: the arguments go to asmlp-torch before anything is parsed.
 Command add_train(CLI::App& program);
 Command add_segment(CLI::App& program);
+Command add_detect(CLI::App& program);
 
 // True for `bench ... --train ...`, the speed of training steps.
 bool measures_training(int argc, const char* const* argv);
+// True for `bench ... --task detect ...`, the time of the parts of a detection.
+bool measures_detection(int argc, const char* const* argv);
 
-// True when these arguments are for LibTorch: `train ...`, `segment ...`, `validate` of a segmentor
-// (segmentor_arguments.h), `bench --train ...`, or `--backend torch` with any subcommand but
-// `bench`, which shows both backends and starts the other program itself.
+// True when these arguments are for LibTorch: `train ...`, `segment ...`, `detect ...`, `validate`
+// of a segmentor (segmentor_arguments.h) or detector (model_task.h), `bench --train ...`, `bench
+// --task detect ...`, or `--backend torch` with any subcommand but `bench`, which shows both
+// backends and starts the other program itself.
 bool needs_torch(int argc, const char* const* argv);
 
 // The program `asmlp-torch`, beside this executable or else on PATH. Error(kUnsupported) when there

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/cli/model_task.h"
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/program.h"
 #include "asmlp/cli/segmentor_arguments.h"
@@ -38,7 +39,9 @@ fs::path look_for_torch_program() {
 }
 
 // Commands that asmlp-torch alone has.
-bool is_torch_command(const std::string& name) { return name == "train" || name == "segment"; }
+bool is_torch_command(const std::string& name) {
+  return name == "train" || name == "detect" || name == "segment";
+}
 
 }  // namespace
 
@@ -48,10 +51,23 @@ bool measures_training(int argc, const char* const* argv) {
                      [](const char* word) { return std::strcmp(word, "--train") == 0; });
 }
 
+bool measures_detection(int argc, const char* const* argv) {
+  if (argc < 2 || std::strcmp(argv[1], "bench") != 0) return false;
+  for (int i = 2; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--task=detect") == 0) return true;
+    if (std::strcmp(argv[i], "--task") == 0 && i + 1 < argc) {
+      return std::strcmp(argv[i + 1], "detect") == 0;
+    }
+  }
+  return false;
+}
+
 bool needs_torch(int argc, const char* const* argv) {
   if (argc > 1 && is_torch_command(argv[1])) return true;
-  if (validates_segmentor(argc, argv)) return true;
-  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) return measures_training(argc, argv);
+  if (validates_segmentor(argc, argv) || validates_detector(argc, argv)) return true;
+  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) {
+    return measures_training(argc, argv) || measures_detection(argc, argv);
+  }
   for (int i = 2; i < argc; ++i) {
     if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
     if (std::strcmp(argv[i], "--backend") == 0 && i + 1 < argc &&
@@ -77,7 +93,9 @@ void exec_torch(int argc, const char* const* argv) {
   const fs::path program =
       find_torch_program(own                               ? fmt::format("`{}`", argv[1])
                          : measures_training(argc, argv)   ? "`bench --train`"
+                         : measures_detection(argc, argv)  ? "`bench --task detect`"
                          : validates_segmentor(argc, argv) ? "`validate` of a segmentor"
+                         : validates_detector(argc, argv)  ? "`validate` of a detector"
                                                            : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
@@ -97,6 +115,12 @@ Command add_segment(CLI::App& program) {
   CLI::App* app =
       add_subcommand(program, "segment",
                      "Tell the class of every pixel (needs asmlp-torch, whose help it shows)", "");
+  return {app, [] { return 0; }};
+}
+
+Command add_detect(CLI::App& program) {
+  CLI::App* app = add_subcommand(program, "detect",
+                                 "Find objects (needs asmlp-torch, whose help it shows)", "");
   return {app, [] { return 0; }};
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "asmlp/cli/model_task.h"
 #include "asmlp/cli/segmentor_arguments.h"
 #include "asmlp/cli_torch/commands.h"
 
@@ -56,16 +57,24 @@ int main(int argc, char** argv) {
   const std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
   const Backend torch = torch_backend();
   const bool bench_training = measures_training(argc, argv);
+  const bool bench_detection = measures_detection(argc, argv);
   const bool segmentor = validates_segmentor(argc, argv);
-  return run_program(
-      "asmlp-torch", "AS-MLP on LibTorch: training, segmentation, and the native engine's check",
-      {[&](CLI::App& program) { return add_torch_train(program, arguments); }, add_torch_segment,
-       [&](CLI::App& program) {
-         return segmentor ? add_validate_segmentor(program) : add_validate_on(program, torch);
-       },
-       [&](CLI::App& program) { return add_forward_on(program, torch); },
-       [&](CLI::App& program) {
-         return bench_training ? add_bench_train(program) : add_bench_on(program, torch);
-       }},
-      argc, argv);
+  const bool detector = validates_detector(argc, argv);
+  return run_program("asmlp-torch",
+                     "AS-MLP on LibTorch: training, detection, segmentation, and the native "
+                     "engine's check",
+                     {[&](CLI::App& program) { return add_torch_train(program, arguments); },
+                      add_torch_detect, add_torch_segment,
+                      [&](CLI::App& program) {
+                        return segmentor  ? add_validate_segmentor(program)
+                               : detector ? add_validate_detector(program)
+                                          : add_validate_on(program, torch);
+                      },
+                      [&](CLI::App& program) { return add_forward_on(program, torch); },
+                      [&](CLI::App& program) {
+                        return bench_training    ? add_bench_train(program)
+                               : bench_detection ? add_bench_detect(program)
+                                                 : add_bench_on(program, torch);
+                      }},
+                     argc, argv);
 }

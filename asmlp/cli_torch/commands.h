@@ -13,8 +13,13 @@ namespace asmlp::cli {
 // --help shows and the other options override.
 Command add_torch_train(CLI::App& program, std::span<const char* const> arguments);
 
-// `bench --train`.
+// `bench --train` and `bench --task detect`.
 Command add_bench_train(CLI::App& program);
+Command add_bench_detect(CLI::App& program);
+
+// `detect`, and `validate` of a detector (validates_detector of cli/model_task.h).
+Command add_torch_detect(CLI::App& program);
+Command add_validate_detector(CLI::App& program);
 
 // `segment`, and `validate` of a segmentor.
 Command add_torch_segment(CLI::App& program);

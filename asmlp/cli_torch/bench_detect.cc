@@ -1,0 +1,204 @@
+#include "asmlp/cli_torch/bench_detect.h"
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "asmlp/cli/bench_report.h"
+#include "asmlp/cli/progress.h"
+#include "asmlp/cli/statistics.h"
+#include "asmlp/cli_torch/detector_model.h"
+#include "asmlp/core/error.h"
+#include "asmlp/torch/detect/detector.h"
+#include "asmlp/torch/nn/composed_as_mlp.h"
+#include "asmlp/torch/nn/conv_module.h"
+#include "asmlp/torch/nn/runtime.h"
+
+namespace asmlp::cli {
+namespace {
+
+using detect::PartTimes;
+using Maps = std::vector<torch::Tensor>;
+
+// The 2-norm of the difference over that of the reference, of the map where it is largest.
+double difference(const Maps& maps, const Maps& reference) {
+  double worst = 0;
+  for (size_t k = 0; k < maps.size(); ++k) {
+    const auto norm = [](const torch::Tensor& x) { return x.norm().item<double>(); };
+    worst = std::max(worst, norm(maps[k] - reference[k]) / norm(reference[k]));
+  }
+  return worst;
+}
+
+// As of bench_train.h's: rounding of sums of up to 4096 terms over some hundred layers.
+const double kAllowedDifference = std::ldexp(64.0 * 10, -24);
+
+class Bench {
+ public:
+  explicit Bench(const DetectBenchOptions& options) {
+    threads_ = nn::configure_runtime(options.threads);
+    torch::manual_seed(1);
+    const bool trained = std::filesystem::path(options.model).extension() == ".safetensors";
+    if (trained) {
+      detect::DetectorFile file = detect::load_detector(options.model);
+      spec_ = file.spec, net_ = file.net;
+    } else {
+      spec_ = named_detector(options.model);
+      net_ = detect::DetectorNet(spec_.config);
+      net_->eval();
+    }
+    nn::fold_batch_norm(*net_);
+    composed_.emplace(net_->backbone());
+    const auto multiple = int64_t{spec_.preprocessing.pad_multiple};
+    const auto padded = [&](int64_t side) { return (side + multiple - 1) / multiple * multiple; };
+    info_.height = info_.original_height = options.height;
+    info_.width = info_.original_width = options.width;
+    info_.padded_height = padded(options.height);
+    info_.padded_width = padded(options.width);
+    image_ =
+        torch::zeros({1, spec_.config.backbone.in_chans, info_.padded_height, info_.padded_width});
+    image_.slice(2, 0, options.height).slice(3, 0, options.width).normal_();
+    composed_image_ = image_;
+    if (!trained) spread_scores();
+  }
+
+  // The composed backbone takes either memory format: the one that is faster here, of two runs each
+  // after a first.
+  std::string choose_format() {
+    const torch::NoGradGuard no_grad;
+    std::string best;
+    torch::Tensor chosen;
+    double least = INFINITY;
+    for (const char* format : {"NCHW", "channels-last"}) {
+      composed_image_ = std::string(format) == "NCHW"
+                            ? image_.contiguous()
+                            : image_.contiguous(torch::MemoryFormat::ChannelsLast);
+      maps(true);
+      for (int run = 0; run < 2; ++run) {
+        PartTimes times;
+        timed(&times, &PartTimes::backbone, [&] { return maps(true); });
+        if (times.backbone < least) {
+          least = times.backbone, best = format, chosen = composed_image_;
+        }
+      }
+    }
+    composed_image_ = chosen;
+    return best;
+  }
+
+  Maps maps(bool composed) {
+    return composed ? composed_->maps(composed_image_) : net_->backbone()->forward(image_);
+  }
+
+  PartTimes step(bool composed) {
+    const torch::NoGradGuard no_grad;
+    PartTimes times;
+    const Maps found = timed(&times, &PartTimes::backbone, [&] { return maps(composed); });
+    detections_ =
+        static_cast<int64_t>(detect::detect_on_maps(*net_, found, {info_}, &times)[0].size());
+    return times;
+  }
+
+  const detect::DetectorSpec& spec() const { return spec_; }
+  int threads() const { return threads_; }
+  int64_t detections() const { return detections_; }
+
+ private:
+  // Larger and larger class weights, until enough classes pass the threshold.
+  void spread_scores() {
+    const torch::NoGradGuard no_grad;
+    for (int doubling = 0; doubling < 16; ++doubling) {
+      step(false);
+      if (detections_ == spec_.config.test.max_detections) return;
+      for (const auto& item : net_->named_parameters()) {
+        if (item.key().ends_with("fc_cls.weight")) item.value().mul_(2);
+      }
+    }
+  }
+
+  detect::DetectorSpec spec_;
+  detect::DetectorNet net_{nullptr};
+  std::optional<nn::ComposedAsMlp> composed_;
+  data::ImageInfo info_;
+  torch::Tensor image_, composed_image_;
+  int threads_ = 0;
+  int64_t detections_ = 0;
+};
+
+Json milliseconds(const std::vector<double>& seconds) {
+  std::vector<double> samples;
+  for (const double s : seconds) samples.push_back(s * 1e3);
+  const Statistics s = summarize(samples);
+  return {{"median", s.median}, {"min", s.min}, {"p10", s.p10}, {"p90", s.p90}};
+}
+
+// Milliseconds of every part, and of the whole as "total".
+Json parts_of(const std::vector<PartTimes>& times) {
+  std::vector<std::pair<std::string, std::vector<double>>> parts;
+  std::vector<double> totals;
+  for (const PartTimes& run : times) {
+    size_t part = 0;
+    double total = 0;
+    PartTimes::visit(run, [&](const char* name, double seconds) {
+      if (parts.size() == part) parts.push_back({name, {}});
+      parts[part++].second.push_back(seconds);
+      total += seconds;
+    });
+    totals.push_back(total);
+  }
+  Json json;
+  for (const auto& [name, seconds] : parts) json[name] = milliseconds(seconds);
+  json["total"] = milliseconds(totals);
+  return json;
+}
+
+}  // namespace
+
+Json measure_detection(const DetectBenchOptions& options) {
+  const torch::NoGradGuard no_grad;
+  Bench bench(options);
+  const double error = difference(bench.maps(false), bench.maps(true));
+  require(error <= kAllowedDifference, ErrorCode::kMismatch,
+          "the maps of the two backbones differ by {:.1e}, more than {:.1e}", error,
+          kAllowedDifference);
+  const std::string format = bench.choose_format();
+  std::vector<PartTimes> times[2];
+  Progress progress("bench", options.warmup + options.runs, "detections of each");
+  for (int run = -options.warmup; run < options.runs; ++run) {
+    for (const bool composed : {false, true}) {
+      const PartTimes time = bench.step(composed);
+      if (run >= 0) times[composed].push_back(time);
+    }
+    progress.update(run + options.warmup + 1, "");
+  }
+  progress.finish();
+  Json document = bench_document();
+  for (const bool composed : {false, true}) {
+    Json row{{"model", bench.spec().name},
+             {"path", composed ? "composed" : "fused"},
+             {"format", composed ? format : "channels-last"},
+             {"height", options.height},
+             {"width", options.width},
+             {"threads", bench.threads()},
+             {"runs", options.runs},
+             {"detections", bench.detections()}};
+    row["parts_ms"] = parts_of(times[composed]);
+    row["verified"] = {{"map_error", error}, {"tolerance", kAllowedDifference}};
+    document["rows"].push_back(std::move(row));
+  }
+  Json& fused = document["rows"][0];
+  for (const char* part : {"backbone", "total"}) {
+    const auto ratio = [&](const char* value) {
+      return document["rows"][1]["parts_ms"][part][value].get<double>() /
+             fused["parts_ms"][part][value].get<double>();
+    };
+    fused["speedup"][part] = {{"median", ratio("median")}, {"min", ratio("min")}};
+  }
+  return document;
+}
+
+}  // namespace asmlp::cli

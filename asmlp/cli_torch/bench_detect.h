@@ -1,0 +1,27 @@
+// What `asmlp bench --task detect` measures: the parts of a detection, with the backbone on the
+// fused operators and composed of ATen operations, in one process, in turns.
+#pragma once
+
+#include <string>
+
+#include "asmlp/cli/console.h"
+
+namespace asmlp::cli {
+
+struct DetectBenchOptions {
+  std::string model = "mask_rcnn_asmlp_tiny";  // zoo name, JSON file or weights (.safetensors)
+  int height = 800;                            // of the image, which is padded as the model's are
+  int width = 1088;
+  int threads = 0;  // 0: all usable cores
+  int runs = 10;    // timed detections of each kind
+  int warmup = 1;   // detections of each kind before those
+};
+
+// A document of bench_report.h's bench_document() with a row for each way of computing the
+// backbone, explained in docs/detection.md. A network that is not from a file has random weights,
+// whose class scores are spread until there are as many detections as the model allows: what comes
+// after the proposals has as much to do as with a trained network on a full image. Nothing is timed
+// before both backbones agree: Error(kMismatch) otherwise.
+Json measure_detection(const DetectBenchOptions& options);
+
+}  // namespace asmlp::cli

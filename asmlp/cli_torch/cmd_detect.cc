@@ -1,0 +1,249 @@
+// asmlp detect: what is where on these images?
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+
+#include "asmlp/cli/detection_drawing.h"
+#include "asmlp/cli/find_images.h"
+#include "asmlp/cli/options.h"
+#include "asmlp/cli/output_folder.h"
+#include "asmlp/cli/progress.h"
+#include "asmlp/cli/table.h"
+#include "asmlp/cli_torch/coco_files.h"
+#include "asmlp/cli_torch/commands.h"
+#include "asmlp/cli_torch/detector_model.h"
+#include "asmlp/core/error.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/image/preprocess.h"
+#include "asmlp/torch/data/dense_input.h"
+#include "asmlp/torch/detect/evaluate.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> images;
+  DetectorOptions detector;
+  std::string annotations;
+  double threshold = 0.3;
+  std::string folder = "detections";
+  bool no_pictures = false;
+  std::string coco_results;
+  OutputOptions output;
+};
+
+// Ids of images and categories: those of an annotation file, or counted from 1.
+class Ids {
+ public:
+  Ids(const Options& options, const detect::DetectorSpec& spec)
+      : from_file_(!options.annotations.empty()) {
+    if (!from_file_) {
+      coco_.categories = categories_of(spec.classes, spec.config.num_classes);
+      return;
+    }
+    coco_ = read_coco(options.annotations);
+    detect::check_categories(spec.config, coco_);
+    for (size_t i = 0; i < coco_.images.size(); ++i) {
+      names_[fs::path(coco_.images[i].file_name).filename()] = static_cast<int>(i);
+    }
+  }
+
+  // The index of this image, the `position`-th of the command line from 0. Error(kNotFound,
+  // kMismatch) when the annotations have no such image, or one of another size.
+  int add(const fs::path& file, int64_t position, const Image& image) {
+    if (!from_file_) {
+      coco_.images.push_back({position + 1, file.string(), image.height, image.width});
+      return static_cast<int>(coco_.images.size()) - 1;
+    }
+    const auto found = names_.find(file.filename());
+    require(found != names_.end(), ErrorCode::kNotFound, "{}: is not in the annotations",
+            file.string());
+    const CocoImage& known = coco_.images[static_cast<size_t>(found->second)];
+    require(known.height == image.height && known.width == image.width, ErrorCode::kMismatch,
+            "{}: is {} x {}, the annotations say {} x {}", file.string(), image.height, image.width,
+            known.height, known.width);
+    return found->second;
+  }
+  const CocoAnnotations& coco() const { return coco_; }
+
+ private:
+  bool from_file_;
+  CocoAnnotations coco_;
+  std::map<fs::path, int> names_;
+};
+
+class Reporter {
+ public:
+  Reporter(const Options& options, const LoadedDetector& model)
+      : options_(options), classes_(model.spec.classes), ids_(options, model.spec) {
+    json_["model"] = {
+        {"name", model.spec.name}, {"file", model.file.string()}, {"bundled", model.bundled}};
+    json_["images"] = Json::array();
+    json_["failed"] = Json::array();
+    if (!options.no_pictures) pictures_.emplace("--output", options.folder);
+  }
+
+  void add(const fs::path& file, int64_t position, const Image& image,
+           std::vector<detect::Detection> found) {
+    const int index = ids_.add(file, position, image);
+    const fs::path picture = draw(file, image, found);
+    Json entry{{"id", ids_.coco().images[static_cast<size_t>(index)].id},
+               {"file", file.string()},
+               {"height", image.height},
+               {"width", image.width}};
+    if (!picture.empty()) entry["picture"] = picture.string();
+    Table table({{"label"},
+                 {"score", Align::kRight},
+                 {"box (x1 y1 x2 y2)", Align::kRight},
+                 {"mask pixels", Align::kRight}});
+    int64_t shown = 0;
+    for (detect::Detection& d : found) {
+      const std::string label = class_label(classes_, d.label);
+      const int64_t area = mask_area(d.mask);
+      if (d.score >= options_.threshold) {
+        ++shown;
+        table.add_row(
+            {truncated(label, 40), fmt::format("{:.3f}", d.score),
+             fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}", d.box[0], d.box[1], d.box[2], d.box[3]),
+             group_digits(area)});
+      }
+      detections_.push_back(detect::to_coco(std::move(d), index));
+      Json record = coco_record(ids_.coco(), detections_.back());
+      record["label"] = label;
+      record["area"] = area;
+      entry["detections"].push_back(std::move(record));
+    }
+    if (!entry.contains("detections")) entry["detections"] = Json::array();
+    json_["images"].push_back(std::move(entry));
+    if (options_.output.json) return;
+    std::string text = fmt::format("{}  {} x {}, {} object{}\n", file.string(), image.width,
+                                   image.height, shown, shown == 1 ? "" : "s");
+    if (shown > 0) text += table.str(2);
+    if (!picture.empty()) text += "  picture " + picture.string() + '\n';
+    print_out(text);
+  }
+
+  void add_failure(const std::string& file, ErrorCode code, const std::string& message) {
+    print_error(message);
+    json_["failed"].push_back({{"file", file}, {"code", to_string(code)}, {"message", message}});
+  }
+
+  // Everything that is printed or written at the end; returns the exit code.
+  int finish(double seconds) {
+    write_coco_result_files(options_.coco_results, ids_.coco(), detections_);
+    const size_t images = json_["images"].size(), failed = json_["failed"].size();
+    json_["seconds"] = seconds;
+    if (options_.output.json) {
+      print_json(json_);
+    } else {
+      print_note(fmt::format("{} image{} in {:.2f} s ({:.2f} images/s){}", images,
+                             images == 1 ? "" : "s", seconds,
+                             seconds > 0 ? static_cast<double>(images) / seconds : 0.0,
+                             failed > 0 ? fmt::format(", {} failed", failed) : ""));
+    }
+    return failed > 0 ? kExitFailed : kExitOk;
+  }
+
+ private:
+  fs::path draw(const fs::path& file, const Image& image,
+                const std::vector<detect::Detection>& found) {
+    if (!pictures_) return {};
+    std::vector<DrawnObject> objects;
+    for (const detect::Detection& d : found) {
+      if (d.score >= options_.threshold) objects.push_back({d.box, d.score, d.label, &d.mask});
+    }
+    const fs::path path = pictures_->next(file) += ".png";
+    write_detections(path, image, objects, classes_);
+    return path;
+  }
+
+  const Options& options_;
+  std::vector<std::string> classes_;
+  Ids ids_;
+  std::optional<OutputFolder> pictures_;
+  std::vector<CocoDetection> detections_;
+  Json json_;
+};
+
+int run(const Options& options) {
+  check_coco_results(options.coco_results);
+  const FoundImages found = find_images(options.images);
+  LoadedDetector model = load_named_detector(options.detector);
+  const bool grey = model.spec.config.backbone.in_chans == 1;
+  Reporter reporter(options, model);
+  for (const auto& missing : found.missing) {
+    reporter.add_failure(missing.argument, missing.code, missing.message);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto count = static_cast<int64_t>(found.files.size());
+  // Text on a terminal is progress enough.
+  std::optional<Progress> progress;
+  if (count > 4 && (options.output.json || !out_is_terminal())) {
+    progress.emplace("detect", count, "images");
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const fs::path& file = found.files[static_cast<size_t>(i)];
+    try {
+      const Image image = decode_image(file);
+      const data::Item item =
+          data::test_item(grey ? to_grey(image) : image, model.spec.preprocessing);
+      reporter.add(file, i, image, detect::detect(*model.net, item));
+    } catch (const Error& error) {
+      reporter.add_failure(file.string(), error.code(), error.what());
+    }
+    if (progress) progress->update(i + 1);
+  }
+  if (progress) progress->finish();
+  return reporter.finish(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+}
+
+constexpr const char* kFooter =
+    "For every image a picture with the objects is written to the folder of --output. Pictures and "
+    "tables show\n"
+    "what scores at least --threshold; --json and --coco-results hold all that the model's own "
+    "test "
+    "threshold\n"
+    "leaves. A file that cannot be read is named on standard error, the others are done, and the "
+    "exit code is 1.\n"
+    "Examples:\n"
+    "  asmlp detect street.jpg\n"
+    "  asmlp detect photos/ --model detector.safetensors --threshold 0.5 --output found/\n"
+    "  asmlp detect photo.jpg --model mask_rcnn.pth --arch mask_rcnn_asmlp_tiny --shift-size 5\n"
+    "  asmlp detect val2017/ --annotations instances_val2017.json --coco-results results "
+    "--no-pictures";
+
+}  // namespace
+
+Command add_torch_detect(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app =
+      add_subcommand(program, "detect", "Find objects: boxes, classes and masks", kFooter);
+  app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
+      ->type_name("IMG")
+      ->required();
+  add_detector_options(*app, options->detector);
+  app->add_option("--threshold", options->threshold,
+                  "least score of what is drawn and printed (default 0.3)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("X")
+      ->group("Output");
+  app->add_option("-o,--output", options->folder, "folder for the pictures")
+      ->capture_default_str()
+      ->type_name("DIR")
+      ->group("Output");
+  app->add_flag("--no-pictures", options->no_pictures, "write none")->group("Output");
+  app->add_option("--annotations", options->annotations,
+                  "COCO annotation file that gives the ids of images (by file name) and classes; "
+                  "default: images and classes are counted from 1, COCO's classes have their ids")
+      ->type_name("FILE")
+      ->group("Output");
+  add_coco_results_option(*app, options->coco_results);
+  add_output_options(*app, options->output);
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace asmlp::cli

@@ -1,0 +1,237 @@
+// asmlp detect, validate of a detector and bench --task detect, as a user runs them, on a random
+// detector and made scenes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "asmlp/image/decode.h"
+#include "asmlp/image/encode.h"
+#include "asmlp/torch/detect/detector_file.h"
+#include "asmlp/torch/detect/test_detector.h"
+#include "tests/idx_files.h"
+#include "tests/system/cli_runner.h"
+
+namespace asmlp::test {
+namespace {
+
+using testing::ElementsAre, testing::HasSubstr, testing::SizeIs;
+
+class DetectCommand : public testing::Test {
+ protected:
+  // Once for all tests, which only add files.
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    write_discs(path("items"));
+    const Outcome made = run({"dataset", "scenes", path("items"), "-o", path("scenes"), "--train",
+                              "2", "--val", "4", "--size", "48x64"});
+    ASSERT_EQ(made.code, 0) << made.err;
+    detect::DetectorSpec spec = detect::small_spec(detect::DetectorKind::kMaskRcnn);
+    spec.config.num_classes = 10;
+    spec.classes = {"disc", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    spec.config.rpn.test_proposals = {60, 40, 0.7, 0};
+    spec.config.test.score_threshold = 0.12;
+    spec.config.test.max_detections = 20;
+    spec.preprocessing.short_side = 64;
+    spec.preprocessing.long_side = 96;
+    torch::manual_seed(1);
+    detect::DetectorNet net = detect::lively_net(spec.config);
+    detect::save_detector(path("detector.safetensors"), spec, *net);
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  static std::string path(const std::string& name) { return folder_->path() / name; }
+  static Outcome detect_with(const std::string& image, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"detect",    image, "--model", path("detector.safetensors"),
+                                   "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+  // A copy of the scenes to break.
+  static std::string copied_scenes(const std::string& name) {
+    fs::copy(path("scenes"), path(name), fs::copy_options::recursive);
+    return path(name);
+  }
+  static Outcome validate(const std::string& data, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"validate",  data, "--model", path("detector.safetensors"),
+                                   "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+
+  static TemporaryFolder* folder_;
+};
+TemporaryFolder* DetectCommand::folder_ = nullptr;
+
+TEST_F(DetectCommand, WritesPicturesTablesAndCocoFiles) {
+  const std::string annotations = path("scenes/annotations/instances_val2017.json");
+  const Outcome made =
+      detect_with(path("scenes/val2017"),
+                  {"--output", path("found"), "--annotations", annotations, "--coco-results",
+                   path("by_detect"), "--threshold", "0.2", "--json"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  const Json json = made.json();
+  const Json truth = Json::parse(slurp(annotations));
+  ASSERT_THAT(json["images"], SizeIs(4));
+  EXPECT_EQ(json["model"]["name"], "small");
+  size_t detections = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const Json& image = json["images"][i];
+    EXPECT_EQ(image["id"], truth["images"][i]["id"]);
+    const Image picture = decode_image(image["picture"].get<std::string>());
+    EXPECT_EQ(picture.width, 64 * 7);  // enlarged
+    for (const Json& d : image["detections"]) {
+      ++detections;
+      EXPECT_EQ(d["image_id"], image["id"]);
+      EXPECT_GT(d["score"].get<double>(), 0.12);
+      EXPECT_GE(d["bbox"][0].get<double>(), 0);
+      EXPECT_LE(d["bbox"][0].get<double>() + d["bbox"][2].get<double>(), 64.01);
+      EXPECT_EQ(d["segmentation"]["size"], Json::array({48, 64}));
+      EXPECT_EQ(d["label"] == "disc", d["category_id"] == 1);
+    }
+  }
+  EXPECT_GT(detections, 8u);
+  EXPECT_THAT(listing(path("found")), SizeIs(4));
+
+  // Evaluation finds the same objects, and writes the same files.
+  const Outcome validated =
+      validate(path("scenes"), {"--coco-results", path("by_validate"), "--json"});
+  ASSERT_EQ(validated.code, 0) << validated.err;
+  EXPECT_EQ(validated.json()["detections"], detections);
+  for (const std::string task : {".bbox.json", ".segm.json"}) {
+    EXPECT_EQ(slurp(path("by_detect") + task), slurp(path("by_validate") + task));
+    EXPECT_THAT(Json::parse(slurp(path("by_detect") + task)), SizeIs(detections));
+  }
+
+  const Outcome text = detect_with(path("scenes/val2017"), {"--no-pictures", "--threshold", "0"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("64 x 48, "));
+  EXPECT_THAT(text.out, HasSubstr("mask pixels"));
+  EXPECT_THAT(text.err, HasSubstr("4 images in "));
+}
+
+TEST_F(DetectCommand, ValidatePrintsTheTwelveNumbers) {
+  const Outcome text = validate(path("scenes"), {"--per-class", "--results-file", path("r.csv")});
+  ASSERT_EQ(text.code, 0) << text.err;
+  for (const char* line :
+       {"\nbbox\n", "\nsegm\n",
+        " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.",
+        " Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 0.",
+        " Average Recall     (AR) @[ IoU=0.50:0.95 | area=medium | maxDets=100 ] = ", "segm AP",
+        "4 images"}) {
+    EXPECT_THAT(text.out, HasSubstr(line));
+  }
+  EXPECT_THAT(slurp(path("r.csv")), HasSubstr("bbox_AP50"));
+  const Outcome json = validate(path("scenes"), {"--split", "train", "--json"});
+  ASSERT_EQ(json.code, 0) << json.err;
+  EXPECT_EQ(json.json()["images"], 2);
+  EXPECT_THAT(json.json()["segm"]["category_ap"], SizeIs(10));
+}
+
+TEST_F(DetectCommand, ImagesOfEveryKind) {
+  fs::create_directories(path("odd"));
+  write_png(path("odd/pixel.png"), Image(1, 1, 3));
+  write_png(path("odd/strip.png"), Image(3, 10000, 1));
+  std::ofstream(path("odd/torn.png")) << "\x89PNG";
+  const Outcome outcome = detect_with(path("odd"), {"--output", path("odd_found"), "--json"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("torn.png"));
+  const Json json = outcome.json();
+  EXPECT_THAT(json["images"], SizeIs(2));
+  EXPECT_THAT(json["failed"], SizeIs(1));
+  EXPECT_THAT(listing(path("odd_found")), ElementsAre("pixel.png", "strip.png"));
+
+  const Outcome missing = detect_with(path("nothing.jpg"), {"--no-pictures"});
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("nothing.jpg"));
+  // Not among the annotations.
+  const Outcome stranger = detect_with(
+      path("odd/pixel.png"),
+      {"--no-pictures", "--annotations", path("scenes/annotations/instances_val2017.json")});
+  EXPECT_EQ(stranger.code, 1);
+  EXPECT_THAT(stranger.err, HasSubstr("pixel.png: is not in the annotations"));
+}
+
+TEST_F(DetectCommand, ModelsThatAreNone) {
+  const std::string image = path("scenes/val2017");
+  fs::create_directories(path("no_models"));
+  write_model(path("classifier.safetensors"));
+  const Outcome none =
+      run({"detect", image, "--json"}, {.environment = {"ASMLP_MODEL_DIR=" + path("no_models")}});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_EQ(none.json()["error"]["code"], "not_found");
+  EXPECT_THAT(none.err, HasSubstr("no *.safetensors of a detector in"));
+  // The bundled one is the first that is a detector.
+  fs::copy(path("classifier.safetensors"), path("no_models/a.safetensors"));
+  fs::copy(path("detector.safetensors"), path("no_models/b.safetensors"));
+  const Outcome bundled = run({"detect", image, "--no-pictures"},
+                              {.environment = {"ASMLP_MODEL_DIR=" + path("no_models")}});
+  EXPECT_EQ(bundled.code, 0) << bundled.err;
+  EXPECT_THAT(bundled.err, HasSubstr("using the bundled detector"));
+  const Outcome classifier =
+      run({"detect", image, "--model", path("classifier.safetensors"), "--no-pictures"});
+  EXPECT_EQ(classifier.code, 2);
+  EXPECT_THAT(classifier.err, HasSubstr("does not say its architecture"));
+  const Outcome arch = detect_with(image, {"--arch", "mask_rcnn_asmlp_tny"});
+  EXPECT_EQ(arch.code, 1);
+  EXPECT_THAT(arch.err, HasSubstr("mask_rcnn_asmlp_tiny"));
+}
+
+TEST_F(DetectCommand, DataThatIsBroken) {
+  // One image is gone: named, counted, and what is on it is missed.
+  const std::string data = copied_scenes("broken");
+  const std::string file = data + "/annotations/instances_val2017.json";
+  Json truth = Json::parse(slurp(file));
+  fs::remove(data + "/val2017/" + truth["images"][1]["file_name"].get<std::string>());
+  const Outcome gone = validate(data, {"--json"});
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_EQ(gone.json()["failed"], 1);
+  EXPECT_EQ(gone.json()["images"], 3);
+  EXPECT_THAT(gone.err, HasSubstr(truth["images"][1]["file_name"].get<std::string>()));
+
+  // Annotations of nothing are counted.
+  Json stray = truth["annotations"][0];
+  stray["id"] = 100000;
+  stray["category_id"] = 77;
+  truth["annotations"].push_back(stray);
+  std::ofstream(file) << truth.dump();
+  const Outcome skipped = validate(data, {"--json"});
+  EXPECT_EQ(skipped.json()["skipped_annotations"], 1);
+  EXPECT_THAT(skipped.err, HasSubstr("1 annotation"));
+
+  truth["categories"].erase(0);
+  std::ofstream(file) << truth.dump();
+  const Outcome other = validate(data);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("10 classes"));
+  std::ofstream(file) << "{\"images\": [";
+  const Outcome torn = validate(data);
+  EXPECT_EQ(torn.code, 1);
+  EXPECT_THAT(torn.err, HasSubstr("instances_val2017.json"));
+  fs::remove_all(data + "/val2017");
+  EXPECT_THAT(validate(data).err, HasSubstr("val2017"));
+}
+
+TEST_F(DetectCommand, BenchTellsTheParts) {
+  std::vector<std::string> words{
+      "bench",  "--task", "detect", "--model", path("detector.safetensors"),
+      "--size", "50x70",  "--runs", "2"};
+  const Outcome text = run(words);
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("mask heads"));
+  words.push_back("--json");
+  const Json json = run(words).json();
+  ASSERT_THAT(json["rows"], SizeIs(2));
+  EXPECT_EQ(json["rows"][0]["path"], "fused");
+  EXPECT_GT(json["rows"][0]["speedup"]["backbone"]["median"].get<double>(), 0);
+  double sum = 0;
+  for (const auto& [part, ms] : json["rows"][1]["parts_ms"].items()) {
+    if (part != "total") sum += ms["min"].get<double>();
+  }
+  EXPECT_LE(sum, json["rows"][1]["parts_ms"]["total"]["min"].get<double>() * 1.0001);
+  EXPECT_EQ(run({"bench", "--task", "detect", "--size", "50by70"}).code, 2);
+  EXPECT_EQ(run({"bench", "--task", "sing"}).code, 2);
+}
+
+}  // namespace
+}  // namespace asmlp::test
