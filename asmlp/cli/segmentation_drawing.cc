@@ -32,7 +32,10 @@ struct Legend {
   Canvas::TextStyle share_style() const {
     return {.size = 13 * unit, .color = kFaint, .anchor = Anchor::kRight};
   }
-  std::string share(size_t i) const { return fmt::format("{:.1f} %", 100 * areas[i].share); }
+  std::string share(size_t i) const {
+    const double per_cent = 100 * areas[i].share;
+    return per_cent < 0.1 ? "< 0.1 %" : fmt::format("{:.1f} %", per_cent);
+  }
   double column_width() const { return swatch + 2 * gap + name_width + gap + share_width + gap; }
   double width() const { return gap + columns * column_width(); }
   double height() const { return 2 * gap + static_cast<double>(rows) * row; }
