@@ -185,11 +185,12 @@ TEST(ReduceLabels, EveryLabelOfEveryNumberOfClasses) {
     for (int label = 0; label < 256; ++label) {
       Image one(1, 1, 1);
       one.pixels[0] = static_cast<uint8_t>(label);
-      const Error error = error_of([&] { reduce_labels(one, classes, "x.png"); });
-      const bool known = label <= classes || label == 255;
-      ASSERT_EQ(error.code(), known ? ErrorCode::kInterrupted : ErrorCode::kBadFormat) << label;
-      if (known) {
+      const auto reduce = [&] { reduce_labels(one, classes, "x.png"); };
+      if (label <= classes || label == 255) {
+        ASSERT_NO_THROW(reduce()) << label;
         ASSERT_EQ(one.pixels[0], label == 0 || label == 255 ? 255 : label - 1);
+      } else {
+        ASSERT_EQ(error_of(reduce).code(), ErrorCode::kBadFormat) << label;
       }
     }
   }

@@ -105,7 +105,9 @@ TEST(Idx, RefusesDamagedFilesAndNamesThem) {
     return error_of([&] { open_idx(folder.path(), Split::kTrain); });
   };
   const std::string good = idx_images(3);
-  ASSERT_EQ(error_with(good, idx_labels(kLabels)).code(), ErrorCode::kInterrupted);
+  write(images, good);
+  write(labels, idx_labels(kLabels));
+  ASSERT_NO_THROW(open_idx(folder.path(), Split::kTrain));
   EXPECT_EQ(error_with(good, idx_labels("\x01\x02")).code(), ErrorCode::kMismatch);
   EXPECT_EQ(error_with(good + "x", idx_labels(kLabels)).code(), ErrorCode::kBadFormat);
   EXPECT_EQ(error_with(good, good).code(), ErrorCode::kBadFormat);
