@@ -4,9 +4,11 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "asmlp/cli/options.h"
+#include "asmlp/cli/raw_option.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/safetensors.h"
 
@@ -73,20 +75,22 @@ fs::path bundled_model(ModelTask task) {
        name_of(task), executable_folder().string());
 }
 
-bool validates_detector(int argc, const char* const* argv) {
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.empty() || words[0] != "validate") return false;
-  for (size_t i = 1; i < words.size(); ++i) {
-    std::string file;
-    if ((words[i] == "-m" || words[i] == "--model") && i + 1 < words.size()) file = words[i + 1];
-    if (words[i].starts_with("--model=")) file = words[i].substr(8);
-    const auto task = file.empty() ? std::nullopt : described_task(file);
-    if (task) return *task == ModelTask::kDetect;
+ModelTask validated_task(std::span<const char* const> arguments) {
+  if (arguments.size() < 2 || std::string_view(arguments[1]) != "validate") {
+    return ModelTask::kClassify;
   }
-  return std::any_of(words.begin() + 1, words.end(), [](const std::string& word) {
+  const auto arch = raw_option(arguments, "--arch");
+  if (arch && arch->starts_with("upernet")) return ModelTask::kSegment;
+  auto model = raw_option(arguments, "--model");
+  if (!model) model = raw_option(arguments, "-m");
+  const auto task = model ? described_task(*model) : std::nullopt;
+  if (task) return *task;
+  const auto words = arguments.subspan(2);
+  const bool coco = std::ranges::any_of(words, [](const char* word) {
     std::error_code ignored;
     return fs::is_regular_file(fs::path(word) / "annotations/instances_val2017.json", ignored);
   });
+  return coco ? ModelTask::kDetect : ModelTask::kClassify;
 }
 
 }  // namespace asmlp::cli

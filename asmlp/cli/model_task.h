@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 namespace asmlp::cli {
 
@@ -16,8 +17,10 @@ ModelTask task_of(const std::filesystem::path& file);
 // where was looked.
 std::filesystem::path bundled_model(ModelTask task);
 
-// Whether `validate ...` is of a detector: by the file of --model, or, when that does not say it or
-// is not given, by data laid out as COCO is (annotations/instances_val2017.json).
-bool validates_detector(int argc, const char* const* argv);
+// What `validate ...` is of, known before the command line is parsed: by an --arch of UPerNet (for
+// a file that does not say), else by the file of --model, else, when that says nothing or is not
+// given, a detector for data laid out as COCO is (annotations/instances_val2017.json). kClassify
+// otherwise, and for other commands.
+ModelTask validated_task(std::span<const char* const> arguments);
 
 }  // namespace asmlp::cli

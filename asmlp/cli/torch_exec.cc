@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@
 #include "asmlp/cli/model_task.h"
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/program.h"
-#include "asmlp/cli/segmentor_arguments.h"
+#include "asmlp/cli/raw_option.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
@@ -43,6 +44,10 @@ bool is_torch_command(const std::string& name) {
   return name == "train" || name == "detect" || name == "segment";
 }
 
+std::span<const char* const> words_of(int argc, const char* const* argv) {
+  return {argv, static_cast<size_t>(argc)};
+}
+
 }  // namespace
 
 bool measures_training(int argc, const char* const* argv) {
@@ -52,30 +57,17 @@ bool measures_training(int argc, const char* const* argv) {
 }
 
 bool measures_detection(int argc, const char* const* argv) {
-  if (argc < 2 || std::strcmp(argv[1], "bench") != 0) return false;
-  for (int i = 2; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--task=detect") == 0) return true;
-    if (std::strcmp(argv[i], "--task") == 0 && i + 1 < argc) {
-      return std::strcmp(argv[i + 1], "detect") == 0;
-    }
-  }
-  return false;
+  return argc > 1 && std::strcmp(argv[1], "bench") == 0 &&
+         raw_option(words_of(argc, argv), "--task") == "detect";
 }
 
 bool needs_torch(int argc, const char* const* argv) {
   if (argc > 1 && is_torch_command(argv[1])) return true;
-  if (validates_segmentor(argc, argv) || validates_detector(argc, argv)) return true;
+  if (validated_task(words_of(argc, argv)) != ModelTask::kClassify) return true;
   if (argc > 1 && std::strcmp(argv[1], "bench") == 0) {
     return measures_training(argc, argv) || measures_detection(argc, argv);
   }
-  for (int i = 2; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--backend=torch") == 0) return true;
-    if (std::strcmp(argv[i], "--backend") == 0 && i + 1 < argc &&
-        std::strcmp(argv[i + 1], "torch") == 0) {
-      return true;
-    }
-  }
-  return false;
+  return raw_option(words_of(argc, argv), "--backend") == "torch";
 }
 
 fs::path find_torch_program(const std::string& what) {
@@ -90,13 +82,14 @@ fs::path find_torch_program(const std::string& what) {
 
 void exec_torch(int argc, const char* const* argv) {
   const bool own = argc > 1 && is_torch_command(argv[1]);
+  const ModelTask validated = validated_task(words_of(argc, argv));
   const fs::path program =
-      find_torch_program(own                               ? fmt::format("`{}`", argv[1])
-                         : measures_training(argc, argv)   ? "`bench --train`"
-                         : measures_detection(argc, argv)  ? "`bench --task detect`"
-                         : validates_segmentor(argc, argv) ? "`validate` of a segmentor"
-                         : validates_detector(argc, argv)  ? "`validate` of a detector"
-                                                           : "`--backend torch`");
+      find_torch_program(own                                ? fmt::format("`{}`", argv[1])
+                         : measures_training(argc, argv)    ? "`bench --train`"
+                         : measures_detection(argc, argv)   ? "`bench --task detect`"
+                         : validated == ModelTask::kSegment ? "`validate` of a segmentor"
+                         : validated == ModelTask::kDetect  ? "`validate` of a detector"
+                                                            : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "asmlp/cli/model_task.h"
-#include "asmlp/cli/segmentor_arguments.h"
 #include "asmlp/cli_torch/commands.h"
 
 namespace {
@@ -58,17 +57,16 @@ int main(int argc, char** argv) {
   const Backend torch = torch_backend();
   const bool bench_training = measures_training(argc, argv);
   const bool bench_detection = measures_detection(argc, argv);
-  const bool segmentor = validates_segmentor(argc, argv);
-  const bool detector = validates_detector(argc, argv);
+  const ModelTask validated = validated_task(arguments);
   return run_program("asmlp-torch",
                      "AS-MLP on LibTorch: training, detection, segmentation, and the native "
                      "engine's check",
                      {[&](CLI::App& program) { return add_torch_train(program, arguments); },
                       add_torch_detect, add_torch_segment,
                       [&](CLI::App& program) {
-                        return segmentor  ? add_validate_segmentor(program)
-                               : detector ? add_validate_detector(program)
-                                          : add_validate_on(program, torch);
+                        return validated == ModelTask::kSegment  ? add_validate_segmentor(program)
+                               : validated == ModelTask::kDetect ? add_validate_detector(program)
+                                                                 : add_validate_on(program, torch);
                       },
                       [&](CLI::App& program) { return add_forward_on(program, torch); },
                       [&](CLI::App& program) {

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "asmlp/cli/console.h"
+#include "asmlp/cli/raw_option.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/launch.h"
@@ -125,9 +126,9 @@ void announce(const train::Trainer& trainer, const fs::path& folder, bool resume
   print_note(fmt::format(
       "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
       "steps of {} images, lr {:.3g}, {}; writing to {}",
-      facts.model, group_digits(facts.parameters), facts.training_images, facts.validation_images,
-      facts.classes.size(), options.epochs, trainer.steps_per_epoch(), trainer.global_batch(),
-      options.peak_lr(state.world), machine, folder.string()));
+      facts.model, group_digits(trainer.parameters()), facts.training_images,
+      facts.validation_images, facts.classes.size(), options.epochs, trainer.steps_per_epoch(),
+      trainer.global_batch(), options.peak_lr(state.world), machine, folder.string()));
   if (resumed) {
     print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
                            state.epoch + 1, trainer.step_in_epoch()));

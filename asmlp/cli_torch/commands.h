@@ -17,7 +17,7 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> argument
 Command add_bench_train(CLI::App& program);
 Command add_bench_detect(CLI::App& program);
 
-// `detect`, and `validate` of a detector (validates_detector of cli/model_task.h).
+// `detect`, and `validate` of a detector (validated_task of cli/model_task.h).
 Command add_torch_detect(CLI::App& program);
 Command add_validate_detector(CLI::App& program);
 

@@ -3,8 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <optional>
-#include <span>
 #include <string>
 
 #include "asmlp/torch/train/options.h"
@@ -21,10 +19,5 @@ std::string recipe_text(const train::TrainOptions& options);
 
 // Declares every training option on `app`; their present values are shown as defaults.
 void add_recipe_options(CLI::App& app, train::TrainOptions& options);
-
-// The value of `--name VALUE` or `--name=VALUE` on a raw command line, before it is parsed; "" when
-// the option stands without a value, nothing when it is not there.
-std::optional<std::string> raw_option(std::span<const char* const> arguments,
-                                      const std::string& name);
 
 }  // namespace asmlp::cli

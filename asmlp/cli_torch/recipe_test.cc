@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "asmlp/cli/raw_option.h"
 #include "asmlp/core/error.h"
 #include "tests/support.h"
 
@@ -40,9 +41,7 @@ TEST(Recipe, ReadsBackWhatItWrites) {
   expect_read_back(options);
 }
 
-std::filesystem::path recipes() {
-  return test::source_folder() / "recipes";
-}
+std::filesystem::path recipes() { return test::source_folder() / "recipes"; }
 
 TEST(Recipe, ThoseInTheRepositoryAreValid) {
   int count = 0;

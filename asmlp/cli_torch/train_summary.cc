@@ -16,7 +16,7 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
             {"steps", trainer.steps()},
             {"skipped_steps", state.skipped},
             {"bad_samples", state.bad_samples},
-            {"parameters", facts.parameters},
+            {"parameters", trainer.parameters()},
             {"multiply_adds", facts.multiply_adds},
             {"world_size", state.world},
             {"train_images_per_second", images_per_second}};
@@ -45,7 +45,7 @@ train::RunFacts run_facts(const train::Trainer& trainer, const std::string& comm
                {"training_images", state.train_images},
                {"validation_images", task.validation_images},
                {"image_size", task.image_size},
-               {"parameters", task.parameters},
+               {"parameters", trainer.parameters()},
                {"multiply_adds", task.multiply_adds},
                {"epochs", options.epochs},
                {"steps_per_epoch", trainer.steps_per_epoch()},

@@ -47,7 +47,6 @@ class ClassifyTask final : public Task {
     facts_.classes = names;
     facts_.training_images = training_->size();
     facts_.validation_images = validation_->size();
-    facts_.parameters = nn::parameter_count(architecture_);
     facts_.multiply_adds = nn::multiply_adds(architecture_, side, side);
     facts_.image_size = fmt::format("{0} x {0}", side);
     facts_.main_figure = "top1";

@@ -15,7 +15,6 @@
 #include "asmlp/torch/dist/world.h"
 #include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/nn/dense_spec.h"
-#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
@@ -105,7 +104,6 @@ class DenseTask : public Task {
     facts_.classes = spec_.classes;
     facts_.training_images = training_images;
     facts_.validation_images = validation_images;
-    facts_.parameters = nn::parameter_count(*Net(spec_.config));
     facts_.multiply_adds = multiply_adds(spec_.config, input.short_side, input.long_side);
     facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
     facts_.main_figure = main_figure;

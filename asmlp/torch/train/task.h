@@ -27,7 +27,6 @@ struct TaskFacts {
   std::vector<std::string> classes;
   int64_t training_images = 0;
   int64_t validation_images = 0;
-  int64_t parameters = 0;
   int64_t multiply_adds = 0;  // of one image of the size below
   std::string image_size;     // in pixels: "224 x 224", height x width
   // The figure by which the best epoch is chosen, the larger the better.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/train/observer.h"
 #include "asmlp/torch/train/run_files.h"
 #include "asmlp/torch/train/schedule.h"
@@ -67,6 +68,7 @@ class Trainer {
   static constexpr int64_t kMaxSkipped = 20;
 
   const TaskFacts& facts() const { return task_->facts(); }
+  int64_t parameters() const { return nn::parameter_count(*model_); }
   const RunState& state() const { return state_; }
   const TrainOptions& options() const { return options_; }
   int64_t steps_per_epoch() const { return source_->batches() / options_.accumulation_steps; }
