@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr int kQuality = 90;
 constexpr int kMaxClasses = 100;
+constexpr std::string_view kBackground = "background";
 constexpr int64_t kMaxImages = 1'000'000;
 // Scenes in memory at a time: enough to keep the threads busy.
 constexpr int64_t kBlock = 64;
@@ -96,7 +97,8 @@ struct SplitWriter {
   std::string coco, ade;  // names of its folders: train2017, training
   std::string prefix;     // of ADE20K's file names
   int64_t images;
-  std::vector<int64_t> pixels{}, occurrences{};  // of each class; the second counts images
+  // Of the background and each class; the second counts images.
+  std::vector<int64_t> pixels{}, occurrences{};
 
   std::string coco_name(int64_t index) const { return fmt::format("{:012}.jpg", index + 1); }
   std::string ade_name(int64_t index) const { return fmt::format("{}{:08}", prefix, index + 1); }
@@ -112,7 +114,7 @@ struct SplitWriter {
     if (no_links) write_bytes(second, jpeg);
     Image labels = scene.owners;
     for (uint8_t& value : labels.pixels) {
-      if (value != 0) value = static_cast<uint8_t>(scene.objects[value - 1].target + 1);
+      value = value == 0 ? 1 : static_cast<uint8_t>(scene.objects[value - 1].target + 2);
     }
     const std::vector<uint8_t> png = encode_label_png(labels);
     write_bytes(root / "annotations" / ade / (ade_name(index) + ".png"),
@@ -121,10 +123,14 @@ struct SplitWriter {
 
   void count(const Scene& scene) {
     std::vector<uint8_t> here(pixels.size());
+    int64_t background = std::ssize(scene.owners.pixels);
     for (const SceneObject& object : scene.objects) {
-      pixels[static_cast<size_t>(object.target)] += object.area;
-      here[static_cast<size_t>(object.target)] = 1;
+      pixels[static_cast<size_t>(object.target) + 1] += object.area;
+      here[static_cast<size_t>(object.target) + 1] = 1;
+      background -= object.area;
     }
+    pixels[0] += background;
+    here[0] = background > 0;
     for (size_t k = 0; k < here.size(); ++k) occurrences[k] += here[k];
   }
 };
@@ -138,8 +144,8 @@ ScenesReport::OfSplit write_split(SplitWriter& split, const fs::path& root,
     create_folder(folder);
   }
   const std::vector<std::string>& classes = split.items.classes();
-  split.pixels.assign(classes.size(), 0);
-  split.occurrences.assign(classes.size(), 0);
+  split.pixels.assign(classes.size() + 1, 0);
+  split.occurrences.assign(classes.size() + 1, 0);
   ScenesReport::OfSplit report;
   SceneAnnotations annotations;
   for (int64_t first = 0; first < split.images; first += kBlock) {
@@ -175,16 +181,16 @@ ScenesReport::OfSplit write_split(SplitWriter& split, const fs::path& root,
 }
 
 // ADE20K's table of classes: share of all pixels, images of each split with the class, whether it
-// is "stuff" (none is).
+// is "stuff" (the background is).
 std::string class_list(const std::vector<std::string>& classes, std::span<const SplitWriter> splits,
                        const SceneOptions& scene) {
   std::string text = "Idx\tRatio\tTrain\tVal\tStuff\tName\n";
   const double area =
       static_cast<double>(splits[0].images + splits[1].images) * scene.height * scene.width;
-  for (size_t k = 0; k < classes.size(); ++k) {
+  for (size_t k = 0; k <= classes.size(); ++k) {
     const double ratio = static_cast<double>(splits[0].pixels[k] + splits[1].pixels[k]) / area;
-    text += fmt::format("{}\t{:.4f}\t{}\t{}\t0\t{}\n", k + 1, ratio, splits[0].occurrences[k],
-                        splits[1].occurrences[k], classes[k]);
+    text += fmt::format("{}\t{:.4f}\t{}\t{}\t{:d}\t{}\n", k + 1, ratio, splits[0].occurrences[k],
+                        splits[1].occurrences[k], k == 0, k == 0 ? kBackground : classes[k - 1]);
   }
   return text;
 }
@@ -217,7 +223,7 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
     });
     before += splits[i].images;
   }
-  write_bytes(folder.path() / fmt::format("objectInfo{}.txt", classes.size()),
+  write_bytes(folder.path() / fmt::format("objectInfo{}.txt", classes.size() + 1),
               class_list(classes, splits, options.scene));
   folder.finish();
   return report;

@@ -40,8 +40,8 @@ using ScenesProgress = std::function<void(int64_t done)>;
 //   annotations/instances_{train,val}2017.json      boxes and masks; category ids are 1..N
 //   images/{training,validation}/ADE_train_00000001.jpg, ADE_val_...   the same files (hard links,
 //                                                   or copies where there are none)
-//   annotations/{training,validation}/ADE_...png    8-bit labels: 0 background, 1..N
-//   objectInfo<N>.txt                               the classes, as ade20k.h reads them
+//   annotations/{training,validation}/ADE_...png    8-bit labels: 1 background, 2..N + 1 the items
+//   objectInfo<N + 1>.txt                           the classes, as ade20k.h reads them
 // Masks are run lengths that are not compressed, {"size", "counts": [...]}, iscrowd 0. Each
 // annotation has one more entry, "item", the item's index in its split; annotations of an image go
 // from the front to the back. Training images hold items of the training split only, validation

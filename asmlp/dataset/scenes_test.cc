@@ -117,8 +117,9 @@ TEST(Scenes, CocoAndAde20kAgree) {
     const Ade20k ade(root, split);
     ASSERT_EQ(ade.size(), training ? 70 : 9);
     ASSERT_EQ(said.images, ade.size());
-    ASSERT_EQ(ade.classes().size(), 10u);
-    EXPECT_EQ(ade.classes()[7].name, "7");
+    ASSERT_EQ(ade.classes().size(), 11u);
+    EXPECT_EQ(ade.classes()[0].name, "background");
+    EXPECT_EQ(ade.classes()[8].name, "7");
     const Json json =
         Json::parse(read_file(root / "annotations" / ("instances_" + coco + ".json")));
     ASSERT_EQ(json["images"].size(), static_cast<size_t>(ade.size()));
@@ -127,7 +128,7 @@ TEST(Scenes, CocoAndAde20kAgree) {
     EXPECT_EQ(json["categories"][9]["id"], 10);
     EXPECT_EQ(json["categories"][9]["name"], "9");
     std::vector<std::vector<uint8_t>> painted(json["images"].size(),
-                                              std::vector<uint8_t>(48 * 72, 255));
+                                              std::vector<uint8_t>(48 * 72, 0));
     std::set<int64_t> categories, ids;
     for (const Json& annotation : json["annotations"]) {
       EXPECT_TRUE(ids.insert(annotation["id"].get<int64_t>()).second);
@@ -143,8 +144,8 @@ TEST(Scenes, CocoAndAde20kAgree) {
           const int64_t y = at % 48, x = at / 48;
           uint8_t& label =
               painted[annotation["image_id"].get<size_t>() - 1][static_cast<size_t>(y * 72 + x)];
-          EXPECT_EQ(label, 255) << "a pixel of two objects";
-          label = static_cast<uint8_t>(annotation["category_id"].get<int>() - 1);
+          EXPECT_EQ(label, 0) << "a pixel of two objects";
+          label = annotation["category_id"].get<uint8_t>();
           left = std::min(left, x), top = std::min(top, y);
           right = std::max(right, x), bottom = std::max(bottom, y);
           ++area;
@@ -175,11 +176,12 @@ TEST(Scenes, ListsTheClassesAsAde20kDoes) {
   const fs::path items = folder.path() / "fashion";
   test::write_discs(items);
   write_scenes(items, folder.path() / "s", small_options());
-  const std::string list = read_file(folder.path() / "s" / "objectInfo10.txt");
+  const std::string list = read_file(folder.path() / "s" / "objectInfo11.txt");
   EXPECT_THAT(list, HasSubstr("Idx\tRatio\tTrain\tVal\tStuff\tName\n1\t0."));
-  EXPECT_THAT(list, HasSubstr("T-shirt/top\n2\t"));
-  // Class 10 is in validation images only.
-  EXPECT_THAT(list, testing::ContainsRegex("\n10\t0.[0-9]+\t0\t[1-9]\t0\tAnkle boot\n$"));
+  EXPECT_THAT(list, HasSubstr("\t70\t9\t1\tbackground\n2\t"));
+  EXPECT_THAT(list, HasSubstr("T-shirt/top\n3\t"));
+  // The last class is in validation images only.
+  EXPECT_THAT(list, testing::ContainsRegex("\n11\t0.[0-9]+\t0\t[1-9]\t0\tAnkle boot\n$"));
 }
 
 TEST(Scenes, AFailureLeavesNothingBehind) {
@@ -231,7 +233,7 @@ TEST(Scenes, AFailureLeavesNothingBehind) {
             ErrorCode::kIo);
   EXPECT_EQ(entries_in(folder.path()), 2u);
   write_scenes(items, folder.path() / "new" / "out" / "", small_options());
-  EXPECT_TRUE(fs::exists(folder.path() / "new" / "out" / "objectInfo10.txt"));
+  EXPECT_TRUE(fs::exists(folder.path() / "new" / "out" / "objectInfo11.txt"));
 }
 
 }  // namespace

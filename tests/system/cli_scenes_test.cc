@@ -64,7 +64,7 @@ for split, ade, prefix, classes in (('train', 'training', 'ADE_train_', range(1,
         first = root / f'{split}2017' / image['file_name']
         assert first.read_bytes() == second.read_bytes()
         h, w = image['height'], image['width']
-        map = [[0] * w for _ in range(h)]
+        map = [[1] * w for _ in range(h)]
         for a in coco['annotations']:
             if a['image_id'] != image['id']: continue
             assert a['category_id'] in classes, a['category_id']
@@ -75,7 +75,7 @@ for split, ade, prefix, classes in (('train', 'training', 'ADE_train_', range(1,
             assert len(bits) == h * w and a['segmentation']['size'] == [h, w]
             assert len(pixels) == a['area'] and a['iscrowd'] == 0
             assert a['bbox'] == [min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1]
-            for y, x in pixels: map[y][x] = a['category_id']
+            for y, x in pixels: map[y][x] = a['category_id'] + 1
         assert map == read_png(root / f'annotations/{ade}/{prefix}{image["id"]:08}.png')
 print('agree')
 )";
@@ -91,7 +91,7 @@ TEST_F(ScenesCommand, WritesBothFormatsReproducibly) {
   EXPECT_GT(json["train"]["objects"], 6);
   EXPECT_EQ(json["classes"].size(), 10u);
   EXPECT_THAT(listing(path("a")),
-              ElementsAre("annotations", "images", "objectInfo10.txt", "train2017", "val2017"));
+              ElementsAre("annotations", "images", "objectInfo11.txt", "train2017", "val2017"));
   EXPECT_THAT(
       listing(path("a/annotations")),
       ElementsAre("instances_train2017.json", "instances_val2017.json", "training", "validation"));

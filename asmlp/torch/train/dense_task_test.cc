@@ -125,7 +125,7 @@ TEST_F(DenseTask, ASegmentorTrainsResumesAndIsExported) {
   expect_resumable(segmentation(), 3);
   const auto file = segment::load_segmentor(folder_.path() / "whole" / "final.safetensors");
   EXPECT_EQ(file.spec.name, "small.scenes");
-  EXPECT_EQ(file.spec.classes.size(), 10u);
+  EXPECT_EQ(file.spec.classes.size(), 11u);
   EXPECT_TRUE(file.spec.origin.contains("validation_mIoU"));
 }
 
