@@ -109,8 +109,8 @@ std::string header(const Json& document) {
 std::string legend(const Json& document) {
   std::string text = fmt::format(
       "top-1: validation images, last epoch, mean over the seeds; spread: sample standard "
-      "deviation (of two seeds: both values); images/s: training, of one process (processes x "
-      "threads at a time: {}).\n",
+      "deviation (of two seeds: both values); images/s: training, of one process, the fastest of "
+      "its runs (processes x threads at a time: {}).\n",
       fmt::join(document["processes_x_threads"].get<std::vector<std::string>>(), ", "));
   if (!document.contains("baseline")) return text;
   if (!document.contains("spread")) {
