@@ -1,16 +1,13 @@
 // asmlp predict: what is on these images?
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "asmlp/cli/cam.h"
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/find_images.h"
+#include "asmlp/cli/image_report.h"
 #include "asmlp/cli/input_batch.h"
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/output_folder.h"
 #include "asmlp/cli/program.h"
-#include "asmlp/cli/progress.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
@@ -72,17 +69,10 @@ class CamWriter {
   std::vector<float> bias_;
 };
 
-// Gathers the results in the form that was asked for: text is printed at once, the rest at the end.
-class Reporter {
+// The classes of images in every form that can be asked for.
+class Predictions {
  public:
-  Reporter(const Options& options, const LoadedModel& model) : options_(options) {
-    const ModelSpec& spec = model.checkpoint.spec;
-    json_["model"] = {{"name", spec.name},
-                      {"file", model.file.string()},
-                      {"img_size", spec.preprocessing.size},
-                      {"bundled", model.bundled}};
-    json_["images"] = Json::array();
-    json_["failed"] = Json::array();
+  explicit Predictions(const ModelSpec& spec) {
     csv_ = csv_line({"filename", "rank", "index", "label", "prob"});
     for (int i = 0; i < spec.config.num_classes; ++i) {
       label_width_ = std::max(label_width_, display_width(class_label(spec.classes, i)));
@@ -96,7 +86,8 @@ class Reporter {
     float probability;
   };
 
-  void add(const fs::path& file, const std::vector<Prediction>& predictions, const fs::path& cam) {
+  void add(ImageReport& report, const fs::path& file, const std::vector<Prediction>& predictions,
+           const fs::path& cam) {
     Json list = Json::array();
     Table table({{"", Align::kRight}, {}, {"", Align::kRight}, {}});
     for (const Prediction& p : predictions) {
@@ -115,31 +106,10 @@ class Reporter {
       entry["cam"] = cam.string();
       text += "  heat-map " + cam.string() + '\n';
     }
-    json_["images"].push_back(std::move(entry));
-    if (!options_.output.json) print_out(text);
+    report.add(std::move(entry), text);
   }
 
-  void add_failure(const std::string& file, ErrorCode code, const std::string& message) {
-    print_error(message);
-    json_["failed"].push_back({{"file", file}, {"code", to_string(code)}, {"message", message}});
-  }
-
-  // Everything that is printed or written at the end; returns the exit code.
-  int finish(double seconds) {
-    const size_t images = json_["images"].size();
-    const size_t failed = json_["failed"].size();
-    json_["seconds"] = seconds;
-    write_results(options_.results, csv_, to_text(json_));
-    if (options_.output.json) {
-      print_json(json_);
-    } else {
-      print_note(fmt::format("{} image{} in {:.2f} s ({:.1f} images/s){}", images,
-                             images == 1 ? "" : "s", seconds,
-                             seconds > 0 ? static_cast<double>(images) / seconds : 0.0,
-                             failed > 0 ? fmt::format(", {} failed", failed) : ""));
-    }
-    return failed > 0 ? kExitFailed : kExitOk;
-  }
+  const std::string& csv() const { return csv_; }
 
  private:
   static std::string bar(float probability) {
@@ -148,8 +118,6 @@ class Reporter {
     return text;
   }
 
-  const Options& options_;
-  Json json_;
   std::string csv_;
   int label_width_ = 0;
 };
@@ -159,12 +127,20 @@ int run(const Options& options) {
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;
-  Reporter reporter(options, loaded);
-  for (const auto& missing : found.missing) {
-    reporter.add_failure(missing.argument, missing.code, missing.message);
-  }
+  Predictions predictions(spec);
+  ImageReport report("predict", options.output.json, found,
+                     {{"model",
+                       {{"name", spec.name},
+                        {"file", loaded.file.string()},
+                        {"img_size", spec.preprocessing.size},
+                        {"bundled", loaded.bundled}}}});
+  const auto finish = [&] {
+    return report.finish([&](const Json& document) {
+      write_results(options.results, predictions.csv(), to_text(document));
+    });
+  };
   const int images = static_cast<int>(found.files.size());
-  if (images == 0) return reporter.finish(0);
+  if (images == 0) return finish();
 
   std::unique_ptr<CamWriter> cams;
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
@@ -176,42 +152,32 @@ int run(const Options& options) {
   ThreadPool pool(options.run.threads);
   InputBatch batch(spec.preprocessing, batch_size, pool);
 
-  const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  // Text on a terminal is progress enough.
-  std::unique_ptr<Progress> progress;
-  if (images > 4 * batch_size && (options.output.json || !out_is_terminal())) {
-    progress = std::make_unique<Progress>("predict", images, "images");
-  }
+  report.start(4 * batch_size);
   for (int first = 0; first < images; first += batch_size) {
     const auto file = [&](int item) { return found.files[static_cast<size_t>(first + item)]; };
     batch.load(std::min(batch_size, images - first),
                [&](int item) { return decode_image(file(item)); });
     for (const auto& failure : batch.failures()) {
-      reporter.add_failure(file(failure.item).string(), failure.code, failure.message);
+      report.add_failure(file(failure.item).string(), failure.code, failure.message);
     }
     if (batch.size() > 0) engine.run(batch.input(), batch.size());
     for (int slot = 0; slot < batch.size(); ++slot) {
       const size_t classes = static_cast<size_t>(spec.config.num_classes);
       const auto logits = engine.logits().subspan(static_cast<size_t>(slot) * classes, classes);
       const std::vector<float> probabilities = softmax(logits);
-      std::vector<Reporter::Prediction> predictions;
+      std::vector<Predictions::Prediction> best;
       for (int index : top_k(logits, options.topk)) {
-        predictions.push_back(
+        best.push_back(
             {index, class_label(spec.classes, index), probabilities[static_cast<size_t>(index)]});
       }
       const fs::path source = file(batch.item(slot));
       const fs::path cam = cams ? cams->write(source, engine, slot, batch.image(slot),
-                                              predictions[0].index, predictions[0].probability)
+                                              best[0].index, best[0].probability)
                                 : fs::path();
-      reporter.add(source, predictions, cam);
+      predictions.add(report, source, best, cam);
     }
-    if (progress) progress->update(std::min(first + batch_size, images));
   }
-  if (progress) progress->finish();
-  return reporter.finish(seconds());
+  return finish();
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class Bench {
       detect::DetectorFile file = detect::load_detector(options.model);
       spec_ = file.spec, net_ = file.net;
     } else {
-      spec_ = named_detector(options.model);
+      spec_ = detect::resolve_detector(options.model);
       net_ = detect::DetectorNet(spec_.config);
       net_->eval();
     }

@@ -1,14 +1,12 @@
 // asmlp detect: what is where on these images?
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <memory>
 
 #include "asmlp/cli/detection_drawing.h"
-#include "asmlp/cli/find_images.h"
+#include "asmlp/cli/image_report.h"
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/output_folder.h"
-#include "asmlp/cli/progress.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
@@ -26,7 +24,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::vector<std::string> images;
-  DetectorOptions detector;
+  DenseModelOptions detector;
   std::string annotations;
   double threshold = 0.3;
   std::string folder = "detections";
@@ -79,14 +77,10 @@ class Reporter {
  public:
   Reporter(const Options& options, const LoadedDetector& model)
       : options_(options), classes_(model.spec.classes), ids_(options, model.spec) {
-    json_["model"] = {
-        {"name", model.spec.name}, {"file", model.file.string()}, {"bundled", model.bundled}};
-    json_["images"] = Json::array();
-    json_["failed"] = Json::array();
     if (!options.no_pictures) pictures_.emplace("--output", options.folder);
   }
 
-  void add(const fs::path& file, int64_t position, const Image& image,
+  void add(ImageReport& report, const fs::path& file, int64_t position, const Image& image,
            std::vector<detect::Detection> found) {
     const int index = ids_.add(file, position, image);
     const fs::path picture = draw(file, image, found);
@@ -117,34 +111,15 @@ class Reporter {
       entry["detections"].push_back(std::move(record));
     }
     if (!entry.contains("detections")) entry["detections"] = Json::array();
-    json_["images"].push_back(std::move(entry));
-    if (options_.output.json) return;
     std::string text = fmt::format("{}  {} x {}, {} object{}\n", file.string(), image.width,
                                    image.height, shown, shown == 1 ? "" : "s");
     if (shown > 0) text += table.str(2);
     if (!picture.empty()) text += "  picture " + picture.string() + '\n';
-    print_out(text);
+    report.add(std::move(entry), text);
   }
 
-  void add_failure(const std::string& file, ErrorCode code, const std::string& message) {
-    print_error(message);
-    json_["failed"].push_back({{"file", file}, {"code", to_string(code)}, {"message", message}});
-  }
-
-  // Everything that is printed or written at the end; returns the exit code.
-  int finish(double seconds) {
+  void write_results() const {
     write_coco_result_files(options_.coco_results, ids_.coco(), detections_);
-    const size_t images = json_["images"].size(), failed = json_["failed"].size();
-    json_["seconds"] = seconds;
-    if (options_.output.json) {
-      print_json(json_);
-    } else {
-      print_note(fmt::format("{} image{} in {:.2f} s ({:.2f} images/s){}", images,
-                             images == 1 ? "" : "s", seconds,
-                             seconds > 0 ? static_cast<double>(images) / seconds : 0.0,
-                             failed > 0 ? fmt::format(", {} failed", failed) : ""));
-    }
-    return failed > 0 ? kExitFailed : kExitOk;
   }
 
  private:
@@ -165,7 +140,6 @@ class Reporter {
   Ids ids_;
   std::optional<OutputFolder> pictures_;
   std::vector<CocoDetection> detections_;
-  Json json_;
 };
 
 int run(const Options& options) {
@@ -174,31 +148,23 @@ int run(const Options& options) {
   LoadedDetector model = load_named_detector(options.detector);
   const bool grey = model.spec.config.backbone.in_chans == 1;
   Reporter reporter(options, model);
-  for (const auto& missing : found.missing) {
-    reporter.add_failure(missing.argument, missing.code, missing.message);
-  }
-  const auto start = std::chrono::steady_clock::now();
-  const auto count = static_cast<int64_t>(found.files.size());
-  // Text on a terminal is progress enough.
-  std::optional<Progress> progress;
-  if (count > 4 && (options.output.json || !out_is_terminal())) {
-    progress.emplace("detect", count, "images");
-  }
-  for (int64_t i = 0; i < count; ++i) {
+  ImageReport report(
+      "detect", options.output.json, found,
+      {{"model",
+        {{"name", model.spec.name}, {"file", model.file.string()}, {"bundled", model.bundled}}}});
+  report.start(4);
+  for (int64_t i = 0; i < std::ssize(found.files); ++i) {
     const fs::path& file = found.files[static_cast<size_t>(i)];
     try {
       const Image image = decode_image(file);
       const data::Item item =
           data::test_item(grey ? to_grey(image) : image, model.spec.preprocessing);
-      reporter.add(file, i, image, detect::detect(*model.net, item));
+      reporter.add(report, file, i, image, detect::detect(*model.net, item));
     } catch (const Error& error) {
-      reporter.add_failure(file.string(), error.code(), error.what());
+      report.add_failure(file.string(), error.code(), error.what());
     }
-    if (progress) progress->update(i + 1);
   }
-  if (progress) progress->finish();
-  return reporter.finish(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return report.finish([&](const Json&) { reporter.write_results(); });
 }
 
 constexpr const char* kFooter =
@@ -212,7 +178,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  asmlp detect street.jpg\n"
     "  asmlp detect photos/ --model detector.safetensors --threshold 0.5 --output found/\n"
-    "  asmlp detect photo.jpg --model mask_rcnn.pth --arch mask_rcnn_asmlp_tiny --shift-size 5\n"
+    "  asmlp detect photo.jpg --model mask_rcnn.pth --shift-size 5\n"
     "  asmlp detect val2017/ --annotations instances_val2017.json --coco-results results "
     "--no-pictures";
 
@@ -225,7 +191,7 @@ Command add_torch_detect(CLI::App& program) {
   app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
       ->type_name("IMG")
       ->required();
-  add_detector_options(*app, options->detector);
+  add_dense_model_options(*app, options->detector, "detector");
   app->add_option("--threshold", options->threshold,
                   "least score of what is drawn and printed (default 0.3)")
       ->check(CLI::Range(0.0, 1.0))

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::string data;
   std::string split = "validation";
-  DetectorOptions detector;
+  DenseModelOptions detector;
   int workers = 1;
   bool per_class = false;
   std::string coco_results;
@@ -202,13 +202,13 @@ Command add_validate_detector(CLI::App& program) {
       "to find.\n"
       "Examples:\n"
       "  asmlp validate coco/ --model mask_rcnn.safetensors --per-class\n"
-      "  asmlp validate coco/ --model cascade.pth --arch cascade_asmlp_tiny --shift-size 5 "
+      "  asmlp validate coco/ --model cascade.pth --shift-size 5 "
       "--coco-results out");
   app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
   app->add_option("--split", options->split, "which part: validation (default; also val) or train")
       ->check(CLI::IsMember({"validation", "val", "train"}))
       ->type_name("NAME");
-  add_detector_options(*app, options->detector);
+  add_dense_model_options(*app, options->detector, "detector");
   app->add_option("--workers", options->workers, "threads that read images ahead (default 1)")
       ->check(CLI::Range(0, 256))
       ->type_name("N")

@@ -167,7 +167,7 @@ TEST_F(DetectCommand, ModelsThatAreNone) {
   const Outcome bundled = run({"detect", image, "--no-pictures"},
                               {.environment = {"ASMLP_MODEL_DIR=" + path("no_models")}});
   EXPECT_EQ(bundled.code, 0) << bundled.err;
-  EXPECT_THAT(bundled.err, HasSubstr("using the bundled detector"));
+  EXPECT_THAT(bundled.err, HasSubstr("using the bundled model"));
   const Outcome classifier =
       run({"detect", image, "--model", path("classifier.safetensors"), "--no-pictures"});
   EXPECT_EQ(classifier.code, 2);
