@@ -16,8 +16,8 @@ constexpr int kLeastSide = 400;
 constexpr double kTint = 0.42;  // weight of the class's colour over a mask
 constexpr Color kWhite{255, 255, 255}, kBlack{20, 20, 20};
 
-// The part of a mask inside its bounding box, made when it is drawn: many large ones at a time would
-// be larger than the image.
+// The part of a mask inside its bounding box, made when it is drawn: many large ones at a time
+// would be larger than the image.
 struct Patch {
   int top = 0, left = 0, height = 0, width = 0;
   std::vector<uint8_t> pixels = {};  // row-major

@@ -10,6 +10,7 @@
 #include "asmlp/cli/options.h"
 #include "asmlp/cli/raw_option.h"
 #include "asmlp/core/error.h"
+#include "asmlp/weights/pth.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp::cli {
@@ -23,14 +24,30 @@ constexpr const char* name_of(ModelTask task) {
                                        : "model";
 }
 
-// The task that a file says; nothing for a file that says none.
+ModelTask task_of_names(const TensorMap& tensors) {
+  const auto has = [&](const std::string& prefix) {
+    const auto first = tensors.lower_bound(prefix);
+    return first != tensors.end() && first->first.starts_with(prefix);
+  };
+  return has("roi_head.")      ? ModelTask::kDetect
+         : has("decode_head.") ? ModelTask::kSegment
+                               : ModelTask::kClassify;
+}
+
+// The task of a file: by the description in a safetensors file (asmlp_detector, asmlp_segmentor),
+// or where there is none, as in the authors' files, by its tensors. Nothing for a file that is none
+// of weights.
 std::optional<ModelTask> described_task(const fs::path& file) {
-  if (file.extension() != ".safetensors") return std::nullopt;
+  const std::string extension = file.extension().string();
   try {
-    const auto metadata = read_safetensors(file).metadata;
-    if (metadata.contains("asmlp_detector")) return ModelTask::kDetect;
-    if (metadata.contains("asmlp_segmentor")) return ModelTask::kSegment;
-    return ModelTask::kClassify;
+    if (extension == ".pth" || extension == ".pt" || extension == ".bin") {
+      return task_of_names(read_pth(file).tensors);
+    }
+    if (extension != ".safetensors") return std::nullopt;
+    const TensorFile read = read_safetensors(file);
+    if (read.metadata.contains("asmlp_detector")) return ModelTask::kDetect;
+    if (read.metadata.contains("asmlp_segmentor")) return ModelTask::kSegment;
+    return task_of_names(read.tensors);
   } catch (const Error&) {
     return std::nullopt;  // whoever loads it says what is wrong
   }
@@ -45,16 +62,26 @@ std::optional<fs::path> first_model_in(const fs::path& folder, ModelTask task) {
   }
   std::ranges::sort(found);
   for (const fs::path& file : found) {
-    if (task_of(file) == task) return file;
+    if (described_task(file).value_or(ModelTask::kClassify) == task) return file;
   }
   return std::nullopt;
 }
 
-}  // namespace
-
-ModelTask task_of(const fs::path& file) {
-  return described_task(file).value_or(ModelTask::kClassify);
+ModelTask validated_task(std::span<const char* const> arguments) {
+  const auto arch = raw_option(arguments, "--arch");
+  if (arch && arch->starts_with("upernet")) return ModelTask::kSegment;
+  auto model = raw_option(arguments, "--model");
+  if (!model) model = raw_option(arguments, "-m");
+  const auto task = model ? described_task(*model) : std::nullopt;
+  if (task) return *task;
+  const bool coco = std::ranges::any_of(arguments.subspan(2), [](const char* word) {
+    std::error_code ignored;
+    return fs::is_regular_file(fs::path(word) / "annotations/instances_val2017.json", ignored);
+  });
+  return coco ? ModelTask::kDetect : ModelTask::kClassify;
 }
+
+}  // namespace
 
 fs::path bundled_model(ModelTask task) {
   const char* from_environment = std::getenv("ASMLP_MODEL_DIR");
@@ -75,22 +102,14 @@ fs::path bundled_model(ModelTask task) {
        name_of(task), executable_folder().string());
 }
 
-ModelTask validated_task(std::span<const char* const> arguments) {
-  if (arguments.size() < 2 || std::string_view(arguments[1]) != "validate") {
-    return ModelTask::kClassify;
+ModelTask commanded_task(std::span<const char* const> arguments) {
+  const std::string_view command = arguments.size() < 2 ? "" : arguments[1];
+  if (command == "validate") return validated_task(arguments);
+  if (command != "convert") return ModelTask::kClassify;
+  for (const char* word : arguments.subspan(2)) {
+    if (const auto task = described_task(word)) return *task;
   }
-  const auto arch = raw_option(arguments, "--arch");
-  if (arch && arch->starts_with("upernet")) return ModelTask::kSegment;
-  auto model = raw_option(arguments, "--model");
-  if (!model) model = raw_option(arguments, "-m");
-  const auto task = model ? described_task(*model) : std::nullopt;
-  if (task) return *task;
-  const auto words = arguments.subspan(2);
-  const bool coco = std::ranges::any_of(words, [](const char* word) {
-    std::error_code ignored;
-    return fs::is_regular_file(fs::path(word) / "annotations/instances_val2017.json", ignored);
-  });
-  return coco ? ModelTask::kDetect : ModelTask::kClassify;
+  return ModelTask::kClassify;
 }
 
 }  // namespace asmlp::cli

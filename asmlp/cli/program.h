@@ -56,7 +56,7 @@ bool measures_training(int argc, const char* const* argv);
 bool measures_detection(int argc, const char* const* argv);
 
 // True when these arguments are for LibTorch: `train ...`, `segment ...`, `detect ...`, `validate`
-// of a segmentor or detector (model_task.h), `bench --train ...`, `bench
+// and `convert` of a segmentor or detector (model_task.h), `bench --train ...`, `bench
 // --task detect ...`, or `--backend torch` with any subcommand but `bench`, which shows both
 // backends and starts the other program itself.
 bool needs_torch(int argc, const char* const* argv);

@@ -63,7 +63,7 @@ bool measures_detection(int argc, const char* const* argv) {
 
 bool needs_torch(int argc, const char* const* argv) {
   if (argc > 1 && is_torch_command(argv[1])) return true;
-  if (validated_task(words_of(argc, argv)) != ModelTask::kClassify) return true;
+  if (commanded_task(words_of(argc, argv)) != ModelTask::kClassify) return true;
   if (argc > 1 && std::strcmp(argv[1], "bench") == 0) {
     return measures_training(argc, argv) || measures_detection(argc, argv);
   }
@@ -82,14 +82,14 @@ fs::path find_torch_program(const std::string& what) {
 
 void exec_torch(int argc, const char* const* argv) {
   const bool own = argc > 1 && is_torch_command(argv[1]);
-  const ModelTask validated = validated_task(words_of(argc, argv));
+  const ModelTask task = commanded_task(words_of(argc, argv));
   const fs::path program =
-      find_torch_program(own                                ? fmt::format("`{}`", argv[1])
-                         : measures_training(argc, argv)    ? "`bench --train`"
-                         : measures_detection(argc, argv)   ? "`bench --task detect`"
-                         : validated == ModelTask::kSegment ? "`validate` of a segmentor"
-                         : validated == ModelTask::kDetect  ? "`validate` of a detector"
-                                                            : "`--backend torch`");
+      find_torch_program(own                              ? fmt::format("`{}`", argv[1])
+                         : measures_training(argc, argv)  ? "`bench --train`"
+                         : measures_detection(argc, argv) ? "`bench --task detect`"
+                         : task == ModelTask::kSegment ? fmt::format("`{}` of a segmentor", argv[1])
+                         : task == ModelTask::kDetect  ? fmt::format("`{}` of a detector", argv[1])
+                                                       : "`--backend torch`");
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));

@@ -57,16 +57,21 @@ int main(int argc, char** argv) {
   const Backend torch = torch_backend();
   const bool bench_training = measures_training(argc, argv);
   const bool bench_detection = measures_detection(argc, argv);
-  const ModelTask validated = validated_task(arguments);
+  const ModelTask task = commanded_task(arguments);
   return run_program("asmlp-torch",
                      "AS-MLP on LibTorch: training, detection, segmentation, and the native "
                      "engine's check",
                      {[&](CLI::App& program) { return add_torch_train(program, arguments); },
                       add_torch_detect, add_torch_segment,
                       [&](CLI::App& program) {
-                        return validated == ModelTask::kSegment  ? add_validate_segmentor(program)
-                               : validated == ModelTask::kDetect ? add_validate_detector(program)
-                                                                 : add_validate_on(program, torch);
+                        return task == ModelTask::kSegment  ? add_validate_segmentor(program)
+                               : task == ModelTask::kDetect ? add_validate_detector(program)
+                                                            : add_validate_on(program, torch);
+                      },
+                      [&](CLI::App& program) {
+                        return task == ModelTask::kSegment  ? add_convert_segmentor(program)
+                               : task == ModelTask::kDetect ? add_convert_detector(program)
+                                                            : add_convert(program);
                       },
                       [&](CLI::App& program) { return add_forward_on(program, torch); },
                       [&](CLI::App& program) {

@@ -17,13 +17,15 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> argument
 Command add_bench_train(CLI::App& program);
 Command add_bench_detect(CLI::App& program);
 
-// `detect`, and `validate` of a detector (validated_task of cli/model_task.h).
+// `detect`, and `validate` and `convert` of a detector (commanded_task of cli/model_task.h).
 Command add_torch_detect(CLI::App& program);
 Command add_validate_detector(CLI::App& program);
+Command add_convert_detector(CLI::App& program);
 
-// `segment`, and `validate` of a segmentor.
+// `segment`, and `validate` and `convert` of a segmentor.
 Command add_torch_segment(CLI::App& program);
 Command add_validate_segmentor(CLI::App& program);
+Command add_convert_segmentor(CLI::App& program);
 
 // The LibTorch modules, for add_validate_on and add_forward_on (program.h). --isa is an
 // Error(kInvalidArgument): it has no meaning there.

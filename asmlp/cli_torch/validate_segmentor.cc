@@ -158,8 +158,8 @@ Command add_validate_segmentor(CLI::App& program) {
       "An image that cannot be read is named and skipped; the exit code is then 1.\n"
       "Examples:\n"
       "  asmlp validate ADEChallengeData2016/ --model upernet.safetensors\n"
-      "  asmlp validate ADEChallengeData2016/ --model upernet.pth --arch upernet_asmlp_base \\\n"
-      "      --shift-size 5 --multi-scale --flip --json");
+      "  asmlp validate ADEChallengeData2016/ --model upernet.pth --shift-size 5 \\\n"
+      "      --multi-scale --flip --json");
   app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
   app->add_option("--split", options->split,
                   "which part: validation (default; also val, test) or train")

@@ -20,10 +20,10 @@
 namespace asmlp::data {
 
 struct Batch {
-  int64_t index = 0;      // position in the epoch on this rank, from 0
-  torch::Tensor images;   // n x channels x height x width, fp32
-  // n, int64, of a classifier; n is 0 when no image of an evaluation batch could be read. n x height
-  // x width, uint8, of a segmentor in training. Undefined otherwise.
+  int64_t index = 0;     // position in the epoch on this rank, from 0
+  torch::Tensor images;  // n x channels x height x width, fp32
+  // n, int64, of a classifier; n is 0 when no image of an evaluation batch could be read. n x
+  // height x width, uint8, of a segmentor in training. Undefined otherwise.
   torch::Tensor targets;
   std::vector<ImageInfo> infos;  // n, of detectors and segmentors (item_loader.h)
   // What could not be read ("<file>: <why>"), in the order of the epoch. A BatchSource names a

@@ -62,7 +62,15 @@ TEST(DetectorNet, HasThePublishedNumberOfParametersAndTensors) {
   for (const auto& [name, parameters, tensors] : published) {
     const DetectorNet net(zoo_detector(name).config);
     EXPECT_EQ(nn::parameter_count(*net), parameters) << name;
-    EXPECT_EQ(nn::export_state(*net).size(), tensors) << name;
+    TensorMap state = nn::export_state(*net);
+    EXPECT_EQ(state.size(), tensors) << name;
+    // Which they are shows in the tensors, and so does the number of classes.
+    EXPECT_EQ(recognised_detector(state), zoo_detector(name));
+    const bool cascade = net->config().kind == DetectorKind::kCascade;
+    state[fmt::format("roi_head.bbox_head.{}fc_cls.bias", cascade ? "0." : "")].shape = {8};
+    EXPECT_EQ(recognised_detector(state)->config.num_classes, 7) << name;
+    state["backbone.layers.3.blocks.2.norm1.weight"] = state["backbone.norm3.weight"];
+    EXPECT_EQ(recognised_detector(state), std::nullopt) << name;
   }
 }
 

@@ -30,6 +30,10 @@ struct BackboneReport {
 // and the authors themselves start detectors of shift 3 from classifiers of shift 5.
 BackboneReport load_backbone(BackboneImpl& backbone, const std::filesystem::path& path);
 
+// True when the tensors under "backbone." have the names and shapes of this backbone's blocks,
+// embedding and mergings, and no further ones.
+bool has_backbone(const TensorMap& tensors, const Config& backbone);
+
 // The shift size in the self-description of a safetensors file: a classifier's, a detector's or a
 // segmentor's. Nothing where there is none.
 std::optional<ShiftSize> described_shift(const std::map<std::string, std::string>& metadata);

@@ -13,25 +13,34 @@
 namespace asmlp::nn {
 
 // How to read a file of weights. One of our own says everything itself. The authors' (.pth) say
-// nothing that counts: `spec` must give the architecture (e.g. the zoo's), and `shift_size` the
-// shift of these very weights, which neither they nor their published configs tell reliably.
+// nothing that counts: `spec` gives the architecture (left out, it must be one of the published
+// ones, with any number of classes, which the tensors show), and `shift_size` the shift of these
+// very weights, which neither they nor their published configs tell reliably.
 template <typename Spec>
 struct DenseLoadOptions {
   std::optional<Spec> spec;
   std::optional<ShiftSize> shift_size;
 };
 
-// The spec of a file, whose description stands in its metadata under `key` and is read by
-// `from_json`. Error(kInvalidArgument) when something must be said and is not; Error(kMismatch)
-// when the file says another shift size than the caller, or is described and `spec` is given with
-// another architecture.
+// What loading needs to know of a kind of network.
 template <typename Spec>
-Spec spec_of_file(const StateFile& file, const char* key, const DenseLoadOptions<Spec>& options,
-                  const std::string& what,
-                  Spec (*from_json)(const std::string&, const std::string&)) {
-  const auto description = file.metadata.find(key);
+struct DenseKind {
+  const char* key;  // of the description in a file's metadata
+  Spec (*from_json)(const std::string& text, const std::string& what);
+  // The published network whose tensors these are, if any.
+  std::optional<Spec> (*recognise)(const TensorMap& tensors);
+};
+
+// The spec of a file. Error(kInvalidArgument) when something must be said and is not;
+// Error(kMismatch) when the file says another shift size than the caller, or is described and
+// `spec` is given with another architecture.
+template <typename Spec>
+Spec spec_of_file(const StateFile& file, const DenseKind<Spec>& kind,
+                  const DenseLoadOptions<Spec>& options, const std::string& what) {
+  const auto description = file.metadata.find(kind.key);
   if (description != file.metadata.end()) {
-    Spec spec = from_json(description->second, fmt::format("{}: __metadata__.{}", what, key));
+    Spec spec =
+        kind.from_json(description->second, fmt::format("{}: __metadata__.{}", what, kind.key));
     require(!options.spec || options.spec->config == spec.config, ErrorCode::kMismatch,
             "{}: describes itself as '{}' with another architecture than the one given ('{}'); "
             "give none",
@@ -42,17 +51,18 @@ Spec spec_of_file(const StateFile& file, const char* key, const DenseLoadOptions
             shift_text(options.shift_size.value_or(found)), shift_text(found));
     return spec;
   }
-  require(options.spec.has_value(), ErrorCode::kInvalidArgument,
-          "{}: does not say its architecture; name it (a model of the zoo, or a description)",
+  std::optional<Spec> spec = options.spec ? options.spec : kind.recognise(file.tensors);
+  require(spec.has_value(), ErrorCode::kInvalidArgument,
+          "{}: does not say its architecture, and it is none of the published ones; name it (a "
+          "model of the zoo, or a description)",
           what);
   require(options.shift_size.has_value(), ErrorCode::kInvalidArgument,
           "{}: does not say its shift size, which weights do not show; give it (the authors' "
           "published detectors and segmentors: 5)",
           what);
-  Spec spec = *options.spec;
-  spec.config.backbone.shift_size = *options.shift_size;
-  spec.origin["source"] = std::filesystem::path(what).filename().string();
-  return spec;
+  spec->config.backbone.shift_size = *options.shift_size;
+  spec->origin["source"] = std::filesystem::path(what).filename().string();
+  return *spec;
 }
 
 template <typename Spec, typename Net>
@@ -63,12 +73,11 @@ struct DenseFile {
 
 // Error(kMismatch) unless the file has exactly the network's tensors, in its shapes.
 template <typename Net, typename Spec>
-DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path, const char* key,
-                                     const DenseLoadOptions<Spec>& options,
-                                     Spec (*from_json)(const std::string&, const std::string&)) {
+DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path, const DenseKind<Spec>& kind,
+                                     const DenseLoadOptions<Spec>& options) {
   const StateFile file = read_state_file(path);
   DenseFile<Spec, Net> loaded;
-  loaded.spec = spec_of_file(file, key, options, path.string(), from_json);
+  loaded.spec = spec_of_file(file, kind, options, path.string());
   validate(loaded.spec);
   loaded.net = Net(loaded.spec.config);
   require_complete(load_state(*loaded.net, file.tensors, path.string()), path.string());

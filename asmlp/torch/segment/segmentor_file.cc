@@ -1,10 +1,24 @@
 #include "asmlp/torch/segment/segmentor_file.h"
 
+#include "asmlp/core/tensor.h"
+
 namespace asmlp::segment {
+
+std::optional<SegmentorSpec> recognised_segmentor(const TensorMap& tensors) {
+  for (const std::string& name : zoo_segmentor_names()) {
+    SegmentorSpec spec = zoo_segmentor(name);
+    const auto classes = tensors.find("decode_head.conv_seg.bias");
+    if (classes == tensors.end() || !nn::has_backbone(tensors, spec.config.backbone)) continue;
+    spec.config.num_classes = static_cast<int>(element_count(classes->second.shape));
+    return spec;
+  }
+  return std::nullopt;
+}
 
 SegmentorFile load_segmentor(const std::filesystem::path& path,
                              const SegmentorLoadOptions& options) {
-  return nn::load_dense_file<SegmentorNet>(path, kSegmentorKey, options, segmentor_from_json);
+  const nn::DenseKind<SegmentorSpec> kind{kSegmentorKey, segmentor_from_json, recognised_segmentor};
+  return nn::load_dense_file<SegmentorNet>(path, kind, options);
 }
 
 void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,

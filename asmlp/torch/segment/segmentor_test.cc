@@ -51,7 +51,14 @@ TEST(SegmentorNet, HasThePublishedNumberOfParametersAndTensors) {
     }
     EXPECT_EQ(nn::parameter_count(*net), parameters) << name;
     EXPECT_EQ(parameters - auxiliary, without_auxiliary) << name;
-    EXPECT_EQ(nn::export_state(*net).size(), tensors) << name;
+    TensorMap state = nn::export_state(*net);
+    EXPECT_EQ(state.size(), tensors) << name;
+    // Which they are shows in the tensors, and so does the number of classes.
+    EXPECT_EQ(recognised_segmentor(state), zoo_segmentor(name));
+    state["decode_head.conv_seg.bias"].shape = {19};
+    EXPECT_EQ(recognised_segmentor(state)->config.num_classes, 19) << name;
+    state.erase("backbone.layers.0.blocks.0.mlp.fc1.weight");
+    EXPECT_EQ(recognised_segmentor(state), std::nullopt) << name;
   }
 }
 
