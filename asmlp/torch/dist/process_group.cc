@@ -105,6 +105,17 @@ class ReducerSync : public GradientSync {
   std::unique_ptr<c10d::Reducer> reducer_;
 };
 
+// The gradient of a 1 x 1 convolution may come with other strides of the axes of length 1 than the
+// parameter has: the same memory, but the reducer warns of it and copies.
+void keep_strides(const torch::Tensor& parameter) {
+  if (parameter.dim() != 4 || parameter.size(2) != 1 || parameter.size(3) != 1) return;
+  const std::vector<int64_t> strides = parameter.strides().vec();
+  parameter.register_hook([strides](const torch::Tensor& gradient) {
+    const bool same_memory = gradient.defined() && gradient.is_contiguous();
+    return same_memory ? gradient.as_strided(gradient.sizes(), strides) : gradient;
+  });
+}
+
 }  // namespace
 
 std::string address_towards(const std::string& host) {
@@ -166,6 +177,7 @@ Group make_process_group(Transport transport, const c10::intrusive_ptr<c10d::Sto
 
 std::unique_ptr<GradientSync> make_gradient_sync(const std::vector<torch::Tensor>& parameters,
                                                  Group group) {
+  for (const torch::Tensor& parameter : parameters) keep_strides(parameter);
   const std::vector<bool> sparse(parameters.size(), false);
   auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(
       parameters, {c10d::kDefaultFirstBucketBytes, c10d::kDefaultBucketBytesCap}, sparse);
