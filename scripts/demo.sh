@@ -5,10 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 data=/usr/share/datasets/fashion-mnist
-models=(models/*.safetensors)
-model=${models[0]}
+model=models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
 picture=out/fashion_mnist.png
-[[ -f $model ]] || { echo "demo.sh: models/ holds no .safetensors file" >&2; exit 1; }
 
 scripts/install_deps.sh --torch-free
 scripts/build.sh release asmlp
@@ -27,7 +25,9 @@ Try next:
   build/bin/asmlp info $model
   build/bin/asmlp predict IMAGE... --model $model --topk 3 --cam out/cam
   build/bin/asmlp --help
-Train the same model yourself (needs LibTorch, about 1 GB installed):
-  scripts/install_deps.sh && scripts/build.sh
+With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) find objects in made
+scenes with the bundled detector, and train the model above yourself:
+  build/bin/asmlp dataset scenes -o out/scenes --train 1 --val 8
+  build/bin/asmlp detect out/scenes/val2017 --output out/detections
   build/bin/asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
 NEXT

@@ -7,13 +7,14 @@ namespace asmlp::segment {
 namespace {
 
 struct Target {
-  torch::Tensor labels;  // int64, N x H x W
-  int64_t ignored = 0;   // its label for pixels without class
+  torch::Tensor labels;   // int64, N x H x W
+  int64_t ignored = 0;    // its label for pixels without class
+  torch::Tensor weights;  // of the classes, or undefined
 };
 
 torch::Tensor cross_entropy(const torch::Tensor& logits, const Target& target) {
-  const auto sum =
-      torch::cross_entropy_loss(logits, target.labels, {}, torch::Reduction::Sum, target.ignored);
+  const auto sum = torch::cross_entropy_loss(logits, target.labels, target.weights,
+                                             torch::Reduction::Sum, target.ignored);
   return sum / static_cast<double>(target.labels.numel());
 }
 
@@ -31,7 +32,10 @@ Target checked(const torch::Tensor& labels, const torch::Tensor& logits,
           ErrorCode::kInvalidArgument, "labels {} {}: must be uint8 {{{}, height, width}}",
           c10::toString(labels.scalar_type()),
           to_string(Shape(labels.sizes().begin(), labels.sizes().end())), logits.size(0));
-  const Target target{labels.to(logits.device(), torch::kInt64), config.ignore_label};
+  Target target{labels.to(logits.device(), torch::kInt64), config.ignore_label, {}};
+  if (!config.class_weights.empty()) {
+    target.weights = torch::tensor(config.class_weights, logits.options());
+  }
   const auto wrong = target.labels.masked_select((target.labels >= config.num_classes) &
                                                  (target.labels != target.ignored));
   require(wrong.numel() == 0, ErrorCode::kInvalidArgument,

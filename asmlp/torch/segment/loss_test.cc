@@ -109,6 +109,25 @@ TEST(SegmentationLosses, IgnoredPixelsAddNothing) {
   EXPECT_EQ(none.accuracy.item<float>(), 0);
 }
 
+// With weights the loss is the weighted sum of what each class's pixels add.
+TEST(SegmentationLosses, ClassesHaveTheirWeights) {
+  const SegmentorOutput output{filled("a", {2, 3, 5, 4}) * 4, filled("b", {2, 3, 3, 2}) * 4};
+  const torch::Tensor labels = some_labels(2, 17, 15, 3);
+  SegmentorConfig config = config_of(3);
+  const std::vector<double> weights{0.25, 0, 3};
+  double decode = 0, auxiliary = 0;
+  for (int k = 0; k < 3; ++k) {
+    const auto own = torch::where(labels == k, labels, torch::full_like(labels, 255));
+    const SegmentationLoss part = losses(output, own, config);
+    decode += weights[size_t(k)] * part.decode.item<double>();
+    auxiliary += weights[size_t(k)] * part.auxiliary.item<double>();
+  }
+  config.class_weights = weights;
+  const SegmentationLoss loss = losses(output, labels, config);
+  EXPECT_NEAR(loss.decode.item<double>(), decode, 1e-5 * decode);
+  EXPECT_NEAR(loss.auxiliary.item<double>(), auxiliary, 1e-5 * auxiliary);
+}
+
 TEST(SegmentationLosses, WrongLabelsAreNamed) {
   const SegmentorOutput output{filled("a", {1, 3, 4, 4}), {}};
   const auto refused = [&](const torch::Tensor& labels, const std::vector<std::string>& words) {

@@ -70,6 +70,12 @@ void validate(const SegmentorConfig& config) {
   require(config.ignore_label < 0 || config.ignore_label >= config.num_classes,
           ErrorCode::kInvalidArgument, "config: ignore_label {} is one of the {} classes",
           config.ignore_label, config.num_classes);
+  const size_t weights = config.class_weights.size();
+  require(weights == 0 || weights == static_cast<size_t>(config.num_classes),
+          ErrorCode::kInvalidArgument,
+          "config: {} class_weights for {} classes; give one per class or none", weights,
+          config.num_classes);
+  for (const double weight : config.class_weights) check_range("class_weights", weight, 0, 1e9);
   const UperHeadConfig& decode = config.decode_head;
   check_range("decode_head.channels", decode.channels, 1, 1 << 14);
   check_range("number of decode_head.pool_scales", static_cast<double>(decode.pool_scales.size()),

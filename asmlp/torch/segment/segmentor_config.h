@@ -50,6 +50,9 @@ struct SegmentorConfig {
   UperHeadConfig decode_head;
   FcnHeadConfig auxiliary_head;
   int ignore_label = 255;  // of pixels without a class: they add 0 to the loss's mean
+  // Of the pixels of each class in the losses of both heads, which stay sums over pixels divided by
+  // the number of all pixels (mmsegmentation's class_weight). Empty: 1 each.
+  std::vector<double> class_weights;
   bool operator==(const SegmentorConfig&) const = default;
   static void visit(auto& self, auto&& field) {
     field("num_classes", self.num_classes);
@@ -57,6 +60,7 @@ struct SegmentorConfig {
     field("decode_head", self.decode_head);
     field("auxiliary_head", self.auxiliary_head);
     field("ignore_label", self.ignore_label);
+    field("class_weights", self.class_weights);
   }
 };
 

@@ -143,6 +143,7 @@ TEST(SegmentorConfig, JsonReadsBackEqualAndMistakesAreNamed) {
   };
   refused(R"({"auxiliary_head": {"stage": 4}})", {"auxiliary_head.stage", "4", "3"});
   refused(R"({"ignore_label": 3})", {"ignore_label 3", "150"});
+  refused(R"({"class_weights": [1, 2]})", {"2 class_weights", "150"});
   refused(R"({"decode_head": {"pool_scale": [1]}})", {"'pool_scale'", "'pool_scales'"});
 }
 
