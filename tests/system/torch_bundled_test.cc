@@ -1,4 +1,4 @@
-// The bundled detector on scenes that nobody has trained on: what a newcomer sees.
+// The bundled detector and segmentor on scenes that nobody has trained on: what a newcomer sees.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -34,6 +34,17 @@ TEST_F(Bundled, TheDetectorFindsTheItems) {
   EXPECT_THAT(found.err, HasSubstr("using the bundled model"));
   EXPECT_THAT(found.json()["images"], SizeIs(40));
   EXPECT_THAT(listing(path("pictures")), SizeIs(40));
+}
+
+TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
+  const Outcome seen = run(
+      {"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"});
+  ASSERT_EQ(seen.code, 0) << seen.err;
+  EXPECT_THAT(seen.err, HasSubstr("using the bundled model"));
+  const std::string model = seen.json()["model"]["file"];
+  const Outcome scores = run({"validate", path("scenes"), "--model", model, "--json"});
+  ASSERT_EQ(scores.code, 0) << scores.err;
+  EXPECT_GT(scores.json()["miou"].get<double>(), 33);
 }
 
 }  // namespace
