@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,18 +56,19 @@ bool measures_training(int argc, const char* const* argv);
 // True for `bench ... --task detect ...`, the time of the parts of a detection.
 bool measures_detection(int argc, const char* const* argv);
 
-// True when these arguments are for LibTorch: `train ...`, `segment ...`, `detect ...`, `validate`
-// and `convert` of a segmentor or detector (model_task.h), `bench --train ...`, `bench
-// --task detect ...`, or `--backend torch` with any subcommand but `bench`, which shows both
-// backends and starts the other program itself.
-bool needs_torch(int argc, const char* const* argv);
+// What of these arguments is for LibTorch, as words of a message: `train ...`, `segment ...`,
+// `detect
+// ...`, `validate` and `convert` of a segmentor or detector (model_task.h), `bench --train ...`,
+// `bench --task detect ...`, or `--backend torch` with any subcommand but `bench`, which shows both
+// backends and starts the other program itself. Nothing for other arguments.
+std::optional<std::string> what_needs_torch(int argc, const char* const* argv);
 
 // The program `asmlp-torch`, beside this executable or else on PATH. Error(kUnsupported) when there
 // is none, saying that `what` needs it and how to get it.
 std::filesystem::path find_torch_program(const std::string& what);
 
-// Replaces this process by `asmlp-torch`, found by find_torch_program, with the same arguments.
-// Returns only by an Error.
-[[noreturn]] void exec_torch(int argc, const char* const* argv);
+// Replaces this process by `asmlp-torch`, found by find_torch_program(what), with the same
+// arguments. Returns only by an Error.
+[[noreturn]] void exec_torch(const std::string& what, int argc, const char* const* argv);
 
 }  // namespace asmlp::cli

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -61,13 +62,17 @@ bool measures_detection(int argc, const char* const* argv) {
          raw_option(words_of(argc, argv), "--task") == "detect";
 }
 
-bool needs_torch(int argc, const char* const* argv) {
-  if (argc > 1 && is_torch_command(argv[1])) return true;
-  if (commanded_task(words_of(argc, argv)) != ModelTask::kClassify) return true;
-  if (argc > 1 && std::strcmp(argv[1], "bench") == 0) {
-    return measures_training(argc, argv) || measures_detection(argc, argv);
-  }
-  return raw_option(words_of(argc, argv), "--backend") == "torch";
+std::optional<std::string> what_needs_torch(int argc, const char* const* argv) {
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (is_torch_command(command)) return fmt::format("`{}`", command);
+  const ModelTask task = commanded_task(words_of(argc, argv));
+  if (task == ModelTask::kSegment) return fmt::format("`{}` of a segmentor", command);
+  if (task == ModelTask::kDetect) return fmt::format("`{}` of a detector", command);
+  if (measures_training(argc, argv)) return "`bench --train`";
+  if (measures_detection(argc, argv)) return "`bench --task detect`";
+  const bool backend = raw_option(words_of(argc, argv), "--backend") == "torch";
+  return backend && command != "bench" ? std::optional<std::string>("`--backend torch`")
+                                       : std::nullopt;
 }
 
 fs::path find_torch_program(const std::string& what) {
@@ -80,16 +85,8 @@ fs::path find_torch_program(const std::string& what) {
   return program;
 }
 
-void exec_torch(int argc, const char* const* argv) {
-  const bool own = argc > 1 && is_torch_command(argv[1]);
-  const ModelTask task = commanded_task(words_of(argc, argv));
-  const fs::path program =
-      find_torch_program(own                              ? fmt::format("`{}`", argv[1])
-                         : measures_training(argc, argv)  ? "`bench --train`"
-                         : measures_detection(argc, argv) ? "`bench --task detect`"
-                         : task == ModelTask::kSegment ? fmt::format("`{}` of a segmentor", argv[1])
-                         : task == ModelTask::kDetect  ? fmt::format("`{}` of a detector", argv[1])
-                                                       : "`--backend torch`");
+void exec_torch(const std::string& what, int argc, const char* const* argv) {
+  const fs::path program = find_torch_program(what);
   std::string name = program.string();
   std::vector<char*> arguments{name.data()};
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));
