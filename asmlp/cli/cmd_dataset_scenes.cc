@@ -1,13 +1,12 @@
 // asmlp dataset scenes: a data set for detection and segmentation, made of small grey items.
-#include <charconv>
 #include <memory>
-#include <string_view>
 #include <tuple>
-#include <utility>
+#include <vector>
 
 #include "asmlp/cli/console.h"
 #include "asmlp/cli/dataset_commands.h"
 #include "asmlp/cli/options.h"
+#include "asmlp/cli/parse_pair.h"
 #include "asmlp/cli/progress.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/core/error.h"
@@ -21,24 +20,11 @@ struct Options {
   std::string output;
   std::string size = "160";
   std::string range = "1,6";
+  std::vector<double> scale{1, 3};
   bool no_flips = false;
   ScenesOptions scenes;
   OutputOptions output_options;
 };
-
-// "A" or "A<separator>B"; one number stands for both.
-std::pair<int, int> parse_pair(const std::string& option, std::string_view text, char separator) {
-  const auto number = [&](std::string_view digits) {
-    int value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    require(error == std::errc() && end == digits.data() + digits.size(),
-            ErrorCode::kInvalidArgument, "{} '{}': expected N or N{}N", option, text, separator);
-    return value;
-  };
-  const size_t at = text.find(separator);
-  const int first = number(text.substr(0, at));
-  return {first, at == std::string_view::npos ? first : number(text.substr(at + 1))};
-}
 
 Json describe(const ScenesReport::OfSplit& split) {
   return {{"images", split.images},
@@ -51,6 +37,8 @@ int run(Options& options) {
   SceneOptions& scene = options.scenes.scene;
   std::tie(scene.height, scene.width) = parse_pair("--size", options.size, 'x');
   std::tie(scene.min_items, scene.max_items) = parse_pair("--items", options.range, ',');
+  scene.min_scale = options.scale[0];
+  scene.max_scale = options.scale[1];
   if (options.no_flips) scene.flips = SceneFlips::kNone;
   Progress progress("scenes", options.scenes.train + options.scenes.val, "images");
   const ScenesReport report = write_scenes(options.items, options.output, options.scenes,
@@ -103,6 +91,17 @@ Command add_dataset_scenes(CLI::App& dataset) {
   app->add_option("--items", options->range,
                   "fewest and most items in an image, up to 100 (default 1,6)")
       ->type_name("N|MIN,MAX");
+  app->add_option("--scale", options->scale,
+                  "smallest and largest scale of an item, 0.1 to 10 (default 1,3)")
+      ->delimiter(',')
+      ->expected(2)
+      ->type_name("MIN,MAX");
+  app->add_option("--visible", options->scenes.scene.min_visible,
+                  "part of an item that must be seen, 0 to 1; others are left out (default 0.5)")
+      ->type_name("SHARE");
+  app->add_option("--clutter", options->scenes.scene.clutter,
+                  "contrast of the background: 0 plain, 1 as strong as the items' (default 0.5)")
+      ->type_name("SHARE");
   app->add_flag("--no-flips", options->no_flips, "do not mirror every second item");
   app->add_option("--seed", options->scenes.seed, "of everything random (default 0)")
       ->type_name("N");

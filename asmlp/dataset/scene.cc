@@ -12,12 +12,11 @@ namespace asmlp {
 namespace {
 
 constexpr int kMaxItemSide = 256;
-constexpr uint8_t kOpaque = 24;  // the darkest grey of an item; scans of black are below
-constexpr size_t kMaxSpot = 10;  // pixels of a dark spot that is part of an item
-constexpr double kMinScale = 0.7, kMaxScale = 3.0, kMaxShare = 0.75;
+constexpr uint8_t kOpaque = 24;     // the darkest grey of an item; scans of black are below
+constexpr size_t kMaxSpot = 10;     // pixels of a dark spot that is part of an item
+constexpr double kMaxShare = 0.75;  // of the image's short side, of an item
 constexpr double kStretch = 0.15;
 constexpr double kBeyond = 0.2;  // of an item's frame that may be outside
-constexpr double kMinVisible = 0.3;
 constexpr int64_t kMinPixels = 20;
 constexpr double kCameraNoise = 8;  // levels
 
@@ -45,10 +44,11 @@ Cutout draw_item(const Dataset& items, const SceneOptions& options, SceneRandom&
           sample.name, item.width, item.height, item.channels, kMaxItemSide);
   cutout.object.target = sample.target;
   const double room = kMaxShare * std::min(options.height, options.width);
-  const double largest = std::clamp(room / std::max(item.height, item.width), kMinScale, kMaxScale);
+  const double largest =
+      std::clamp(room / std::max(item.height, item.width), options.min_scale, options.max_scale);
   // Small ones are more frequent, as in photographs.
   const double u = random.uniform();
-  const double scale = kMinScale + (largest - kMinScale) * u * u;
+  const double scale = options.min_scale + (largest - options.min_scale) * u * u;
   const auto stretched = [&](int side) {
     const double stretch = random.uniform(1 - kStretch, 1 + kStretch);
     return std::max(1, static_cast<int>(side * scale * stretch + 0.5));
@@ -87,7 +87,7 @@ bool is_item(uint8_t mask) { return mask >= 128; }
 
 // Gives the pixels of the item that are still free to owner `number`, and says in the cutout's
 // object which they are; false, and nothing is given, when those are too few.
-bool take_pixels(Cutout& cutout, Image& owners, uint8_t number) {
+bool take_pixels(Cutout& cutout, Image& owners, uint8_t number, double min_visible) {
   const int64_t all = std::ranges::count_if(cutout.mask.pixels, is_item);
   int top = owners.height, left = owners.width, bottom = -1, right = -1;
   int64_t seen = 0;
@@ -99,7 +99,7 @@ bool take_pixels(Cutout& cutout, Image& owners, uint8_t number) {
     right = std::max(right, x);
     ++seen;
   });
-  if (seen < kMinPixels || static_cast<double>(seen) < kMinVisible * static_cast<double>(all)) {
+  if (seen < kMinPixels || static_cast<double>(seen) < min_visible * static_cast<double>(all)) {
     return false;
   }
   cutout.object.box = {top, left, bottom - top + 1, right - left + 1};
@@ -136,6 +136,16 @@ void check(const SceneOptions& options) {
       ErrorCode::kInvalidArgument,
       "{} to {} items in a scene; 1 to 100 are possible, the smaller number first",
       options.min_items, options.max_items);
+  require(
+      options.min_scale >= 0.1 && options.min_scale <= options.max_scale && options.max_scale <= 10,
+      ErrorCode::kInvalidArgument,
+      "items scaled by {} to {}; 0.1 to 10 are possible, the smaller number first",
+      options.min_scale, options.max_scale);
+  for (const auto& [name, value] : {std::pair{"visible part of an item", options.min_visible},
+                                    std::pair{"clutter", options.clutter}}) {
+    require(value >= 0 && value <= 1, ErrorCode::kInvalidArgument, "{} of {}; 0 to 1 is possible",
+            name, value);
+  }
 }
 
 }  // namespace
@@ -175,14 +185,15 @@ Image item_mask(const Image& item) {
 Scene make_scene(const Dataset& items, const SceneOptions& options, SceneRandom& random) {
   check(options);
   Scene scene;
-  scene.image = scene_background(options.height, options.width, random);
+  scene.image = scene_background(options.height, options.width, options.clutter, random);
   scene.owners = Image(options.height, options.width, 1);
   const int64_t count = options.min_items + random.below(options.max_items - options.min_items + 1);
   // From the front to the back, so that an item that is left out hides nothing behind it.
   std::vector<Cutout> kept;
   for (int64_t i = 0; i < count; ++i) {
     Cutout cutout = draw_item(items, options, random);
-    if (take_pixels(cutout, scene.owners, static_cast<uint8_t>(kept.size() + 1))) {
+    if (take_pixels(cutout, scene.owners, static_cast<uint8_t>(kept.size() + 1),
+                    options.min_visible)) {
       kept.push_back(std::move(cutout));
     } else {
       ++scene.hidden;

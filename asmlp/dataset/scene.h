@@ -18,6 +18,9 @@ struct SceneOptions {
   int height = 160, width = 160;               // 32..2048
   int min_items = 1, max_items = 6;            // 1..100, of which some may turn out to be hidden
   SceneFlips flips = SceneFlips::kHorizontal;  // of every second item
+  double min_scale = 1, max_scale = 3;         // 0.1..10, of the items' sides
+  double min_visible = 0.5;                    // 0..1, the part of an item that must be seen
+  double clutter = 0.5;                        // 0..1, contrast of the background
 };
 
 // An item that can be seen.
@@ -37,11 +40,13 @@ struct Scene {
 };
 
 // Makes a scene of options.height x options.width. Items are drawn from all of `items` (grey, with
-// sides of at most 256 pixels) and scaled by 0.7 to 3, the height and the width by up to 15 %
-// apart, but to three quarters of the short side of the image at most (as far as 0.7 allows). Up to
-// about a fifth of an item's frame may be beyond the image's edge. An item of which less than 30 %
-// or fewer than 20 pixels would be seen is left out altogether: it is neither painted nor does it
-// hide others, so every item in the image is labelled. The result depends on the arguments and the
+// sides of at most 256 pixels) and scaled by min_scale to max_scale, the height and the width by up
+// to 15 % apart, but to three quarters of the short side of the image at most (as far as min_scale
+// allows). Up to about a fifth of an item's frame may be beyond the image's edge. An item of which
+// less than min_visible or fewer than 20 pixels would be seen is left out altogether: it is neither
+// painted nor does it hide others, so every item in the image is labelled. The background is that
+// of scene_background with its differences from its mean colour times `clutter`: at 1 it has the
+// contrasts of the items, at 0 it is plain. The result depends on the arguments and the
 // state of `random` alone. Errors: as items.get; kUnsupported for items of another kind;
 // kInvalidArgument for an option outside its range.
 Scene make_scene(const Dataset& items, const SceneOptions& options, SceneRandom& random);

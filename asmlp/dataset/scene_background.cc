@@ -126,7 +126,7 @@ void add_octave(Canvas& canvas, SceneRandom& random, double period, double ampli
 
 }  // namespace
 
-Image scene_background(int height, int width, SceneRandom& random) {
+Image scene_background(int height, int width, double clutter, SceneRandom& random) {
   Canvas canvas{height, width, std::vector<Rgb>(static_cast<size_t>(height) * width)};
   const double extent = std::max(height, width);
   const Texture texture(random, extent);
@@ -140,10 +140,14 @@ Image scene_background(int height, int width, SceneRandom& random) {
   for (double period = extent / 2; period >= 2; period /= 2, amplitude *= decay) {
     add_octave(canvas, random, period, amplitude);
   }
+  Rgb mean{};
+  for (const Rgb& pixel : canvas.pixels) {
+    for (size_t c = 0; c < 3; ++c) mean[c] += pixel[c] / static_cast<double>(canvas.pixels.size());
+  }
   Image image(height, width, 3);
   for (size_t i = 0; i < image.pixels.size(); ++i) {
-    image.pixels[i] =
-        static_cast<uint8_t>(std::clamp(canvas.pixels[i / 3][i % 3] + 0.5, 0.0, 255.0));
+    const double level = mean[i % 3] + (canvas.pixels[i / 3][i % 3] - mean[i % 3]) * clutter;
+    image.pixels[i] = static_cast<uint8_t>(std::clamp(level + 0.5, 0.0, 255.0));
   }
   return image;
 }

@@ -58,8 +58,12 @@ TEST(Scene, BoxesAndAreasAreThoseOfTheVisiblePixels) {
       for (uint64_t number = 0; number < 3; ++number) {
         SCOPED_TRACE(testing::Message() << height << " x " << width << ", " << fewest << " to "
                                         << most << ", number " << number);
-        const SceneOptions options{
-            .height = height, .width = width, .min_items = fewest, .max_items = most};
+        const SceneOptions options{.height = height,
+                                   .width = width,
+                                   .min_items = fewest,
+                                   .max_items = most,
+                                   .min_scale = 0.7,
+                                   .min_visible = 0.3};
         SceneRandom random(5, 0, number), again(5, 0, number);
         const Scene scene = make_scene(*items, options, random);
         EXPECT_EQ(scene.image.pixels, make_scene(*items, options, again).image.pixels);
@@ -162,7 +166,7 @@ TEST(Scene, BackgroundsDifferAndFillTheRange) {
   Image last;
   for (uint64_t number = 0; number < 50; ++number) {
     SceneRandom random(8, 0, number);
-    const Image image = scene_background(40, 60, random);
+    const Image image = scene_background(40, 60, 1, random);
     EXPECT_NE(image.pixels, last.pixels);
     last = image;
     for (const uint8_t level : image.pixels) ++histogram[level];
@@ -171,7 +175,47 @@ TEST(Scene, BackgroundsDifferAndFillTheRange) {
   }
   EXPECT_GT(std::ranges::count_if(histogram, [](int count) { return count > 0; }), 250);
   SceneRandom random(8, 0, 0);
-  EXPECT_EQ(scene_background(1, 1, random).pixels.size(), 3u);
+  EXPECT_EQ(scene_background(1, 1, 1, random).pixels.size(), 3u);
+}
+
+TEST(Scene, ClutterIsTheContrastOfTheBackground) {
+  const auto spread = [](double clutter) {
+    SceneRandom random(9, 0, 3);
+    const Image image = scene_background(40, 60, clutter, random);
+    const auto [low, high] = std::ranges::minmax(image.pixels);
+    return high - low;
+  };
+  const int full = spread(1), half = spread(0.5);
+  EXPECT_NEAR(half, full / 2.0, 0.2 * full);
+  SceneRandom random(9, 0, 3);
+  const Image plain = scene_background(40, 60, 0, random);
+  for (size_t i = 3; i < plain.pixels.size(); ++i) {
+    ASSERT_EQ(plain.pixels[i], plain.pixels[i % 3]);
+  }
+}
+
+// Solid squares of 28 pixels.
+TEST(Scene, ScalesAndVisiblePartsAreThoseAskedFor) {
+  const test::TemporaryFolder folder;
+  const auto items = items_of(folder, [](int, int, int) { return 255; });
+  const SceneOptions options{.height = 400,
+                             .width = 400,
+                             .min_items = 8,
+                             .max_items = 8,
+                             .min_scale = 1.5,
+                             .max_scale = 2,
+                             .min_visible = 0.9};
+  int seen = 0;
+  for (uint64_t number = 0; number < 40; ++number) {
+    SceneRandom random(10, 0, number);
+    for (const SceneObject& object : make_scene(*items, options, random).objects) {
+      const double least = 28 * 1.5 * 0.85 - 1, most = 28 * 2 * 1.15 + 1;
+      EXPECT_GE(object.area, 0.9 * least * least);
+      EXPECT_LE(std::max(object.box.height, object.box.width), most);
+      ++seen;
+    }
+  }
+  EXPECT_GT(seen, 100);
 }
 
 TEST(Scene, RefusesOptionsAndItemsItCannotUse) {
@@ -179,7 +223,10 @@ TEST(Scene, RefusesOptionsAndItemsItCannotUse) {
   const auto items = items_of(folder, test::draw_disc);
   for (const SceneOptions& options :
        {SceneOptions{.height = 31}, SceneOptions{.width = 2049}, SceneOptions{.min_items = 0},
-        SceneOptions{.min_items = 3, .max_items = 2}, SceneOptions{.max_items = 101}}) {
+        SceneOptions{.min_items = 3, .max_items = 2}, SceneOptions{.max_items = 101},
+        SceneOptions{.min_scale = 0.05}, SceneOptions{.min_scale = 2, .max_scale = 1.5},
+        SceneOptions{.max_scale = 11}, SceneOptions{.min_visible = -0.1},
+        SceneOptions{.min_visible = 1.1}, SceneOptions{.clutter = 1.5}}) {
     SceneRandom random(0, 0, 0);
     EXPECT_EQ(error_of([&] { make_scene(*items, options, random); }).code(),
               ErrorCode::kInvalidArgument);
