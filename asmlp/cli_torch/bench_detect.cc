@@ -37,10 +37,12 @@ double difference(const Maps& maps, const Maps& reference) {
 // As of bench_train.h's: rounding of sums of up to 4096 terms over some hundred layers.
 const double kAllowedDifference = std::ldexp(64.0 * 10, -24);
 
+constexpr int kMostSide = 16384;
+
 class Bench {
  public:
   explicit Bench(const DetectBenchOptions& options) {
-    threads_ = nn::configure_runtime(options.threads);
+    threads_ = nn::configure_runtime(options.repetition.threads);
     torch::manual_seed(1);
     const bool trained = std::filesystem::path(options.model).extension() == ".safetensors";
     if (trained) {
@@ -159,6 +161,11 @@ Json parts_of(const std::vector<PartTimes>& times) {
 }  // namespace
 
 Json measure_detection(const DetectBenchOptions& options) {
+  for (const int side : {options.height, options.width}) {
+    require(side >= 1 && side <= kMostSide, ErrorCode::kInvalidArgument,
+            "an image of {} x {} pixels (height x width); sides are 1..{}", options.height,
+            options.width, kMostSide);
+  }
   const torch::NoGradGuard no_grad;
   Bench bench(options);
   const double error = difference(bench.maps(false), bench.maps(true));
@@ -167,13 +174,14 @@ Json measure_detection(const DetectBenchOptions& options) {
           kAllowedDifference);
   const std::string format = bench.choose_format();
   std::vector<PartTimes> times[2];
-  Progress progress("bench", options.warmup + options.runs, "detections of each");
-  for (int run = -options.warmup; run < options.runs; ++run) {
+  const auto [_, runs, warmup] = options.repetition;
+  Progress progress("bench", warmup + runs, "detections of each");
+  for (int run = -warmup; run < runs; ++run) {
     for (const bool composed : {false, true}) {
       const PartTimes time = bench.step(composed);
       if (run >= 0) times[composed].push_back(time);
     }
-    progress.update(run + options.warmup + 1, "");
+    progress.update(run + warmup + 1, "");
   }
   progress.finish();
   Json document = bench_document();
@@ -184,7 +192,7 @@ Json measure_detection(const DetectBenchOptions& options) {
              {"height", options.height},
              {"width", options.width},
              {"threads", bench.threads()},
-             {"runs", options.runs},
+             {"runs", options.repetition.runs},
              {"detections", bench.detections()}};
     row["parts_ms"] = parts_of(times[composed]);
     row["verified"] = {{"map_error", error}, {"tolerance", kAllowedDifference}};

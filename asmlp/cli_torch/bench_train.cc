@@ -60,7 +60,7 @@ class Bench {
     spec_ = train::resolve_model(named, 0).spec;
     require(spec_.config.num_classes > 0, ErrorCode::kUnsupported,
             "{}: a training step needs a model with classes", options.model);
-    threads_ = nn::configure_runtime(options.threads);
+    threads_ = nn::configure_runtime(options.repetition.threads);
     torch::manual_seed(1);
     model_ = nn::AsMlp(spec_.config);
     composed_.emplace(model_);
@@ -190,7 +190,7 @@ Json row_of(const Bench& bench, const TrainBenchOptions& options, const Contende
   Json row{{"model", bench.spec().name},       {"path", contender.path},
            {"precision", contender.precision}, {"format", contender.format},
            {"img_size", bench.size()},         {"batch", options.batch},
-           {"threads", bench.threads()},       {"runs", options.runs}};
+           {"threads", bench.threads()},       {"runs", options.repetition.runs}};
   row["step_ms"] = milliseconds(contender.times, [](const StepTime& t) { return t.total(); });
   row["forward_ms"] = milliseconds(contender.times, [](const StepTime& t) { return t.forward; });
   row["backward_ms"] = milliseconds(contender.times, [](const StepTime& t) { return t.backward; });
@@ -218,13 +218,14 @@ Json measure_training(const TrainBenchOptions& options) {
     if (contender.path == "composed") contender.format = bench.faster_format(contender.precision);
   }
   // In turns, so that whatever else the machine does meets all of them.
-  Progress progress("bench", options.warmup + options.runs, "steps of each");
-  for (int run = -options.warmup; run < options.runs; ++run) {
+  const auto [_, runs, warmup] = options.repetition;
+  Progress progress("bench", warmup + runs, "steps of each");
+  for (int run = -warmup; run < runs; ++run) {
     for (Contender& contender : contenders) {
       const StepTime time = bench.step(contender);
       if (run >= 0) contender.times.push_back(time);
     }
-    progress.update(run + options.warmup + 1, "");
+    progress.update(run + warmup + 1, "");
   }
   progress.finish();
 

@@ -5,17 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/console.h"
+#include "asmlp/cli_torch/bench_options.h"
 
 namespace asmlp::cli {
 
 struct TrainBenchOptions {
   std::string model = "asmlp_tiny_patch4_shift5_224";  // zoo name, config file or JSON
   int batch = 8;
-  int size = 0;                                 // side of the images in pixels; 0: the model's
-  int threads = 0;                              // 0: all usable cores
-  int runs = 20;                                // timed steps per row
-  int warmup = 2;                               // steps per row before those
+  int size = 0;  // side of the images in pixels; 0: the model's
+  Repetition repetition{.runs = 20, .warmup = 2};
   std::vector<std::string> precisions{"fp32"};  // "fp32", "bf16"
 };
 

@@ -1,14 +1,13 @@
 // asmlp bench --task detect
 #include <fmt/format.h>
 
-#include <charconv>
 #include <memory>
+#include <tuple>
 
-#include "asmlp/cli/options.h"
+#include "asmlp/cli/parse_pair.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/cli_torch/bench_detect.h"
 #include "asmlp/cli_torch/commands.h"
-#include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 namespace {
@@ -24,22 +23,9 @@ constexpr const char* kFooter =
 struct Options {
   DetectBenchOptions bench;
   std::string task;
-  std::string size;
-  bool markdown = false;
-  OutputOptions output;
+  std::string size = "800x1088";
+  ReportOptions report;
 };
-
-// "HxW".
-void parse_size(const std::string& text, DetectBenchOptions& bench) {
-  const char *at = text.data(), *const end = at + text.size();
-  const auto number = [&](int& value) {
-    const auto [next, error] = std::from_chars(at, end, value);
-    at = next;
-    return error == std::errc() && value >= 1 && value <= 16384;
-  };
-  require(number(bench.height) && at != end && *at++ == 'x' && number(bench.width) && at == end,
-          ErrorCode::kInvalidArgument, "--size {}: expected HxW with sides in 1..16384", text);
-}
 
 std::string text_of(const Json& document, bool markdown) {
   const Json &fused = document["rows"][0], &composed = document["rows"][1];
@@ -86,29 +72,16 @@ Command add_bench_detect(CLI::App& program) {
                   "name of a detector, JSON file, or weights (.safetensors)")
       ->capture_default_str()
       ->type_name("NAME|FILE");
-  app->add_option("--size", options->size, "of the resized image (default 800x1088)")
-      ->type_name("HxW");
-  app->add_option("-j,--threads", bench.threads, "threads; 0 takes every usable core (default)")
-      ->check(CLI::Range(0, 256))
-      ->type_name("N");
-  app->add_option("--runs", bench.runs, "timed detections of each kind")
+  app->add_option("--size", options->size, "of the resized image, height x width, up to 16384")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000))
-      ->type_name("N");
-  app->add_option("--warmup", bench.warmup, "detections of each kind before those")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1'000'000))
-      ->type_name("N");
-  add_output_options(*app, options->output);
-  app->add_flag("--markdown", options->markdown, "print the table as Markdown")->excludes("--json");
+      ->type_name("N|HxW");
+  add_repetition_options(*app, bench.repetition, "detections");
+  add_report_options(*app, options->report);
   return {app, [options] {
-            if (!options->size.empty()) parse_size(options->size, options->bench);
-            const Json document = measure_detection(options->bench);
-            if (options->output.json) {
-              print_json(document);
-            } else {
-              print_out(text_of(document, options->markdown));
-            }
+            DetectBenchOptions& bench = options->bench;
+            std::tie(bench.height, bench.width) = parse_pair("--size", options->size, 'x');
+            const Json document = measure_detection(bench);
+            print_report(document, options->report, text_of);
             return kExitOk;
           }};
 }

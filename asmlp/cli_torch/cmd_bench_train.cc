@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "asmlp/cli/bench_report.h"
-#include "asmlp/cli/options.h"
 #include "asmlp/cli/table.h"
 #include "asmlp/cli_torch/bench_train.h"
 #include "asmlp/cli_torch/commands.h"
@@ -25,8 +24,7 @@ constexpr const char* kFooter =
 struct Options {
   TrainBenchOptions bench;
   bool train = false;
-  bool markdown = false;
-  OutputOptions output;
+  ReportOptions report;
 };
 
 std::string text_of(const Json& document, bool markdown) {
@@ -90,26 +88,11 @@ Command add_bench_train(CLI::App& program) {
       ->delimiter(',')
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->type_name("NAME");
-  app->add_option("-j,--threads", bench.threads, "threads; 0 takes every usable core (default)")
-      ->check(CLI::Range(0, 256))
-      ->type_name("N");
-  app->add_option("--runs", bench.runs, "timed steps of each kind")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000))
-      ->type_name("N");
-  app->add_option("--warmup", bench.warmup, "steps of each kind before those")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1'000'000))
-      ->type_name("N");
-  add_output_options(*app, options->output);
-  app->add_flag("--markdown", options->markdown, "print the table as Markdown")->excludes("--json");
+  add_repetition_options(*app, bench.repetition, "steps");
+  add_report_options(*app, options->report);
   return {app, [options] {
             const Json document = measure_training(options->bench);
-            if (options->output.json) {
-              print_json(document);
-            } else {
-              print_out(text_of(document, options->markdown));
-            }
+            print_report(document, options->report, text_of);
             return kExitOk;
           }};
 }

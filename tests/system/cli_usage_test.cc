@@ -207,17 +207,34 @@ class Alone : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(Alone, WithoutAsmlpTorchTheErrorSaysHowToGetIt) {
-  const std::vector<std::vector<std::string>> torch_commands{
-      {"train", "recipe.yaml"},
-      {"train", "--help"},
-      {"validate", "data", "--backend", "torch"},
-      {"forward", "--backend=torch", "--input", "x", "--output", "y"}};
-  for (const auto& arguments : torch_commands) {
+TEST_F(Alone, WithoutAsmlpTorchTheErrorSaysWhatNeedsItAndHowToGetIt) {
+  const std::string detector = data("downstream/mmdet.pth"),
+                    segmentor = data("downstream/mmseg.pth");
+  const std::string coco = (folder_.path() / "coco").string();
+  fs::create_directories(coco + "/annotations");
+  std::ofstream(coco + "/annotations/instances_val2017.json") << "{}";
+  const std::vector<std::pair<std::string, std::vector<std::string>>> torch_commands{
+      {"`train`", {"train", "recipe.yaml"}},
+      {"`train`", {"train", "--help"}},
+      {"`detect`", {"detect", "photo.png"}},
+      {"`segment`", {"segment", "photo.png"}},
+      {"`validate` of a detector", {"validate", coco}},
+      {"`validate` of a detector", {"validate", "data", "--model", detector}},
+      {"`validate` of a segmentor", {"validate", "data", "-m", segmentor}},
+      {"`validate` of a segmentor", {"validate", "data", "--arch", "upernet_asmlp_tiny"}},
+      {"`convert` of a detector", {"convert", detector, "out.safetensors"}},
+      {"`convert` of a segmentor", {"convert", segmentor, "out.safetensors"}},
+      {"`bench --train`", {"bench", "--train"}},
+      {"`bench --task detect`", {"bench", "--task", "detect"}},
+      {"`--backend torch`", {"validate", "data", "--backend", "torch"}},
+      {"`--backend torch`", {"forward", "--backend=torch", "--input", "x", "--output", "y"}}};
+  for (const auto& [what, arguments] : torch_commands) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
     const Outcome outcome = run_alone(arguments);
     EXPECT_EQ(outcome.code, 1);
     EXPECT_EQ(outcome.out, "");
-    EXPECT_THAT(outcome.err, StartsWith("asmlp: error: "));
+    EXPECT_THAT(outcome.err,
+                StartsWith("asmlp: error: " + what + " needs the program asmlp-torch"));
     EXPECT_THAT(outcome.err, HasSubstr("cmake --preset release"));
     EXPECT_THAT(outcome.err, HasSubstr(program().parent_path().string()));
   }

@@ -229,7 +229,9 @@ TEST_F(DetectCommand, BenchTellsTheParts) {
     if (part != "total") sum += ms["min"].get<double>();
   }
   EXPECT_LE(sum, json["rows"][1]["parts_ms"]["total"]["min"].get<double>() * 1.0001);
-  EXPECT_EQ(run({"bench", "--task", "detect", "--size", "50by70"}).code, 2);
+  for (const char* size : {"50by70", "0x70", "16385", "50x"}) {
+    EXPECT_EQ(run({"bench", "--task", "detect", "--size", size}).code, 2) << size;
+  }
   EXPECT_EQ(run({"bench", "--task", "sing"}).code, 2);
 }
 
