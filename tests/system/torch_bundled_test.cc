@@ -26,8 +26,8 @@ class Bundled : public testing::Test {
 TEST_F(Bundled, TheDetectorFindsTheItems) {
   const Outcome scores = run({"validate", path("scenes"), "--json"});
   ASSERT_EQ(scores.code, 0) << scores.err;
-  EXPECT_GT(scores.json()["bbox"]["AP50"].get<double>(), 0.6);
-  EXPECT_GT(scores.json()["segm"]["AP50"].get<double>(), 0.6);
+  EXPECT_GT(scores.json()["bbox"]["AP50"].get<double>(), 0.72);
+  EXPECT_GT(scores.json()["segm"]["AP50"].get<double>(), 0.7);
   const Outcome found =
       run({"detect", path("scenes/val2017"), "--output", path("pictures"), "--json"});
   ASSERT_EQ(found.code, 0) << found.err;
