@@ -1,4 +1,6 @@
 // asmlp dataset scenes: a data set for detection and segmentation, made of small grey items.
+#include <fmt/format.h>
+
 #include <memory>
 #include <tuple>
 #include <vector>
@@ -9,7 +11,6 @@
 #include "asmlp/cli/parse_pair.h"
 #include "asmlp/cli/progress.h"
 #include "asmlp/cli/table.h"
-#include "asmlp/core/error.h"
 #include "asmlp/dataset/scenes.h"
 
 namespace asmlp::cli {

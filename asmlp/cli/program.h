@@ -56,11 +56,10 @@ bool measures_training(int argc, const char* const* argv);
 // True for `bench ... --task detect ...`, the time of the parts of a detection.
 bool measures_detection(int argc, const char* const* argv);
 
-// What of these arguments is for LibTorch, as words of a message: `train ...`, `segment ...`,
-// `detect
-// ...`, `validate` and `convert` of a segmentor or detector (model_task.h), `bench --train ...`,
-// `bench --task detect ...`, or `--backend torch` with any subcommand but `bench`, which shows both
-// backends and starts the other program itself. Nothing for other arguments.
+// What of these arguments needs LibTorch, in the words of a message: `train`, `detect`, `segment`,
+// `validate` and `convert` of a detector or segmentor (model_task.h), `bench --train`, `bench
+// --task detect`, or `--backend torch` with any subcommand but `bench`, which shows both backends
+// and starts the other program itself. Nothing for other arguments.
 std::optional<std::string> what_needs_torch(int argc, const char* const* argv);
 
 // The program `asmlp-torch`, beside this executable or else on PATH. Error(kUnsupported) when there
