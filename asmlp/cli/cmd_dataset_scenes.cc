@@ -21,6 +21,7 @@ struct Options {
   std::string output;
   std::string size = "160";
   std::string range = "1,6";
+  std::string train_range;
   std::vector<double> scale{1, 3};
   bool no_flips = false;
   ScenesOptions scenes;
@@ -38,6 +39,10 @@ int run(Options& options) {
   SceneOptions& scene = options.scenes.scene;
   std::tie(scene.height, scene.width) = parse_pair("--size", options.size, 'x');
   std::tie(scene.min_items, scene.max_items) = parse_pair("--items", options.range, ',');
+  if (!options.train_range.empty()) {
+    auto& [fewest, most] = options.scenes.train_items;
+    std::tie(fewest, most) = parse_pair("--train-items", options.train_range, ',');
+  }
   scene.min_scale = options.scale[0];
   scene.max_scale = options.scale[1];
   if (options.no_flips) scene.flips = SceneFlips::kNone;
@@ -49,6 +54,7 @@ int run(Options& options) {
     print_json({{"output", options.output},
                 {"height", scene.height},
                 {"width", scene.width},
+                {"crops", options.scenes.crops},
                 {"classes", report.classes},
                 {"train", describe(report.splits[0])},
                 {"val", describe(report.splits[1])}});
@@ -60,8 +66,9 @@ int run(Options& options) {
                           i == 0 ? "train" : "val", group_digits(split.images),
                           group_digits(split.objects), group_digits(split.hidden)));
   }
-  print_out(fmt::format("{}: {} classes, in COCO's and ADE20K's formats\n", options.output,
-                        report.classes.size()));
+  print_out(fmt::format("{}: {} classes, in COCO's and ADE20K's formats{}\n", options.output,
+                        report.classes.size(),
+                        options.scenes.crops > 0 ? "; the items alone in crops/" : ""));
   return kExitOk;
 }
 
@@ -92,6 +99,9 @@ Command add_dataset_scenes(CLI::App& dataset) {
   app->add_option("--items", options->range,
                   "fewest and most items in an image, up to 100 (default 1,6)")
       ->type_name("N|MIN,MAX");
+  app->add_option("--train-items", options->train_range,
+                  "the same for the training images alone (default: as --items)")
+      ->type_name("N|MIN,MAX");
   app->add_option("--scale", options->scale,
                   "smallest and largest scale of an item, 0.1 to 10 (default 1,3)")
       ->delimiter(',')
@@ -104,6 +114,10 @@ Command add_dataset_scenes(CLI::App& dataset) {
                   "contrast of the background: 0 plain, 1 as strong as the items' (default 0.5)")
       ->type_name("SHARE");
   app->add_flag("--no-flips", options->no_flips, "do not mirror every second item");
+  app->add_option("--crops", options->scenes.crops,
+                  "also write each item as a picture of N x N pixels, 8 to 512, in crops/, an\n"
+                  "ImageFolder for classifiers (default: none)")
+      ->type_name("N");
   app->add_option("--seed", options->scenes.seed, "of everything random (default 0)")
       ->type_name("N");
   app->add_option("--threads", options->scenes.threads, "threads (default: all cores)")

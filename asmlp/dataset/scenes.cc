@@ -17,6 +17,7 @@
 #include "asmlp/dataset/scenes_coco.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/image/label_png.h"
+#include "asmlp/image/resize.h"
 
 namespace asmlp {
 namespace {
@@ -29,6 +30,7 @@ constexpr std::string_view kBackground = "background";
 constexpr int64_t kMaxImages = 1'000'000;
 // Scenes in memory at a time: enough to keep the threads busy.
 constexpr int64_t kBlock = 64;
+constexpr double kContext = 1.2;  // side of a crop over the longer side of its object's box
 
 void create_folder(const fs::path& path) {
   std::error_code error;
@@ -90,13 +92,26 @@ void write_bytes(const fs::path& path, std::string_view bytes) {
   require(bool{out}, ErrorCode::kIo, "{}: cannot write it (is the disk full?)", path.string());
 }
 
+void write_bytes(const fs::path& path, const std::vector<uint8_t>& bytes) {
+  write_bytes(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+// What of the image is the picture of an object with the given box.
+Window square_about(const Window& box, const Image& image) {
+  const int side = std::min({static_cast<int>(kContext * std::max(box.height, box.width) + 0.5),
+                             image.height, image.width});
+  return {std::clamp(box.top + (box.height - side) / 2, 0, image.height - side),
+          std::clamp(box.left + (box.width - side) / 2, 0, image.width - side), side, side};
+}
+
 // The names of one split, and what the class list says about it.
 struct SplitWriter {
   const Dataset& items;
-  uint32_t number;        // of the split, for the random numbers
-  std::string coco, ade;  // names of its folders: train2017, training
-  std::string prefix;     // of ADE20K's file names
+  uint32_t number;               // of the split, for the random numbers
+  std::string coco, ade, crops;  // names of its folders: train2017, training, train
+  std::string prefix;            // of ADE20K's file names
   int64_t images;
+  SceneOptions scene;
   // Of the background and each class; the second counts images.
   std::vector<int64_t> pixels{}, occurrences{};
 
@@ -116,9 +131,24 @@ struct SplitWriter {
     for (uint8_t& value : labels.pixels) {
       value = value == 0 ? 1 : static_cast<uint8_t>(scene.objects[value - 1].target + 2);
     }
-    const std::vector<uint8_t> png = encode_label_png(labels);
-    write_bytes(root / "annotations" / ade / (ade_name(index) + ".png"),
-                {reinterpret_cast<const char*>(png.data()), png.size()});
+    write_bytes(root / "annotations" / ade / (ade_name(index) + ".png"), encode_label_png(labels));
+  }
+
+  fs::path crop_folder(const fs::path& root, int target) const {
+    std::string name = items.classes()[static_cast<size_t>(target)];
+    std::ranges::replace(name, '/', '-');
+    return root / "crops" / crops / name;
+  }
+
+  // Writes each object as a picture of side x side pixels.
+  void write_crops(const fs::path& root, const Scene& scene, int64_t index, int side) const {
+    int number = 0;
+    for (const SceneObject& object : scene.objects) {
+      const Image square = crop(scene.image, square_about(object.box, scene.image));
+      write_bytes(
+          crop_folder(root, object.target) / fmt::format("{:012}_{}.png", index + 1, ++number),
+          encode_png(resize(square, side, side, Interpolation::kBilinear)));
+    }
   }
 
   void count(const Scene& scene) {
@@ -144,6 +174,9 @@ ScenesReport::OfSplit write_split(SplitWriter& split, const fs::path& root,
     create_folder(folder);
   }
   const std::vector<std::string>& classes = split.items.classes();
+  for (int k = 0; options.crops > 0 && k < std::ssize(classes); ++k) {
+    create_folder(split.crop_folder(root, k));
+  }
   split.pixels.assign(classes.size() + 1, 0);
   split.occurrences.assign(classes.size() + 1, 0);
   ScenesReport::OfSplit report;
@@ -157,8 +190,9 @@ ScenesReport::OfSplit write_split(SplitWriter& split, const fs::path& root,
       try {
         SceneRandom random(options.seed, split.number, static_cast<uint64_t>(index));
         Scene& scene = scenes[static_cast<size_t>(task)];
-        scene = make_scene(split.items, options.scene, random);
+        scene = make_scene(split.items, split.scene, random);
         split.write_files(root, scene, index);
+        if (options.crops > 0) split.write_crops(root, scene, index, options.crops);
       } catch (...) {
         errors[static_cast<size_t>(task)] = std::current_exception();
       }
@@ -203,6 +237,9 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
     require(images >= 1 && images <= kMaxImages, ErrorCode::kInvalidArgument,
             "{} images in a split; 1..{} are possible", images, kMaxImages);
   }
+  require(options.crops == 0 || (options.crops >= 8 && options.crops <= 512),
+          ErrorCode::kInvalidArgument, "crops of {0} x {0} pixels; sides are 8..512",
+          options.crops);
   const auto train = open_idx(items, Split::kTrain), val = open_idx(items, Split::kValidation);
   const std::vector<std::string>& classes = train->classes();
   require(classes == val->classes(), ErrorCode::kMismatch,
@@ -211,10 +248,16 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
   require(std::ssize(classes) <= kMaxClasses, ErrorCode::kUnsupported,
           "{}: {} classes; scenes are made of {} at most", items.string(), classes.size(),
           kMaxClasses);
+  SceneOptions training = options.scene;
+  if (options.train_items != std::array{0, 0}) {
+    training.min_items = options.train_items[0];
+    training.max_items = options.train_items[1];
+  }
   GrowingFolder folder(output);
   ThreadPool pool(options.threads);
-  SplitWriter splits[] = {{*train, 0, "train2017", "training", "ADE_train_", options.train},
-                          {*val, 1, "val2017", "validation", "ADE_val_", options.val}};
+  SplitWriter splits[] = {
+      {*train, 0, "train2017", "training", "train", "ADE_train_", options.train, training},
+      {*val, 1, "val2017", "validation", "val", "ADE_val_", options.val, options.scene}};
   ScenesReport report{.splits = {}, .classes = classes};
   int64_t before = 0;
   for (size_t i = 0; i < 2; ++i) {

@@ -15,8 +15,12 @@ namespace asmlp {
 
 struct ScenesOptions {
   SceneOptions scene;
+  // Fewest and most items of a training image where they are others than `scene` says: fuller
+  // images teach more per pixel. {0, 0}: as `scene` says.
+  std::array<int, 2> train_items{0, 0};
   int64_t train = 4000, val = 500;  // images, 1..1,000,000 each
   uint64_t seed = 0;
+  int crops = 0;    // side in pixels of a picture of each object, 8..512; 0: none
   int threads = 0;  // 0: all cores
 };
 
@@ -42,6 +46,12 @@ using ScenesProgress = std::function<void(int64_t done)>;
 //                                                   or copies where there are none)
 //   annotations/{training,validation}/ADE_...png    8-bit labels: 1 background, 2..N + 1 the items
 //   objectInfo<N + 1>.txt                           the classes, as ade20k.h reads them
+//   crops/{train,val}/CLASS/000000000001_1.png      with `crops`: each object in a square picture
+//   of
+//                                                   its own, of that side
+// A crop is the square about the middle of the object's box with 1.2 times its longer side, moved
+// into the image where it would stick out (and no larger than the image); '/' in a class is '-' in
+// the folder's name. Classes without an object have a folder, too.
 // Masks are run lengths that are not compressed, {"size", "counts": [...]}, iscrowd 0. Each
 // annotation has one more entry, "item", the item's index in its split; annotations of an image go
 // from the front to the back. Training images hold items of the training split only, validation

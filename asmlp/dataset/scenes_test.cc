@@ -1,9 +1,11 @@
 #include "asmlp/dataset/scenes.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -16,6 +18,7 @@
 #include "asmlp/dataset/ade20k.h"
 #include "asmlp/dataset/scenes_coco.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/resize.h"
 #include "tests/idx_files.h"
 #include "tests/support.h"
 
@@ -169,6 +172,81 @@ TEST(Scenes, CocoAndAde20kAgree) {
     EXPECT_GE(*categories.begin(), training ? 1 : 6);
     EXPECT_LE(*categories.rbegin(), training ? 5 : 10);
   }
+}
+
+// Every annotation has its crop: the square around its box of the very scene, in an ImageFolder.
+TEST(Scenes, CropsShowEachObjectInTheFolderOfItsClass) {
+  const test::TemporaryFolder folder;
+  const fs::path items = folder.path() / "fashion", root = folder.path() / "s";
+  test::write_discs(items);
+  ScenesOptions options = small_options();
+  options.crops = 24;
+  const ScenesReport report = write_scenes(items, root, options);
+  const auto with_crops = tree(root);
+  options.crops = 0;
+  write_scenes(items, folder.path() / "plain", options);
+  for (const auto& [name, bytes] : tree(folder.path() / "plain")) {
+    EXPECT_TRUE(with_crops.at(name) == bytes) << name << " differs with crops";
+  }
+  for (const auto& [split, coco] : {std::pair{"train", "train2017"}, {"val", "val2017"}}) {
+    EXPECT_EQ(entries_in(root / "crops" / split), 10u);
+    const Json json =
+        Json::parse(read_file(root / "annotations" / ("instances_" + std::string(coco) + ".json")));
+    std::map<int64_t, int> in_image;
+    for (const Json& annotation : json["annotations"]) {
+      const auto id = annotation["image_id"].get<int64_t>();
+      std::string name = json["categories"][annotation["category_id"].get<size_t>() - 1]["name"];
+      if (name == "T-shirt/top") name = "T-shirt-top";
+      const fs::path path =
+          root / "crops" / split / name / fmt::format("{:012}_{}.png", id, ++in_image[id]);
+      ASSERT_TRUE(fs::exists(path)) << path;
+      const Image crop = decode_image(path);
+      ASSERT_EQ(crop.height, 24);
+      ASSERT_EQ(crop.width, 24);
+      // The JPEG of the scene is the crop's source but for its losses: mean colours are alike.
+      const Image scene =
+          decode_image(root / coco /
+                       json["images"][static_cast<size_t>(id) - 1]["file_name"].get<std::string>());
+      const auto& box = annotation["bbox"];
+      const int x = box[0], y = box[1], w = box[2], h = box[3];
+      const int side = std::min({static_cast<int>(1.2 * std::max(w, h) + 0.5), 48, 72});
+      const int top = std::clamp(y + (h - side) / 2, 0, 48 - side);
+      const int left = std::clamp(x + (w - side) / 2, 0, 72 - side);
+      EXPECT_LE(top, std::max(y, 0));
+      EXPECT_GE(top + side, std::min(y + h, 48));
+      const Image expected =
+          resize(asmlp::crop(scene, {top, left, side, side}), 24, 24, Interpolation::kBilinear);
+      double difference = 0;
+      for (size_t i = 0; i < crop.pixels.size(); ++i) {
+        difference += std::abs(crop.pixels[i] - expected.pixels[i]);
+      }
+      EXPECT_LT(difference / static_cast<double>(crop.pixels.size()), 12) << path;
+    }
+  }
+  for (const int side : {7, 513, -1}) {
+    options.crops = side;
+    EXPECT_EQ(error_of([&] { write_scenes(items, folder.path() / "bad", options); }).code(),
+              ErrorCode::kInvalidArgument);
+  }
+  EXPECT_EQ(report.splits[0].objects + report.splits[1].objects,
+            std::ranges::count_if(with_crops,
+                                  [](const auto& f) { return f.first.starts_with("crops/"); }));
+}
+
+TEST(Scenes, TrainingImagesMayBeFullerThanTheSameValidationImages) {
+  const test::TemporaryFolder folder;
+  const fs::path items = folder.path() / "items";
+  test::write_discs(items);
+  ScenesOptions options = small_options();
+  const ScenesReport report = write_scenes(items, folder.path() / "s", options);
+  options.train_items = {6, 9};
+  const ScenesReport full = write_scenes(items, folder.path() / "full", options);
+  EXPECT_GE(full.splits[0].objects + full.splits[0].hidden, 70 * 6);
+  EXPECT_GT(full.splits[0].objects, report.splits[0].objects);
+  EXPECT_TRUE(tree(folder.path() / "s" / "val2017") == tree(folder.path() / "full" / "val2017"));
+  options.train_items = {0, 3};
+  EXPECT_EQ(error_of([&] { write_scenes(items, folder.path() / "bad", options); }).code(),
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(Scenes, ListsTheClassesAsAde20kDoes) {

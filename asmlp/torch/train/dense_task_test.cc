@@ -1,4 +1,5 @@
 // Detection and segmentation through the trainer: on made scenes, small and for a few steps.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/task.h"
 #include "asmlp/torch/train/trainer.h"
+#include "asmlp/torch/train/weights.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/idx_files.h"
@@ -162,6 +164,37 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
       read_safetensors(folder_.path() / "from_detector" / "last.safetensors").tensors;
   EXPECT_EQ(to_f32(state.at("model.rpn_head.rpn_cls.weight")),
             to_f32(read_safetensors(path).tensors.at("rpn_head.rpn_cls.weight")));
+}
+
+TEST_F(DenseTask, GivesItsBackboneToAClassifier) {
+  detect::DetectorSpec spec = detect::resolve_detector(detection().model);
+  detect::DetectorNet net(spec.config);
+  const auto path = folder_.path() / "detector.safetensors";
+  detect::save_detector(path, spec, *net);
+  const TensorMap from = read_safetensors(path).tensors;
+  nn::Architecture architecture;
+  architecture.spec.config = spec.config.backbone;
+  architecture.spec.config.num_classes = 6;
+  architecture.spec.config.shift_size = {5, 5};
+  nn::Classifier model = nn::make_classifier(architecture);
+  const TensorMap before = nn::export_parameters(*model);
+  const std::vector<float> head = to_f32(before.at("head.weight"));
+  const auto notes = load_initial_weights(*model, architecture, path);
+  EXPECT_THAT(notes, testing::Contains(HasSubstr("head starts anew: the file has none")));
+  EXPECT_THAT(notes, testing::Contains(AllOf(HasSubstr("shift size 3"), HasSubstr("is 5"))));
+  const std::string last = fmt::format("backbone.norm{}.", spec.config.backbone.num_stages() - 1);
+  for (const auto& [name, tensor] : nn::export_parameters(*model)) {
+    if (name.starts_with("head.")) continue;
+    const std::string source =
+        name.starts_with("norm.") ? last + name.substr(5) : "backbone." + name;
+    EXPECT_EQ(to_f32(tensor), to_f32(from.at(source))) << name;
+  }
+  EXPECT_EQ(to_f32(nn::export_parameters(*model).at("head.weight")), head);
+  // A backbone of another width is not this classifier's.
+  architecture.spec.config.embed_dim = 16;
+  nn::Classifier wide = nn::make_classifier(architecture);
+  EXPECT_THAT(test::error_of([&] { load_initial_weights(*wide, architecture, path); }).what(),
+              HasSubstr("detector.safetensors"));
 }
 
 TEST_F(DenseTask, WhatDoesNotFitIsNamed) {

@@ -2,11 +2,38 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/nn/backbone_weights.h"
+#include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp::train {
 namespace {
+
+// The backbone of a detector's or segmentor's file as a classifier without head: the norm of its
+// last map takes the place of the classifier's norm. Empty when the file holds no such network.
+TensorMap dense_backbone(const std::filesystem::path& path, const Config& wanted,
+                         std::vector<std::string>& notes) {
+  const nn::StateFile file = nn::read_state_file(path);
+  const std::string last_norm = fmt::format("norm{}.", wanted.num_stages() - 1);
+  TensorMap tensors;
+  for (auto& [name, tensor] : nn::below_prefix(file.tensors, "backbone.")) {
+    if (name.starts_with(last_norm)) {
+      tensors.insert_or_assign("norm." + name.substr(last_norm.size()), tensor);
+    } else if (!name.starts_with("norm")) {
+      tensors.insert_or_assign(name, tensor);
+    }
+  }
+  if (tensors.empty()) return tensors;
+  notes.push_back(fmt::format("{} tensors of the backbone are taken, {} others are not",
+                              tensors.size(), file.tensors.size() - tensors.size()));
+  const auto shift = nn::described_shift(file.metadata);
+  if (shift && *shift != wanted.shift_size) {
+    notes.push_back(fmt::format("the weights were made for shift size {}, the model's is {}",
+                                nn::shift_text(*shift), nn::shift_text(wanted.shift_size)));
+  }
+  return tensors;
+}
 
 // The tensors of a file, AS-MLP or another architecture.
 TensorMap read_weights(const std::filesystem::path& path, const nn::Architecture& architecture,
@@ -18,6 +45,9 @@ TensorMap read_weights(const std::filesystem::path& path, const nn::Architecture
             "final.safetensors of a training run",
             path.string(), architecture.spec.name);
     return std::move(file.tensors);
+  }
+  if (TensorMap tensors = dense_backbone(path, architecture.spec.config, notes); !tensors.empty()) {
+    return tensors;
   }
   LoadOptions options;
   options.shift_size = architecture.spec.config.shift_size;
@@ -40,10 +70,11 @@ std::vector<std::string> load_initial_weights(torch::nn::Module& model,
                                               const std::filesystem::path& path) {
   std::vector<std::string> notes;
   TensorMap tensors = read_weights(path, architecture, notes);
-  bool same_head = true;
+  bool same_head = true, has_head = false;
   for (const auto& item : model.named_parameters()) {
     if (!belongs_to_head(item.key())) continue;
     const auto found = tensors.find(item.key());
+    has_head = has_head || found != tensors.end();
     same_head =
         same_head && found != tensors.end() &&
         found->second.shape == Shape(item.value().sizes().begin(), item.value().sizes().end());
@@ -54,8 +85,10 @@ std::vector<std::string> load_initial_weights(torch::nn::Module& model,
       if (belongs_to_head(name)) tensors.insert_or_assign(name, std::move(tensor));
     }
     notes.push_back(
-        fmt::format("the head starts anew: {} classes, and the file's has another number",
-                    architecture.spec.config.num_classes));
+        has_head
+            ? fmt::format("the head starts anew: {} classes, and the file's has another number",
+                          architecture.spec.config.num_classes)
+            : "the head starts anew: the file has none");
   }
   try {
     nn::load_parameters(model, tensors);

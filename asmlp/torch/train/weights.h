@@ -11,8 +11,9 @@
 namespace asmlp::train {
 
 // Copies the weights of a file into the model: a checkpoint of an AS-MLP (.safetensors, or the
-// authors' .pth, as weights/checkpoint.h reads them) or what RunFiles::write_model wrote for
-// another architecture. The head keeps its initialisation when its number of classes differs.
+// authors' .pth, as weights/checkpoint.h reads them), the backbone of a detector or segmentor on
+// AS-MLP, or what RunFiles::write_model wrote for another architecture. The head keeps its
+// initialisation when the file has none or its number of classes differs.
 // Nothing depends on the image size, so weights from 224 pixels start a training at 384.
 //
 // Returns what a user should know: what was assumed, and that the head was left out. Error
