@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -19,10 +20,9 @@ namespace {
 struct Options {
   std::string items = "/usr/share/datasets/fashion-mnist";
   std::string output;
-  std::string size = "160";
-  std::string range = "1,6";
-  std::string train_range;
-  std::vector<double> scale{1, 3};
+  // Where they are given, in the place of what `scenes` has.
+  std::optional<std::string> size, range, train_range;
+  std::optional<std::vector<double>> scale;
   bool no_flips = false;
   ScenesOptions scenes;
   OutputOptions output_options;
@@ -37,14 +37,18 @@ Json describe(const ScenesReport::OfSplit& split) {
 
 int run(Options& options) {
   SceneOptions& scene = options.scenes.scene;
-  std::tie(scene.height, scene.width) = parse_pair("--size", options.size, 'x');
-  std::tie(scene.min_items, scene.max_items) = parse_pair("--items", options.range, ',');
-  if (!options.train_range.empty()) {
-    auto& [fewest, most] = options.scenes.train_items;
-    std::tie(fewest, most) = parse_pair("--train-items", options.train_range, ',');
+  if (options.size) std::tie(scene.height, scene.width) = parse_pair("--size", *options.size, 'x');
+  if (options.range) {
+    std::tie(scene.min_items, scene.max_items) = parse_pair("--items", *options.range, ',');
   }
-  scene.min_scale = options.scale[0];
-  scene.max_scale = options.scale[1];
+  if (options.train_range) {
+    auto& [fewest, most] = options.scenes.train_items;
+    std::tie(fewest, most) = parse_pair("--train-items", *options.train_range, ',');
+  }
+  if (options.scale) {
+    scene.min_scale = (*options.scale)[0];
+    scene.max_scale = (*options.scale)[1];
+  }
   if (options.no_flips) scene.flips = SceneFlips::kNone;
   Progress progress("scenes", options.scenes.train + options.scenes.val, "images");
   const ScenesReport report = write_scenes(options.items, options.output, options.scenes,
@@ -76,6 +80,8 @@ int run(Options& options) {
 
 Command add_dataset_scenes(CLI::App& dataset) {
   auto options = std::make_shared<Options>();
+  const ScenesOptions& defaults = options->scenes;
+  const SceneOptions& scene = defaults.scene;
   CLI::App* app = add_subcommand(
       dataset, "scenes", "Make a detection and segmentation data set out of Fashion-MNIST",
       "Images of several items, scaled, coloured and overlapping, on busy backgrounds, with boxes\n"
@@ -88,30 +94,40 @@ Command add_dataset_scenes(CLI::App& dataset) {
                   "IDX files of grey items, both splits (default: " + options->items + ")")
       ->type_name("FOLDER");
   app->add_option("-o,--output", options->output, "folder, new")->type_name("DIR")->required();
-  app->add_option("--train", options->scenes.train, "training images (default 4000)")
+  app->add_option("--train", options->scenes.train,
+                  fmt::format("training images (default {})", defaults.train))
       ->check(CLI::Range(1, 1000000))
       ->type_name("N");
-  app->add_option("--val", options->scenes.val, "validation images (default 500)")
+  app->add_option("--val", options->scenes.val,
+                  fmt::format("validation images (default {})", defaults.val))
       ->check(CLI::Range(1, 1000000))
       ->type_name("N");
-  app->add_option("--size", options->size, "pixels, height x width, 32 to 2048 (default 160)")
+  app->add_option("--size", options->size,
+                  fmt::format("pixels, height x width, 32 to 2048 (default {}x{})", scene.height,
+                              scene.width))
       ->type_name("N|HxW");
   app->add_option("--items", options->range,
-                  "fewest and most items in an image, up to 100 (default 1,6)")
+                  fmt::format("fewest and most items in an image, up to 100 (default {},{})",
+                              scene.min_items, scene.max_items))
       ->type_name("N|MIN,MAX");
   app->add_option("--train-items", options->train_range,
                   "the same for the training images alone (default: as --items)")
       ->type_name("N|MIN,MAX");
   app->add_option("--scale", options->scale,
-                  "smallest and largest scale of an item, 0.1 to 10 (default 1,3)")
+                  fmt::format("smallest and largest scale of an item, 0.1 to 10 (default {},{})",
+                              scene.min_scale, scene.max_scale))
       ->delimiter(',')
       ->expected(2)
       ->type_name("MIN,MAX");
   app->add_option("--visible", options->scenes.scene.min_visible,
-                  "part of an item that must be seen, 0 to 1; others are left out (default 0.5)")
+                  fmt::format("part of an item that must be seen, 0 to 1; others are left out "
+                              "(default {})",
+                              scene.min_visible))
       ->type_name("SHARE");
   app->add_option("--clutter", options->scenes.scene.clutter,
-                  "contrast of the background: 0 plain, 1 as strong as the items' (default 0.5)")
+                  fmt::format("contrast of the background: 0 plain, 1 as strong as the items' "
+                              "(default {})",
+                              scene.clutter))
       ->type_name("SHARE");
   app->add_flag("--no-flips", options->no_flips, "do not mirror every second item");
   app->add_option("--crops", options->scenes.crops,
