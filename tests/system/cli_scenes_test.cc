@@ -108,6 +108,21 @@ TEST_F(ScenesCommand, WritesBothFormatsReproducibly) {
   EXPECT_THAT(listing(folder_.path()), ElementsAre("a", "b", "items"));
 }
 
+// What --crops writes is a data set for classifiers; fuller training images leave the others alone.
+TEST_F(ScenesCommand, WritesCropsAndFullerTrainingImages) {
+  ASSERT_EQ(run(command("a")).code, 0);
+  const Outcome made = run(command("b", {"--train-items", "7,9", "--crops", "32"}));
+  ASSERT_EQ(made.code, 0) << made.err;
+  const Json json = made.json();
+  EXPECT_GE(json["train"]["objects"].get<int>() + json["train"]["hidden"].get<int>(), 6 * 7);
+  EXPECT_EQ(slurp(path("a/annotations/instances_val2017.json")),
+            slurp(path("b/annotations/instances_val2017.json")));
+  EXPECT_THAT(listing(path("b/crops")), ElementsAre("train", "val"));
+  const Outcome classified = run({"validate", path("b/crops"), "--json"});
+  ASSERT_EQ(classified.code, 0) << classified.err;
+  EXPECT_EQ(classified.json()["images"], json["val"]["objects"]);
+}
+
 TEST_F(ScenesCommand, RefusesWhatItCannotDoAndLeavesNothing) {
   fs::create_directory(path("taken"));
   const Outcome taken = run(command("taken"));
@@ -123,6 +138,8 @@ TEST_F(ScenesCommand, RefusesWhatItCannotDoAndLeavesNothing) {
                                              {"--items", "0"},
                                              {"--items", "1;6"},
                                              {"--items", "1,101"},
+                                             {"--train-items", "3,2"},
+                                             {"--crops", "7"},
                                              {"--scale", "2,1"},
                                              {"--scale", "0,1"},
                                              {"--scale", "1"},
