@@ -111,7 +111,7 @@ struct SplitWriter {
   std::string coco, ade, crops;  // names of its folders: train2017, training, train
   std::string prefix;            // of ADE20K's file names
   int64_t images;
-  SceneOptions scene;
+  SceneOptions kind;  // of scenes
   // Of the background and each class; the second counts images.
   std::vector<int64_t> pixels{}, occurrences{};
 
@@ -190,7 +190,7 @@ ScenesReport::OfSplit write_split(SplitWriter& split, const fs::path& root,
       try {
         SceneRandom random(options.seed, split.number, static_cast<uint64_t>(index));
         Scene& scene = scenes[static_cast<size_t>(task)];
-        scene = make_scene(split.items, split.scene, random);
+        scene = make_scene(split.items, split.kind, random);
         split.write_files(root, scene, index);
         if (options.crops > 0) split.write_crops(root, scene, index, options.crops);
       } catch (...) {
