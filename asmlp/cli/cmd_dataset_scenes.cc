@@ -42,8 +42,7 @@ int run(Options& options) {
     std::tie(scene.min_items, scene.max_items) = parse_pair("--items", *options.range, ',');
   }
   if (options.train_range) {
-    auto& [fewest, most] = options.scenes.train_items;
-    std::tie(fewest, most) = parse_pair("--train-items", *options.train_range, ',');
+    options.scenes.train_items = parse_pair("--train-items", *options.train_range, ',');
   }
   if (options.scale) {
     scene.min_scale = (*options.scale)[0];

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <span>
 #include <string_view>
+#include <tuple>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
@@ -249,9 +250,8 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
           "{}: {} classes; scenes are made of {} at most", items.string(), classes.size(),
           kMaxClasses);
   SceneOptions training = options.scene;
-  if (options.train_items != std::array{0, 0}) {
-    training.min_items = options.train_items[0];
-    training.max_items = options.train_items[1];
+  if (options.train_items) {
+    std::tie(training.min_items, training.max_items) = *options.train_items;
   }
   GrowingFolder folder(output);
   ThreadPool pool(options.threads);

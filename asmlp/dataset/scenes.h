@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/dataset/dataset.h"
@@ -16,8 +18,8 @@ namespace asmlp {
 struct ScenesOptions {
   SceneOptions scene;
   // Fewest and most items of a training image where they are others than `scene` says: fuller
-  // images teach more per pixel. {0, 0}: as `scene` says.
-  std::array<int, 2> train_items{0, 0};
+  // images teach more per pixel.
+  std::optional<std::pair<int, int>> train_items;
   int64_t train = 4000, val = 500;  // images, 1..1,000,000 each
   uint64_t seed = 0;
   int crops = 0;    // side in pixels of a picture of each object, 8..512; 0: none

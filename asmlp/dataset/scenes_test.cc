@@ -239,14 +239,16 @@ TEST(Scenes, TrainingImagesMayBeFullerThanTheSameValidationImages) {
   test::write_discs(items);
   ScenesOptions options = small_options();
   const ScenesReport report = write_scenes(items, folder.path() / "s", options);
-  options.train_items = {6, 9};
+  options.train_items = std::pair{6, 9};
   const ScenesReport full = write_scenes(items, folder.path() / "full", options);
   EXPECT_GE(full.splits[0].objects + full.splits[0].hidden, 70 * 6);
   EXPECT_GT(full.splits[0].objects, report.splits[0].objects);
   EXPECT_TRUE(tree(folder.path() / "s" / "val2017") == tree(folder.path() / "full" / "val2017"));
-  options.train_items = {0, 3};
-  EXPECT_EQ(error_of([&] { write_scenes(items, folder.path() / "bad", options); }).code(),
-            ErrorCode::kInvalidArgument);
+  for (const auto& wrong : {std::pair{0, 3}, {0, 0}}) {
+    options.train_items = wrong;
+    EXPECT_EQ(error_of([&] { write_scenes(items, folder.path() / "bad", options); }).code(),
+              ErrorCode::kInvalidArgument);
+  }
 }
 
 TEST(Scenes, ListsTheClassesAsAde20kDoes) {

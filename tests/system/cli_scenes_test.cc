@@ -129,26 +129,14 @@ TEST_F(ScenesCommand, RefusesWhatItCannotDoAndLeavesNothing) {
   EXPECT_EQ(taken.code, 2);
   EXPECT_THAT(taken.err, HasSubstr("exists already; choose another output"));
   EXPECT_TRUE(fs::is_empty(path("taken")));
-  for (const std::vector<std::string>& options :
-       std::vector<std::vector<std::string>>{{"--size", "48x"},
-                                             {"--size", "31"},
-                                             {"--size", "48x64x3"},
-                                             {"--size", "99999999999"},
-                                             {"--items", "4,2"},
-                                             {"--items", "0"},
-                                             {"--items", "1;6"},
-                                             {"--items", "1,101"},
-                                             {"--train-items", "3,2"},
-                                             {"--crops", "7"},
-                                             {"--scale", "2,1"},
-                                             {"--scale", "0,1"},
-                                             {"--scale", "1"},
-                                             {"--visible", "1.5"},
-                                             {"--clutter", "-1"},
-                                             {"--train", "0"},
-                                             {"--val", "-1"},
-                                             {"--seed", "x"},
-                                             {"--threads", "300"}}) {
+  for (const std::vector<std::string>& options : std::vector<std::vector<std::string>>{
+           {"--size", "48x"},         {"--size", "31"},     {"--size", "48x64x3"},
+           {"--size", "99999999999"}, {"--items", "4,2"},   {"--items", "0"},
+           {"--items", "1;6"},        {"--items", "1,101"}, {"--train-items", "3,2"},
+           {"--train-items", "0"},    {"--crops", "7"},     {"--scale", "2,1"},
+           {"--scale", "0,1"},        {"--scale", "1"},     {"--visible", "1.5"},
+           {"--clutter", "-1"},       {"--train", "0"},     {"--val", "-1"},
+           {"--seed", "x"},           {"--threads", "300"}}) {
     // An option given twice is an error of its own.
     std::vector<std::string> words{"dataset", "scenes", path("items"), "-o", path("out")};
     words.insert(words.end(), options.begin(), options.end());

@@ -10,11 +10,15 @@
 namespace asmlp::train {
 namespace {
 
-// The backbone of a detector's or segmentor's file as a classifier without head: the norm of its
-// last map takes the place of the classifier's norm. Empty when the file holds no such network.
+// The backbone of a file that describes itself as a detector or segmentor, which load_checkpoint
+// refuses (the authors' such files it takes), as a classifier without head: the norm of the last
+// map takes the place of the classifier's. Empty for other files.
 TensorMap dense_backbone(const std::filesystem::path& path, const Config& wanted,
                          std::vector<std::string>& notes) {
   const nn::StateFile file = nn::read_state_file(path);
+  if (!file.metadata.contains("asmlp_detector") && !file.metadata.contains("asmlp_segmentor")) {
+    return {};
+  }
   const std::string last_norm = fmt::format("norm{}.", wanted.num_stages() - 1);
   TensorMap tensors;
   for (auto& [name, tensor] : nn::below_prefix(file.tensors, "backbone.")) {
@@ -24,7 +28,6 @@ TensorMap dense_backbone(const std::filesystem::path& path, const Config& wanted
       tensors.insert_or_assign(name, tensor);
     }
   }
-  if (tensors.empty()) return tensors;
   notes.push_back(fmt::format("{} tensors of the backbone are taken, {} others are not",
                               tensors.size(), file.tensors.size() - tensors.size()));
   const auto shift = nn::described_shift(file.metadata);
