@@ -1,5 +1,7 @@
 #include "asmlp/torch/nn/sync_batch_norm.h"
 
+#include <tuple>
+
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
 
@@ -28,7 +30,7 @@ Moments moments_of_all(const torch::Tensor& x, dist::World& world) {
   const int64_t channels = x.size(1), count = x.numel() / channels;
   auto sums = torch::zeros({2 * channels + 1}, x.options().dtype(torch::kDouble));
   if (count > 0) {
-    auto [var, mean] = torch::var_mean(widened(x), {0, 2, 3}, /*unbiased=*/false);
+    auto [mean, var] = at::batch_norm_update_stats(widened(x), {}, {}, /*momentum=*/0);
     mean = mean.to(torch::kDouble);
     sums.slice(0, 0, channels).copy_(mean * count);
     sums.slice(0, channels, 2 * channels).copy_((var.to(torch::kDouble) + mean * mean) * count);
@@ -74,15 +76,25 @@ class SyncBatchNormFunction : public torch::autograd::Function<SyncBatchNormFunc
     const double count = ctx->saved_data["count"].toDouble();
     auto* world =
         c10::static_intrusive_pointer_cast<WorldRef>(ctx->saved_data["world"].toCapsule())->world;
-    const auto dy = widened(d_outputs[0]);
-    const auto inverse = (saved[3] + SyncBatchNorm2dImpl::kEps).rsqrt();
-    const auto z = (widened(saved[0]) - per_channel(saved[2])) * per_channel(inverse);
-    const auto d_bias = dy.sum({0, 2, 3}), d_weight = (dy * z).sum({0, 2, 3});
+    const auto x = widened(saved[0]), dy = widened(d_outputs[0]);
+    const auto type = dy.scalar_type();
+    const auto slopes = weight.to(type), mean = saved[2], var = saved[3];
+    const auto inverse = (var + SyncBatchNorm2dImpl::kEps).rsqrt();
+    // The sums of dy and dy * z over the values of this process (LibTorch divides by their number).
+    auto d_weight = torch::zeros_like(slopes), d_bias = torch::zeros_like(slopes);
+    if (x.numel() > 0) {
+      std::tie(std::ignore, d_weight, d_bias) =
+          at::native_batch_norm_backward(dy, x, slopes, mean, var, {}, {}, /*train=*/false,
+                                         SyncBatchNorm2dImpl::kEps, {false, true, true});
+    }
     auto sums = torch::stack({d_bias, d_weight}).to(torch::kDouble);
     world->sum(sums);
-    const auto means = (sums / count).to(dy.scalar_type());
-    const auto dx = per_channel(weight.to(dy.scalar_type()) * inverse) *
-                    (dy - per_channel(means[0]) - z * per_channel(means[1]));
+    const auto means = (sums / count).to(type);
+    const auto dx = (x - per_channel(mean))
+                        .mul_(per_channel(-means[1] * inverse))
+                        .add_(dy)
+                        .sub_(per_channel(means[0]))
+                        .mul_(per_channel(slopes * inverse));
     return {dx.to(saved[0].scalar_type()),
             d_weight.to(weight.scalar_type()),
             d_bias.to(weight.scalar_type()),

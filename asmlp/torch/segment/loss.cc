@@ -2,61 +2,69 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
+#include "asmlp/torch/segment/pixel_loss.h"
 
 namespace asmlp::segment {
 namespace {
 
-struct Target {
-  torch::Tensor labels;   // int64, N x H x W
-  int64_t ignored = 0;    // its label for pixels without class
-  torch::Tensor weights;  // of the classes, or undefined
+torch::Tensor per_cent(const torch::Tensor& right, const torch::Tensor& counted) {
+  return right * 100.0 / counted.clamp_min(1);
+}
+
+// The loss of one head's logits, and the pixels that are right, per cent of those with a class.
+struct HeadLoss {
+  torch::Tensor loss, accuracy;
 };
 
-torch::Tensor cross_entropy(const torch::Tensor& logits, const Target& target) {
-  const auto sum = torch::cross_entropy_loss(logits, target.labels, target.weights,
-                                             torch::Reduction::Sum, target.ignored);
-  return sum / static_cast<double>(target.labels.numel());
-}
-
-torch::Tensor accuracy(const torch::Tensor& logits, const Target& target) {
-  const torch::NoGradGuard no_grad;
-  const auto counted = target.labels != target.ignored;
-  const auto right = (logits.argmax(1) == target.labels) & counted;
-  return right.sum() * 100.0 / counted.sum().clamp_min(1);
-}
-
-Target checked(const torch::Tensor& labels, const torch::Tensor& logits,
-               const SegmentorConfig& config) {
-  require(labels.scalar_type() == torch::kUInt8 && labels.dim() == 3 &&
-              labels.size(0) == logits.size(0),
-          ErrorCode::kInvalidArgument, "labels {} {}: must be uint8 {{{}, height, width}}",
-          c10::toString(labels.scalar_type()),
-          to_string(Shape(labels.sizes().begin(), labels.sizes().end())), logits.size(0));
-  Target target{labels.to(logits.device(), torch::kInt64), config.ignore_label, {}};
-  if (!config.class_weights.empty()) {
-    target.weights = torch::tensor(config.class_weights, logits.options());
-  }
-  const auto wrong = target.labels.masked_select((target.labels >= config.num_classes) &
-                                                 (target.labels != target.ignored));
+// By ATen's operators, for any device and type.
+HeadLoss composed_loss(const torch::Tensor& logits, const torch::Tensor& labels,
+                       const torch::Tensor& weights, const SegmentorConfig& config) {
+  const auto targets = labels.to(logits.device(), torch::kInt64);
+  const auto counted = targets != config.ignore_label;
+  const auto wrong = targets.masked_select((targets >= config.num_classes) & counted);
   require(wrong.numel() == 0, ErrorCode::kInvalidArgument,
           "label {}: neither one of the {} classes nor {} (no class)",
-          wrong.numel() > 0 ? wrong[0].item<int64_t>() : 0, config.num_classes, target.ignored);
-  return target;
+          wrong.numel() > 0 ? wrong[0].item<int64_t>() : 0, config.num_classes,
+          config.ignore_label);
+  const auto resized = resize_like(logits, labels.unsqueeze(1));
+  const auto sum = torch::cross_entropy_loss(resized, targets, weights, torch::Reduction::Sum,
+                                             config.ignore_label);
+  const torch::NoGradGuard no_grad;
+  const auto right = (resized.argmax(1) == targets) & counted;
+  return {sum, per_cent(right.sum(), counted.sum())};
+}
+
+HeadLoss loss_of_head(const torch::Tensor& logits, const torch::Tensor& labels, double loss_weight,
+                      const SegmentorConfig& config) {
+  const auto weights = config.class_weights.empty()
+                           ? torch::Tensor()
+                           : torch::tensor(config.class_weights, logits.options());
+  HeadLoss head;
+  if (logits.is_cpu() && logits.scalar_type() == torch::kFloat) {
+    const PixelLoss pixels = pixel_loss(logits, labels, weights, config.ignore_label);
+    head = {pixels.sum, per_cent(torch::tensor(pixels.right), torch::tensor(pixels.counted))};
+  } else {
+    head = composed_loss(logits, labels, weights, config);
+  }
+  head.loss = head.loss / static_cast<double>(labels.numel()) * loss_weight;
+  return head;
 }
 
 }  // namespace
 
 SegmentationLoss losses(const SegmentorOutput& output, const torch::Tensor& labels,
                         const SegmentorConfig& config) {
-  const Target target = checked(labels, output.decode, config);
-  const auto like = labels.unsqueeze(1);
-  const auto decode = resize_like(output.decode, like);
-  SegmentationLoss loss;
-  loss.decode = cross_entropy(decode, target) * config.decode_head.loss_weight;
-  loss.accuracy = accuracy(decode, target);
+  require(labels.scalar_type() == torch::kUInt8 && labels.dim() == 3 &&
+              labels.size(0) == output.decode.size(0),
+          ErrorCode::kInvalidArgument, "labels {} {}: must be uint8 {{{}, height, width}}",
+          c10::toString(labels.scalar_type()),
+          to_string(Shape(labels.sizes().begin(), labels.sizes().end())), output.decode.size(0));
+  const HeadLoss decode =
+      loss_of_head(output.decode, labels, config.decode_head.loss_weight, config);
+  SegmentationLoss loss{decode.loss, {}, decode.accuracy};
   if (output.auxiliary.defined()) {
-    loss.auxiliary = cross_entropy(resize_like(output.auxiliary, like), target) *
-                     config.auxiliary_head.loss_weight;
+    loss.auxiliary =
+        loss_of_head(output.auxiliary, labels, config.auxiliary_head.loss_weight, config).loss;
   }
   return loss;
 }

@@ -128,6 +128,50 @@ TEST(SegmentationLosses, ClassesHaveTheirWeights) {
   EXPECT_NEAR(loss.auxiliary.item<double>(), auxiliary, 1e-5 * auxiliary);
 }
 
+// fp32 on CPU has a kernel of its own; in double the loss is composed of ATen's operators.
+TEST(SegmentationLosses, TheKernelEqualsTheOperators) {
+  struct Case {
+    int64_t images, classes, h, w, height, width;
+  };
+  for (const Case& c :
+       {Case{2, 3, 5, 4, 17, 15}, Case{1, 11, 40, 40, 160, 160}, Case{2, 150, 16, 9, 130, 70},
+        Case{1, 1, 1, 1, 3, 200}, Case{3, 7, 6, 8, 6, 8}, Case{1, 4, 9, 30, 4, 11}}) {
+    SCOPED_TRACE(
+        fmt::format("{} classes, {} x {} to {} x {}", c.classes, c.h, c.w, c.height, c.width));
+    const auto labels = some_labels(c.images, c.height, c.width, int(c.classes));
+    SegmentorConfig config = config_of(int(c.classes));
+    for (const bool weighted : {false, true}) {
+      if (weighted) {
+        for (int k = 0; k < c.classes; ++k) config.class_weights.push_back(0.25 * (k % 4));
+      }
+      const auto logits = (filled("a", {c.images, c.classes, c.h, c.w}) * 30).requires_grad_();
+      const auto exact = logits.detach().to(torch::kDouble).requires_grad_();
+      const SegmentationLoss loss = losses({logits, {}}, labels, config);
+      const SegmentationLoss composed = losses({exact, {}}, labels, config);
+      const double value = composed.decode.item<double>();
+      EXPECT_NEAR(loss.decode.item<double>(), value, 1e-6 * std::max(1.0, value));
+      EXPECT_NEAR(loss.accuracy.item<double>(), composed.accuracy.item<double>(), 1e-4);
+      (loss.decode * 1000).backward();
+      (composed.decode * 1000).backward();
+      const double largest = exact.grad().abs().max().item<double>();
+      EXPECT_LT((logits.grad() - exact.grad()).abs().max().item<double>(), 2e-6 * largest + 1e-12);
+    }
+  }
+}
+
+TEST(SegmentationLosses, TheKernelDoesNotDependOnTheThreads) {
+  const auto labels = some_labels(2, 200, 90, 5);
+  const auto gradient = [&](int threads) {
+    const int before = at::get_num_threads();
+    at::set_num_threads(threads);
+    const auto logits = (filled("a", {2, 5, 25, 12}) * 4).requires_grad_();
+    losses({logits, {}}, labels, config_of(5)).decode.backward();
+    at::set_num_threads(before);
+    return logits.grad();
+  };
+  EXPECT_TRUE(gradient(1).equal(gradient(3)));
+}
+
 TEST(SegmentationLosses, WrongLabelsAreNamed) {
   const SegmentorOutput output{filled("a", {1, 3, 4, 4}), {}};
   const auto refused = [&](const torch::Tensor& labels, const std::vector<std::string>& words) {
