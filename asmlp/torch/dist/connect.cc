@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/dist/shared_sum.h"
 
 namespace asmlp::dist {
 namespace {
@@ -136,7 +137,10 @@ std::vector<std::string> join(c10d::Store& store, const Rendezvous& r, Clock::ti
 class ConnectedWorld : public World {
  public:
   ConnectedWorld(const Rendezvous& r, const ConnectOptions& options)
-      : rendezvous_(r), transport_(options.transport), exceptions_(std::uncaught_exceptions()) {
+      : rendezvous_(r),
+        transport_(options.transport),
+        collective_limit_(options.collective_limit),
+        exceptions_(std::uncaught_exceptions()) {
     const Clock::time_point deadline = Clock::now() + options.join_limit;
     store_ = open_store(r, r.rank == 0, options.join_limit);
     std::vector<std::string> names;
@@ -156,6 +160,7 @@ class ConnectedWorld : public World {
       group_ =
           make_process_group(transport_, c10::make_intrusive<c10d::PrefixStore>("group", store_),
                              r.rank, r.size, r.address, options.collective_limit);
+      share_memory();
     });
   }
 
@@ -187,6 +192,13 @@ class ConnectedWorld : public World {
 
   void sum(torch::Tensor& tensor) override {
     const torch::NoGradGuard no_grad;
+    if (shared_ && SharedSum::takes(tensor)) {
+      const bool came = shared_->sum(tensor, collective_limit_, [this] {
+        if (const auto lost = watch_->lost()) throw *lost;
+      });
+      if (!came) no_answer("a sum in shared memory took too long");
+      return;
+    }
     guarded([&] {
       // NCCL knows GPU tensors only.
       const bool move = transport_ == Transport::kNccl && !tensor.is_cuda();
@@ -214,11 +226,7 @@ class ConnectedWorld : public World {
     const bool communication =
         what.find("gloo") != std::string::npos || what.find("NCCL") != std::string::npos;
     if (!communication) return;
-    if (const auto lost = watch_->look_closer()) throw *lost;
-    throw PeerLost(-1,
-                   fmt::format("a process of the run no longer answers, but all are alive: their "
-                               "network fails, or they do not take part in the same steps ({})",
-                               what));
+    no_answer(what);
   }
 
  private:
@@ -234,13 +242,41 @@ class ConnectedWorld : public World {
     }
   }
 
+  // Collective: where all processes see rank 0's memory, they use it.
+  void share_memory() {
+    if (rank() == 0) {
+      try {
+        shared_ = SharedSum::create(rank(), size());
+      } catch (const Error&) {  // none in this system: gloo does it all
+      }
+      store_->set("memory", bytes_of(shared_ ? shared_->name() : ""));
+    } else if (const std::string name = text_of(*store_, "memory"); !name.empty()) {
+      shared_ = SharedSum::open(name, rank(), size());
+    }
+    auto ready = torch::tensor(shared_ ? 1 : 0, torch::kInt64);
+    const auto memory = std::exchange(shared_, nullptr);
+    sum(ready);
+    if (ready.item<int64_t>() == size()) shared_ = memory;
+    if (memory) memory->unlink();
+  }
+
+  [[noreturn]] void no_answer(const std::string& what) {
+    if (const auto lost = watch_->look_closer()) throw *lost;
+    throw PeerLost(-1,
+                   fmt::format("a process of the run no longer answers, but all are alive: their "
+                               "network fails, or they do not take part in the same steps ({})",
+                               what));
+  }
+
   const Rendezvous rendezvous_;
   const Transport transport_;
+  const std::chrono::milliseconds collective_limit_;
   const int exceptions_;  // on their way when this was made
   // In this order, so that the store is the last to go.
   StorePtr store_;
   std::optional<Watch> watch_;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
+  std::shared_ptr<SharedSum> shared_;  // null where the processes do not share a machine
 };
 
 }  // namespace
