@@ -55,7 +55,11 @@ void add(const void* from, void* to, int64_t bytes) {
 struct SharedSum::Member {
   alignas(64) std::atomic<uint32_t> turn;  // of the last sum that this process has come to
   std::atomic<uint32_t> asleep;            // whether it waits for another one's turn
-  alignas(64) char values[2][kCapacity];
+  struct alignas(64) Part {
+    int64_t bytes;
+    int32_t type;  // torch::ScalarType
+    alignas(64) char values[kCapacity];
+  } parts[2];
 };
 
 SharedSum::SharedSum(std::string name, int fd, int rank, int size)
@@ -149,7 +153,10 @@ bool SharedSum::sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
   const auto bytes = static_cast<int64_t>(values.nbytes());
   const uint32_t turn = ++turn_;
   const size_t buffer = turn % 2;
-  std::memcpy(member(rank_).values[buffer], values.data_ptr(), static_cast<size_t>(bytes));
+  Member::Part& mine = member(rank_).parts[buffer];
+  mine.bytes = bytes;
+  mine.type = static_cast<int32_t>(values.scalar_type());
+  std::memcpy(mine.values, values.data_ptr(), static_cast<size_t>(bytes));
   member(rank_).turn.store(turn);
   bool sleepers = false;
   for (int peer = 0; peer < size_; ++peer) sleepers |= member(peer).asleep.load() != 0;
@@ -159,7 +166,13 @@ bool SharedSum::sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
   }
   auto total = torch::zeros_like(values);
   for (int peer = 0; peer < size_; ++peer) {
-    const void* part = member(peer).values[buffer];
+    const Member::Part& theirs = member(peer).parts[buffer];
+    require(theirs.bytes == bytes && theirs.type == mine.type, ErrorCode::kMismatch,
+            "rank {} adds {} bytes of {}, rank {} {} bytes of {}: the processes are not in the "
+            "same step; start all with the same options and data",
+            rank_, bytes, c10::toString(values.scalar_type()), peer, theirs.bytes,
+            c10::toString(static_cast<torch::ScalarType>(theirs.type)));
+    const void* part = theirs.values;
     switch (values.scalar_type()) {
       case torch::kFloat:
         add<float>(part, total.data_ptr(), bytes);

@@ -36,7 +36,8 @@ class SharedSum {
   static bool takes(const torch::Tensor& tensor);
   // Collective, in place: added in the order of the ranks, the same bits everywhere. False when a
   // process has not come within `limit`. While it waits it calls `check` several times a second,
-  // which may throw; sums cannot go on then.
+  // which may throw; sums cannot go on then. Error(kMismatch) when the tensors of two processes
+  // differ in bytes or type.
   bool sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
            const std::function<void()>& check);
 

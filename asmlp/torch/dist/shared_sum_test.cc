@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
+#include "tests/weight_files.h"
 
 namespace asmlp::dist {
 namespace {
@@ -84,6 +85,18 @@ TEST(SharedSum, DoesNotWaitForEver) {
       all[1]->sum(mine, kPatience, [] {}) &&
           all[1]->sum(mine, kPatience, [] { fail(ErrorCode::kIo, "the other one is gone"); }),
       Error);
+}
+
+TEST(SharedSum, TensorsThatDifferAreNotAdded) {
+  for (const auto& wrong : {torch::ones({4}), torch::ones({3}, torch::kInt64)}) {
+    auto all = members(2);
+    auto first = torch::ones({3}), second = wrong.clone();
+    std::thread other([&] { EXPECT_THROW(all[1]->sum(second, kPatience, [] {}), Error); });
+    test::expect_words(
+        test::error_of(ErrorCode::kMismatch, [&] { all[0]->sum(first, kPatience, [] {}); }),
+        {"rank 0 adds 12 bytes of Float", "rank 1", "same step"});
+    other.join();
+  }
 }
 
 TEST(SharedSum, LeavesNothingBehind) {
