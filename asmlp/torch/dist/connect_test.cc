@@ -32,13 +32,13 @@ using namespace std::chrono_literals;
 
 // ---------------------------------------------------------------- what a process does
 
-// Ten times faster than in earnest, but slow enough for a machine with other things to do.
+// Faster than in earnest, but slow enough for a machine that stands still for two seconds at times.
 ConnectOptions quick_options() {
   ConnectOptions options;
   options.join_limit = 60s;
   options.watch.beat = 100ms;
-  options.watch.silence = 20;
-  options.watch.alarmed_silence = 10;
+  options.watch.silence = 40;
+  options.watch.alarmed_silence = 20;
   options.watch.on_lost = [](const PeerLost& lost) {
     std::cout << "while it hung: " << lost.what() << std::endl;
     ::_exit(7);

@@ -14,6 +14,9 @@
 #define ASMLP_INLINE __attribute__((always_inline))
 
 namespace asmlp::nn {
+// Local to each file that includes it: the linker must not keep one file's AVX code for another
+// (tools/check_isa_symbols.py).
+namespace {
 
 template <typename Body>
 __attribute__((target("avx2,fma"))) void run_avx2(const Body& body) {
@@ -53,4 +56,5 @@ ASMLP_INLINE inline float exp_negative(float x) {
   return std::bit_cast<float>(std::bit_cast<int32_t>(p) + (std::bit_cast<int32_t>(shifted) << 23));
 }
 
+}  // namespace
 }  // namespace asmlp::nn
