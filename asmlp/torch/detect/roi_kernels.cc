@@ -1,40 +1,11 @@
 #include "asmlp/torch/detect/roi_kernels.h"
 
 #include <algorithm>
-#include <type_traits>
 
-#include "asmlp/core/cpu.h"
-
-// As in nn/kernels.cc: a loop is written once, in a lambda that is inlined into a copy of run()
-// compiled for AVX-512, one for AVX2 and one for the baseline. It is told the bytes of a vector.
-#define ASMLP_INLINE __attribute__((always_inline))
+#include "asmlp/torch/nn/vectorized-inl.h"
 
 namespace asmlp::detect {
 namespace {
-
-template <int bytes>
-using VectorBytes = std::integral_constant<int, bytes>;
-
-template <typename Body>
-__attribute__((target("avx2,fma"))) void run_avx2(const Body& body) {
-  body(VectorBytes<32>());
-}
-
-template <typename Body>
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512"))) void
-run_avx512(const Body& body) {
-  body(VectorBytes<64>());
-}
-
-template <typename Body>
-void run(const Body& body) {
-#if defined(__x86_64__)
-  static const Isa isa = default_isa();
-  if (isa >= Isa::kAvx512) return run_avx512(body);
-  if (isa >= Isa::kAvx2) return run_avx2(body);
-#endif
-  body(VectorBytes<16>());
-}
 
 // store(c, sum) for every channel. Four vectors of sums stay in registers while the terms go by,
 // then come single channels. (Explicit vectors: left alone, the compiler interleaves terms
@@ -85,7 +56,7 @@ void combine_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t chan
     for_sums<bytes()>(rows, terms, count, channels,
                       [=](int64_t c, T sum) ASMLP_INLINE { out[c] = sum / divisor; });
   };
-  run(body);
+  nn::run(body);
 }
 
 template <typename T>
@@ -95,7 +66,7 @@ void add_combined_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t
     for_sums<bytes()>(rows, terms, count, channels,
                       [=](int64_t c, T sum) ASMLP_INLINE { out[c] += sum; });
   };
-  run(body);
+  nn::run(body);
 }
 
 // Rows of the plane first, whose loop runs over the whole width of the RoI.
@@ -103,7 +74,7 @@ template <typename T, typename S>
 void pool_plane(const S* plane, int64_t width, const RoiSamples<T>& samples, std::vector<T>& line,
                 T* out) {
   line.resize(width);
-  run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
+  nn::run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
     const int64_t columns = samples.x.rows();
     int64_t low, high;
     span_of(samples.x, low, high);
@@ -130,7 +101,7 @@ template <typename T>
 void spread_plane(const T* d_out, int64_t width, const RoiSamples<T>& samples, std::vector<T>& line,
                   T* plane) {
   line.resize(width);
-  run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
+  nn::run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
     const int64_t columns = samples.x.rows();
     int64_t low, high;
     span_of(samples.x, low, high);

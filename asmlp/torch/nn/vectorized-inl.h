@@ -1,13 +1,14 @@
 // Loops that the compiler vectorises for the machine it runs on: a loop is written once, in a
 // lambda that is inlined into a copy of run() compiled for AVX-512, one for AVX2 and one for the
 // baseline. (A conditional expression becomes a blend: there is no branch in the inner loops.
-// Arrays are the same or apart, so that no element depends on an earlier one.) The source is
+// Arrays are the same or apart, so that no element depends on an earlier one.) It needs a source
 // compiled with -fno-trapping-math.
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <numbers>
+#include <type_traits>
 
 #include "asmlp/core/cpu.h"
 
@@ -18,15 +19,28 @@ namespace asmlp::nn {
 // (tools/check_isa_symbols.py).
 namespace {
 
+// The bytes of a vector, for a body that wants to be told.
+template <int bytes>
+using VectorBytes = std::integral_constant<int, bytes>;
+
+template <int bytes, typename Body>
+ASMLP_INLINE inline void call(const Body& body) {
+  if constexpr (std::is_invocable_v<const Body&, VectorBytes<bytes>>) {
+    body(VectorBytes<bytes>());
+  } else {
+    body();
+  }
+}
+
 template <typename Body>
 __attribute__((target("avx2,fma"))) void run_avx2(const Body& body) {
-  body();
+  call<32>(body);
 }
 
 template <typename Body>
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512"))) void
 run_avx512(const Body& body) {
-  body();
+  call<64>(body);
 }
 
 template <typename Body>
@@ -36,7 +50,7 @@ void run(const Body& body) {
   if (isa >= Isa::kAvx512) return run_avx512(body);
   if (isa >= Isa::kAvx2) return run_avx2(body);
 #endif
-  body();
+  call<16>(body);
 }
 
 // exp(x) for x <= 0, relative error 2e-7; below -87 the result stays at exp(-87).
