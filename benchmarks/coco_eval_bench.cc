@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/coco.h"
-#include "asmlp/dataset/coco_results.h"
+#include "asmlp/dataset/coco/coco.h"
+#include "asmlp/dataset/coco/coco_results.h"
 
 namespace {
 

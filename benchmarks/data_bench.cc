@@ -17,7 +17,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
-#include "asmlp/torch/data/transforms.h"
+#include "asmlp/torch/data/augment/transforms.h"
 #include "asmlp/torch/train/options.h"
 
 namespace {

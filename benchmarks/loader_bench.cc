@@ -11,7 +11,7 @@
 #include <string>
 
 #include "asmlp/torch/data/data_source.h"
-#include "asmlp/torch/data/transforms.h"
+#include "asmlp/torch/data/augment/transforms.h"
 
 namespace {
 

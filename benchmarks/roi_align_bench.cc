@@ -16,12 +16,12 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/detect/anchors.h"
-#include "asmlp/torch/detect/assigner.h"
-#include "asmlp/torch/detect/mask_paste.h"
-#include "asmlp/torch/detect/mask_target.h"
-#include "asmlp/torch/detect/nms.h"
-#include "asmlp/torch/detect/roi_extractor.h"
+#include "asmlp/torch/detect/ops/anchors.h"
+#include "asmlp/torch/detect/ops/assigner.h"
+#include "asmlp/torch/detect/ops/mask_paste.h"
+#include "asmlp/torch/detect/roi/mask_target.h"
+#include "asmlp/torch/detect/ops/nms.h"
+#include "asmlp/torch/detect/roi/roi_extractor.h"
 
 namespace {
 

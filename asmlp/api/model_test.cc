@@ -3,12 +3,12 @@
 #include <fstream>
 #include <iterator>
 
-#include "asmlp/api/model_files.h"
+#include "tests/support/model_files.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/model/params.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 namespace {

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <thread>
 
-#include "asmlp/api/model_files.h"
+#include "tests/support/model_files.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/metrics/topk.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 namespace {

@@ -1,6 +1,6 @@
 // The command `asmlp`: everything that needs no LibTorch.
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/program.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/terminal/program.h"
 
 int main(int argc, char** argv) {
   using namespace asmlp::cli;

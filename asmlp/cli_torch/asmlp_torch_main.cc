@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "asmlp/cli/model_task.h"
+#include "asmlp/cli/options/model_task.h"
 #include "asmlp/cli_torch/commands.h"
 
 namespace {

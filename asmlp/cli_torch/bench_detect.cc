@@ -8,15 +8,15 @@
 #include <optional>
 #include <vector>
 
-#include "asmlp/cli/bench_report.h"
-#include "asmlp/cli/progress.h"
-#include "asmlp/cli/statistics.h"
+#include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/cli/terminal/progress.h"
+#include "asmlp/cli/bench/statistics.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/detect/detector.h"
-#include "asmlp/torch/nn/composed_as_mlp.h"
+#include "asmlp/torch/detect/model/detector.h"
+#include "asmlp/torch/nn/eager_as_mlp.h"
 #include "asmlp/torch/nn/conv_module.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/runtime.h"
 
 namespace asmlp::cli {
 namespace {

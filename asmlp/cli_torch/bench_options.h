@@ -4,8 +4,8 @@
 #include <functional>
 #include <string>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/options.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/options/options.h"
 
 namespace asmlp::cli {
 

@@ -10,13 +10,13 @@
 #include <functional>
 #include <optional>
 
-#include "asmlp/cli/bench_report.h"
-#include "asmlp/cli/progress.h"
-#include "asmlp/cli/statistics.h"
+#include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/cli/terminal/progress.h"
+#include "asmlp/cli/bench/statistics.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/autocast.h"
-#include "asmlp/torch/nn/composed_as_mlp.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/autocast.h"
+#include "asmlp/torch/nn/eager_as_mlp.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/torch/train/adamw.h"
 #include "asmlp/torch/train/options.h"
 

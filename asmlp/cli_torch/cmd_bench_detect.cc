@@ -4,8 +4,8 @@
 #include <memory>
 #include <tuple>
 
-#include "asmlp/cli/parse_pair.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/options/parse_pair.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_detect.h"
 #include "asmlp/cli_torch/commands.h"
 

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "asmlp/cli/bench_report.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_train.h"
 #include "asmlp/cli_torch/commands.h"
 

@@ -3,11 +3,11 @@
 #include <map>
 #include <memory>
 
-#include "asmlp/cli/detection_drawing.h"
-#include "asmlp/cli/image_report.h"
-#include "asmlp/cli/options.h"
-#include "asmlp/cli/output_folder.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/draw/detection_drawing.h"
+#include "asmlp/cli/images/image_report.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/images/output_folder.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"

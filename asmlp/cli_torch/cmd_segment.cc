@@ -1,11 +1,11 @@
 // asmlp segment: of which class is every pixel of these images?
 #include <memory>
 
-#include "asmlp/cli/image_report.h"
-#include "asmlp/cli/options.h"
-#include "asmlp/cli/output_folder.h"
-#include "asmlp/cli/segmentation_drawing.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/images/image_report.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/draw/segmentation_drawing.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_options.h"
 #include "asmlp/core/error.h"

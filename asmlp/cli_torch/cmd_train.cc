@@ -12,9 +12,9 @@
 #include <memory>
 #include <string>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/raw_option.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/options/raw_option.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/launch.h"
 #include "asmlp/cli_torch/recipe.h"
@@ -22,7 +22,7 @@
 #include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/dist/connect.h"
+#include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/train/device.h"
 #include "asmlp/torch/train/task.h"
 #include "asmlp/torch/train/trainer.h"

@@ -2,16 +2,16 @@
 #include <algorithm>
 #include <memory>
 
-#include "asmlp/cli/options.h"
-#include "asmlp/cli/process.h"
-#include "asmlp/cli/progress.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/process.h"
+#include "asmlp/cli/terminal/progress.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/data/item_loader.h"
-#include "asmlp/torch/detect/coco_source.h"
+#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/torch/detect/data/coco_source.h"
 #include "asmlp/torch/detect/evaluate.h"
 
 namespace asmlp::cli {

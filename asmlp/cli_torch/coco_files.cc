@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "asmlp/cli/options.h"
+#include "asmlp/cli/options/options.h"
 
 namespace asmlp::cli {
 namespace {

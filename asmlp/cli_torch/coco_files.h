@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/dataset/coco_results.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/dataset/coco/coco_results.h"
 
 namespace asmlp::cli {
 

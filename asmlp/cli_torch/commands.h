@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "asmlp/cli/program.h"
-#include "asmlp/cli/runner.h"
+#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/options/runner.h"
 
 namespace asmlp::cli {
 

@@ -2,11 +2,11 @@
 // safetensors files that describe themselves.
 #include <fmt/ranges.h>
 
-#include "asmlp/cli/convert.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/commands/convert.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/dense_model.h"
-#include "asmlp/torch/detect/detector_file.h"
+#include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 
 namespace asmlp::cli {

@@ -1,7 +1,7 @@
 #include "asmlp/cli_torch/dense_model.h"
 
-#include "asmlp/dataset/ade20k.h"
-#include "asmlp/dataset/coco.h"
+#include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/dataset/coco/coco.h"
 
 namespace asmlp::cli {
 

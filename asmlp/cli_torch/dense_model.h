@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/model_task.h"
-#include "asmlp/cli/options.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/options/model_task.h"
+#include "asmlp/cli/options/options.h"
 #include "asmlp/core/error.h"
 #include "asmlp/torch/detect/detector_config.h"
 #include "asmlp/torch/nn/conv_module.h"
-#include "asmlp/torch/nn/dense_file.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/io/dense_file.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/torch/segment/segmentor_config.h"
 
 namespace asmlp::cli {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "asmlp/cli_torch/dense_model.h"
-#include "asmlp/torch/detect/detector_file.h"
+#include "asmlp/torch/detect/model/detector_file.h"
 
 namespace asmlp::cli {
 

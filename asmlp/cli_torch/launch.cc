@@ -21,10 +21,10 @@
 #include <utility>
 #include <vector>
 
-#include "asmlp/cli/console.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
-#include "asmlp/torch/dist/rendezvous.h"
+#include "asmlp/torch/distributed/rendezvous.h"
 
 extern char** environ;
 

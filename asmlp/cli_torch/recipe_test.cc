@@ -7,9 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "asmlp/cli/raw_option.h"
+#include "asmlp/cli/options/raw_option.h"
 #include "asmlp/core/error.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/core/error.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/runtime.h"
 
 namespace asmlp::cli {
 namespace {

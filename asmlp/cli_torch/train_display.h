@@ -4,7 +4,7 @@
 #include <chrono>
 #include <memory>
 
-#include "asmlp/cli/progress.h"
+#include "asmlp/cli/terminal/progress.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::cli {

@@ -1,6 +1,6 @@
 #include "asmlp/cli_torch/train_summary.h"
 
-#include "asmlp/cli/build_info.h"
+#include "asmlp/report/build_info.h"
 #include "asmlp/cli_torch/recipe.h"
 
 namespace asmlp::cli {

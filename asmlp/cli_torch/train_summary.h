@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <string>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/torch/log/run_log.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/torch/train/run_log.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::cli {

@@ -2,12 +2,12 @@
 #include <cmath>
 #include <memory>
 
-#include "asmlp/cli/console.h"
-#include "asmlp/cli/evaluation.h"
-#include "asmlp/cli/options.h"
-#include "asmlp/cli/process.h"
-#include "asmlp/cli/progress.h"
-#include "asmlp/cli/table.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/images/evaluation.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/process.h"
+#include "asmlp/cli/terminal/progress.h"
+#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_options.h"
 #include "asmlp/core/error.h"

@@ -10,7 +10,7 @@
 #include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 namespace {

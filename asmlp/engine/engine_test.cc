@@ -13,8 +13,8 @@
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
-#include "tests/random_config.h"
-#include "tests/support.h"
+#include "tests/support/random_config.h"
+#include "tests/support/support.h"
 
 // Counts every allocation of the process: Engine::run must not make one.
 // (GCC takes the pair below for a mismatch when it inlines one of the two.)

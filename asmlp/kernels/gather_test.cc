@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "asmlp/core/aligned.h"
-#include "asmlp/kernels/kernel_sets_for_tests.h"
+#include "tests/support/kernel_sets.h"
 
 namespace asmlp {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "asmlp/core/aligned.h"
 #include "asmlp/kernels/gemm.h"
-#include "asmlp/kernels/kernel_sets_for_tests.h"
+#include "tests/support/kernel_sets.h"
 
 namespace asmlp {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 namespace {

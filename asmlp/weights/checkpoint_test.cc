@@ -6,7 +6,7 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "asmlp/model/params.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp {
 namespace {

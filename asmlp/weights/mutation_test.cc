@@ -8,7 +8,7 @@
 
 #include "asmlp/weights/pth_reader.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/coco.h"
-#include "asmlp/dataset/coco_results.h"
+#include "asmlp/dataset/coco/coco.h"
+#include "asmlp/dataset/coco/coco_results.h"
 
 namespace {
 

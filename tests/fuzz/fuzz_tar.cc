@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "asmlp/dataset/shards.h"
+#include "asmlp/dataset/shards/shards.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr int kClasses = 1000;

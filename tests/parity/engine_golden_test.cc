@@ -7,7 +7,7 @@
 #include "asmlp/engine/engine.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/fill.h"
-#include "tests/parity/golden.h"
+#include "tests/support/golden.h"
 
 namespace asmlp::test {
 namespace {

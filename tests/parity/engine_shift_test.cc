@@ -5,7 +5,7 @@
 #include <regex>
 
 #include "asmlp/engine/plan.h"
-#include "tests/parity/golden.h"
+#include "tests/support/golden.h"
 
 namespace asmlp::test {
 namespace {

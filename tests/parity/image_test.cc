@@ -8,7 +8,7 @@
 #include "asmlp/image/preprocess.h"
 #include "asmlp/image/resize.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 namespace {

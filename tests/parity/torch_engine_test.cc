@@ -7,10 +7,10 @@
 
 #include "asmlp/engine/engine.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/weights/fill.h"
-#include "tests/random_config.h"
-#include "tests/support.h"
+#include "tests/support/random_config.h"
+#include "tests/support/support.h"
 
 namespace asmlp::test {
 namespace {

@@ -11,12 +11,12 @@
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/nn/axial_shift.h"
-#include "asmlp/torch/nn/gradcheck.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/axial_shift.h"
+#include "tests/support/gradients.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::nn {
 namespace {

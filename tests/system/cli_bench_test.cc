@@ -7,7 +7,7 @@
 
 #include "asmlp/image/decode.h"
 #include "asmlp/model/params.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "asmlp/image/decode.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

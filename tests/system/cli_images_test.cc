@@ -4,7 +4,7 @@
 
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

@@ -6,8 +6,8 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/pth.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/parity/golden.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/golden.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

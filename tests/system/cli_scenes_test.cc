@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/idx_files.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/idx_files.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

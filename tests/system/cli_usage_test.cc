@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

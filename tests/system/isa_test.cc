@@ -6,7 +6,7 @@
 
 #include "asmlp/engine/engine.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "asmlp/weights/pth.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
-#include "asmlp/torch/detect/detector_file.h"
-#include "asmlp/torch/detect/test_detector.h"
-#include "tests/idx_files.h"
-#include "tests/system/cli_runner.h"
+#include "asmlp/torch/detect/model/detector_file.h"
+#include "tests/support/detectors.h"
+#include "tests/support/idx_files.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

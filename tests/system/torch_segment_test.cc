@@ -6,12 +6,12 @@
 #include <cmath>
 #include <map>
 
-#include "asmlp/dataset/ade20k.h"
+#include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/image/decode.h"
-#include "asmlp/torch/segment/ade_testing.h"
+#include "tests/support/ade_files.h"
 #include "asmlp/torch/segment/segmentor_file.h"
-#include "asmlp/torch/segment/segmentor_testing.h"
-#include "tests/system/cli_runner.h"
+#include "tests/support/segmentors.h"
+#include "tests/support/command.h"
 
 namespace asmlp::test {
 namespace {

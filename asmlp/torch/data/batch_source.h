@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "asmlp/dataset/dataset.h"
-#include "asmlp/torch/data/item.h"
-#include "asmlp/torch/data/random.h"
+#include "asmlp/torch/data/sample.h"
+#include "asmlp/torch/data/augment/random.h"
 
 namespace asmlp::data {
 

@@ -10,9 +10,9 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
-#include "asmlp/torch/data/test_images.h"
+#include "tests/support/images.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::data {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "asmlp/dataset/shards.h"
+#include "asmlp/dataset/shards/shards.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/data/shard_loader.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "asmlp/torch/data/cv_image.h"
-#include "asmlp/torch/data/item.h"
+#include "asmlp/torch/data/sample.h"
 #include "asmlp/torch/nn/dense_spec.h"
 
 namespace asmlp::data {

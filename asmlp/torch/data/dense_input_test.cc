@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "asmlp/torch/data/test_images.h"
+#include "tests/support/images.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::data {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "asmlp/dataset/shards.h"
+#include "asmlp/dataset/shards/shards.h"
 #include "asmlp/torch/data/batch_maker.h"
 #include "asmlp/torch/data/batch_source.h"
 

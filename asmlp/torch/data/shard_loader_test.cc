@@ -10,10 +10,10 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/tar.h"
+#include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/torch/data/data_source.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::data {
 namespace {

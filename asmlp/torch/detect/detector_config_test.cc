@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "asmlp/core/error.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::detect {
 namespace {

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/dataset/coco.h"
+#include "asmlp/dataset/coco/coco.h"
 #include "asmlp/metrics/coco_eval.h"
 #include "asmlp/torch/data/batch_source.h"
-#include "asmlp/torch/detect/detector.h"
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/detect/model/detector.h"
+#include "asmlp/torch/distributed/world.h"
 
 namespace asmlp::detect {
 

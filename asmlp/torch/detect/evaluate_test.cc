@@ -8,11 +8,11 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/data/dense_input.h"
-#include "asmlp/torch/data/item_loader.h"
-#include "asmlp/torch/detect/test_detector.h"
-#include "asmlp/torch/dist/test_ranks.h"
+#include "asmlp/torch/data/sample_loader.h"
+#include "tests/support/detectors.h"
+#include "tests/support/ranks.h"
 #include "asmlp/torch/nn/load_state.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::detect {
 namespace {

@@ -1,7 +1,7 @@
 #include "asmlp/torch/nn/as_mlp.h"
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/functional.h"
+#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 

@@ -7,8 +7,8 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
-#include "asmlp/torch/nn/gradcheck.h"
-#include "tests/random_config.h"
+#include "tests/support/gradients.h"
+#include "tests/support/random_config.h"
 
 namespace asmlp::nn {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/nn/functional.h"
+#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 

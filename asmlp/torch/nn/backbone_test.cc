@@ -8,13 +8,13 @@
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/nn/backbone_weights.h"
+#include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/nn/flops.h"
-#include "asmlp/torch/nn/functional.h"
-#include "asmlp/torch/nn/module_testing.h"
+#include "asmlp/torch/ops/functional.h"
+#include "tests/support/modules.h"
 #include "asmlp/weights/checkpoint.h"
-#include "tests/random_config.h"
-#include "tests/weight_files.h"
+#include "tests/support/random_config.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::nn {
 namespace {

@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/autocast.h"
+#include "asmlp/torch/ops/autocast.h"
 
 namespace asmlp::nn {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/nn/autocast.h"
+#include "asmlp/torch/ops/autocast.h"
 
 namespace asmlp::nn {
 namespace {

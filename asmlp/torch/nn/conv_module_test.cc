@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "asmlp/torch/nn/module_testing.h"
-#include "tests/weight_files.h"
+#include "tests/support/modules.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::nn {
 namespace {

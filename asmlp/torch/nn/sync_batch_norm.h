@@ -3,7 +3,7 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 
 namespace asmlp::nn {
 

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/dist/test_ranks.h"
-#include "asmlp/torch/nn/gradcheck.h"
+#include "tests/support/ranks.h"
+#include "tests/support/gradients.h"
 #include "asmlp/torch/nn/load_state.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::nn {
 namespace {

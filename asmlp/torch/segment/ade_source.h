@@ -1,8 +1,8 @@
 // ADE20K, and data sets laid out like it, as items for data::ItemLoader.
 #pragma once
 
-#include "asmlp/dataset/ade20k.h"
-#include "asmlp/torch/data/item_loader.h"
+#include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/torch/data/sample_loader.h"
 #include "asmlp/torch/segment/train_transform.h"
 
 namespace asmlp::segment {

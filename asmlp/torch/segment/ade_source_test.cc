@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "asmlp/torch/segment/ade_testing.h"
+#include "tests/support/ade_files.h"
 #include "asmlp/torch/segment/segmentor_config.h"
-#include "tests/support.h"
+#include "tests/support/support.h"
 
 namespace asmlp::segment {
 namespace {

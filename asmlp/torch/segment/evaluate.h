@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "asmlp/torch/data/batch_source.h"
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/segment/predict.h"
 
 namespace asmlp::segment {

@@ -7,11 +7,11 @@
 #include <fstream>
 #include <thread>
 
-#include "asmlp/torch/dist/connect.h"
+#include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/segment/ade_source.h"
-#include "asmlp/torch/segment/ade_testing.h"
-#include "asmlp/torch/segment/segmentor_testing.h"
-#include "tests/weight_files.h"
+#include "tests/support/ade_files.h"
+#include "tests/support/segmentors.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
 namespace {

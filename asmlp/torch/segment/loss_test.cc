@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "asmlp/torch/nn/module_testing.h"
-#include "tests/weight_files.h"
+#include "tests/support/modules.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "asmlp/torch/nn/vectorized-inl.h"
+#include "asmlp/torch/ops/vectorized-inl.h"
 
 namespace asmlp::segment {
 namespace {

@@ -6,11 +6,11 @@
 
 #include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/dense_input.h"
-#include "asmlp/torch/data/random.h"
+#include "asmlp/torch/data/augment/random.h"
 #include "asmlp/torch/nn/conv_module.h"
-#include "asmlp/torch/nn/module_testing.h"
-#include "asmlp/torch/segment/segmentor_testing.h"
-#include "tests/weight_files.h"
+#include "tests/support/modules.h"
+#include "tests/support/segmentors.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "asmlp/torch/nn/dense_file.h"
+#include "asmlp/torch/io/dense_file.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 
 namespace asmlp::segment {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/segment/fcn_head.h"
 #include "asmlp/torch/segment/segmentor_config.h"

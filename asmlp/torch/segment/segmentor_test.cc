@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/module_testing.h"
+#include "tests/support/modules.h"
 #include "asmlp/torch/segment/flops.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/segment/segmentor_net.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <array>
 
-#include "asmlp/dataset/ade20k.h"
-#include "asmlp/torch/data/item.h"
-#include "asmlp/torch/data/random.h"
+#include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/torch/data/sample.h"
+#include "asmlp/torch/data/augment/random.h"
 #include "asmlp/torch/nn/dense_spec.h"
 
 namespace asmlp::segment {

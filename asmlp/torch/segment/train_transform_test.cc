@@ -8,7 +8,7 @@
 
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/segment/segmentor_config.h"
-#include "tests/weight_files.h"
+#include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
 namespace {

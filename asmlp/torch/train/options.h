@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/torch/data/transforms.h"
-#include "asmlp/torch/nn/architecture.h"
+#include "asmlp/torch/data/augment/transforms.h"
+#include "asmlp/torch/baselines/architecture.h"
 
 namespace asmlp::train {
 

@@ -1,6 +1,6 @@
 #include "asmlp/torch/train/sources.h"
 
-#include "asmlp/torch/data/transforms.h"
+#include "asmlp/torch/data/augment/transforms.h"
 
 namespace asmlp::train {
 namespace {

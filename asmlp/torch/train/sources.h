@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "asmlp/torch/data/data_source.h"
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {

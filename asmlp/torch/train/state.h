@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/train/figures.h"
+#include "asmlp/metrics/eval_metric.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "asmlp/torch/data/batch_source.h"
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/train/adamw.h"
 #include "asmlp/torch/train/grad_scaler.h"
 #include "asmlp/torch/train/options.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "asmlp/torch/data/data_source.h"
-#include "asmlp/torch/train/classify_task.h"
+#include "asmlp/torch/train/tasks/classify_task.h"
 
 namespace asmlp::train {
 namespace {

@@ -1,8 +1,8 @@
 #include "asmlp/torch/train/task.h"
 
-#include "asmlp/torch/train/classify_task.h"
-#include "asmlp/torch/train/detect_task.h"
-#include "asmlp/torch/train/segment_task.h"
+#include "asmlp/torch/train/tasks/classify_task.h"
+#include "asmlp/torch/train/tasks/detect_task.h"
+#include "asmlp/torch/train/tasks/segment_task.h"
 
 namespace asmlp::train {
 

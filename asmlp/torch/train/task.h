@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "asmlp/torch/data/batch_source.h"
-#include "asmlp/torch/dist/world.h"
-#include "asmlp/torch/train/figures.h"
+#include "asmlp/torch/distributed/world.h"
+#include "asmlp/metrics/eval_metric.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {

@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/torch/train/device.h"
 
 namespace asmlp::train {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/torch/dist/world.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/train/observer.h"
 #include "asmlp/torch/train/run_files.h"

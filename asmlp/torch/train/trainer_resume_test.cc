@@ -1,5 +1,5 @@
 // A run that was stopped, killed or damaged goes on.
-#include "tests/trainer_fixture.h"
+#include "tests/support/trainer_runs.h"
 
 namespace asmlp::train {
 namespace {

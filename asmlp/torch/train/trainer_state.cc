@@ -6,7 +6,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/torch/nn/load_state.h"
-#include "asmlp/torch/nn/runtime.h"
+#include "asmlp/torch/ops/runtime.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::train {

@@ -1,9 +1,9 @@
 #include "asmlp/torch/train/trainer.h"
 
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/train/evaluate.h"
+#include "asmlp/torch/train/tasks/evaluate.h"
 #include "asmlp/torch/train/sources.h"
-#include "tests/trainer_fixture.h"
+#include "tests/support/trainer_runs.h"
 
 namespace asmlp::train {
 namespace {

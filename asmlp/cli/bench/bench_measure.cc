@@ -1,0 +1,185 @@
+#include "asmlp/cli/bench/bench_measure.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "asmlp/cli/bench/cold_start.h"
+#include "asmlp/cli/bench/statistics.h"
+#include "asmlp/kernels/peak.h"
+#include "asmlp/model/params.h"
+#include "asmlp/weights/fill.h"
+
+namespace asmlp::cli {
+namespace {
+
+// How often the peak is taken while a case is timed, and for how long each time.
+constexpr int kPeakPieces = 6;
+constexpr double kPeakSeconds = 0.05;
+
+// More profiled runs only cost time: the steps are shares of a whole.
+constexpr int kMaxProfiledRuns = 10;
+
+// The arithmetic peak of the machine, of every instruction that matters to one case.
+class Peaks {
+ public:
+  // LibTorch's kernels are compared with the best instruction set here.
+  Peaks(const Runner& runner, const BenchCase& c)
+      : pool_(runner.threads()),
+        isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa)),
+        own_(parse_precision(c.run.precision)) {}
+
+  void sample() {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      const Peak peak = measure_peak(isa_, precision, pool_, kPeakSeconds);
+      const bool own = precision == own_;
+      if (own) instruction_ = peak.instruction;
+      // Without a bf16 instruction the bf16 kernels have the fp32 ones' peak: no second figure.
+      if (precision == Precision::kFp32 || own || std::string(peak.instruction) != "fma") {
+        samples_[peak.instruction].push_back(peak.flops * 1e-9);
+      }
+    }
+  }
+
+  // GFLOP/s of the instruction that the case is made of.
+  double own() const { return summarize(samples_.at(instruction_)).median; }
+
+  Json json(double gflops) const {
+    Json all = Json::object();
+    for (const auto& [instruction, samples] : samples_) {
+      all[instruction] = {{"gflops", summarize(samples).median}, {"samples", samples}};
+    }
+    return {{"instruction", instruction_},
+            {"isa", to_string(isa_)},
+            {"gflops", own()},
+            {"ratio", gflops / own()},
+            {"measured", all}};
+  }
+
+ private:
+  ThreadPool pool_;
+  Isa isa_;
+  Precision own_;
+  std::string instruction_;
+  std::map<std::string, std::vector<double>> samples_;
+};
+
+std::unique_ptr<Runner> start(const Backend& backend, const BenchCase& c, bool profile) {
+  return backend.start(
+      c.model->checkpoint,
+      {.height = c.size, .width = c.size, .max_batch = c.batch, .profile = profile, .run = c.run});
+}
+
+// Milliseconds of every run.
+std::vector<double> time_runs(Runner& runner, std::span<const float> input, const BenchCase& c,
+                              const BenchOptions& options, Peaks& peaks) {
+  using Clock = std::chrono::steady_clock;
+  for (int k = 0; k < options.warmup; ++k) runner.run(input, c.batch);
+  const int piece = std::max(1, (options.runs + kPeakPieces - 2) / (kPeakPieces - 1));
+  std::vector<double> milliseconds;
+  for (int k = 0; k < options.runs; ++k) {
+    if (k % piece == 0) {
+      peaks.sample();
+      runner.run(input, c.batch);  // the caches and the pool as they were
+    }
+    const auto begin = Clock::now();
+    runner.run(input, c.batch);
+    milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  }
+  peaks.sample();
+  return milliseconds;
+}
+
+// The steps of one run, averaged over runs of their own; empty where the backend cannot tell.
+Json steps_of(const BenchCase& c, std::span<const float> input, const BenchOptions& options,
+              const Backend& backend, double peak_gflops) {
+  Json steps = Json::array();
+  const auto runner = start(backend, c, true);
+  runner->run(input, c.batch);
+  runner->reset_profile();
+  if (runner->profile().empty()) return steps;
+  const int runs = std::min(options.runs, kMaxProfiledRuns);
+  for (int k = 0; k < runs; ++k) runner->run(input, c.batch);
+  double total = 0;
+  for (const ProfileEntry& entry : runner->profile()) total += entry.seconds;
+  for (const ProfileEntry& entry : runner->profile()) {
+    const double gflops =
+        entry.seconds > 0 ? 2e-9 * static_cast<double>(entry.multiply_adds) / entry.seconds : 0;
+    steps.push_back({{"name", entry.name},
+                     {"stage", entry.stage},
+                     {"ms", entry.seconds * 1e3 / runs},
+                     {"share", total > 0 ? entry.seconds / total : 0},
+                     {"gflops", gflops},
+                     {"ratio", gflops / peak_gflops}});
+  }
+  return steps;
+}
+
+// Bytes of the parameters as the case computes with them: matrices in its precision, the rest fp32.
+int64_t weight_bytes(const Config& config, const std::string& precision) {
+  int64_t bytes = 0;
+  for (const Param& param : parameter_table(config)) {
+    const bool half = precision == "bf16" && param.shape.size() > 1;
+    bytes += element_count(param.shape) * (half ? 2 : 4);
+  }
+  return bytes;
+}
+
+Json with_samples(const std::vector<double>& samples) {
+  const Statistics statistics = summarize(samples);
+  return {{"median", statistics.median},
+          {"min", statistics.min},
+          {"p10", statistics.p10},
+          {"p90", statistics.p90},
+          {"samples", samples}};
+}
+
+}  // namespace
+
+Json measure_case(const BenchCase& c, const Verification& verification, const BenchOptions& options,
+                  const Backend& backend) {
+  const Config& config = c.model->checkpoint.spec.config;
+  const std::vector<float> input =
+      to_f32(fill_tensor("input", {c.batch, config.in_chans, c.size, c.size}));
+  const int64_t macs = multiply_adds(config, c.size, c.size);
+  Json row = {{"model", c.model->name},
+              {"weights", c.model->filled ? "deterministic" : c.model->file.string()},
+              {"backend", backend.name},
+              {"precision", c.run.precision},
+              {"img_size", c.size},
+              {"batch", c.batch},
+              {"parameters", parameter_count(config)},
+              {"multiply_adds", macs},
+              {"verified",
+               {{"img_size", verification.size},
+                {"images", verification.images},
+                {"relative_error", verification.error},
+                {"tolerance", verification.tolerance}}}};
+
+  auto runner = start(backend, c, false);
+  row["isa"] = runner->isa();
+  row["threads"] = runner->threads();
+  Peaks peaks(*runner, c);
+  const std::vector<double> milliseconds = time_runs(*runner, input, c, options, peaks);
+  runner.reset();
+  const double median = summarize(milliseconds).median;
+  const double gflops = 2e-6 * static_cast<double>(macs) * c.batch / median;
+  row["warmup"] = options.warmup;
+  row["runs"] = options.runs;
+  row["latency_ms"] = with_samples(milliseconds);
+  row["ms_per_image"] = median / c.batch;
+  row["images_per_second"] = c.batch * 1e3 / median;
+  row["gflops"] = gflops;
+  row["peak"] = peaks.json(gflops);
+  row["steps"] = steps_of(c, input, options, backend, peaks.own());
+  row["weight_bytes"] = weight_bytes(config, c.run.precision);
+  if (options.starts > 0) {
+    const ColdStart cold = measure_cold_start(c, options.starts);
+    std::vector<double> cold_ms;
+    for (double seconds : cold.seconds) cold_ms.push_back(seconds * 1e3);
+    row["peak_memory_bytes"] = cold.peak_memory;
+    row["cold_start_ms"] = with_samples(cold_ms);
+  }
+  return row;
+}
+
+}  // namespace asmlp::cli

@@ -1,0 +1,17 @@
+// One row of `asmlp bench`: times, peak, steps, memory.
+#pragma once
+
+#include "asmlp/cli/bench/bench_cases.h"
+#include "asmlp/cli/bench/bench_verify.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/options/runner.h"
+
+namespace asmlp::cli {
+
+// Measures a verified case. The row's keys are explained in docs/benchmarks.md. The machine's peak
+// is taken before, between and after the timed runs, on as many threads; the steps come from runs
+// of their own.
+Json measure_case(const BenchCase& bench_case, const Verification& verification,
+                  const BenchOptions& options, const Backend& backend);
+
+}  // namespace asmlp::cli

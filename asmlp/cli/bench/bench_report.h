@@ -1,0 +1,28 @@
+// The document of `asmlp bench` and its forms for people.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "asmlp/cli/terminal/console.h"
+
+namespace asmlp::cli {
+
+// {"machine", "build", "date", "rows": []}: where and when the rows to come are measured.
+Json bench_document();
+
+// Reads documents that `asmlp bench --json` wrote and puts their rows together, in this order. The
+// rest is the first one's. Error(kBadFormat) for another file, Error(kMismatch) when they come from
+// different processors or builds.
+Json read_bench_documents(const std::vector<std::filesystem::path>& files);
+
+enum class Markup { kPlain, kMarkdown };
+
+// Speed; checks and memory; and, for every row that has them, the steps by stage.
+std::string bench_text(const Json& document, Markup markup);
+
+// A row's model without what all the zoo's names share: "tiny" for asmlp_tiny_patch4_shift5_224.
+std::string short_model_name(const std::string& name);
+
+}  // namespace asmlp::cli

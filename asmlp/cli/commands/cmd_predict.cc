@@ -1,0 +1,219 @@
+// asmlp predict: what is on these images?
+#include <algorithm>
+#include <memory>
+
+#include "asmlp/cli/draw/cam.h"
+#include "asmlp/cli/images/image_report.h"
+#include "asmlp/cli/images/input_batch.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/terminal/program.h"
+#include "asmlp/report/table.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/metrics/topk.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> images;
+  ModelOptions model;
+  PreprocessingOptions preprocessing;
+  RunOptions run;
+  ResultsOptions results;
+  OutputOptions output;
+  int topk = 5;
+  int batch_size = 8;
+  std::string cam;
+};
+
+// Writes the heat-maps of --cam, each under a name of its own.
+class CamWriter {
+ public:
+  CamWriter(const fs::path& folder, const Checkpoint& checkpoint)
+      : folder_("--cam", folder),
+        classes_(checkpoint.spec.classes),
+        channels_(static_cast<size_t>(checkpoint.spec.config.num_features())),
+        stride_(checkpoint.spec.config.patch_size << (checkpoint.spec.config.num_stages() - 1)),
+        weight_(to_f32(checkpoint.tensors.at("head.weight"))),
+        bias_(to_f32(checkpoint.tensors.at("head.bias"))) {}
+
+  // The map of class `index` over the image in `slot` of the batch that the engine has just run.
+  fs::path write(const fs::path& file, const Engine& engine, int slot, const Image& image,
+                 int index, float probability) {
+    const MapSize size = engine.final_map_size();
+    const size_t length = static_cast<size_t>(size.h) * static_cast<size_t>(size.w) * channels_;
+    const size_t row = static_cast<size_t>(index);
+    CamPicture picture;
+    picture.image = image;
+    picture.map = class_activation_map(
+        engine.final_map().subspan(static_cast<size_t>(slot) * length, length), size,
+        std::span(weight_).subspan(row * channels_, channels_), bias_[row]);
+    picture.stride = stride_;
+    picture.label = class_label(classes_, index);
+    picture.probability = probability;
+    picture.file = file.string();
+    const fs::path path = folder_.next(file) += ".cam.png";
+    write_cam(path, picture);
+    return path;
+  }
+
+ private:
+  OutputFolder folder_;
+  std::vector<std::string> classes_;
+  size_t channels_;
+  int stride_;
+  std::vector<float> weight_;
+  std::vector<float> bias_;
+};
+
+// The classes of images in every form that can be asked for.
+class Predictions {
+ public:
+  explicit Predictions(const ModelSpec& spec) {
+    csv_ = csv_line({"filename", "rank", "index", "label", "prob"});
+    for (int i = 0; i < spec.config.num_classes; ++i) {
+      label_width_ = std::max(label_width_, display_width(class_label(spec.classes, i)));
+    }
+    label_width_ = std::min(label_width_, 40);
+  }
+
+  struct Prediction {
+    int index;
+    std::string label;
+    float probability;
+  };
+
+  void add(ImageReport& report, const fs::path& file, const std::vector<Prediction>& predictions,
+           const fs::path& cam) {
+    Json list = Json::array();
+    Table table({{"", Align::kRight}, {}, {"", Align::kRight}, {}});
+    for (const Prediction& p : predictions) {
+      const std::string rank = std::to_string(list.size() + 1);
+      csv_ += csv_line({file.string(), rank, std::to_string(p.index), p.label,
+                        fmt::format("{}", p.probability)});
+      list.push_back({{"index", p.index}, {"label", p.label}, {"prob", p.probability}});
+      std::string label = truncated(p.label, label_width_);
+      label.append(static_cast<size_t>(label_width_ - display_width(label)), ' ');
+      table.add_row({rank, label, fmt::format("{:.2f} %", p.probability * 100),
+                     out_is_terminal() ? bar(p.probability) : ""});
+    }
+    Json entry = {{"file", file.string()}, {"predictions", std::move(list)}};
+    std::string text = file.string() + '\n' + table.str(2);
+    if (!cam.empty()) {
+      entry["cam"] = cam.string();
+      text += "  heat-map " + cam.string() + '\n';
+    }
+    report.add(std::move(entry), text);
+  }
+
+  const std::string& csv() const { return csv_; }
+
+ private:
+  static std::string bar(float probability) {
+    std::string text;
+    for (int i = 0; i < static_cast<int>(probability * 20 + 0.5f); ++i) text += "\u2588";
+    return text;
+  }
+
+  std::string csv_;
+  int label_width_ = 0;
+};
+
+int run(const Options& options) {
+  check_results(options.results);
+  const FoundImages found = find_images(options.images);
+  const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
+  const ModelSpec& spec = loaded.checkpoint.spec;
+  Predictions predictions(spec);
+  ImageReport report("predict", options.output.json, found,
+                     {{"model",
+                       {{"name", spec.name},
+                        {"file", loaded.file.string()},
+                        {"img_size", spec.preprocessing.size},
+                        {"bundled", loaded.bundled}}}});
+  const auto finish = [&] {
+    return report.finish([&](const Json& document) {
+      write_results(options.results, predictions.csv(), to_text(document));
+    });
+  };
+  const int images = static_cast<int>(found.files.size());
+  if (images == 0) return finish();
+
+  std::unique_ptr<CamWriter> cams;
+  if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
+  const auto model = Model::create(
+      spec, loaded.checkpoint.tensors,
+      {.isa = parse_isa(options.run.isa), .precision = parse_precision(options.run.precision)});
+  const int batch_size = std::min(options.batch_size, images);
+  Engine engine(model, {.max_batch = batch_size, .threads = options.run.threads});
+  ThreadPool pool(options.run.threads);
+  InputBatch batch(spec.preprocessing, batch_size, pool);
+
+  report.start(4 * batch_size);
+  for (int first = 0; first < images; first += batch_size) {
+    const auto file = [&](int item) { return found.files[static_cast<size_t>(first + item)]; };
+    batch.load(std::min(batch_size, images - first),
+               [&](int item) { return decode_image(file(item)); });
+    for (const auto& failure : batch.failures()) {
+      report.add_failure(file(failure.item).string(), failure.code, failure.message);
+    }
+    if (batch.size() > 0) engine.run(batch.input(), batch.size());
+    for (int slot = 0; slot < batch.size(); ++slot) {
+      const size_t classes = static_cast<size_t>(spec.config.num_classes);
+      const auto logits = engine.logits().subspan(static_cast<size_t>(slot) * classes, classes);
+      const std::vector<float> probabilities = softmax(logits);
+      std::vector<Predictions::Prediction> best;
+      for (int index : top_k(logits, options.topk)) {
+        best.push_back(
+            {index, class_label(spec.classes, index), probabilities[static_cast<size_t>(index)]});
+      }
+      const fs::path source = file(batch.item(slot));
+      const fs::path cam = cams ? cams->write(source, engine, slot, batch.image(slot),
+                                              best[0].index, best[0].probability)
+                                : fs::path();
+      predictions.add(report, source, best, cam);
+    }
+  }
+  return finish();
+}
+
+}  // namespace
+
+Command add_predict(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app =
+      add_subcommand(program, "predict", "Classify images",
+                     "A file that cannot be read is named on standard error, the others are done, "
+                     "and the exit code\n"
+                     "is 1. EXIF orientation is ignored, as in the authors' evaluation.\n"
+                     "Examples:\n"
+                     "  asmlp predict photo.jpg --topk 3\n"
+                     "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
+                     "  asmlp predict 'photos/*.png' --json > predictions.json");
+  app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
+      ->type_name("IMG")
+      ->required();
+  app->add_option("--topk", options->topk, "classes to print per image (default 5)")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("K");
+  app->add_option("--cam", options->cam,
+                  "write a heat-map per image to this folder: where the evidence for the first "
+                  "class is (exact, not an approximation)")
+      ->type_name("DIR");
+  add_model_options(*app, options->model);
+  add_class_map_option(*app, options->model);
+  add_preprocessing_options(*app, options->preprocessing);
+  add_run_options(*app, options->run);
+  app->add_option("-b,--batch-size", options->batch_size, "images per batch (default 8)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N")
+      ->group("Execution");
+  add_results_options(*app, options->results);
+  add_output_options(*app, options->output);
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace asmlp::cli

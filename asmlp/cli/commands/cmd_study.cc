@@ -1,0 +1,121 @@
+// asmlp study: configurations x seeds under one budget.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/terminal/program.h"
+#include "asmlp/study/plan.h"
+#include "asmlp/study/results.h"
+#include "asmlp/cli/commands/study_runner.h"
+#include "asmlp/core/error.h"
+
+namespace asmlp::cli {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string output;
+  std::string jobs = "auto";
+  std::optional<double> budget;
+  bool dry_run = false;
+  bool json = false;
+};
+
+constexpr const char* kFooter =
+    "Every configuration is trained with every seed for the same epochs, by `asmlp train`, in a "
+    "folder of\n"
+    "its own. Ctrl-C (or the end of the budget) lets the running ones save; the same command goes "
+    "on.\n"
+    "docs/studies.md has the format.\n"
+    "Examples:\n"
+    "  asmlp study studies/paper_ablation.yaml --dry-run       what it will take\n"
+    "  asmlp study studies/paper_ablation.yaml --output out/ablation --budget 50";
+
+int parse_jobs(const std::string& text) {
+  if (text == "auto") return 0;
+  const bool digits = !text.empty() && text.size() <= 3 &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  const int jobs = digits ? std::stoi(text) : 0;
+  require(jobs >= 1 && jobs <= 256, ErrorCode::kInvalidArgument,
+          "--jobs {}: must be auto or 1..256", text);
+  return jobs;
+}
+
+int run(const Options& options) {
+  const std::filesystem::path file = options.file;
+  const StudyPlan plan = load_study(file);
+  StudyOptions settings;
+  settings.program = find_torch_program("`study`");
+  settings.output = options.output.empty() ? std::filesystem::path("output") / plan.name
+                                           : std::filesystem::path(options.output);
+  settings.jobs = parse_jobs(options.jobs);
+  settings.budget_minutes = options.budget;
+  const StudySignals signals;
+  StudyRunner runner(plan, settings);
+  PoolEnd end = runner.time();
+  if (end == PoolEnd::kDone && options.dry_run) {
+    if (options.json) {
+      print_json(runner.estimate_json());
+    } else {
+      print_out(runner.estimate_text());
+    }
+    return kExitOk;
+  }
+  if (end == PoolEnd::kDone) {
+    std::fputs(runner.estimate_text().c_str(), stderr);
+    end = runner.run();
+  }
+  const Json document = runner.document();
+  if (options.json) {
+    print_json(document);
+  } else {
+    print_out(study_text(document, StudyMarkup::kPlain));
+  }
+  const Json& runs = document["runs"];
+  const bool whole = runs["finished"] == runs["planned"];
+  if (!whole) {
+    print_note(fmt::format("{}; continue with: asmlp study {} --output {}",
+                           end == PoolEnd::kInterrupted ? "stopped"
+                           : end == PoolEnd::kOutOfTime ? "the budget is used up"
+                                                        : "some runs failed",
+                           options.file, settings.output.string()));
+  }
+  if (end == PoolEnd::kInterrupted) return 128 + StudySignals::last_signal();
+  return whole ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+Command add_study(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app =
+      add_subcommand(program, "study",
+                     "Train configurations x seeds and compare them (needs asmlp-torch)", kFooter);
+  app->add_option("study", options->file, "the study: a YAML file")
+      ->required()
+      ->type_name("STUDY.yaml");
+  app->add_option("--output", options->output,
+                  "folder of the study (default: output/<name of the study>)")
+      ->type_name("DIR");
+  app->add_option("-j,--jobs", options->jobs,
+                  "training processes at a time, which share the cores; auto (default): one per "
+                  "core as far as memory allows")
+      ->type_name("N|auto");
+  app->add_option("--budget", options->budget,
+                  "wall time in minutes; then the running ones save and the table says what is "
+                  "missing (default: no limit)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("MINUTES");
+  app->add_flag(
+      "--dry-run", options->dry_run,
+      "train every configuration for some seconds, say what the study would take, and end");
+  app->add_flag("--json", options->json, "print the results as JSON on standard output");
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace asmlp::cli

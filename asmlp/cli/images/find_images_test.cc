@@ -1,0 +1,75 @@
+#include "asmlp/cli/images/find_images.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/support.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class FindImages : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"b.jpg", "a.PNG", "notes.txt", "deep/er/c.webp", "deep/d.jpeg",
+                             "odd[1].jpg", "empty/readme.md"}) {
+      fs::create_directories((folder_.path() / name).parent_path());
+      std::ofstream(folder_.path() / name) << "x";
+    }
+  }
+
+  // The files found, relative to the folder.
+  std::vector<std::string> names(const FoundImages& found) const {
+    std::vector<std::string> result;
+    for (const fs::path& file : found.files) {
+      result.push_back(file.lexically_normal().lexically_relative(folder_.path()).string());
+    }
+    return result;
+  }
+  FoundImages find(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> absolute;
+    for (const std::string& argument : arguments) {
+      absolute.push_back((folder_.path() / argument).string());
+    }
+    return find_images(absolute);
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(FindImages, FoldersAreSearchedAtAnyDepthInPathOrder) {
+  const FoundImages found = find({"."});
+  EXPECT_THAT(names(found),
+              ElementsAre("a.PNG", "b.jpg", "deep/d.jpeg", "deep/er/c.webp", "odd[1].jpg"));
+  EXPECT_THAT(found.missing, IsEmpty());
+}
+
+TEST_F(FindImages, FilesAreTakenAsTheyAreInTheOrderGiven) {
+  EXPECT_THAT(names(find({"notes.txt", "b.jpg", "odd[1].jpg"})),
+              ElementsAre("notes.txt", "b.jpg", "odd[1].jpg"));
+}
+
+TEST_F(FindImages, GlobsAreExpandedAndTheirFoldersSearched) {
+  EXPECT_THAT(names(find({"[ab].*"})), ElementsAre("a.PNG", "b.jpg"));
+  EXPECT_THAT(names(find({"{b,notes}.*"})), ElementsAre("b.jpg", "notes.txt"));
+  EXPECT_THAT(names(find({"de*"})), ElementsAre("deep/d.jpeg", "deep/er/c.webp"));
+}
+
+TEST_F(FindImages, WhatLeadsNowhereIsReportedAndTheRestGoesOn) {
+  const FoundImages found = find({"nothing.jpg", "b.jpg", "z*.png", "empty"});
+  EXPECT_THAT(names(found), ElementsAre("b.jpg"));
+  ASSERT_EQ(found.missing.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(found.missing[i].code, ErrorCode::kNotFound);
+    EXPECT_THAT(found.missing[i].message, testing::HasSubstr(found.missing[i].argument));
+  }
+}
+
+}  // namespace
+}  // namespace asmlp::cli

@@ -1,0 +1,60 @@
+#include "asmlp/cli/images/input_batch.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "asmlp/image/preprocess.h"
+
+namespace asmlp::cli {
+
+InputBatch::InputBatch(const Preprocessing& preprocessing, int capacity, ThreadPool& pool)
+    : preprocessing_(preprocessing), pool_(pool) {
+  const size_t side = static_cast<size_t>(preprocessing.size);
+  image_size_ = preprocessing.mean.size() * side * side;
+  input_.resize(image_size_ * static_cast<size_t>(capacity));
+  images_.resize(static_cast<size_t>(capacity));
+}
+
+const Image& InputBatch::image(int slot) const { return images_[static_cast<size_t>(slot)]; }
+
+std::span<const float> InputBatch::input() const {
+  return std::span(input_).first(image_size_ * items_.size());
+}
+
+void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
+  require(count >= 0 && static_cast<size_t>(count) <= images_.size(), ErrorCode::kInvalidArgument,
+          "a batch of {} images, the capacity is {}", count, images_.size());
+  const auto slot_input = [&](size_t slot) {
+    return std::span(input_).subspan(slot * image_size_, image_size_);
+  };
+  std::vector<std::optional<Failure>> failed(static_cast<size_t>(count));
+  pool_.run(count, [&](int item, int) {
+    const size_t slot = static_cast<size_t>(item);
+    try {
+      images_[slot] = resize_and_crop(fetch(item), preprocessing_,
+                                      static_cast<int>(preprocessing_.mean.size()));
+      normalize(images_[slot], preprocessing_, slot_input(slot));
+    } catch (const Error& error) {
+      failed[slot] = Failure{item, error.code(), error.what()};
+    } catch (const std::exception& error) {
+      failed[slot] = Failure{item, ErrorCode::kIo, error.what()};
+    }
+  });
+  items_.clear();
+  failures_.clear();
+  for (int item = 0; item < count; ++item) {
+    const size_t from = static_cast<size_t>(item);
+    if (failed[from]) {
+      failures_.push_back(*failed[from]);
+      continue;
+    }
+    const size_t to = items_.size();
+    if (to != from) {
+      std::ranges::copy(slot_input(from), slot_input(to).begin());
+      std::swap(images_[from], images_[to]);
+    }
+    items_.push_back(item);
+  }
+}
+
+}  // namespace asmlp::cli

@@ -1,0 +1,26 @@
+#include "asmlp/cli/images/output_folder.h"
+
+#include <fmt/format.h>
+
+#include "asmlp/core/error.h"
+
+namespace asmlp::cli {
+
+namespace fs = std::filesystem;
+
+OutputFolder::OutputFolder(const std::string& option, const fs::path& folder) : folder_(folder) {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  require(!error && fs::is_directory(folder_), ErrorCode::kIo, "{} {}: cannot make this folder: {}",
+          option, folder_.string(), error ? error.message() : "a file of that name exists");
+}
+
+fs::path OutputFolder::next(const fs::path& input) {
+  std::string name = input.stem().string();
+  for (int n = 2; !used_.insert(name).second; ++n) {
+    name = fmt::format("{}-{}", input.stem().string(), n);
+  }
+  return folder_ / name;
+}
+
+}  // namespace asmlp::cli

@@ -1,0 +1,149 @@
+#include "asmlp/cli/terminal/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+
+#include "asmlp/report/table.h"
+
+namespace asmlp::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Three digits are enough at any speed: "0.42", "12.3", "351".
+std::string format_rate(double rate) {
+  return rate < 10 ? fmt::format("{:.2f}", rate) : fmt::format("{:.{}f}", rate, rate < 100 ? 1 : 0);
+}
+
+}  // namespace
+
+std::string format_duration(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e8) return "--:--";
+  const int64_t whole = std::llround(seconds);
+  if (whole >= 3600) {
+    return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  }
+  return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
+}
+
+ProgressStyle ProgressStyle::detect() {
+  ProgressStyle style;
+  const char* kind = std::getenv("TERM");
+  style.terminal = ::isatty(STDERR_FILENO) == 1 && !(kind && std::string(kind) == "dumb");
+  winsize size{};
+  if (style.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    style.columns = size.ws_col;
+  }
+  return style;
+}
+
+Progress::Progress(std::string label, int64_t total, std::string unit, ProgressStyle style)
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      style_(style),
+      start_(Clock::now()),
+      drawn_(start_) {
+  if (style_.out == nullptr) style_.out = &std::cerr;
+}
+
+Progress::~Progress() {
+  if (!finished_ && visible_) *style_.out << '\n' << std::flush;
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+double Progress::rate() const {
+  const double elapsed = seconds();
+  return elapsed > 0 ? static_cast<double>(done_) / elapsed : 0;
+}
+
+std::string Progress::line() const {
+  const double speed = rate();
+  const std::string rate_text = fmt::format("{} {}/s", format_rate(speed), unit_);
+  const std::string left =
+      format_duration(speed > 0 ? static_cast<double>(total_ - done_) / speed : INFINITY);
+  if (total_ <= 0) {
+    return fmt::format("{}: {} {}, {}{}{}", label_, done_, unit_, rate_text,
+                       details_.empty() ? "" : ", ", details_);
+  }
+  const int64_t percent = done_ * 100 / total_;
+  if (!style_.terminal) {
+    return fmt::format("{}: {}/{} ({}%), {}{}{}{}", label_, done_, total_, percent, rate_text,
+                       done_ < total_ ? ", " + left + " left" : " in " + format_duration(seconds()),
+                       details_.empty() ? "" : ", ", details_);
+  }
+  const std::string head = fmt::format("{} {:3}%|", label_, percent);
+  const std::string tail =
+      fmt::format("| {}/{} [{}<{}, {}]{}{}", done_, total_, format_duration(seconds()), left,
+                  rate_text, details_.empty() ? "" : " ", details_);
+  // The bar takes what is left of the line, within reason.
+  const int room = style_.columns - 1 - display_width(head) - display_width(tail);
+  if (room < 5) return head.substr(0, head.size() - 1) + tail.substr(1);
+  const int cells = std::min(room, 30);
+  const int filled = static_cast<int>(done_ * cells / total_);
+  std::string bar;
+  for (int i = 0; i < cells; ++i) bar += i < filled ? "\u2588" : "\u00b7";
+  return head + bar + tail;
+}
+
+void Progress::clear() {
+  if (visible_) *style_.out << "\r\x1b[2K";
+  visible_ = false;
+}
+
+void Progress::draw() {
+  clear();
+  *style_.out << truncated(line(), style_.columns - 1) << std::flush;
+  visible_ = true;
+  drawn_ = Clock::now();
+}
+
+void Progress::update(int64_t done, const std::string& details) {
+  if (finished_) return;
+  done_ = total_ > 0 ? std::min(done, total_) : done;
+  details_ = details;
+  if (style_.terminal) {
+    if (!visible_ || Clock::now() - drawn_ >= std::chrono::milliseconds(100)) draw();
+    return;
+  }
+  if (total_ > 0) {
+    // The last tenth is left to finish().
+    const int64_t tenth = done_ * 10 / total_;
+    if (tenth == printed_tenth_ || tenth >= 10) return;
+    printed_tenth_ = tenth;
+  } else if (Clock::now() - drawn_ < std::chrono::seconds(10)) {
+    return;
+  }
+  drawn_ = Clock::now();
+  *style_.out << line() << '\n' << std::flush;
+}
+
+void Progress::print(const std::string& line) {
+  clear();
+  *style_.out << line << '\n' << std::flush;
+  if (style_.terminal && !finished_) draw();
+}
+
+void Progress::finish(const std::string& details) {
+  if (finished_) return;
+  if (!details.empty()) details_ = details;
+  if (style_.terminal) {
+    draw();
+    *style_.out << '\n' << std::flush;
+    visible_ = false;
+  } else {
+    *style_.out << line() << '\n' << std::flush;
+  }
+  finished_ = true;
+}
+
+}  // namespace asmlp::cli

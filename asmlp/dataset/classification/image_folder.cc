@@ -1,0 +1,187 @@
+// torchvision's ImageFolder, and the choice between it and IDX.
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "asmlp/dataset/dataset.h"
+#include "asmlp/dataset/classification/open.h"
+#include "asmlp/dataset/shards/shards.h"
+#include "asmlp/image/decode.h"
+
+namespace asmlp {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Entries whose names begin with a dot belong to tools (.git, .ipynb_checkpoints), not to the data.
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+// Why `path` is no folder.
+const char* no_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? "is not a folder" : "no such folder";
+}
+
+// The visible folders in `root`, sorted by name.
+std::vector<fs::path> folders_in(const fs::path& root) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+    if (is_folder(it->path()) && !is_hidden(it->path())) folders.push_back(it->path());
+  }
+  require(!error, ErrorCode::kIo, "{}: cannot list the folder: {}", root.string(), error.message());
+  // By bytes, not by path elements: torchvision sorts strings.
+  std::sort(folders.begin(), folders.end(),
+            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  return folders;
+}
+
+// Every image at any depth below `folder`. Symbolic links are followed as torchvision does; one
+// that leads back to a folder above itself (`above`, canonical) is not entered again.
+void collect_images(const fs::path& folder, std::vector<fs::path>& above,
+                    std::vector<fs::path>& images) {
+  std::error_code error;
+  const fs::path canonical = fs::canonical(folder, error);
+  if (!error && std::find(above.begin(), above.end(), canonical) != above.end()) return;
+  above.push_back(canonical);
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (is_folder(it->path())) {
+      collect_images(it->path(), above, images);
+    } else if (has_image_extension(it->path())) {
+      images.push_back(it->path());
+    }
+  }
+  require(!error, ErrorCode::kIo, "{}: cannot list the folder: {}", folder.string(),
+          error.message());
+  above.pop_back();
+}
+
+class ImageFolder final : public Dataset {
+ public:
+  explicit ImageFolder(const fs::path& root) : list_(list_image_folder(root)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(list_.files.size()); }
+
+  Sample get(int64_t index) const override {
+    Sample sample = read(index);
+    sample.image =
+        decode_image(std::as_bytes(std::span(sample.encoded)), file(index).path.string());
+    sample.encoded = {};
+    return sample;
+  }
+
+  Sample get_encoded(int64_t index) const override {
+    Sample sample = read(index);
+    return is_jpeg(sample.encoded) ? sample : get(index);
+  }
+
+  int target(int64_t index) const override { return file(index).target; }
+
+  const std::vector<std::string>& classes() const override { return list_.classes; }
+
+ private:
+  const ImageFile& file(int64_t index) const {
+    check_index(*this, index);
+    return list_.files[static_cast<size_t>(index)];
+  }
+
+  Sample read(int64_t index) const {
+    const ImageFile& entry = file(index);
+    return {Image(), entry.target, entry.name,
+            read_file(entry.path, DecodeOptions{}.max_file_bytes)};
+  }
+
+  ImageFiles list_;
+};
+
+}  // namespace
+
+ImageFiles list_image_folder(const fs::path& root) {
+  require(is_folder(root), ErrorCode::kNotFound, "{}: {}", root.string(), no_folder(root));
+  ImageFiles list;
+  for (const fs::path& folder : folders_in(root)) {
+    const int target = static_cast<int>(list.classes.size());
+    list.classes.push_back(folder.filename().string());
+    std::vector<fs::path> images, above;
+    collect_images(folder, above, images);
+    // torchvision's order: folder by folder (as strings), then by name.
+    std::vector<std::pair<std::string, std::string>> keys;
+    for (const fs::path& image : images) {
+      keys.emplace_back(image.parent_path().string(), image.filename().string());
+    }
+    std::sort(keys.begin(), keys.end());
+    for (const auto& [parent, name] : keys) {
+      const fs::path path = fs::path(parent) / name;
+      list.files.push_back({path, target, path.lexically_relative(root).string()});
+    }
+  }
+  require(!list.files.empty(), ErrorCode::kNotFound,
+          "{}: {}; expected one folder per class with .jpg, .jpeg, .png or .webp files in it",
+          root.string(),
+          list.classes.empty() ? "has no class folders" : "has no images in its class folders");
+  return list;
+}
+
+// A folder "train" without folders in it is a class of trains.
+fs::path find_split_folder(const fs::path& root, Split split) {
+  const std::vector<std::string> names =
+      split == Split::kTrain ? std::vector<std::string>{"train"}
+                             : std::vector<std::string>{"val", "validation", "test"};
+  for (const std::string& name : names) {
+    if (is_folder(root / name) && !folders_in(root / name).empty()) return root / name;
+  }
+  return {};
+}
+
+bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
+
+Sample decoded(Sample sample) {
+  if (sample.encoded.empty()) return sample;
+  sample.image = decode_image(std::as_bytes(std::span(sample.encoded)), sample.name);
+  sample.encoded = {};
+  return sample;
+}
+
+void check_index(const Dataset& dataset, int64_t index) {
+  require(index >= 0 && index < dataset.size(), ErrorCode::kInvalidArgument,
+          "sample {} of a data set of {}", index, dataset.size());
+}
+
+std::unique_ptr<Dataset> open_image_folder(const fs::path& root) {
+  return std::make_unique<ImageFolder>(root);
+}
+
+std::unique_ptr<Dataset> open_dataset(const fs::path& root, Split split) {
+  const bool training = split == Split::kTrain;
+  require(is_folder(root), ErrorCode::kNotFound,
+          "{}: {}; expected a data set: a folder with IDX files (train-images-idx3-ubyte "
+          "and so on, plain or .gz), or with one folder of images per class, or with such folders "
+          "under train/ and val/",
+          root.string(), no_folder(root));
+  require(!names_shards(root.string()), ErrorCode::kUnsupported,
+          "{}: holds tar shards, which `asmlp train` reads from end to end; give the folder of "
+          "images that they were made from",
+          root.string());
+  if (has_idx_files(root)) return open_idx(root, split);
+  const fs::path folder = find_split_folder(root, split);
+  if (!folder.empty()) return open_image_folder(folder);
+  // Its only split must not be mistaken for a class.
+  const fs::path other = find_split_folder(root, training ? Split::kValidation : Split::kTrain);
+  require(other.empty(), ErrorCode::kNotFound, "{}: has {} but no {}", root.string(),
+          other.filename().string() + "/", training ? "train/" : "val/, validation/ or test/");
+  require(!folders_in(root).empty(), ErrorCode::kNotFound,
+          "{}: is no data set; expected IDX files ({}-images-idx3-ubyte and {}-labels-idx1-ubyte, "
+          "plain or .gz), or one folder of images per class, or such folders under {}",
+          root.string(), training ? "train" : "t10k", training ? "train" : "t10k",
+          training ? "train/" : "val/, validation/ or test/");
+  return open_image_folder(root);
+}
+
+}  // namespace asmlp

@@ -1,0 +1,29 @@
+// report.html: a run on one page, for a browser without network.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "asmlp/report/step_log.h"
+#include "asmlp/torch/train/state.h"
+
+namespace asmlp::train {
+
+// What the page is made of: the files of a run folder.
+struct ReportData {
+  nlohmann::ordered_json run = nlohmann::ordered_json::object();  // run.json (run_json.h)
+  std::string recipe;                                             // args.yaml
+  std::vector<StepLine> steps;                                    // steps.csv
+  std::vector<EpochSummary> history;                              // summary.csv
+  std::string main_figure = "top1";  // by which the best epoch is chosen (train/task.h)
+};
+
+// The page: outcome, curves, epochs, starts, what was trained on what, recipe. It needs no script,
+// no other file and no network, and follows the reader's choice of light or dark.
+std::string report_html(const ReportData& data);
+
+// Its curves alone, as an SVG picture.
+std::string curves_svg(const ReportData& data);
+
+}  // namespace asmlp::train

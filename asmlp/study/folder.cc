@@ -1,0 +1,132 @@
+#include "asmlp/study/folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <ostream>
+#include <thread>
+#include <utility>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Saving a state takes seconds; a minute is another study at work.
+constexpr int kLockTries = 120;
+constexpr std::chrono::milliseconds kLockPause{500};
+
+Json read_json(const fs::path& file) {
+  if (!fs::is_regular_file(file)) return Json::object();
+  Json json = Json::parse(read_file(file), nullptr, false);
+  return json.is_object() ? json : Json::object();
+}
+
+void write_json(const fs::path& file, const Json& json) {
+  write_file_atomically(file, [&](std::ostream& out) { out << to_text(json); });
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require(!error, ErrorCode::kIo, "{}: cannot create the folder: {}", folder.string(),
+          error.message());
+}
+
+std::string timing_key(const StudyConfig& config, int threads) {
+  return fmt::format("{} {} threads", short_hash(identity_of(config.options)), threads);
+}
+
+}  // namespace
+
+StudyFolder::StudyFolder(fs::path root) : root_(std::move(root)) {
+  make_folder(root_ / "runs");
+  const fs::path file = root_ / ".lock";
+  // Without O_CLOEXEC: the training processes hold it too.
+  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0666);
+  require(lock_ >= 0, ErrorCode::kIo, "{}: cannot open: {}", file.string(), std::strerror(errno));
+  for (int k = 0; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; ++k) {
+    if (k == 0) print_note(root_.string() + ": runs of an earlier study are still saving; waiting");
+    if (k == kLockTries) {
+      ::close(lock_);
+      fail(ErrorCode::kIo,
+           "{}: another study is running in this folder; end it, or choose another "
+           "--output",
+           root_.string());
+    }
+    std::this_thread::sleep_for(kLockPause);
+  }
+}
+
+StudyFolder::~StudyFolder() { ::close(lock_); }
+
+fs::path StudyFolder::run_folder(const StudyRun& run) const { return root_ / "runs" / run.folder; }
+
+std::vector<std::string> StudyFolder::prepare(const StudyRun& run, int threads) const {
+  const fs::path folder = run_folder(run);
+  make_folder(folder);
+  // JSON is YAML; the recipe reader takes it as it is.
+  const fs::path recipe = folder / "recipe.yaml";
+  write_json(recipe, Json(run.options));
+  std::vector<std::string> arguments{
+      "train",         "--config",  recipe.string(),         "--output",
+      folder.string(), "--threads", std::to_string(threads), "--json"};
+  if (const fs::path state = folder / "last.safetensors"; fs::exists(state)) {
+    arguments.insert(arguments.end(), {"--resume", state.string()});
+  }
+  return arguments;
+}
+
+std::optional<Json> StudyFolder::result(const StudyRun& run) const {
+  Json result = read_json(run_folder(run) / "result.json");
+  const bool whole = result.contains("outcome") && result["outcome"].is_string() &&
+                     result.contains("identity") && result["identity"] == identity_of(run.options);
+  if (!whole) return std::nullopt;
+  return result;
+}
+
+void StudyFolder::save_result(const StudyRun& run, Json result) const {
+  result["identity"] = identity_of(run.options);
+  write_json(run_folder(run) / "result.json", result);
+}
+
+std::optional<Json> StudyFolder::timing(const StudyConfig& config, int threads) const {
+  const Json all = read_json(root_ / "timing.json");
+  const auto found = all.find(timing_key(config, threads));
+  if (found == all.end() || !found->is_object()) return std::nullopt;
+  return *found;
+}
+
+void StudyFolder::save_timing(const StudyConfig& config, int threads, Json timing) const {
+  Json all = read_json(root_ / "timing.json");
+  all[timing_key(config, threads)] = std::move(timing);
+  write_json(root_ / "timing.json", all);
+}
+
+Json read_train_json(const fs::path& file) { return read_json(file); }
+
+std::string failure_of(const fs::path& out, const fs::path& log, int code) {
+  const Json json = read_json(out);
+  if (json.contains("error") && json["error"].is_object()) {
+    return json["error"].value("message", "an error without a message");
+  }
+  std::string last;
+  std::ifstream file(log);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty()) last = std::move(line);
+  }
+  const std::string how = code > 128 ? fmt::format("ended by signal {}", code - 128)
+                                     : fmt::format("ended with code {}", code);
+  return last.empty() ? how : fmt::format("{}; its log ends with: {}", how, last);
+}
+
+}  // namespace asmlp::cli

@@ -1,0 +1,19 @@
+// The results of a study as pictures.
+#pragma once
+
+#include <filesystem>
+
+#include "asmlp/cli/terminal/console.h"
+
+namespace asmlp::cli {
+
+// Every variant of every group on one scale of top-1: a mark per seed, their mean, and one standard
+// deviation to both sides; a line at the baseline's mean. Written as PNG, atomically; Error(kIo).
+// Nothing is written while no run has finished.
+void write_study_top1(const std::filesystem::path& path, const Json& document);
+
+// Top-1 against multiply-adds, a numbered mark per configuration. Nothing is written while no
+// finished run says its multiply-adds.
+void write_study_cost(const std::filesystem::path& path, const Json& document);
+
+}  // namespace asmlp::cli

@@ -1,0 +1,358 @@
+// What a study decides without training anything: its plan, its figures, what it knows of a run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "asmlp/study/child.h"
+#include "asmlp/study/folder.h"
+#include "asmlp/study/plan.h"
+#include "asmlp/study/plot.h"
+#include "asmlp/study/pool.h"
+#include "asmlp/study/results.h"
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "tests/support/support.h"
+
+namespace asmlp::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kStudy = R"(
+name: mine
+epochs: 3
+seeds: [1, 2]
+baseline: five
+base:
+  data: /data
+  batch_size: 16
+  model: {config: {embed_dim: 8, depths: [1, 1], shift_size: 5}}
+variants:
+  - {name: five, group: models}
+  - {name: serial, group: models, set: {model.config.connection: serial, lr: 1e-3}, seeds: [1, 2, 3]}
+  - group: shift
+    grid: {model.config.shift_size: [1, 5, [5, 1]]}
+)";
+
+StudyPlan plan_of(const std::string& text) { return parse_study(text, "s.yaml", "."); }
+
+std::string error_of(const std::string& text) {
+  try {
+    plan_of(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t place = text.find(from);
+  EXPECT_NE(place, std::string::npos) << from;
+  return text.replace(place, from.size(), to);
+}
+
+TEST(StudyPlan, VariantsAndGridsBecomeConfigurationsEachOnce) {
+  const StudyPlan plan = plan_of(kStudy);
+  EXPECT_EQ(plan.name, "mine");
+  EXPECT_EQ(plan.epochs, 3);
+  std::vector<std::string> names;
+  for (const StudyVariant& variant : plan.variants) names.push_back(variant.name);
+  EXPECT_THAT(names,
+              ElementsAre("five", "serial", "shift_size 1", "shift_size 5", "shift_size 5x1"));
+  // The grid's 5 is the baseline's configuration: trained once, shown twice.
+  EXPECT_EQ(plan.configs.size(), 4u);
+  EXPECT_EQ(plan.variants[3].config, plan.variants[0].config);
+  EXPECT_EQ(plan.baseline, size_t{0});
+  const auto& serial = plan.configs[plan.variants[1].config].options;
+  EXPECT_EQ(serial["batch-size"], 16);
+  EXPECT_EQ(serial["lr"], 1e-3);
+  EXPECT_EQ(serial["model"]["config"]["connection"], "serial");
+  EXPECT_EQ(serial["model"]["config"]["embed_dim"], 8);
+  EXPECT_EQ(plan.configs[plan.variants[4].config].options["model"]["config"]["shift_size"],
+            nlohmann::json({5, 1}));
+}
+
+TEST(StudyPlan, RunsComeSeedBySeedInFoldersOfTheirOwn) {
+  const StudyPlan plan = plan_of(kStudy);
+  const std::vector<StudyRun> runs = plan.runs();
+  ASSERT_EQ(runs.size(), 9u);
+  std::set<std::string> folders;
+  std::vector<uint64_t> seeds;
+  for (const StudyRun& run : runs) {
+    folders.insert(run.folder);
+    seeds.push_back(run.seed);
+    EXPECT_EQ(run.options["seed"], run.seed);
+    EXPECT_EQ(run.options["epochs"], 3);
+  }
+  EXPECT_EQ(folders.size(), runs.size());
+  EXPECT_TRUE(std::is_sorted(seeds.begin(), seeds.end()));
+  EXPECT_THAT(runs[0].folder, testing::StartsWith("five_seed1_"));
+}
+
+TEST(StudyPlan, TheFolderChangesWithTheConfigurationAndOnlyWithIt) {
+  const std::string first = plan_of(kStudy).runs()[0].folder;
+  EXPECT_EQ(plan_of(replaced(kStudy, "batch_size: 16", "batch-size: 16")).runs()[0].folder, first);
+  EXPECT_EQ(
+      plan_of(replaced(kStudy, "batch_size: 16", "batch-size: 16\n  workers: 7")).runs()[0].folder,
+      first);
+  EXPECT_NE(plan_of(replaced(kStudy, "batch_size: 16", "batch-size: 17")).runs()[0].folder, first);
+  EXPECT_NE(plan_of(replaced(kStudy, "epochs: 3", "epochs: 4")).runs()[0].folder, first);
+  EXPECT_NE(plan_of(replaced(kStudy, "shift_size: 5}", "shift_size: 7}")).runs()[0].folder, first);
+}
+
+TEST(StudyPlan, MistakesAreNamedWithWhatWasMeant) {
+  const auto with = [](const char* from, const char* to) {
+    return error_of(replaced(kStudy, from, to));
+  };
+  EXPECT_THAT(with("seeds: [1, 2]", "seed: [1]"), HasSubstr("did you mean 'seeds'"));
+  EXPECT_THAT(with("seeds: [1, 2]", "seeds: [1, 1]"), HasSubstr("1 is given twice"));
+  EXPECT_THAT(with("seeds: [1, 2]", "seeds: []"), HasSubstr("seeds"));
+  EXPECT_THAT(with("seeds: [1, 2]", "seeds: [-1]"), HasSubstr("-1 is no seed"));
+  EXPECT_THAT(with("epochs: 3", "epochs: 0"), HasSubstr("`epochs`"));
+  EXPECT_THAT(with("name: serial, group", "name: serial, gruop"),
+              HasSubstr("did you mean 'group'"));
+  EXPECT_THAT(with("name: serial", "name: five"), HasSubstr("'five' is given twice"));
+  EXPECT_THAT(with("name: serial", "name: 'a|b'"), HasSubstr("'|'"));
+  EXPECT_THAT(with("name: serial, ", ""), HasSubstr("variant 2 needs a `name`"));
+  EXPECT_THAT(with("baseline: five", "baseline: fife"), HasSubstr("did you mean 'five'"));
+  EXPECT_THAT(with("lr: 1e-3", "epochs: 9"), HasSubstr("all runs have the `epochs`"));
+  EXPECT_THAT(with("lr: 1e-3", "seed: 9"), HasSubstr("`seeds`"));
+  EXPECT_THAT(with("data: /data", "threads: 2"), HasSubstr("--jobs"));
+  EXPECT_THAT(with("data: /data", "data.x: 2\n  data: a"), HasSubstr("data is no map"));
+  EXPECT_THAT(with("[1, 5, [5, 1]]", "5"), HasSubstr("list of values"));
+  EXPECT_THAT(with("base:", "grid: {lr: [1]}\nbase:"), HasSubstr("`variants` or `grid`"));
+  EXPECT_THAT(error_of("[]"), HasSubstr("must be a map"));
+  EXPECT_THAT(error_of("seeds: [1]"), HasSubstr("`base` is missing"));
+}
+
+TEST(StudyPlan, BaseMayBeARecipeAndItsModelAFileOrAName) {
+  const test::TemporaryFolder folder;
+  std::ofstream(folder.path() / "recipe.yaml")
+      << "data: /data\nepochs: 7\nseed: 42\nthreads: 3\nlr: 0.1\nmodel: model.yaml\n";
+  std::ofstream(folder.path() / "model.yaml") << "config: {embed_dim: 8, dilation: 1}\n";
+  std::ofstream(folder.path() / "s.yaml")
+      << "seeds: [1]\nbase: {recipe: recipe.yaml, lr: 0.2}\n"
+         "variants:\n"
+         "- {name: a}\n"
+         "- {name: b, set: {model: asmlp_tiny_patch4_shift5_224, model.config.dilation: 2}}\n";
+  const StudyPlan plan = load_study(folder.path() / "s.yaml");
+  EXPECT_EQ(plan.name, "s");
+  EXPECT_EQ(plan.epochs, 7);
+  const auto& a = plan.configs[0].options;
+  EXPECT_EQ(a["lr"], 0.2);
+  EXPECT_FALSE(a.contains("seed") || a.contains("threads") || a.contains("epochs"));
+  EXPECT_EQ(a["model"]["config"]["embed_dim"], 8);
+  const auto& b = plan.configs[1].options;
+  EXPECT_EQ(b["model"]["model"], "asmlp_tiny_patch4_shift5_224");
+  EXPECT_EQ(b["model"]["config"]["dilation"], 2);
+  // A changed model file is another configuration.
+  const std::string before = plan.runs()[0].folder;
+  std::ofstream(folder.path() / "model.yaml") << "config: {embed_dim: 16, dilation: 1}\n";
+  EXPECT_NE(load_study(folder.path() / "s.yaml").runs()[0].folder, before);
+}
+
+TEST(StudyStatistics, MeanDeviationAndStandardErrorOfHandComputedSamples) {
+  const Sample sample = describe_sample({90, 92, 97});
+  EXPECT_DOUBLE_EQ(sample.mean, 93);
+  EXPECT_DOUBLE_EQ(sample.deviation, std::sqrt(13));
+  EXPECT_EQ(sample.min, 90);
+  EXPECT_EQ(sample.max, 97);
+  EXPECT_EQ(describe_sample({5}).deviation, 0);
+  EXPECT_EQ(describe_sample({}).n, 0);
+  // (2 * 13 + 1 * 2) / 3
+  const PooledDeviation spread = pool({sample, describe_sample({1, 3}), describe_sample({7}), {}});
+  EXPECT_EQ(spread.freedom, 3);
+  EXPECT_DOUBLE_EQ(spread.deviation, std::sqrt(28.0 / 3));
+  const auto found = compare(sample, describe_sample({80, 80}), spread);
+  ASSERT_TRUE(found);
+  EXPECT_DOUBLE_EQ(found->difference, 13);
+  EXPECT_DOUBLE_EQ(found->standard_error, spread.deviation * std::sqrt(1.0 / 3 + 1.0 / 2));
+  EXPECT_STREQ(found->verdict, "higher");
+  EXPECT_FALSE(compare(sample, {}, spread));
+  EXPECT_FALSE(compare(sample, sample, {}));
+}
+
+// The promise of the legend: with equal means, chance goes beyond two standard errors in about one
+// comparison of twenty (for 30 degrees of freedom: 5.5 %).
+TEST(StudyStatistics, TwoErrorsAreExceededByChanceInFivePerCent) {
+  std::mt19937 random(5);
+  std::normal_distribution<double> normal(90, 0.3);
+  int beyond = 0;
+  constexpr int kRounds = 20000;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<Sample> samples;
+    for (int v = 0; v < 15; ++v) {
+      samples.push_back(describe_sample({normal(random), normal(random), normal(random)}));
+    }
+    const auto found = compare(samples[0], samples[1], pool(samples));
+    beyond += std::string(found->verdict) != "undecided" ? 1 : 0;
+  }
+  // Four standard deviations of a binomial count around 5.46 %.
+  const double expected = 0.0546, error = std::sqrt(expected * (1 - expected) / kRounds);
+  EXPECT_NEAR(double(beyond) / kRounds, expected, 4 * error);
+}
+
+// Finished runs whose top-1 depends on variant and seed; one has failed, one is missing.
+std::optional<Json> made_up(const StudyPlan& plan, const StudyRun& run) {
+  const std::string& name = plan.configs[run.config].name;
+  if (name == "serial" && run.seed == 2) {
+    return Json{{"outcome", "failed"}, {"error", "loss\nnot finite"}};
+  }
+  if (name == "serial" && run.seed == 3) return std::nullopt;
+  const double top1 = (name == "five" ? 90 : name == "shift_size 1" ? 80 : 89.9) + 0.2 * run.seed;
+  return Json{{"outcome", "finished"},
+              {"commit", "abc"},
+              {"at_once", 2},
+              {"threads", 1},
+              {"train",
+               {{"last_top1", top1},
+                {"best_top1", top1 + 1},
+                {"parameters", 1234567},
+                {"multiply_adds", 7654321},
+                {"train_images_per_second", 100.0 * double(run.seed)}}}};
+}
+
+Json made_up_document() {
+  const StudyPlan plan = plan_of(kStudy);
+  return study_document(plan, [&](const StudyRun& run) { return made_up(plan, run); });
+}
+
+TEST(StudyResults, TheBaselineStandsInEveryGroupAndGapsAreTold) {
+  const Json document = made_up_document();
+  EXPECT_EQ(document["runs"].dump(), R"({"planned":9,"finished":7,"failed":1,"missing":1})");
+  const Json& models = document["groups"][0];
+  EXPECT_EQ(models["name"], "models");
+  EXPECT_TRUE(models["rows"][0]["baseline"]);
+  EXPECT_DOUBLE_EQ(models["rows"][0]["mean"], 90.3);
+  EXPECT_DOUBLE_EQ(models["rows"][0]["images_per_second"], 200);
+  const Json& shift = document["groups"][1]["rows"];
+  ASSERT_EQ(shift.size(), 3u);  // 1, 5 (the baseline), 5x1
+  EXPECT_TRUE(shift[1]["baseline"]);
+  EXPECT_EQ(shift[0]["verdict"], "lower");
+  EXPECT_EQ(shift[2]["verdict"], "undecided");
+  EXPECT_NEAR(shift[0]["difference"].get<double>(), -10, 1e-9);
+  const std::string text = study_text(document, StudyMarkup::kMarkdown);
+  EXPECT_THAT(text, HasSubstr("## shift"));
+  EXPECT_THAT(text, HasSubstr("1,234,567"));
+  EXPECT_THAT(text, HasSubstr("serial: not finished: seed 3"));
+  EXPECT_THAT(text, HasSubstr("serial: seed 2 failed: loss not finite"));
+  EXPECT_THAT(text, HasSubstr("90.20-90.40"));
+  EXPECT_THAT(study_text(document, StudyMarkup::kPlain), Not(HasSubstr("|")));
+}
+
+TEST(StudyResults, CsvHasALinePerRowAndOneForTheTitles) {
+  const std::string csv = study_csv(made_up_document());
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 6);
+  const long commas = std::count(csv.begin(), csv.begin() + long(csv.find('\n')), ',');
+  size_t begin = 0;
+  for (size_t end; (end = csv.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    EXPECT_EQ(std::count(csv.begin() + long(begin), csv.begin() + long(end), ','), commas);
+  }
+}
+
+TEST(StudyResults, AStudyWithoutARunHasATableAndNoPicture) {
+  const test::TemporaryFolder folder;
+  const Json document =
+      study_document(plan_of(kStudy), [](const StudyRun&) { return std::optional<Json>(); });
+  EXPECT_EQ(document["runs"]["missing"], 9);
+  EXPECT_THAT(study_text(document, StudyMarkup::kPlain), HasSubstr("0/2"));
+  write_study_top1(folder.path() / "a.png", document);
+  write_study_cost(folder.path() / "b.png", document);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  write_study_top1(folder.path() / "a.png", made_up_document());
+  write_study_cost(folder.path() / "b.png", made_up_document());
+  for (const char* name : {"a.png", "b.png"}) {
+    EXPECT_THAT(read_file(folder.path() / name), testing::StartsWith("\x89PNG"));
+  }
+}
+
+TEST(StudyFolder, AResultCountsForItsOwnOptionsOnly) {
+  const test::TemporaryFolder temporary;
+  const StudyFolder folder(temporary.path() / "out");
+  StudyRun run = plan_of(kStudy).runs()[0];
+  EXPECT_FALSE(folder.result(run));
+  const auto fresh = folder.prepare(run, 3);
+  EXPECT_THAT(fresh, Not(testing::Contains("--resume")));
+  EXPECT_THAT(fresh, testing::IsSupersetOf({"train", "--threads", "3", "--json"}));
+  std::ofstream(folder.run_folder(run) / "last.safetensors") << "state";
+  EXPECT_THAT(folder.prepare(run, 1), testing::Contains("--resume"));
+  folder.save_result(run, {{"outcome", "finished"}});
+  ASSERT_TRUE(folder.result(run));
+  EXPECT_EQ((*folder.result(run))["outcome"], "finished");
+  // The same folder with other options (a hash that collides) is not mistaken for this run.
+  StudyRun other = run;
+  other.options["lr"] = 0.5;
+  EXPECT_FALSE(folder.result(other));
+  std::ofstream(folder.run_folder(run) / "result.json") << "{\"outcome\": \"fini";
+  EXPECT_FALSE(folder.result(run));
+}
+
+TEST(StudyFolder, TimingsAreKeptPerConfigurationAndThreads) {
+  const test::TemporaryFolder temporary;
+  const StudyFolder folder(temporary.path());
+  const StudyPlan plan = plan_of(kStudy);
+  folder.save_timing(plan.configs[0], 1, {{"steps", 5}});
+  folder.save_timing(plan.configs[1], 1, {{"steps", 6}});
+  EXPECT_EQ((*folder.timing(plan.configs[0], 1))["steps"], 5);
+  EXPECT_EQ((*folder.timing(plan.configs[1], 1))["steps"], 6);
+  EXPECT_FALSE(folder.timing(plan.configs[0], 2));
+}
+
+TEST(StudyChild, PositionIsTheLastStepLineOfTheLog) {
+  const test::TemporaryFolder folder;
+  const fs::path log = folder.path() / "train.log";
+  EXPECT_EQ(read_position(log).steps, 0);
+  std::ofstream(log) << "asmlp-torch: note: 12 parameters\n"
+                     << std::string(10000, 'x') << "\nepoch 1/4 step 24/24 9 img/s\n"
+                     << "epoch 1/4  loss 0.5  lr 2e-3\nepoch 2/4 step 3/24 8 img/s loss 1\nnote\n";
+  EXPECT_EQ(read_position(log).step, 27);
+  EXPECT_EQ(read_position(log).steps, 96);
+}
+
+TEST(StudyPool, RunsAllNotesCodesAndStopsAtTheDeadline) {
+  const test::TemporaryFolder folder;
+  const auto job = [&](const std::string& name, const std::string& script, auto note) {
+    StudyJob made;
+    made.arguments = {"-c", script};
+    made.out = folder.path() / (name + ".out");
+    made.log = folder.path() / (name + ".log");
+    made.finished = note;
+    return made;
+  };
+  std::vector<int> codes;
+  const auto note = [&](const StudyChild& child) { codes.push_back(child.code()); };
+  std::vector<StudyJob> jobs;
+  for (int code : {0, 3, 0, 5}) {
+    jobs.push_back(job(std::to_string(jobs.size()),
+                       "echo out; echo err >&2; exit " + std::to_string(code), note));
+  }
+  jobs.push_back(job("killed", "kill -9 $$", note));
+  EXPECT_EQ(run_pool("/bin/sh", jobs, 2, std::nullopt, nullptr), PoolEnd::kDone);
+  EXPECT_THAT(codes, testing::UnorderedElementsAre(0, 3, 0, 5, 137));
+  EXPECT_EQ(read_file(folder.path() / "0.out"), "out\n");
+  EXPECT_EQ(read_file(folder.path() / "0.log"), "err\n");
+  EXPECT_EQ(failure_of(folder.path() / "1.out", folder.path() / "1.log", 3),
+            "ended with code 3; its log ends with: err");
+
+  // Asked to stop, a process may end in its own way; one that was not started yet is not.
+  codes.clear();
+  const std::vector<StudyJob> patient{
+      job("a", "trap 'kill $!; exit 7' TERM; sleep 60 & wait", note), job("b", "exit 1", note)};
+  EXPECT_EQ(
+      run_pool("/bin/sh", patient, 1, StudyClock::now() + std::chrono::milliseconds(300), nullptr),
+      PoolEnd::kOutOfTime);
+  EXPECT_THAT(codes, ElementsAre(7));
+  codes.clear();
+  EXPECT_EQ(run_pool("/nowhere", {job("c", "", note)}, 1, std::nullopt, nullptr), PoolEnd::kDone);
+  EXPECT_THAT(codes, ElementsAre(127));
+}
+
+}  // namespace
+}  // namespace asmlp::cli

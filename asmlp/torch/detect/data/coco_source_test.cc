@@ -1,0 +1,271 @@
+#include "asmlp/torch/detect/data/coco_source.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "asmlp/dataset/synthetic/scenes.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/image/encode.h"
+#include "asmlp/torch/data/dense_input.h"
+#include "tests/support/images.h"
+#include "tests/support/idx_files.h"
+#include "tests/support/weight_files.h"
+
+namespace asmlp::detect {
+namespace {
+
+namespace fs = std::filesystem;
+using data::Item;
+using data::Random;
+
+// Every image as it is: nothing is drawn, resized, normalised or padded.
+TrainTransformOptions plain_options(int short_side) {
+  TrainTransformOptions options;
+  options.hflip = options.crop_prob = 0;
+  options.short_sides = {short_side};
+  options.long_side = 10000;
+  return options;
+}
+
+nn::DenseInput plain_input() {
+  nn::DenseInput input;
+  input.pad_multiple = 1;
+  input.mean = {0, 0, 0};
+  input.std = {1, 1, 1};
+  return input;
+}
+
+torch::Tensor tensor_of(const Image& image) {
+  return torch::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, 3},
+                          torch::kUInt8)
+      .permute({2, 0, 1})
+      .to(torch::kFloat);
+}
+
+// Images of 40 rows: a wide one, a high one, a square one, one that is too small, one without
+// annotations. The wide one has a triangle, a mask of runs that leaves the image, a crowd, a box
+// without width.
+constexpr const char* kAnnotations = R"({
+ "images": [
+  {"id": 1, "file_name": "wide.png", "height": 40, "width": 50},
+  {"id": 2, "file_name": "high.png", "height": 40, "width": 36},
+  {"id": 3, "file_name": "square.png", "height": 40, "width": 40},
+  {"id": 4, "file_name": "small.png", "height": 31, "width": 90},
+  {"id": 5, "file_name": "nothing.png", "height": 40, "width": 60}],
+ "categories": [{"id": 9, "name": "nine"}, {"id": 4, "name": "four"}],
+ "annotations": [
+  {"id": 11, "image_id": 1, "category_id": 9, "bbox": [10.5, 5, 20, 30.25], "area": 300,
+   "iscrowd": 0, "segmentation": [[10.5, 5, 30.5, 5, 30.5, 35.25]]},
+  {"id": 12, "image_id": 1, "category_id": 4, "bbox": [45, 30, 10, 20], "area": 50, "iscrowd": 0,
+   "segmentation": {"size": [40, 50], "counts": [1950, 50]}},
+  {"id": 13, "image_id": 1, "category_id": 4, "bbox": [0, 0, 50, 40], "area": 2000, "iscrowd": 1,
+   "segmentation": {"size": [40, 50], "counts": [0, 2000]}},
+  {"id": 14, "image_id": 1, "category_id": 4, "bbox": [3, 3, 0, 9], "area": 5, "iscrowd": 0,
+   "segmentation": [[3, 3, 3, 12, 4, 12]]},
+  {"id": 15, "image_id": 2, "category_id": 4, "bbox": [0, 0, 5, 5], "area": 25, "iscrowd": 0,
+   "segmentation": [[0, 0, 5, 0, 5, 5, 0, 5]]},
+  {"id": 16, "image_id": 3, "category_id": 4, "bbox": [0, 0, 40, 40], "area": 9, "iscrowd": 1,
+   "segmentation": {"size": [40, 40], "counts": [0, 1600]}},
+  {"id": 17, "image_id": 4, "category_id": 4, "bbox": [0, 0, 5, 5], "area": 25, "iscrowd": 0,
+   "segmentation": [[0, 0, 5, 0, 5, 5, 0, 5]]}]})";
+
+class CocoSourceTest : public testing::Test {
+ protected:
+  CocoSourceTest() {
+    for (const CocoImage& image : annotations_.images) {
+      pictures_.push_back(data::noise_image(image.height, image.width, 3, uint64_t(image.id)));
+      write_png(root() / image.file_name, pictures_.back());
+    }
+  }
+  fs::path root() const { return folder_.path(); }
+  CocoTrainingSource plain_source() const {
+    return {root(), annotations_, plain_options(40), plain_input()};
+  }
+
+  test::TemporaryFolder folder_;
+  CocoAnnotations annotations_ = parse_coco(kAnnotations, "annotations");
+  std::vector<Image> pictures_;
+};
+
+TEST_F(CocoSourceTest, TrainsOnUsableImagesInTwoGroups) {
+  const CocoTrainingSource source = plain_source();
+  ASSERT_EQ(source.size(), 3);
+  EXPECT_EQ(source.group(0), 1);
+  EXPECT_EQ(source.group(1), 0);
+  EXPECT_EQ(source.group(2), 0);  // a square is not wide
+  EXPECT_EQ(source.images()[2].image, 2);
+}
+
+TEST_F(CocoSourceTest, ItemsHoldPictureAndObjects) {
+  const CocoTrainingSource source = plain_source();
+  Random random(1);
+  const Item wide = source.get(0, random);
+  EXPECT_TRUE(wide.image.equal(tensor_of(pictures_[0])));
+  EXPECT_TRUE(wide.info.boxes.equal(
+      torch::tensor({{10.5f, 5.0f, 30.5f, 35.25f}, {45.0f, 30.0f, 50.0f, 40.0f}})));
+  EXPECT_TRUE(wide.info.labels.equal(torch::tensor({1, 0}, torch::kInt64)));  // by rising id
+  ASSERT_EQ(wide.info.masks.sizes().vec(), (std::vector<int64_t>{2, 40, 50}));
+  for (int i = 0; i < 2; ++i) {
+    const auto pixels =
+        decode_mask(coco_mask(annotations_.annotations[size_t(i)], annotations_.images[0]));
+    const auto expected = torch::tensor(pixels, torch::kUInt8).view({40, 50});
+    EXPECT_TRUE(wide.info.masks[i].equal(expected));
+  }
+  EXPECT_EQ(wide.info.original_width, 50);
+  // An image whose only object is a crowd is trained on as background.
+  const Item square = source.get(2, random);
+  EXPECT_TRUE(square.image.equal(tensor_of(pictures_[2])));
+  EXPECT_EQ(square.info.boxes.sizes().vec(), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(square.info.masks.sizes().vec(), (std::vector<int64_t>{0, 40, 40}));
+}
+
+TEST_F(CocoSourceTest, TheSameSeedGivesTheSameItem) {
+  TrainTransformOptions options;
+  options.short_sides = {48, 60, 72};
+  options.crop_short_sides = {40, 50};
+  options.crop_size = {20, 45};
+  const CocoTrainingSource source(root(), annotations_, options, {});
+  std::set<double> sums;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Random one(seed), two(seed);
+    const Item a = source.get(0, one), b = source.get(0, two);
+    EXPECT_TRUE(a.image.equal(b.image));
+    EXPECT_TRUE(a.info.masks.equal(b.info.masks));
+    sums.insert(a.image.sum().item<double>());
+  }
+  EXPECT_GT(sums.size(), 10u);
+}
+
+TEST_F(CocoSourceTest, TestsSeeEveryImage) {
+  const CocoTestSource source(root(), annotations_, {});
+  ASSERT_EQ(source.size(), 5);
+  Random random(1);
+  for (int64_t i = 0; i < 5; ++i) {
+    const Item item = source.get(i, random), expected = data::test_item(pictures_[size_t(i)], {});
+    EXPECT_TRUE(item.image.equal(expected.image));
+    EXPECT_EQ(item.info.width, expected.info.width);
+    EXPECT_FALSE(item.info.boxes.defined());
+  }
+}
+
+TEST_F(CocoSourceTest, ErrorsNameTheFile) {
+  const CocoTrainingSource source = plain_source();
+  const CocoTestSource tests(root(), annotations_, {});
+  Random random(1);
+  write_png(root() / "wide.png", data::noise_image(50, 40, 3));  // turned
+  for (const data::ItemSource* s : {static_cast<const data::ItemSource*>(&source),
+                                    static_cast<const data::ItemSource*>(&tests)}) {
+    test::expect_words(test::error_of(ErrorCode::kMismatch, [&] { s->get(0, random); }),
+                       {(root() / "wide.png").string(), "50 x 40", "40 x 50"});
+  }
+  test::write_bytes(root() / "high.png", "no picture");
+  test::expect_words(test::error_of(ErrorCode::kUnsupported, [&] { source.get(1, random); }),
+                     {"high.png"});
+  fs::remove(root() / "square.png");
+  test::expect_words(test::error_of(ErrorCode::kNotFound, [&] { source.get(2, random); }),
+                     {"square.png"});
+  for (const int64_t index : {-1, 3}) {
+    test::error_of(ErrorCode::kInvalidArgument, [&] { source.get(index, random); });
+    test::error_of(ErrorCode::kInvalidArgument, [&] { source.group(index); });
+  }
+  // The loader goes on with what is left, and reports.
+  data::ItemLoaderOptions options;
+  options.workers = 0;
+  options.batch_size = 5;
+  const auto batch = data::ItemLoader(tests, options).start(0).next();
+  ASSERT_EQ(batch->infos.size(), 2u);
+  EXPECT_EQ(batch->infos[0].index, 3);
+  EXPECT_EQ(batch->bad.size(), 3u);
+}
+
+TEST_F(CocoSourceTest, RefusesObjectsWithoutOutlineAndWrongOptions) {
+  annotations_.annotations[0].polygons = {};
+  test::expect_words(test::error_of(ErrorCode::kBadFormat, [&] { plain_source(); }),
+                     {"annotation 11", "segmentation"});
+  annotations_ = parse_coco(kAnnotations, "annotations");
+  test::error_of(ErrorCode::kInvalidArgument, [&] {
+    CocoTrainingSource(root(), annotations_, plain_options(0), plain_input());
+  });
+  nn::DenseInput grey = plain_input();
+  grey.mean = grey.std = {1};
+  test::error_of(ErrorCode::kInvalidArgument, [&] { CocoTestSource(root(), annotations_, grey); });
+}
+
+// A polygon that crosses more columns than are possible is found when it is drawn.
+TEST_F(CocoSourceTest, AnErrorOfAMaskNamesFileAndAnnotation) {
+  std::vector<double> zigzag;
+  for (int i = 0; i < 400'000; ++i) zigzag.insert(zigzag.end(), {i % 2 * 50.0, i % 40 + 0.0});
+  annotations_.annotations[0].polygons = {};
+  annotations_.annotations[0].polygons.add(zigzag);
+  const CocoTrainingSource source = plain_source();
+  Random random(1);
+  test::expect_words(test::error_of(ErrorCode::kTooLarge, [&] { source.get(0, random); }),
+                     {"wide.png", "annotation 11"});
+}
+
+TEST(FindCoco, SaysWhatIsMissing) {
+  const test::TemporaryFolder folder;
+  const auto missing = [&](Split split) {
+    return test::error_of(ErrorCode::kNotFound, [&] { find_coco(folder.path(), split); });
+  };
+  test::expect_words(missing(Split::kTrain), {"train2017: no such folder", "expected",
+                                              "annotations/instances_train2017.json"});
+  fs::create_directory(folder.path() / "val2017");
+  test::expect_words(missing(Split::kValidation), {"instances_val2017.json: no such file"});
+  fs::create_directory(folder.path() / "annotations");
+  const fs::path file = folder.path() / "annotations/instances_val2017.json";
+  std::ofstream(file) << "{}";
+  const CocoFolder found = find_coco(folder.path(), Split::kValidation);
+  EXPECT_EQ(found.images, folder.path() / "val2017");
+  EXPECT_EQ(found.annotations, file);
+  test::expect_words(missing(Split::kTrain), {"train2017"});
+}
+
+// From the command's data set to batches.
+TEST(CocoSource, ReadsMadeScenes) {
+  const test::TemporaryFolder folder;
+  test::write_discs(folder.path() / "items");
+  ScenesOptions scenes;
+  scenes.scene = {.height = 48, .width = 72, .min_items = 1, .max_items = 5};
+  scenes.train = 7;
+  scenes.val = 4;
+  scenes.threads = 1;
+  const fs::path root = folder.path() / "scenes";
+  write_scenes(folder.path() / "items", root, scenes);
+  const CocoFolder train = find_coco(root, Split::kTrain),
+                   val = find_coco(root, Split::kValidation);
+  const CocoAnnotations objects = read_coco(train.annotations);
+  const CocoTrainingSource source(train.images, objects, plain_options(96), {});
+  data::ItemLoaderOptions options;
+  options.training = true;
+  const data::ItemLoader loader(source, options);
+  data::BatchStream stream = loader.start(0);
+  int64_t images = 0;
+  while (const auto batch = stream.next()) {
+    EXPECT_TRUE(batch->bad.empty());
+    ASSERT_EQ(batch->images.sizes().vec(), (std::vector<int64_t>{2, 3, 96, 160}));
+    for (const data::ImageInfo& info : batch->infos) {
+      ++images;
+      EXPECT_EQ(info.height, 96);
+      EXPECT_EQ(info.width, 144);
+      ASSERT_GE(info.boxes.size(0), 1);
+      // Doubled in size, every box is around its mask.
+      for (int64_t i = 0; i < info.boxes.size(0); ++i) {
+        const auto rows = info.masks[i].amax(1).nonzero(),
+                   columns = info.masks[i].amax(0).nonzero();
+        const auto around =
+            torch::stack({columns.min(), rows.min(), columns.max() + 1, rows.max() + 1})
+                .to(torch::kFloat);
+        EXPECT_TRUE(info.boxes[i].equal(around));
+      }
+    }
+  }
+  EXPECT_EQ(images, loader.images());
+  const CocoAnnotations tests = read_coco(val.annotations);
+  EXPECT_EQ(CocoTestSource(val.images, tests, {}).size(), 4);
+}
+
+}  // namespace
+}  // namespace asmlp::detect

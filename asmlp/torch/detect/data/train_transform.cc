@@ -1,0 +1,90 @@
+#include "asmlp/torch/detect/data/train_transform.h"
+
+#include <algorithm>
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/data/dense_input.h"
+
+namespace asmlp::detect {
+namespace {
+
+constexpr int kMaxSide = 16384;
+
+void check_probability(const char* name, double value) {
+  require(value >= 0 && value <= 1, ErrorCode::kInvalidArgument, "{} {}: must be 0..1", name,
+          value);
+}
+
+template <typename Sides>
+void check_sides(const char* name, const Sides& sides) {
+  require(!sides.empty(), ErrorCode::kInvalidArgument, "{}: needs at least one side", name);
+  for (const int side : sides) {
+    require(side >= 1 && side <= kMaxSide, ErrorCode::kInvalidArgument, "{} {}: must be 1..{}",
+            name, side, kMaxSide);
+  }
+}
+
+int one_of(const std::vector<int>& values, data::Random& random) {
+  return values[static_cast<size_t>(random.below(std::ssize(values)))];
+}
+
+// A whole number in [low, high].
+int between(int low, int high, data::Random& random) {
+  return low + static_cast<int>(random.below(int64_t{high} - low + 1));
+}
+
+void resize(ObjectImage& image, int short_side, int long_side) {
+  const auto [height, width] = image.size();
+  image.resize(data::fitted_size(height, width, short_side, long_side));
+}
+
+void crop(ObjectImage& image, std::array<int, 2> crop_size, data::Random& random) {
+  const auto [height, width] = image.size();
+  const auto [least, most] = crop_size;
+  data::CvSize window;
+  window.height = between(std::min(height, least), std::min(height, most), random);
+  window.width = between(std::min(width, least), std::min(width, most), random);
+  const int top = between(0, height - window.height, random);
+  image.crop(top, between(0, width - window.width, random), window);
+}
+
+}  // namespace
+
+void validate(const TrainTransformOptions& options) {
+  check_probability("hflip", options.hflip);
+  check_probability("crop_prob", options.crop_prob);
+  check_sides("short_sides", options.short_sides);
+  check_sides("long_side", std::array{options.long_side});
+  if (options.crop_prob > 0) check_sides("crop_short_sides", options.crop_short_sides);
+  check_sides("crop_size", options.crop_size);
+  require(options.crop_size[0] <= options.crop_size[1], ErrorCode::kInvalidArgument,
+          "crop_size {}, {}: the least side comes first", options.crop_size[0],
+          options.crop_size[1]);
+}
+
+data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
+                      const TrainTransformOptions& options, const nn::DenseInput& input,
+                      data::Random& random) {
+  if (random.uniform() < options.hflip) image.flip();
+  if (random.uniform() < options.crop_prob) {
+    resize(image, one_of(options.crop_short_sides, random), options.long_side);
+    crop(image, options.crop_size, random);
+  }
+  resize(image, one_of(options.short_sides, random), options.long_side);
+
+  data::Item item;
+  item.image = data::normalised(image.image(), input);
+  data::ImageInfo& info = item.info;
+  info.height = image.size().height;
+  info.width = image.size().width;
+  info.padded_height = item.image.size(1);
+  info.padded_width = item.image.size(2);
+  info.original_height = image.original_size().height;
+  info.original_width = image.original_size().width;
+  info.boxes = image.boxes();
+  info.labels = image.labels();
+  info.masks = image.masks(mask_of, info.padded_height, info.padded_width);
+  return item;
+}
+
+}  // namespace asmlp::detect

@@ -1,0 +1,201 @@
+#include "asmlp/torch/detect/model/training.h"
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/data/augment/random.h"
+#include "asmlp/torch/detect/model/losses.h"
+#include "asmlp/torch/detect/roi/mask_target.h"
+#include "asmlp/torch/detect/ops/refine.h"
+#include "asmlp/torch/detect/roi/roi_extractor.h"
+#include "asmlp/torch/detect/model/rpn.h"
+#include "asmlp/torch/ops/autocast.h"
+
+namespace asmlp::detect {
+namespace {
+
+AssignOptions assign_options(const MatchConfig& match) {
+  return {match.positive_iou, match.negative_iou, match.minimum_iou,
+          match.low_quality ? LowQuality::kMatch : LowQuality::kLeave};
+}
+
+SampleOptions sample_options(const SampleConfig& sample) {
+  return {sample.count, sample.positive_fraction};
+}
+
+BoxLossOptions box_loss_options(const DetectorConfig& config, const BoxLossConfig& loss,
+                                const std::vector<double>& stds) {
+  return {loss.kind, loss.beta, loss.weight, box_coder(config, stds)};
+}
+
+// One image of the batch, on the device of the network.
+struct Truth {
+  torch::Tensor boxes, labels, masks;
+  ImageSize image, padded;
+};
+
+class LossesOfBatch {
+ public:
+  LossesOfBatch(DetectorNetImpl& net, const torch::Tensor& images,
+                const std::vector<data::ImageInfo>& infos, const TrainingPass& pass)
+      : net_(net), config_(net.config()), images_(images), pass_(pass) {
+    require(net.is_training(), ErrorCode::kInvalidArgument,
+            "the losses of a detector need it in training mode");
+    require(images.dim() == 4 && int64_t(infos.size()) == images.size(0),
+            ErrorCode::kInvalidArgument, "{} images in the batch, objects of {}",
+            images.dim() == 4 ? images.size(0) : 0, infos.size());
+    const torch::Device device = images.device();
+    for (const data::ImageInfo& info : infos) {
+      require(info.boxes.defined() && info.labels.defined() && info.masks.defined(),
+              ErrorCode::kInvalidArgument, "image {} comes without its objects", info.index);
+      require(info.labels.numel() == 0 || (info.labels.min().item<int64_t>() >= 0 &&
+                                           info.labels.max().item<int64_t>() < config_.num_classes),
+              ErrorCode::kInvalidArgument, "image {} has an object whose class is not in 0..{}",
+              info.index, config_.num_classes - 1);
+      truths_.push_back({info.boxes.to(device),
+                         info.labels.to(device),
+                         info.masks,
+                         {info.height, info.width},
+                         {info.padded_height, info.padded_width}});
+    }
+  }
+
+  DetectorLosses run() {
+    {
+      const nn::AutocastGuard autocast(images_.device().type(), pass_.precision);
+      pyramid_ = net_.features(images_);
+      rpn_ = net_.rpn(pyramid_);
+    }
+    for (torch::Tensor& map : pyramid_) map = widen(map);
+    for (auto* maps : {&rpn_.logits, &rpn_.deltas}) {
+      for (torch::Tensor& map : *maps) map = widen(map);
+    }
+    train_rpn();
+    std::vector<ImageSize> sizes;
+    for (const Truth& truth : truths_) sizes.push_back(truth.image);
+    std::vector<torch::Tensor> proposals;
+    for (const Proposals& p : propose_all(config_, rpn_, sizes, config_.rpn.train_proposals)) {
+      proposals.push_back(p.boxes);
+    }
+    for (size_t stage = 0; stage < config_.stages.size(); ++stage) {
+      proposals = train_stage(stage, proposals);
+    }
+    return std::move(losses_);
+  }
+
+ private:
+  // A generator of its own for every image and use: what one draws does not depend on the others.
+  data::Random random(uint64_t use, size_t image) const {
+    return data::Random(data::derive_seed(pass_.seed, {use, image}));
+  }
+
+  void add(const std::string& prefix, const char* name, const torch::Tensor& loss, double weight) {
+    losses_.emplace_back(prefix + name, weight == 1 ? loss : loss * weight);
+  }
+
+  void train_rpn() {
+    const RpnConfig& rpn = config_.rpn;
+    const std::vector<torch::Tensor> levels = anchors_of(config_, rpn_);
+    const torch::Tensor anchors = torch::cat(levels);
+    std::vector<MapSize> sizes;
+    std::vector<torch::Tensor> logits, deltas;
+    for (size_t l = 0; l < levels.size(); ++l) {
+      sizes.push_back({rpn_.logits[l].size(2), rpn_.logits[l].size(3)});
+      logits.push_back(flatten_map(rpn_.logits[l], 1));
+      deltas.push_back(flatten_map(rpn_.deltas[l], 4));
+    }
+    std::vector<RpnTargets> targets;
+    for (size_t i = 0; i < truths_.size(); ++i) {
+      data::Random draw = random(0, i);
+      targets.push_back(rpn_targets(
+          anchors,
+          usable_anchors(anchor_options(config_), sizes, levels, truths_[i].padded,
+                         truths_[i].image, int64_t(rpn.allowed_border)),
+          truths_[i].boxes, assign_options(rpn.match), sample_options(rpn.sample), draw));
+    }
+    const ClassAndBoxLoss loss =
+        rpn_losses(torch::cat(logits, 1).squeeze(2), torch::cat(deltas, 1), anchors, targets,
+                   box_loss_options(config_, rpn.box_loss, rpn.box_stds));
+    add("", "loss_rpn_cls", loss.classes, rpn.class_weight);
+    add("", "loss_rpn_bbox", loss.boxes, 1);
+  }
+
+  // The proposals of the next stage.
+  std::vector<torch::Tensor> train_stage(size_t stage,
+                                         const std::vector<torch::Tensor>& proposals) {
+    const StageConfig& config = config_.stages[stage];
+    std::vector<SampledRois> samples;
+    std::vector<torch::Tensor> boxes;
+    for (size_t i = 0; i < truths_.size(); ++i) {
+      data::Random draw = random(1 + stage, i);
+      samples.push_back(sample_rois(proposals[i], truths_[i].boxes, truths_[i].labels,
+                                    config_.num_classes, assign_options(config.match),
+                                    sample_options(config.sample),
+                                    config.sample.add_truths ? AddGts::kYes : AddGts::kNo, draw));
+      boxes.push_back(samples.back().boxes);
+    }
+    BoxOutput output =
+        boxes_of(stage, pool_rois(config_, pyramid_, rois_of(boxes), config_.roi.box_size));
+    const ClassAndBoxLoss loss =
+        box_head_losses(output.logits, output.deltas, samples,
+                        box_loss_options(config_, config.box_loss, config.box_stds));
+    const std::string prefix = config_.stages.size() > 1 ? fmt::format("s{}.", stage) : "";
+    add(prefix, "loss_cls", loss.classes, config.class_weight * config.weight);
+    add(prefix, "loss_bbox", loss.boxes, config.weight);
+    add(prefix, "loss_mask", masks_loss(stage, samples), config.mask_weight * config.weight);
+    if (stage + 1 == config_.stages.size()) return {};
+
+    std::vector<torch::Tensor> refined;
+    int64_t row = 0;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const int64_t rows = boxes[i].size(0);
+      refined.push_back(refine_boxes(box_coder(config_, config.box_stds), samples[i],
+                                     output.logits.narrow(0, row, rows),
+                                     output.deltas.narrow(0, row, rows), truths_[i].image));
+      row += rows;
+    }
+    return refined;
+  }
+
+  BoxOutput boxes_of(size_t stage, const torch::Tensor& pooled) {
+    const nn::AutocastGuard autocast(images_.device().type(), pass_.precision);
+    BoxOutput output = net_.boxes(stage, pooled);
+    return {widen(output.logits), widen(output.deltas)};
+  }
+
+  torch::Tensor masks_loss(size_t stage, const std::vector<SampledRois>& samples) {
+    std::vector<torch::Tensor> boxes, labels, targets;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const SampledRois& rois = samples[i];
+      boxes.push_back(rois.positive_boxes());
+      labels.push_back(rois.labels.narrow(0, 0, rois.positives()));
+      targets.push_back(
+          mask_targets(truths_[i].masks, boxes.back(), rois.gt, 2 * config_.roi.mask_size));
+    }
+    const torch::Tensor pooled =
+        pool_rois(config_, pyramid_, rois_of(boxes), config_.roi.mask_size);
+    torch::Tensor logits;
+    {
+      const nn::AutocastGuard autocast(images_.device().type(), pass_.precision);
+      logits = widen(net_.masks(stage, pooled));
+    }
+    return mask_loss(logits, torch::cat(labels), torch::cat(targets));
+  }
+
+  DetectorNetImpl& net_;
+  const DetectorConfig& config_;
+  torch::Tensor images_;
+  TrainingPass pass_;
+  std::vector<Truth> truths_;
+  std::vector<torch::Tensor> pyramid_;
+  RpnOutput rpn_;
+  DetectorLosses losses_;
+};
+
+}  // namespace
+
+DetectorLosses detector_losses(DetectorNetImpl& net, const torch::Tensor& images,
+                               const std::vector<data::ImageInfo>& infos,
+                               const TrainingPass& pass) {
+  return LossesOfBatch(net, images, infos, pass).run();
+}
+
+}  // namespace asmlp::detect

@@ -1,0 +1,332 @@
+#include "asmlp/torch/ops/gemm.h"
+
+#include <cblas.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <type_traits>
+
+#include "asmlp/core/aligned.h"
+#include "asmlp/core/cpu.h"
+#include "asmlp/kernels/kernels.h"
+
+namespace asmlp::nn {
+namespace {
+
+// A panel's part for one pass over the rows stays in the L1 cache (32 kB and more).
+constexpr int64_t kPassFloats = 48 * 1024 / sizeof(float);
+
+// Null where the machine has only the portable tiles, which no BLAS library is slower than.
+const KernelSet* tile_kernels() {
+  static const KernelSet* const kernels = [] {
+    const Isa isa = default_isa();
+    return isa >= Isa::kAvx2 ? &kernel_set(isa, Precision::kFp32) : nullptr;
+  }();
+  return kernels;
+}
+
+template <typename T>
+bool on_tiles() {
+  return std::is_same_v<T, float> && tile_kernels() != nullptr;
+}
+
+void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k, const float* a,
+          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  cblas_sgemm(CblasRowMajor, ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
+              1.0f, a, static_cast<int>(lda), b, static_cast<int>(ldb), beta, c,
+              static_cast<int>(ldc));
+}
+void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int64_t m, int64_t n, int64_t k, const double* a,
+          int64_t lda, const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
+  cblas_dgemm(CblasRowMajor, ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
+              1.0, a, static_cast<int>(lda), b, static_cast<int>(ldb), beta, c,
+              static_cast<int>(ldc));
+}
+
+// `rows` of C in as few tiles as possible that are as even as possible; a tile's rows of A are
+// a_step elements apart.
+void run_tiles(const TileKernel* kernels, int64_t tile_rows, int64_t rows, int64_t a_step,
+               TileArgs args, TileStart start) {
+  const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
+  const int64_t height = rows / tiles, taller = rows % tiles;
+  // What comes behind this part of B in memory, fetched by all tiles together.
+  args.next_step /= tiles;
+  if (taller > 0) {
+    args.tiles = taller;
+    kernels[height + 1](args, start);
+    args.next += taller * (args.depth / 2) * args.next_step;
+    args.a = static_cast<const float*>(args.a) + taller * (height + 1) * a_step;
+    args.c += taller * (height + 1) * args.ldc;
+  }
+  args.tiles = tiles - taller;
+  kernels[height](args, start);
+}
+
+constexpr float kNoBias[64] = {};
+
+// A column of tiles whose C has fewer columns than a tile: computed beside C and copied.
+class PartialColumns {
+ public:
+  PartialColumns(float* c, int64_t ldc, int64_t rows, int64_t cols, int64_t width, bool load)
+      : c_(c), ldc_(ldc), rows_(rows), cols_(cols), width_(width), values_(rows * width) {
+    if (!load) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      std::copy_n(c + r * ldc, cols, values_.data() + r * width);
+    }
+  }
+  float* data() { return values_.data(); }
+  void store() const {
+    for (int64_t r = 0; r < rows_; ++r) {
+      std::copy_n(values_.data() + r * width_, cols_, c_ + r * ldc_);
+    }
+  }
+
+ private:
+  float* c_;
+  int64_t ldc_, rows_, cols_, width_;
+  std::vector<float> values_;
+};
+
+void multiply_tiles(const float* packed, int64_t depth, int64_t cols, const float* a, int64_t lda,
+                    int64_t rows, const float* bias, float* c, bool add) {
+  const KernelSet& kernels = *tile_kernels();
+  const int64_t width = kernels.tile_cols;
+  const int64_t passes = std::max<int64_t>(1, (depth * width + kPassFloats - 1) / kPassFloats);
+  float padded_bias[64] = {};
+  for (int64_t j = 0; j < cols; j += width) {
+    const int64_t used = std::min(width, cols - j);
+    const bool whole = used == width;
+    PartialColumns partial(c + j, cols, whole ? 0 : rows, used, width, add);
+    TileArgs args{};
+    args.lda = lda;
+    args.ldc = whole ? cols : width;
+    if (bias != nullptr && !whole) std::copy_n(bias + j, used, padded_bias);
+    args.bias = bias == nullptr ? kNoBias : whole ? bias + j : padded_bias;
+    for (int64_t pass = 0; pass < passes; ++pass) {
+      const int64_t begin = depth * pass / passes, end = depth * (pass + 1) / passes;
+      args.depth = end - begin;
+      args.a = a + begin;
+      args.b = packed + j * depth + begin * width;
+      args.c = whole ? c + j : partial.data();
+      args.next = reinterpret_cast<const std::byte*>(packed + j * depth + end * width);
+      args.next_step = 2 * width * int64_t{sizeof(float)};
+      run_tiles(kernels.tiles, kernels.tile_rows, rows, lda, args,
+                add || pass > 0 ? TileStart::kAccumulate : TileStart::kBias);
+    }
+    if (!whole) partial.store();
+  }
+}
+
+// `count` values from each of `depth` rows, ld apart, one row behind the other. Whole vectors are
+// copied, the surplus overwritten by the row that follows; `room` values of each row may be read.
+void pack_rows(const float* from, int64_t ld, int64_t depth, int64_t count, int64_t room,
+               float* to) {
+  constexpr int64_t kCopy = 16;
+  for (int64_t k = 0; k < depth; ++k, from += ld, to += count) {
+    if (count <= kCopy && (room >= kCopy || k + 1 < depth)) {
+      std::memcpy(to, from, kCopy * sizeof(float));
+    } else {
+      std::copy_n(from, count, to);
+    }
+  }
+}
+
+// Columns j .. j + used of B, `width` apart, the rest of each row zero.
+void pack_panel(const float* b, int64_t ldb, int64_t depth, int64_t used, int64_t width,
+                float* to) {
+  for (int64_t k = 0; k < depth; ++k, b += ldb, to += width) {
+    if (used == 32 && width == 32) {
+      std::memcpy(to, b, 32 * sizeof(float));
+    } else if (used == 16 && width == 16) {
+      std::memcpy(to, b, 16 * sizeof(float));
+    } else {
+      std::fill(std::copy_n(b, used, to), to + width, 0.0f);
+    }
+  }
+}
+
+// Both factors are packed: in place, the few values of a row that a tile reads would be spread over
+// as many cache lines and, with the usual powers of two between them, few cache sets.
+void multiply_transposed_tiles(const float* a, int64_t lda, const float* b, int64_t ldb,
+                               int64_t depth, int64_t rows, int64_t cols, float* c, int64_t ldc,
+                               bool add, std::vector<float>& scratch) {
+  const KernelSet& kernels = *tile_kernels();
+  const int64_t width = kernels.tile_cols;
+  const int64_t passes = std::max<int64_t>(1, (depth * width + kPassFloats - 1) / kPassFloats);
+  const int64_t longest = (depth + passes - 1) / passes;
+  // The tiles of C: the first `taller` of them have height + 1 rows.
+  const int64_t tiles = (rows + kernels.tile_rows - 1) / kernels.tile_rows;
+  const int64_t height = rows / tiles, taller = rows % tiles;
+  // The panel of B begins with a cache line: loads that cross two take twice the time. Behind A
+  // there is room for the surplus of its last copy.
+  scratch.resize(std::max<size_t>(scratch.size(), longest * (width + rows) + 32));
+  auto* panel = reinterpret_cast<float*>(
+      round_up(reinterpret_cast<int64_t>(scratch.data()), static_cast<int64_t>(kAlignment)));
+  float* strips = panel + longest * width;
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    const int64_t begin = depth * pass / passes, count = depth * (pass + 1) / passes - begin;
+    const bool sums = add || pass > 0;
+    for (int64_t t = 0, r = 0; t < tiles; ++t) {
+      const int64_t tall = height + (t < taller ? 1 : 0);
+      pack_rows(a + begin * lda + r, lda, count, tall, rows - r, strips + r * count);
+      r += tall;
+    }
+    for (int64_t j = 0; j < cols; j += width) {
+      const int64_t used = std::min(width, cols - j);
+      const bool whole = used == width;
+      pack_panel(b + begin * ldb + j, ldb, count, used, width, panel);
+      PartialColumns partial(c + j, ldc, whole ? 0 : rows, used, width, sums);
+      TileArgs args{};
+      args.b = panel;
+      args.bias = kNoBias;
+      args.ldc = whole ? ldc : width;
+      args.depth = count;
+      args.tiles = 1;
+      for (int64_t t = 0, r = 0; t < tiles; ++t) {
+        const int64_t tall = height + (t < taller ? 1 : 0);
+        args.a = strips + r * count;
+        args.lda = tall;
+        args.c = (whole ? c + j : partial.data()) + r * args.ldc;
+        args.next = reinterpret_cast<const std::byte*>(strips + (r + tall) * count);
+        args.next_step = 2 * tall * int64_t{sizeof(float)};
+        kernels.transposed_tiles[tall](args, sums ? TileStart::kAccumulate : TileStart::kBias);
+        r += tall;
+      }
+      if (!whole) partial.store();
+    }
+  }
+}
+
+// out[i][q] = in[q][i] for 4 x 4 values: in vectors where the type allows it.
+template <typename T>
+void transpose4(const T* in, int64_t ld_in, T* out, int64_t ld_out) {
+  using Quad = float __attribute__((vector_size(16), aligned(4), may_alias));
+  using Index = int32_t __attribute__((vector_size(16)));
+  if constexpr (std::is_same_v<T, float>) {
+    const auto row = [&](int64_t q) { return *reinterpret_cast<const Quad*>(in + q * ld_in); };
+    const Quad low01 = __builtin_shuffle(row(0), row(1), Index{0, 4, 1, 5});
+    const Quad high01 = __builtin_shuffle(row(0), row(1), Index{2, 6, 3, 7});
+    const Quad low23 = __builtin_shuffle(row(2), row(3), Index{0, 4, 1, 5});
+    const Quad high23 = __builtin_shuffle(row(2), row(3), Index{2, 6, 3, 7});
+    const auto store = [&](int64_t i, Quad values) {
+      *reinterpret_cast<Quad*>(out + i * ld_out) = values;
+    };
+    store(0, __builtin_shuffle(low01, low23, Index{0, 1, 4, 5}));
+    store(1, __builtin_shuffle(low01, low23, Index{2, 3, 6, 7}));
+    store(2, __builtin_shuffle(high01, high23, Index{0, 1, 4, 5}));
+    store(3, __builtin_shuffle(high01, high23, Index{2, 3, 6, 7}));
+  } else {
+    for (int64_t q = 0; q < 4; ++q) {
+      for (int64_t i = 0; i < 4; ++i) out[i * ld_out + q] = in[q * ld_in + i];
+    }
+  }
+}
+
+// OpenBLAS's own functions, where that is the BLAS library; LibTorch may run on another.
+using SetThreads = void (*)(int);
+using GetThreads = int (*)();
+SetThreads set_threads() {
+  static const auto function =
+      reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  return function;
+}
+GetThreads get_threads() {
+  static const auto function =
+      reinterpret_cast<GetThreads>(dlsym(RTLD_DEFAULT, "openblas_get_num_threads"));
+  return function;
+}
+
+}  // namespace
+
+SerialBlas::SerialBlas() : threads_(get_threads() == nullptr ? 0 : get_threads()()) {
+  if (threads_ > 1) set_threads()(1);
+}
+
+SerialBlas::~SerialBlas() {
+  if (threads_ > 1) set_threads()(threads_);
+}
+
+template <typename T>
+RightFactor<T>::RightFactor(const T* values, int64_t depth, int64_t cols, bool transposed)
+    : values_(values), depth_(depth), cols_(cols), transposed_(transposed) {
+  if (!on_tiles<T>()) return;
+  width_ = tile_kernels()->tile_cols;
+  panels_ = (cols + width_ - 1) / width_;
+  const int64_t bytes = round_up(panels_ * panel_elements() * int64_t{sizeof(T)}, kAlignment);
+  packed_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))));
+  if (packed_ == nullptr) throw std::bad_alloc();
+}
+
+template <typename T>
+void RightFactor<T>::pack(int64_t begin, int64_t end) {
+  constexpr int64_t kBlock = 64;  // of k: enough of a column for the processor to read ahead
+  for (int64_t panel = begin; panel < end; ++panel) {
+    T* out = packed_.get() + panel * panel_elements();
+    const int64_t first = panel * width_, used = std::min(width_, cols_ - first);
+    if (used < width_) std::fill_n(out, panel_elements(), T(0));
+    if (!transposed_) {
+      for (int64_t k = 0; k < depth_; ++k) {
+        std::copy_n(values_ + k * cols_ + first, used, out + k * width_);
+      }
+      continue;
+    }
+    for (int64_t k = 0; k < depth_; k += kBlock) {
+      const int64_t end = std::min(k + kBlock, depth_);
+      int64_t j = 0;
+      for (; j + 4 <= used; j += 4) {
+        const T* from = values_ + (first + j) * depth_;
+        int64_t i = k;
+        for (; i + 4 <= end; i += 4) {
+          transpose4(from + i, depth_, out + i * width_ + j, width_);
+        }
+        for (; i < end; ++i) {
+          for (int64_t q = 0; q < 4; ++q) out[i * width_ + j + q] = from[q * depth_ + i];
+        }
+      }
+      for (; j < used; ++j) {
+        const T* from = values_ + (first + j) * depth_;
+        for (int64_t i = k; i < end; ++i) out[i * width_ + j] = from[i];
+      }
+    }
+  }
+}
+
+template <typename T>
+void RightFactor<T>::multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c,
+                              bool add) const {
+  if constexpr (std::is_same_v<T, float>) {
+    if (packed_ != nullptr) {
+      multiply_tiles(packed_.get(), depth_, cols_, a, lda, rows, bias, c, add);
+      return;
+    }
+  }
+  if (!add && bias != nullptr) {
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(bias, cols_, c + r * cols_);
+  }
+  blas(CblasNoTrans, transposed_ ? CblasTrans : CblasNoTrans, rows, cols_, depth_, a, lda, values_,
+       transposed_ ? depth_ : cols_, T(add || bias != nullptr ? 1 : 0), c, cols_);
+}
+
+template <typename T>
+void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
+                         int64_t rows, int64_t cols, T* c, int64_t ldc, bool add,
+                         std::vector<T>& scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (on_tiles<T>()) {
+      multiply_transposed_tiles(a, lda, b, ldb, depth, rows, cols, c, ldc, add, scratch);
+      return;
+    }
+  }
+  blas(CblasTrans, CblasNoTrans, rows, cols, depth, a, lda, b, ldb, T(add ? 1 : 0), c, ldc);
+}
+
+#define ASMLP_INSTANTIATE(T)                                                                   \
+  template class RightFactor<T>;                                                               \
+  template void multiply_transposed<T>(const T*, int64_t, const T*, int64_t, int64_t, int64_t, \
+                                       int64_t, T*, int64_t, bool, std::vector<T>&);
+ASMLP_INSTANTIATE(float)
+ASMLP_INSTANTIATE(double)
+
+}  // namespace asmlp::nn

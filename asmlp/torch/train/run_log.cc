@@ -1,0 +1,191 @@
+#include "asmlp/torch/train/run_log.h"
+
+#include <cmath>
+#include <ostream>
+#include <utility>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
+#include "asmlp/report/run_json.h"
+
+namespace asmlp::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr ScalarTag kTrainLoss{"train/loss", "Mean over the steps since the point before"};
+constexpr ScalarTag kLr{"train/lr", "Learning rate of the step"};
+constexpr ScalarTag kGradientNorm{
+    "train/grad_norm", "Norm of the whole gradient before clipping; mean since the point before"};
+constexpr ScalarTag kImagesPerSecond{"train/images_per_second",
+                                     "Of all processes, validation left out"};
+constexpr ScalarTag kEpochLoss{"train/epoch_loss", "Mean over the steps of the epoch"};
+
+double seconds_between(std::chrono::steady_clock::time_point a,
+                       std::chrono::steady_clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+}  // namespace
+
+RunLog::RunLog(std::filesystem::path folder, RunFacts facts)
+    : folder_(std::move(folder)),
+      facts_(std::move(facts)),
+      step_(facts_.steps_done),
+      skipped_(facts_.skipped_steps) {
+  data_.recipe = facts_.recipe;
+  data_.main_figure = facts_.main_figure;
+  data_.history = facts_.history;
+  start_files();
+  write_pages();
+  start_ = last_ = Clock::now();
+}
+
+RunLog::~RunLog() {
+  if (!closed_) close("failed", {{"skipped_steps", skipped_}});
+}
+
+// Nothing that is a matter of logging only may end a run.
+void RunLog::guarded(const std::string& file, const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const std::exception& error) {
+    if (!warned_.insert(file).second) return;
+    log_message(LogLevel::kWarning,
+                fmt::format("{}: not written, the training goes on: {}", file, error.what()));
+  }
+}
+
+void RunLog::start_files() {
+  guarded("steps.csv", [&] {
+    const auto path = folder_ / "steps.csv";
+    if (facts_.resumed) data_.steps = read_steps(path, facts_.steps_done);
+    if (!data_.steps.empty()) seconds_before_ = data_.steps.back().seconds;
+    step_log_ = std::make_unique<StepLog>(path, data_.steps);
+  });
+  guarded("the event file", [&] {
+    events_ = std::make_unique<EventFile>(
+        folder_, facts_.resumed ? std::optional(facts_.steps_done + 1) : std::nullopt);
+    // In Markdown, a block of code is what is indented by four.
+    std::string code = "    ";
+    for (const char c : data_.recipe) code += c == '\n' ? std::string("\n    ") : std::string(1, c);
+    events_->text("recipe", facts_.steps_done, code);
+    events_->flush();
+  });
+  Json earlier = Json::array();
+  guarded("run.json", [&] {
+    if (!facts_.resumed) return;
+    const Json before = read_run_json(folder_ / "run.json");
+    if (before.contains("starts") && before["starts"].is_array()) earlier = before["starts"];
+  });
+  Json start{{"time", utc_time()}, {"step", facts_.steps_done}};
+  start.update(facts_.start);
+  start.update(library_facts());
+  start["machine"] = machine_facts();
+  earlier.push_back(std::move(start));
+  data_.run = facts_.run;
+  data_.run["outcome"] = "running";
+  data_.run["starts"] = std::move(earlier);
+}
+
+void RunLog::on_step(const StepReport& report) {
+  const Clock::time_point now = Clock::now();
+  seconds_ += seconds_between(last_, now);
+  last_ = now;
+  ++step_;
+  ++steps_;
+  if (report.skipped) {
+    ++skipped_;
+  } else {
+    ++finite_;
+    loss_sum_ += report.loss;
+    for (const auto& [name, value] : report.parts) part_sums_[name] += value;
+    norm_sum_ += report.gradient_norm;
+  }
+  if (step_ % facts_.log_interval == 0 || report.batch + 1 == report.batches) log_steps(report);
+}
+
+void RunLog::log_steps(const StepReport& report) {
+  StepLine line;
+  line.epoch = report.epoch + double(report.batch + 1) / double(report.batches);
+  line.step = step_;
+  line.images =
+      (int64_t{report.epoch} * report.batches + report.batch + 1) * facts_.images_per_step;
+  line.loss = finite_ ? loss_sum_ / double(finite_) : NAN;
+  line.gradient_norm = finite_ ? norm_sum_ / double(finite_) : NAN;
+  line.lr = report.lr;
+  line.images_per_second = seconds_ > 0 ? double(steps_ * facts_.images_per_step) / seconds_ : NAN;
+  line.seconds = seconds_before_ + seconds_between(start_, last_);
+  const int64_t finite = finite_;
+  seconds_ = loss_sum_ = norm_sum_ = 0;
+  steps_ = finite_ = 0;
+
+  data_.steps.push_back(line);
+  guarded("steps.csv", [&] {
+    if (!step_log_) return;
+    step_log_->add(line);
+    step_log_->flush();
+  });
+  guarded("the event file", [&] {
+    if (!events_) return;
+    events_->scalar(kTrainLoss, line.step, line.loss);
+    for (const auto& [name, sum] : part_sums_) {
+      const std::string tag = "train/" + name;
+      events_->scalar({tag.c_str(), "Part of train/loss"}, line.step,
+                      finite > 0 ? sum / double(finite) : NAN);
+    }
+    events_->scalar(kLr, line.step, line.lr);
+    events_->scalar(kGradientNorm, line.step, line.gradient_norm);
+    events_->scalar(kImagesPerSecond, line.step, line.images_per_second);
+    events_->flush();
+  });
+  part_sums_.clear();
+}
+
+void RunLog::on_validation(int64_t /*images*/, int64_t /*total*/) { last_ = Clock::now(); }
+
+void RunLog::on_epoch(const EpochSummary& summary, bool /*best*/) {
+  data_.history.push_back(summary);
+  guarded("the event file", [&] {
+    if (!events_) return;
+    events_->scalar(kEpochLoss, step_, summary.train_loss);
+    for (const Figure& figure : summary.figures) {
+      const std::string tag = "eval/" + figure.name;
+      events_->scalar({tag.c_str(), figure_info(figure.name).help}, step_, figure.value);
+    }
+    events_->flush();
+  });
+  data_.run["result"]["skipped_steps"] = skipped_;
+  write_pages();
+  last_ = Clock::now();
+}
+
+void RunLog::close(const std::string& outcome, const Json& result) {
+  closed_ = true;
+  data_.run["outcome"] = outcome;
+  data_.run["starts"].back()["end"] = utc_time();
+  if (result.is_object()) data_.run["result"].update(result);
+  // What a full disk refused may find room now.
+  guarded("steps.csv", [&] {
+    if (step_log_) step_log_->flush();
+  });
+  guarded("the event file", [&] {
+    if (events_) events_->flush();
+  });
+  write_pages();
+}
+
+void RunLog::write_pages() {
+  guarded("run.json", [&] { write_run_json(folder_ / "run.json", data_.run); });
+  guarded("report.html", [&] {
+    write_file_atomically(folder_ / "report.html",
+                          [&](std::ostream& out) { out << report_html(data_); });
+  });
+  guarded("curves.svg", [&] {
+    write_file_atomically(folder_ / "curves.svg",
+                          [&](std::ostream& out) { out << curves_svg(data_); });
+  });
+}
+
+}  // namespace asmlp::train

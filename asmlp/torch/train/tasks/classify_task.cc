@@ -1,0 +1,162 @@
+#include "asmlp/torch/train/tasks/classify_task.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/data/augment/mixup.h"
+#include "asmlp/torch/nn/as_mlp.h"
+#include "asmlp/torch/ops/autocast.h"
+#include "asmlp/torch/train/tasks/evaluate.h"
+#include "asmlp/torch/ops/loss.h"
+#include "asmlp/torch/train/sources.h"
+#include "asmlp/torch/io/initial_weights.h"
+#include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/safetensors.h"
+
+namespace asmlp::train {
+namespace {
+
+bool mixes(const TrainOptions& o, int epoch) {
+  return (o.mixup > 0 || o.cutmix > 0) && (o.mixup_off_epoch == 0 || epoch < o.mixup_off_epoch);
+}
+
+class ClassifyTask final : public Task {
+ public:
+  ClassifyTask(const TrainOptions& options, std::shared_ptr<const data::DataSource> training,
+               std::shared_ptr<const data::DataSource> validation, const std::string& tag,
+               dist::World& world)
+      : options_(options),
+        training_(std::move(training)),
+        validation_(std::move(validation)),
+        world_(world) {
+    require(training_->classes() == validation_->classes(), ErrorCode::kMismatch,
+            "{}: the training and the validation split have different classes", options.data);
+    const std::vector<std::string>& names = training_->classes();
+    const int classes = static_cast<int>(names.size());
+    architecture_ = resolve_model(options, classes);
+    ModelSpec& spec = architecture_.spec;
+    spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
+    require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
+            "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
+    if (spec.config.num_classes == classes) spec.classes = names;
+
+    const int side = spec.preprocessing.size;
+    facts_.model = spec.name;
+    facts_.classes = names;
+    facts_.training_images = training_->size();
+    facts_.validation_images = validation_->size();
+    facts_.multiply_adds = nn::multiply_adds(architecture_, side, side);
+    facts_.image_size = fmt::format("{0} x {0}", side);
+    facts_.main_figure = "top1";
+  }
+
+  const TaskFacts& facts() const override { return facts_; }
+
+  std::string model_json() const override {
+    nn::Architecture architecture = architecture_;
+    architecture.spec.name.clear();
+    architecture.spec.classes.clear();
+    architecture.spec.origin.clear();
+    return nn::to_json(architecture);
+  }
+
+  std::unique_ptr<data::BatchSource> training_batches() const override {
+    return training_source(*training_, architecture_.spec.preprocessing, options_, world_);
+  }
+  std::unique_ptr<data::BatchSource> validation_batches() const override {
+    return evaluation_source(*validation_, architecture_.spec.preprocessing, options_.batch_size,
+                             options_.workers, world_);
+  }
+
+  std::shared_ptr<torch::nn::Module> make_model() const override {
+    nn::Classifier model = nn::make_classifier(architecture_);
+    model->set_checkpointing(options_.grad_checkpointing);
+    return model;
+  }
+
+  std::vector<std::string> load_initial_weights(torch::nn::Module& model,
+                                                const std::filesystem::path& path) const override {
+    return train::load_initial_weights(model, architecture_, path);
+  }
+
+  // An AS-MLP is what load_checkpoint (weights/checkpoint.h) and the native engine read; another
+  // architecture says itself under __metadata__.asmlp_architecture and can be a start of training.
+  void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
+                   const std::map<std::string, std::string>& origin) const override {
+    nn::Architecture described = architecture_;
+    for (const auto& [key, value] : origin) described.spec.origin.insert_or_assign(key, value);
+    TensorMap tensors = nn::export_parameters(model);
+    if (nn::is_as_mlp(described)) {
+      save_checkpoint(path, {described.spec, std::move(tensors)});
+    } else {
+      write_safetensors(path, tensors,
+                        {{"asmlp_architecture", nn::to_json(described)}, {"format", "pt"}});
+    }
+  }
+
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
+    return classification_loss(static_cast<nn::ClassifierImpl&>(model), batch, options_,
+                               architecture_.spec.config.num_classes, pass);
+  }
+
+  std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
+                                     const ValidationOptions& options) const override {
+    const auto e = evaluate(static_cast<nn::ClassifierImpl&>(model), source, world_, options);
+    if (!e) return std::nullopt;
+    return Validation{
+        {{"loss", e->loss}, {"top1", e->top1}, {"top5", e->top5}}, e->images, e->bad_samples};
+  }
+
+ private:
+  TrainOptions options_;
+  std::shared_ptr<const data::DataSource> training_, validation_;
+  dist::World& world_;
+  nn::Architecture architecture_;
+  TaskFacts facts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> classify_task(const TrainOptions& options,
+                                    std::shared_ptr<const data::DataSource> training,
+                                    std::shared_ptr<const data::DataSource> validation,
+                                    const std::string& tag, dist::World& world) {
+  return std::make_unique<ClassifyTask>(options, std::move(training), std::move(validation), tag,
+                                        world);
+}
+
+std::unique_ptr<Task> classify_task(const TrainOptions& options, const std::string& tag,
+                                    dist::World& world) {
+  return classify_task(options, data::open_data_source(options.data, Split::kTrain),
+                       data::open_data_source(options.data, Split::kValidation), tag, world);
+}
+
+ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
+                              const TrainOptions& options, int classes, const Pass& pass) {
+  const bool mix = mixes(options, pass.epoch);
+  torch::Tensor targets = batch.targets;
+  if (mix) {
+    data::Random random(data::derive_seed(options.seed, {data::kSeedMix, pass.index}));
+    targets = data::mix_batch(batch.images, targets,
+                              {.mixup = options.mixup,
+                               .cutmix = options.cutmix,
+                               .prob = options.mixup_prob,
+                               .switch_prob = options.mixup_switch_prob,
+                               .smoothing = options.smoothing,
+                               .classes = classes},
+                              random);
+  }
+  const torch::Tensor images = batch.images.to(pass.device);
+  targets = targets.to(pass.device);
+  const nn::AutocastGuard autocast(pass.device.type(), pass.precision);
+  const torch::Tensor logits = model.forward(images).to(torch::kFloat32);
+  if (mix) return {soft_target_cross_entropy(logits, targets), {}};
+  return {torch::nn::functional::cross_entropy(
+              logits, targets,
+              torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(options.smoothing)),
+          {}};
+}
+
+}  // namespace asmlp::train

@@ -1,0 +1,121 @@
+// What the tasks on dense predictions, detection and segmentation, share.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/torch/distributed/world.h"
+#include "asmlp/torch/nn/backbone.h"
+#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/torch/train/task.h"
+
+namespace asmlp::train {
+
+// Batches for training, as the options say, and one image at a time for validation.
+data::ItemLoaderOptions training_items(const TrainOptions& options, data::Remainder remainder,
+                                       const dist::World& world);
+data::ItemLoaderOptions validation_items(const TrainOptions& options, const dist::World& world);
+
+// Copies the weights of a file: of a whole network of this kind (it has tensors under
+// `head_prefix`) all that have the network's names and shapes, else the backbone's
+// (nn/backbone_weights.h). What a user should know. Error(kMismatch) when the backbone's do not
+// fit.
+std::vector<std::string> load_dense_weights(torch::nn::Module& model, nn::BackboneImpl& backbone,
+                                            const std::string& head_prefix,
+                                            const std::filesystem::path& path);
+
+// The spec to train: options.model, which is a name of the zoo, a .json, .yaml or .yml file or a
+// JSON object in text, with drop_path and the data's classes, called "<model>.<tag>".
+template <typename Spec>
+Spec dense_spec_to_train(const TrainOptions& options, const std::string& tag,
+                         const std::vector<std::string>& classes,
+                         Spec (*resolve)(const std::string& model)) {
+  Spec spec = resolve(options.model);
+  spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
+  spec.config.num_classes = options.num_classes.value_or(static_cast<int>(classes.size()));
+  require(spec.config.num_classes == static_cast<int>(classes.size()), ErrorCode::kInvalidArgument,
+          "num-classes {}: the data set has {} classes; leave the option out",
+          spec.config.num_classes, classes.size());
+  spec.classes = classes;
+  if (options.drop_path) spec.config.backbone.drop_path = *options.drop_path;
+  validate(spec);
+  return spec;
+}
+
+// What makes two specs the same for a run that goes on (Task::model_json).
+template <typename Spec>
+std::string essence_of(Spec spec) {
+  spec.name.clear();
+  spec.classes.clear();
+  spec.origin.clear();
+  return to_json(spec);
+}
+
+// A task on a Spec of the network `Net`, whose namespace has validate, to_json, multiply_adds; what
+// differs is data, loss, validation, and how a network is saved.
+template <typename Spec, typename Net>
+class DenseTask : public Task {
+ public:
+  using Impl = typename Net::ContainedType;
+
+  const TaskFacts& facts() const final { return facts_; }
+  std::string model_json() const final { return essence_of(spec_); }
+
+  std::shared_ptr<torch::nn::Module> make_model() const final {
+    Net net(spec_.config);
+    net->set_world(&world_);
+    net->backbone()->set_checkpointing(options_.grad_checkpointing);
+    return net.ptr();
+  }
+
+  std::vector<std::string> load_initial_weights(torch::nn::Module& model,
+                                                const std::filesystem::path& path) const final {
+    return load_dense_weights(model, *net_of(model).backbone(), head_prefix_, path);
+  }
+
+  void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
+                   const std::map<std::string, std::string>& origin) const final {
+    Spec described = spec_;
+    for (const auto& [key, value] : origin) described.origin.insert_or_assign(key, value);
+    save(path, described, static_cast<const Impl&>(model));
+  }
+
+ protected:
+  // `head_prefix` is of names that only a whole network has.
+  DenseTask(const TrainOptions& options, Spec spec, const char* head_prefix, dist::World& world)
+      : options_(options), world_(world), spec_(std::move(spec)), head_prefix_(head_prefix) {}
+
+  virtual void save(const std::filesystem::path& path, const Spec& spec, const Impl& net) const = 0;
+
+  static Impl& net_of(torch::nn::Module& model) { return static_cast<Impl&>(model); }
+
+  // facts(), for data of so many images.
+  void describe(int64_t training_images, int64_t validation_images, const char* main_figure) {
+    const nn::DenseInput& input = spec_.preprocessing;
+    facts_.model = spec_.name;
+    facts_.classes = spec_.classes;
+    facts_.training_images = training_images;
+    facts_.validation_images = validation_images;
+    facts_.multiply_adds = multiply_adds(spec_.config, input.short_side, input.long_side);
+    facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
+    facts_.main_figure = main_figure;
+  }
+
+  TrainOptions options_;
+  dist::World& world_;
+  Spec spec_;
+
+ private:
+  const char* head_prefix_;
+  TaskFacts facts_;
+};
+
+}  // namespace asmlp::train

@@ -1,0 +1,123 @@
+#include "asmlp/torch/train/tasks/detect_task.h"
+
+#include <utility>
+
+#include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
+#include "asmlp/dataset/coco/coco.h"
+#include "asmlp/torch/detect/data/coco_source.h"
+#include "asmlp/torch/detect/model/detector_file.h"
+#include "asmlp/torch/detect/evaluate.h"
+#include "asmlp/torch/detect/flops.h"
+#include "asmlp/torch/detect/model/training.h"
+#include "asmlp/torch/train/tasks/dense_task.h"
+
+namespace asmlp::train {
+namespace {
+
+struct CocoSplit {
+  std::filesystem::path images;
+  CocoAnnotations annotations;
+};
+
+CocoSplit read_split(const std::string& root, Split split) {
+  const detect::CocoFolder folder = detect::find_coco(root, split);
+  CocoSplit result{folder.images, read_coco(folder.annotations)};
+  if (const std::string report = result.annotations.skips.report(); !report.empty()) {
+    log_message(LogLevel::kWarning, folder.annotations.string() + ": left out: " + report);
+  }
+  return result;
+}
+
+std::vector<std::string> names_of(const CocoAnnotations& annotations) {
+  std::vector<std::string> names;
+  for (const CocoCategory& category : annotations.categories) names.push_back(category.name);
+  return names;
+}
+
+detect::TrainTransformOptions transform_options(const TrainOptions& o) {
+  detect::TrainTransformOptions transform;
+  transform.hflip = o.hflip;
+  transform.short_sides = o.short_sides;
+  transform.long_side = o.long_side;
+  transform.crop_prob = o.crop_prob;
+  transform.crop_short_sides = o.crop_short_sides;
+  transform.crop_size = {int(o.crop_size[0]), int(o.crop_size[1])};
+  return transform;
+}
+
+class DetectTask final : public DenseTask<detect::DetectorSpec, detect::DetectorNet> {
+ public:
+  DetectTask(const TrainOptions& options, const std::string& tag, CocoSplit training,
+             CocoSplit validation, dist::World& world)
+      : DenseTask(options,
+                  dense_spec_to_train(options, tag, names_of(training.annotations),
+                                      detect::resolve_detector),
+                  "rpn_head.", world),
+        training_(std::move(training)),
+        validation_(std::move(validation)),
+        training_images_(training_.images, training_.annotations, transform_options(options),
+                         spec_.preprocessing),
+        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
+    require(training_.annotations.categories == validation_.annotations.categories,
+            ErrorCode::kMismatch,
+            "{}: the training and the validation annotations have different categories",
+            options.data);
+    describe(training_images_.size(), validation_images_.size(), "bbox_AP");
+  }
+
+  std::unique_ptr<data::BatchSource> training_batches() const override {
+    return std::make_unique<data::ItemLoader>(
+        training_images_, training_items(options_, data::Remainder::kRepeat, world_));
+  }
+  std::unique_ptr<data::BatchSource> validation_batches() const override {
+    return std::make_unique<data::ItemLoader>(validation_images_,
+                                              validation_items(options_, world_));
+  }
+
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
+    const uint64_t seed = data::derive_seed(options_.seed, {data::kSeedBoxes, pass.index});
+    ModelLoss result;
+    for (auto& [name, value] : detect::detector_losses(net_of(model), batch.images.to(pass.device),
+                                                       batch.infos, {seed, pass.precision})) {
+      result.total = result.total.defined() ? result.total + value : value;
+      result.parts.emplace_back(name, value.detach());
+    }
+    return result;
+  }
+
+  std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
+                                     const ValidationOptions& options) const override {
+    const auto e = detect::evaluate(net_of(model), validation_.annotations, source, world_,
+                                    {options.progress, options.on_bad});
+    if (!e) return std::nullopt;
+    return Validation{{{"bbox_AP", e->box.ap},
+                       {"bbox_AP50", e->box.ap50},
+                       {"bbox_AP75", e->box.ap75},
+                       {"segm_AP", e->mask.ap},
+                       {"segm_AP50", e->mask.ap50},
+                       {"segm_AP75", e->mask.ap75}},
+                      e->images,
+                      e->bad_samples};
+  }
+
+ private:
+  void save(const std::filesystem::path& path, const detect::DetectorSpec& spec,
+            const detect::DetectorNetImpl& net) const override {
+    detect::save_detector(path, spec, net);
+  }
+
+  CocoSplit training_, validation_;
+  detect::CocoTrainingSource training_images_;
+  detect::CocoTestSource validation_images_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> detect_task(const TrainOptions& options, const std::string& tag,
+                                  dist::World& world) {
+  return std::make_unique<DetectTask>(options, tag, read_split(options.data, Split::kTrain),
+                                      read_split(options.data, Split::kValidation), world);
+}
+
+}  // namespace asmlp::train

@@ -1,0 +1,99 @@
+#include "asmlp/torch/train/tasks/segment_task.h"
+
+#include <utility>
+
+#include "asmlp/core/error.h"
+#include "asmlp/torch/ops/autocast.h"
+#include "asmlp/torch/segment/ade_source.h"
+#include "asmlp/torch/segment/evaluate.h"
+#include "asmlp/torch/segment/flops.h"
+#include "asmlp/torch/segment/loss.h"
+#include "asmlp/torch/segment/segmentor_file.h"
+#include "asmlp/torch/train/tasks/dense_task.h"
+
+namespace asmlp::train {
+namespace {
+
+std::vector<std::string> names_of(const Ade20k& data) {
+  std::vector<std::string> names;
+  for (const SegmentationClass& c : data.classes()) names.push_back(c.name);
+  return names;
+}
+
+class SegmentTask final : public DenseTask<segment::SegmentorSpec, segment::SegmentorNet> {
+ public:
+  SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
+              Ade20k validation, dist::World& world)
+      : DenseTask(options,
+                  dense_spec_to_train(options, tag, names_of(training), segment::resolve_segmentor),
+                  "decode_head.", world),
+        training_(std::move(training)),
+        validation_(std::move(validation)),
+        training_images_(training_, spec_.preprocessing,
+                         {options.ratio_range, options.crop, options.cat_max_ratio, options.hflip,
+                          options.photometric}),
+        validation_images_(validation_) {
+    require(names_of(training_) == names_of(validation_), ErrorCode::kMismatch,
+            "{}: the training and the validation split have different classes", options.data);
+    describe(training_images_.size(), validation_images_.size(), "mIoU");
+  }
+
+  std::unique_ptr<data::BatchSource> training_batches() const override {
+    return std::make_unique<data::ItemLoader>(
+        training_images_, training_items(options_, data::Remainder::kDrop, world_));
+  }
+  std::unique_ptr<data::BatchSource> validation_batches() const override {
+    return std::make_unique<data::ItemLoader>(validation_images_,
+                                              validation_items(options_, world_));
+  }
+
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
+    segment::SegmentorOutput output;
+    {
+      const nn::AutocastGuard autocast(pass.device.type(), pass.precision);
+      output = net_of(model).forward(batch.images.to(pass.device));
+    }
+    output.decode = output.decode.to(torch::kFloat32);
+    output.auxiliary = output.auxiliary.to(torch::kFloat32);
+    const segment::SegmentationLoss loss =
+        segment::losses(output, batch.targets.to(pass.device), spec_.config);
+    return {loss.total(),
+            {{"decode.loss_seg", loss.decode.detach()},
+             {"aux.loss_seg", loss.auxiliary.detach()},
+             {"decode.acc_seg", loss.accuracy.detach()}}};
+  }
+
+  std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
+                                     const ValidationOptions& options) const override {
+    segment::SegmentationEvaluationOptions evaluation;
+    evaluation.progress = options.progress;
+    evaluation.on_bad = options.on_bad;
+    const auto e =
+        segment::evaluate(net_of(model), source, spec_.preprocessing, world_, evaluation);
+    if (!e) return std::nullopt;
+    return Validation{
+        {{"mIoU", e->mean_iou}, {"mAcc", e->mean_accuracy}, {"aAcc", e->pixel_accuracy}},
+        e->images,
+        e->bad_samples};
+  }
+
+ private:
+  void save(const std::filesystem::path& path, const segment::SegmentorSpec& spec,
+            const segment::SegmentorNetImpl& net) const override {
+    segment::save_segmentor(path, spec, net);
+  }
+
+  Ade20k training_, validation_;
+  segment::AdeTrainingSource training_images_;
+  segment::AdeTestSource validation_images_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> segment_task(const TrainOptions& options, const std::string& tag,
+                                   dist::World& world) {
+  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.data, Split::kTrain),
+                                       Ade20k(options.data, Split::kValidation), world);
+}
+
+}  // namespace asmlp::train
