@@ -1,5 +1,5 @@
 // Images per second of processor time of the training transform, on one thread: decode, random
-// resized crop, flip, RandAugment, normalise, erase, with the defaults of `asmlp train` (the
+// resized crop, flip, RandAugment, normalize, erase, with the defaults of `asmlp train` (the
 // authors' recipe).
 //
 //   asmlp_data_bench FOLDER [IMAGES [ROUNDS]]

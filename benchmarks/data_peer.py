@@ -8,9 +8,9 @@
     peer/bin/python benchmarks/data_peer.py --ours build/bin/asmlp_data_bench FOLDER...
 
 Both decode the same files from memory and apply the authors' recipe: random resized crop to 224
-(bicubic), flip, rand-m9-mstd0.5-inc1, normalise, random erasing 0.25 (pixel). Prints images per
+(bicubic), flip, rand-m9-mstd0.5-inc1, normalize, random erasing 0.25 (pixel). Prints images per
 second of processor time (which other programs disturb less than the clock's): the median of the
-rounds of each, and of the ratio of neighbouring rounds, as a Markdown table.
+rounds of each, and of the ratio of neighboring rounds, as a Markdown table.
 `--make FOLDER` first writes JPEG files of ImageNet's usual size there, from tests/data/photos.
 """
 

@@ -1,5 +1,5 @@
 // Images per second of wall-clock time that a data source gives through its loader: reading,
-// decoding the crop, flip, normalise (RandAugment and erasing off, so that reading shows), at 224.
+// decoding the crop, flip, normalize (RandAugment and erasing off, so that reading shows), at 224.
 //
 //   asmlp_loader_bench DATA [WORKERS [IMAGES]]
 //

@@ -1,7 +1,7 @@
 // RoIAlign of a training step's size, forward and backward: 512 RoIs of one image's P2 (200 x 272
 // cells of 256 channels, 800 x 1088 pixels) to 7 x 7 bins, in both memory formats; the same with
 // all four levels of the pyramid; and what else runs per image: assignment, suppression, masks. The
-// first result is checked against the composed form before anything is timed.
+// first result is checked against the eager form before anything is timed.
 //
 //   asmlp_roi_align_bench [THREADS]
 //
@@ -59,7 +59,7 @@ void pooling(at::MemoryFormat format, const char* forward, const char* backward)
   const auto some = small.slice(0, 0, 8);
   const double error =
       (roi_align(map, 0.25, some, {}) -
-       composed_roi_align({map}, {0.25}, some, torch::zeros({8}, torch::kInt64), {}))
+       eager_roi_align({map}, {0.25}, some, torch::zeros({8}, torch::kInt64), {}))
           .abs()
           .max()
           .item<double>();

@@ -12,13 +12,15 @@ pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 if(ASMLP_CLI)
   find_package(CLI11 REQUIRED)
   find_package(spdlog REQUIRED)
+endif()
+if(ASMLP_CLI OR ASMLP_TORCH)  # charts of a training run
   pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 endif()
 if(ASMLP_TESTS)
   find_package(GTest REQUIRED)
 endif()
 if(ASMLP_TORCH)
-  # OpenCV's resizing and colours, which the authors' detectors and segmentors see. Two modules are
+  # OpenCV's resizing and colors, which the authors' detectors and segmentors see. Two modules are
   # enough; Debian's CMake files come with the package of all of them.
   find_path(ASMLP_OPENCV_INCLUDE_DIR opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)
   find_library(ASMLP_OPENCV_CORE opencv_core REQUIRED)

@@ -1,5 +1,5 @@
 # What `cmake --install BUILD --prefix P` puts under P: the library and its headers, the commands that
-# were built, the bundled models where the command looks for them, the licence, and what makes
+# were built, the bundled models where the command looks for them, the license, and what makes
 # find_package(asmlp) and pkg-config find it all. Nothing in it knows P: the tree can be moved.
 include(CMakePackageConfigHelpers)
 

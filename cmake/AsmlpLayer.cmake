@@ -1,3 +1,14 @@
+# asmlp_unity(TARGET): with ASMLP_UNITY, compile its sources several at a time, so that heavy headers
+# cost once per group. For targets on LibTorch, which costs 20 s per source; names that are local to a
+# file must then be unique in its room. A source with compiler flags of its own stays alone.
+function(asmlp_unity TARGET)
+  set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ${ASMLP_UNITY} UNITY_BUILD_BATCH_SIZE 12)
+  if(ASMLP_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # A type that is local to a file is taken for one of a header that is included.
+    target_compile_options(${TARGET} PRIVATE -Wno-subobject-linkage)
+  endif()
+endfunction()
+
 # asmlp_layer(NAME [DEPENDS layer...] [LIBRARIES target...] [PRIVATE_LIBRARIES target...])
 #
 # A folder is a layer: every *.cc in it (and below) becomes the library asmlp_NAME, every *_test.cc
@@ -20,16 +31,16 @@ function(asmlp_layer NAME)
   endif()
 endfunction()
 
-# Test programs whose numbers come from the kernels that ASMLP_ISA chooses. Their tests are labelled
+# Test programs whose numbers come from the kernels that ASMLP_ISA chooses. Their tests are labeled
 # `isa`, and scripts/test.sh repeats them for every instruction set of the machine. (Of the LibTorch
 # path the choice concerns a few loops only; its tests are left out for their time.)
 set(ASMLP_ISA_TESTS kernels image engine cli parity system_cli system_isa)
 
 # asmlp_test(NAME SOURCES file... LIBRARIES target... [TIMEOUT seconds])
 # The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data and the helpers of
-# tests/support.h.
+# tests/support/.
 if(ASMLP_TESTS)
-  add_library(asmlp_source_folder STATIC ${PROJECT_SOURCE_DIR}/tests/source_folder.cc)
+  add_library(asmlp_source_folder STATIC ${PROJECT_SOURCE_DIR}/tests/support/source_folder.cc)
   target_compile_definitions(asmlp_source_folder PRIVATE ASMLP_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
 endif()
 function(asmlp_test NAME)

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     print(features);
     std::cout << "embedding: " << features.embedding.size() << " values\n";
 
-    // A tensor of any size, normalised by the caller: batch x channels x height x width.
+    // A tensor of any size, normalized by the caller: batch x channels x height x width.
     const int channels = asmlp::model_info(*model).in_channels;
     const std::vector<float> zeros(static_cast<std::size_t>(channels) * 75 * 130);
     print(backbone.features(asmlp::TensorView{zeros.data(), 1, channels, 75, 130}));

@@ -110,12 +110,12 @@ typedef struct asmlp_image {
   const uint8_t* pixels;
   int height;
   int width;
-  int channels;        /* 3 (RGB) or 1 (grey) */
+  int channels;        /* 3 (RGB) or 1 (gray) */
   ptrdiff_t row_bytes; /* from one row to the next; 0: width * channels */
 } asmlp_image;
 
 /* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), or
- * on batch x in_channels x height x width normalised floats. Any number of images; the results
+ * on batch x in_channels x height x width normalized floats. Any number of images; the results
  * below are then those of this run, until the next. */
 ASMLP_API asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images,
                                                int count);

@@ -1,32 +1,57 @@
 #!/usr/bin/env python3
-"""Checks the rules that the compiler does not: layers, third-party includes, file length, ASCII.
+"""Checks the rules that the compiler does not: rooms and their levels, third-party includes, file length, ASCII.
 
     tools/check_layers.py              check this project; exit code 1 and one line per violation
     tools/check_layers.py --root DIR   check another copy
     tools/check_layers.py --self-test  prove that every rule catches what it is for
 
-docs/architecture.md explains the layers, docs/decisions/0001-levels.md why they are these.
+docs/architecture.md explains the rooms, docs/decisions/0001-levels.md why they are these.
 """
 
 import argparse
+import collections
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-# A file of asmlp/<layer> may include its own layer and layers of a strictly lower level.
-LEVELS = {
-    "core": 0,
-    "model": 1, "kernels": 1, "metrics": 1,
-    "image": 2, "weights": 2,
-    "dataset": 3, "engine": 3,
-    "api": 4, "torch": 4,
-    "cli": 5,
-    "cli_torch": 6,
-}
+# Rooms from the lowest level to the highest, one level a line. A file may include its own room and
+# rooms of a strictly lower level. A room is a folder of asmlp/ without its sub-rooms; "dataset" is
+# asmlp/dataset itself, "dataset/coco" the folder below it.
+ROOMS = [
+    ["core"],
+    ["schema", "kernels", "metrics"],
+    ["model"],
+    ["model/baselines"],
+    ["model/description"],
+    ["image", "weights"],
+    ["dataset"],
+    ["dataset/coco", "dataset/ade20k", "dataset/shards"],
+    ["dataset/classification", "dataset/synthetic"],
+    ["engine", "report"],
+    ["api", "study", "torch/ops", "torch/distributed"],
+    ["torch/nn"],
+    ["torch/baselines", "torch/io", "torch/data/augment"],
+    ["torch/data"],
+    ["torch/detect/ops", "torch/segment"],
+    ["torch/detect/roi", "torch/detect/data"],
+    ["torch/detect/model"],
+    ["torch/detect"],
+    ["torch/train"],
+    ["torch/train/tasks"],
+    ["cli/terminal"],
+    ["cli/options", "cli/draw"],
+    ["cli/images"],
+    ["cli/bench"],
+    ["cli/commands"],
+    ["cli"],
+    ["cli_torch"],
+]
+LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+MAX_FILES_OF_A_ROOM = 40
 
 # What the levels alone would allow, but the design does not: the two execution paths meet in tests.
-FORBIDDEN = {("torch", "engine")}
+FORBIDDEN = {("torch", "engine"), ("torch", "api"), ("torch", "study")}
 
 # The installed headers (include/) that start with "asmlp/", and the layers that implement them. They
 # include one another and the standard library, nothing else; examples/ includes nothing else of ours.
@@ -34,21 +59,40 @@ PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.h": "core", "asmlp/asml
 PUBLIC_FOLDERS = {"include", "examples"}
 STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
-# Headers of tests/ that rest on a layer above core: for the tests that may include that layer.
-HELPERS = {"tests/random_config.h": "model", "tests/trainer_fixture.h": "torch"}
+# Headers of tests/support/ that rest on a room above core: for the tests that may include that room.
+HELPERS = {
+    "ade_files.h": "torch/data/augment",
+    "boxes.h": "torch/detect/ops",
+    "command.h": "cli",
+    "detectors.h": "torch/detect/model",
+    "golden.h": "engine",
+    "gradients.h": "torch/ops",
+    "images.h": "torch/data/augment",
+    "kernel_sets.h": "kernels",
+    "model_files.h": "api",
+    "modules.h": "torch/nn",
+    "random_config.h": "model",
+    "ranks.h": "torch/distributed",
+    "segmentors.h": "torch/segment",
+    "trainer_runs.h": "torch/train/tasks",
+}
+
+LAYERS = {room.split("/")[0] for room in LEVELS}
 
 # Third-party headers by their path, and the only layers that may know them.
 THIRD_PARTY = [
     (re.compile(r"(torch|ATen|c10|caffe2)/"), {"torch", "cli_torch"}),
-    (re.compile(r"cairo"), {"cli"}),
+    (re.compile(r"cairo"), {"report"}),
     (re.compile(r"(CLI|spdlog)/"), {"cli", "cli_torch"}),
     (re.compile(r"(jpeglib|jerror|spng)\.h|webp/"), {"image"}),
     (re.compile(r"archive(_entry)?\.h"), {"dataset"}),
-    (re.compile(r"yaml-cpp/"), {"model", "cli_torch"}),
+    (re.compile(r"yaml-cpp/"), {"schema", "cli_torch"}),
+    (re.compile(r"nlohmann/"), set(LAYERS) - {"core", "kernels", "metrics", "image", "api"}),
 ]
 
 # The library reports by exception and callback only; the commands, tests and fuzz mains may print.
 PRINTING_LAYERS = {"cli", "cli_torch"}
+FORKING_FILES = {Path("asmlp/study/child.cc")}  # whose child ends by _exit when it cannot start
 PRINTING = re.compile(r"std::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|"
                       r"\b(?<!\.)(printf|puts|fprintf|putchar|perror|_exit)\s*\(|\bfmt::print\b")
 
@@ -70,8 +114,13 @@ def is_test(path):
 
 
 def layer_of(path):
-    """The layer of a path relative to the root, or None outside asmlp/."""
+    """The first folder of a path below asmlp/, or None outside asmlp/."""
     return path.parts[1] if path.parts[0] == "asmlp" and len(path.parts) > 2 else None
+
+
+def room_of(path):
+    """The folder of a path below asmlp/, as ROOMS names it, or None outside asmlp/."""
+    return "/".join(path.parts[1:-1]) if layer_of(path) else None
 
 
 def check_own_include(path, included):
@@ -84,28 +133,33 @@ def check_own_include(path, included):
     if target.parts[0] == "tests":
         if path.parts[0] == "asmlp" and not is_test(path):
             return f"includes {included}: only *_test.cc and *_fuzz.cc files may include tests/"
-        if included not in HELPERS or layer_of(path) is None:
+        if target.parts[1] != "support":
+            return f"includes {included}: helpers of tests stand in tests/support/"
+        if target.name not in HELPERS or layer_of(path) is None:
             return None
-        target = Path("asmlp") / HELPERS[included] / target.name  # as if it stood in that layer
-    layer, other = layer_of(path), layer_of(target)
+        target = Path("asmlp") / HELPERS[target.name] / target.name  # as if it stood in that room
+    room, other = room_of(path), room_of(target)
     if other not in LEVELS:
-        return f"includes {included}, which is in no layer (known: {', '.join(LEVELS)})"
-    if layer is None:
-        # tests/*.h serve the tests of every layer, so they may rest on the lowest one only, or see
-        # what the layer sees that HELPERS names;
-        # the folders below tests/ and benchmarks/ hold programs that see everything.
-        if path.parts[0] == "tests" and len(path.parts) == 2 and path.suffix == ".h":
-            serves = HELPERS.get(path.as_posix(), "core")
+        return f"includes {included}, which is in no room (known: {', '.join(LEVELS)})"
+    if room is None:
+        # tests/support/*.h serve the tests of every room, so they may rest on the lowest one only, or
+        # see what the room sees that HELPERS names; the other folders of tests/ and benchmarks/ hold
+        # programs that see everything.
+        if path.parts[:2] == ("tests", "support") and path.suffix == ".h":
+            serves = HELPERS.get(path.name, "core")
             if other != serves and LEVELS[other] >= LEVELS[serves]:
                 return (f"includes {included}: a header for the tests of {serves} may include "
                         f"{serves} and lower levels only")
         return None
-    if other == layer:
+    if other == room:
         return None
-    if (layer, other) in FORBIDDEN:
-        return f"includes {included}: {layer} must know nothing of {other} (they meet in tests/)"
-    if LEVELS[other] >= LEVELS[layer]:
-        return (f"includes {included}: layer {layer} (level {LEVELS[layer]}) may include lower "
+    if (layer_of(path), layer_of(target)) in FORBIDDEN:
+        return (f"includes {included}: {layer_of(path)} must know nothing of {layer_of(target)} "
+                f"(they meet in tests/)")
+    if is_test(path) and other.startswith(room + "/"):
+        return None  # what a room does is often seen only with what its sub-rooms make of it
+    if LEVELS[other] >= LEVELS[room]:
+        return (f"includes {included}: room {room} (level {LEVELS[room]}) may include lower "
                 f"levels only, {other} is at level {LEVELS[other]}")
     return None
 
@@ -115,9 +169,9 @@ def check_third_party(path, included):
         return f"includes <{included}>: installed headers need the standard library only"
     layer = layer_of(path)
     if layer is None:
-        if path.parts[0] != "tests" or len(path.parts) > 2 or path.suffix != ".h":
+        if path.parts[:2] != ("tests", "support") or path.suffix != ".h":
             return None
-        layer = "core"
+        layer = HELPERS.get(path.name, "core").split("/")[0]
     for pattern, allowed in THIRD_PARTY:
         if pattern.match(included) and layer not in allowed:
             return f"includes <{included}>: only {', '.join(sorted(allowed))} may"
@@ -127,8 +181,8 @@ def check_third_party(path, included):
 def check_cpp(path, text):
     """Yields (line, message) for a C++ file."""
     layer = layer_of(path)
-    if path.parts[0] == "asmlp" and layer not in LEVELS:
-        yield 1, "is in no layer: add its folder to LEVELS in tools/check_layers.py"
+    if path.parts[0] == "asmlp" and room_of(path) not in LEVELS:
+        yield 1, "is in no room: add its folder to ROOMS in tools/check_layers.py"
         return
     for number, line in enumerate(text.split("\n"), 1):
         match = INCLUDE.match(line)
@@ -151,7 +205,7 @@ def check_cpp(path, text):
         for match in re.finditer(r"\bnamespace\s+(asmlp::torch\b|torch\b)", code):
             yield code.count("\n", 0, match.start()) + 1, \
                 "opens a namespace called torch, which hides LibTorch's ::torch"
-        if layer not in PRINTING_LAYERS and not is_test(path):
+        if layer not in PRINTING_LAYERS and not is_test(path) and path not in FORKING_FILES:
             for match in PRINTING.finditer(code):
                 yield code.count("\n", 0, match.start()) + 1, \
                     f"uses {match.group().strip('( ')}: library code never prints, exits or aborts"
@@ -166,8 +220,20 @@ def check_cmake(text):
         for other in depends:
             if other.isupper():
                 break
-            if LEVELS.get(other, 99) >= LEVELS.get(name, -1) or (name, other) in FORBIDDEN:
+            if lowest(other) >= highest(name) or (name, other) in FORBIDDEN:
                 yield text.count("\n", 0, match.start()) + 1, f"layer {name} depends on {other}"
+
+
+def levels_of(layer):
+    return [level for room, level in LEVELS.items() if room.split("/")[0] == layer]
+
+
+def lowest(layer):
+    return min(levels_of(layer), default=99)
+
+
+def highest(layer):
+    return max(levels_of(layer), default=-1)
 
 
 def source_files(root):
@@ -185,8 +251,11 @@ def source_files(root):
 def check_tree(root):
     """All violations and warnings under `root`, as lines "file:line: message"."""
     errors, warnings, files = [], [], 0
+    rooms = collections.Counter()
     for path, relative in source_files(root):
         files += 1
+        if room_of(relative):
+            rooms[room_of(relative)] += 1
         raw = path.read_bytes()
         for number, line in enumerate(raw.split(b"\n"), 1):
             if not line.isascii():
@@ -203,9 +272,13 @@ def check_tree(root):
             errors.append(f"{relative}:{MAX_LINES + 1}: has {lines} lines; {MAX_LINES} are allowed")
         elif lines > WARN_LINES:
             warnings.append(f"{relative}:{WARN_LINES + 1}: warning: has {lines} lines; split it?")
+    for room, count in rooms.items():
+        if count > MAX_FILES_OF_A_ROOM:
+            errors.append(f"asmlp/{room}: has {count} files; a room has at most "
+                          f"{MAX_FILES_OF_A_ROOM}: split it by purpose")
     if files == 0:
         errors.append(f"{root}: holds no sources")
-    return errors, warnings, files
+    return errors, warnings, files, rooms
 
 
 # Every line: a file, its content, and what the message about it must contain (None: no message).
@@ -213,36 +286,39 @@ SELF_TEST = [
     ("asmlp/core/a.h", "#pragma once\n#include <vector>\n", None),
     ("asmlp/core/up.cc", '#include "asmlp/model/a.h"\n', "lower levels only"),
     ("asmlp/model/down.cc", '#include "asmlp/core/a.h"\n', None),
-    ("asmlp/model/beside.cc", '#include "asmlp/kernels/a.h"\n', "lower levels only"),
-    ("asmlp/torch/path.cc", '#include "asmlp/engine/engine.h"\n', "nothing of engine"),
-    ("asmlp/torch/nn/own.cc", '#include "asmlp/torch/a.h"\n#include <torch/torch.h>\n', None),
+    ("asmlp/schema/beside.cc", '#include "asmlp/kernels/a.h"\n', "lower levels only"),
+    ("asmlp/torch/nn/path.cc", '#include "asmlp/engine/engine.h"\n', "nothing of engine"),
+    ("asmlp/torch/nn/own.cc", '#include "asmlp/torch/ops/a.h"\n#include <torch/torch.h>\n', None),
+    ("asmlp/torch/ops/up.cc", '#include "asmlp/torch/nn/a.h"\n', "lower levels only"),
+    ("asmlp/torch/nn/data.cc", '#include "asmlp/report/a.h"\n', None),
     ("asmlp/engine/aten.cc", "// line\n#include <ATen/ATen.h>\n", "aten.cc:2: includes <ATen/ATen.h>"),
     ("asmlp/engine/torch.cc", "  #  include <torch/torch.h>\n", "only cli_torch, torch may"),
-    ("asmlp/image/draw.cc", "#include <cairo.h>\n", "only cli may"),
-    ("asmlp/cli/draw.cc", "#include <cairo.h>\n#include <CLI/CLI.hpp>\n", None),
-    ("asmlp/weights/uses_tests.cc", '#include "tests/support.h"\n', "may include tests/"),
-    ("asmlp/weights/a_test.cc", '#include "tests/support.h"\n', None),
+    ("asmlp/image/draw.cc", "#include <cairo.h>\n", "only report may"),
+    ("asmlp/report/draw.cc", "#include <cairo.h>\n", None),
+    ("asmlp/cli/parse.cc", "#include <CLI/CLI.hpp>\n", None),
+    ("asmlp/weights/uses_tests.cc", '#include "tests/support/support.h"\n', "may include tests/"),
+    ("asmlp/weights/a_test.cc", '#include "tests/support/support.h"\n', None),
     ("asmlp/weights/b_test.cc", '#include "asmlp/engine/engine.h"\n', "lower levels only"),
     ("asmlp/weights/relative.cc", '#include "pth.h"\n', "from the root"),
-    ("asmlp/weights/nowhere.cc", '#include "asmlp/wieghts/pth.h"\n', "in no layer"),
-    ("asmlp/stray/a.cc", "\n", "in no layer"),
+    ("asmlp/weights/nowhere.cc", '#include "asmlp/wieghts/pth.h"\n', "in no room"),
+    ("asmlp/stray/a.cc", "\n", "in no room"),
     ("asmlp/core/bare.h", "struct A {};\n", "without #pragma once"),
     ("asmlp/core/loud.cc", "\n\nvoid f() { std::cerr << 1; }\n", "loud.cc:3: uses std::cerr"),
     ("asmlp/core/quiet.cc", '// std::cout\nauto s = "printf(";\nint n = std::snprintf(0, 0, s);\n',
      None),
     ("asmlp/cli/loud.cc", "void f() { std::cout << 1; }\n", None),
-    ("asmlp/torch/space.cc", "namespace asmlp::torch {}\n", "hides LibTorch"),
+    ("asmlp/torch/nn/space.cc", "namespace asmlp::torch {}\n", "hides LibTorch"),
     ("asmlp/core/accent.cc", "// na\u00efve\n", "not ASCII"),
     ("asmlp/core/long.cc", "\n" * (MAX_LINES + 1), "lines; 600 are allowed"),
     ("asmlp/core/longish.cc", "\n" * MAX_LINES, None),
     ("asmlp/weights/CMakeLists.txt", "asmlp_layer(weights DEPENDS core engine LIBRARIES x)\n",
      "weights depends on engine"),
     ("asmlp/dataset/CMakeLists.txt", "asmlp_layer(dataset DEPENDS core image)\n", None),
-    ("tests/support.h", '#pragma once\n#include "asmlp/engine/engine.h"\n', "for the tests of core"),
-    ("tests/random_config.h", '#pragma once\n#include "asmlp/model/config.h"\n', None),
-    ("tests/trainer_fixture.h", '#pragma once\n#include "asmlp/weights/a.h"\n', None),
-    ("asmlp/engine/h_test.cc", '#include "tests/random_config.h"\n', None),
-    ("asmlp/kernels/h_test.cc", '#include "tests/random_config.h"\n', "lower levels only"),
+    ("tests/support/support.h", '#pragma once\n#include "asmlp/engine/engine.h"\n', "for the tests of core"),
+    ("tests/support/random_config.h", '#pragma once\n#include "asmlp/model/config.h"\n', None),
+    ("tests/support/trainer_runs.h", '#pragma once\n#include "asmlp/weights/a.h"\n', None),
+    ("asmlp/engine/h_test.cc", '#include "tests/support/random_config.h"\n', None),
+    ("asmlp/kernels/h_test.cc", '#include "tests/support/random_config.h"\n', "lower levels only"),
     ("tests/parity/a_test.cc", '#include <torch/torch.h>\n#include "asmlp/engine/engine.h"\n', None),
     ("include/asmlp/asmlp.h", '#pragma once\n#include <vector>\n#include "asmlp/error.h"\n', None),
     ("include/asmlp/error.h", "#pragma once\n#include <fmt/format.h>\n", "standard library only"),
@@ -263,7 +339,7 @@ def self_test():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        errors, _, _ = check_tree(root)
+        errors, _, _, _ = check_tree(root)
     failures = []
     for name, _, expected in SELF_TEST:
         messages = [e for e in errors if e.startswith(name + ":")]
@@ -277,12 +353,17 @@ def self_test():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent)
+    parser.add_argument("--rooms", action="store_true", help="also print the rooms by level with "
+                        "their numbers of files")
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
     if arguments.self_test:
-        errors, warnings, checked = self_test(), [], len(SELF_TEST)
+        errors, warnings, checked, rooms = self_test(), [], len(SELF_TEST), {}
     else:
-        errors, warnings, checked = check_tree(arguments.root)
+        errors, warnings, checked, rooms = check_tree(arguments.root)
+    if arguments.rooms:
+        for level, names in enumerate(ROOMS):
+            print(f"{level:3}  " + "  ".join(f"{name} ({rooms.get(name, 0)})" for name in names))
     for line in warnings + errors:
         print(line)
     print(f"{checked} files checked: {len(errors)} errors, {len(warnings)} warnings")

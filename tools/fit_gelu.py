@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the tables of the vectorised GELU and prints asmlp/kernels/gelu_table.h.
+"""Fits the tables of the vectorized GELU and prints asmlp/kernels/gelu_table.h.
 
 GELU(x) = max(x, 0) - a q(a) with a = |x| and q(a) = Phi(-a) = erfc(a / sqrt 2) / 2. Around each of
 `segments` points j * width, q is a polynomial in d = a / width - j, |d| <= 1/2, through Chebyshev
@@ -43,7 +43,7 @@ def worst_error(table, scale):
     return np.abs(np.maximum(x, 0) - a * value - exact).max()
 
 
-print(f"""// The tables of the vectorised GELU. Written by tools/fit_gelu.py, which explains them.
+print(f"""// The tables of the vectorized GELU. Written by tools/fit_gelu.py, which explains them.
 #pragma once
 
 namespace asmlp {{

@@ -8,7 +8,7 @@ authors' detection and segmentation pipelines, and the CRC-32 of what it makes o
 Run it with Debian 12's Python (OpenCV 4.6). Tensors without a slash in their name are the inputs;
 "rgb/bilinear/26x34" is the result of that operation and argument (height x width). The metadata hold
 "photo/..." keys: CRC-32, in hexadecimal, of the RGB bytes made of tests/data/photos/chelsea.png.
-"normalised" is every value 0..255 in each of R, G, B, normalised by cv2.subtract and cv2.multiply.
+"normalised" is every value 0..255 in each of R, G, B, normalized by cv2.subtract and cv2.multiply.
 """
 
 import json
@@ -38,7 +38,7 @@ HUES = [-18, -1, 0, 9, 17]
 
 
 def scene(height, width):
-    """Gradients, an edge, saturated colours and noise."""
+    """Gradients, an edge, saturated colors and noise."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     noise = np.random.RandomState(height).uniform(-30, 30, (height, width, 3))
     planes = [120 + 90 * np.sin(x / (3 + c)) + 50 * np.cos(y / (5 - c)) + 40 * (x > y) for c in range(3)]
@@ -73,7 +73,7 @@ def hue_shifted(rgb, hue):
     return in_hsv(rgb, change)
 
 
-def colour_cases(rgb):
+def color_cases(rgb):
     for value in SCALES:
         yield f"contrast/{value!r}", converted(rgb, alpha=value)
         yield f"saturation/{value!r}", saturated(rgb, value)
@@ -95,10 +95,10 @@ def photo_cases(photo):
     for size in sizes:
         for method in METHODS:
             yield f"{method}/{size[0]}x{size[1]}", resized(photo, size, method)
-    yield from colour_cases(photo)
+    yield from color_cases(photo)
 
 
-def normalised():
+def normalized():
     mean = np.array([123.675, 116.28, 103.53], dtype=np.float32)
     std = np.array([58.395, 57.12, 57.375], dtype=np.float32)
     image = np.repeat(np.arange(256, dtype=np.float32).reshape(16, 16, 1), 3, axis=2)
@@ -128,12 +128,12 @@ def main():
         "row": scene(1, 23),
         "pixel": np.ascontiguousarray(rgb[4:5, 3:4]),
     }
-    tensors = dict(images, normalised=normalised())
+    tensors = dict(images, normalized=normalized())
     for name, image in images.items():
         for size in SIZES[name]:
             for method in METHODS:
                 tensors[f"{name}/{method}/{size[0]}x{size[1]}"] = resized(image, size, method)
-    for name, result in colour_cases(rgb):
+    for name, result in color_cases(rgb):
         tensors[f"rgb/{name}"] = result
     metadata = {"source": f"OpenCV {cv2.__version__}; tools/make_dense_golden.py"}
     photo = np.asarray(Image.open(DATA / "photos" / "chelsea.png").convert("RGB"))

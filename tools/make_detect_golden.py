@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/data/detect/*.safetensors: what torchvision computes for RoIAlign (with its gradient),
-NMS, generalised IoU and box offsets.
+NMS, generalized IoU and box offsets.
 
     apt-get install python3-torchvision
     /usr/bin/python3 tools/make_detect_golden.py
@@ -93,11 +93,11 @@ def box_cases():
     generator = torch.Generator().manual_seed(2)
     tensors = {}
     # Boxes in clusters, so that many overlap; some without area; scores without ties.
-    centres = torch.rand(30, 2, generator=generator).repeat(10, 1) * 200
-    centres = centres + torch.randn(300, 2, generator=generator) * 8
+    centers = torch.rand(30, 2, generator=generator).repeat(10, 1) * 200
+    centers = centers + torch.randn(300, 2, generator=generator) * 8
     sizes = torch.rand(300, 2, generator=generator) * 60
     sizes[::37] = 0
-    boxes = torch.cat([centres - sizes / 2, centres + sizes / 2], 1).clamp(0, 200)
+    boxes = torch.cat([centers - sizes / 2, centers + sizes / 2], 1).clamp(0, 200)
     scores = torch.randperm(300, generator=generator).float() / 300
     classes = torch.randint(0, 80, (300,), generator=generator) // 20 * 20
     tensors.update({"nms.boxes": boxes, "nms.scores": scores, "nms.classes": classes})

@@ -92,15 +92,15 @@ def saved(array, file_format, **options):
 def png_files():
     rgb = scene(21, 29, 3)
     wide = np.random.RandomState(9).randint(0, 65536, (13, 17, 4))
-    wide[0, :, :] = np.arange(17)[:, None] * 64  # 16-bit grey near and below 255
+    wide[0, :, :] = np.arange(17)[:, None] * 64  # 16-bit gray near and below 255
     for interlaced in (False, True):
         name = "adam7" if interlaced else "plain"
         yield f"png_rgb8_{name}.png", png(rgb, 8, 2, interlaced=interlaced)
         yield f"png_rgba8_{name}.png", png(scene(19, 23, 4), 8, 6, interlaced=interlaced)
         yield f"png_la8_{name}.png", png(scene(19, 23, 2), 8, 4, interlaced=interlaced)
         for depth in (1, 2, 4, 8, 16):
-            grey = wide[..., :1] if depth == 16 else scene(15, 19, 1) >> (8 - depth)
-            yield f"png_grey{depth}_{name}.png", png(grey, depth, 0, interlaced=interlaced)
+            gray = wide[..., :1] if depth == 16 else scene(15, 19, 1) >> (8 - depth)
+            yield f"png_grey{depth}_{name}.png", png(gray, depth, 0, interlaced=interlaced)
         for depth in (1, 2, 4, 8):
             palette = chunk(b"PLTE", np.random.RandomState(depth).bytes(3 << depth))
             index = scene(15, 19, 1) >> (8 - depth)

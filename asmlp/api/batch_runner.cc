@@ -14,7 +14,7 @@ void check_image(const ImageView& image, size_t index) {
           ErrorCode::kInvalidArgument, "image {} has {} x {} pixels{}; it must not be empty", index,
           image.height, image.width, image.pixels == nullptr ? " at a null pointer" : "");
   require(image.channels == 1 || image.channels == 3, ErrorCode::kInvalidArgument,
-          "image {} has {} channels; 3 (RGB) or 1 (grey) are accepted", index, image.channels);
+          "image {} has {} channels; 3 (RGB) or 1 (gray) are accepted", index, image.channels);
   const int64_t row = int64_t{image.width} * image.channels;
   require(image.row_bytes == 0 || image.row_bytes >= row, ErrorCode::kInvalidArgument,
           "image {} has rows of {} bytes, {} apart; they overlap", index, row, image.row_bytes);

@@ -54,7 +54,4 @@ Collected collect(BatchRunner& runner, const TensorView& tensor);
 // Feature k of a config, 0..num_stages().
 FeatureInfo feature_info(const Config& config, int k);
 
-// The name of a class, or "class 17" when the model has no names.
-std::string class_label(const ModelSpec& spec, int index);
-
 }  // namespace asmlp

@@ -20,7 +20,7 @@ std::vector<std::vector<Prediction>> predictions(BatchRunner& runner, const Inpu
       std::vector<Prediction>& best = all.emplace_back();
       for (int index : top_k(logits, k)) {
         best.push_back(
-            {index, probabilities[static_cast<size_t>(index)], class_label(spec, index)});
+            {index, probabilities[static_cast<size_t>(index)], class_label(spec.classes, index)});
       }
     }
   });

@@ -67,7 +67,7 @@ ModelInfo model_info(const Model& model) {
   info.image_size = spec.preprocessing.size;
   info.embedding_size = config.num_features();
   for (int k = 0; k <= config.num_stages(); ++k) info.features.push_back(feature_info(config, k));
-  for (int c = 0; c < config.num_classes; ++c) info.classes.push_back(class_label(spec, c));
+  for (int c = 0; c < config.num_classes; ++c) info.classes.push_back(class_label(spec.classes, c));
   info.parameters = parameter_count(config);
   info.multiply_adds = multiply_adds(config, info.image_size, info.image_size);
   info.precision = to_string(model.precision());
@@ -88,11 +88,6 @@ FeatureInfo feature_info(const Config& config, int k) {
   const int stage = std::min(k, config.num_stages() - 1);  // the last stage merges nothing
   return {k == 0 ? "patch_embed" : fmt::format("layers.{}", k - 1), config.dim(stage),
           config.patch_size << stage};
-}
-
-std::string class_label(const ModelSpec& spec, int index) {
-  const size_t at = static_cast<size_t>(index);
-  return at < spec.classes.size() ? spec.classes[at] : fmt::format("class {}", index);
 }
 
 }  // namespace asmlp

@@ -168,12 +168,12 @@ TEST_F(Runners, RefusesWhatIsNoInputAndGoesOn) {
   EXPECT_EQ(error_of([] { Backbone backbone(nullptr); }), ErrorCode::kInvalidArgument);
 
   Classifier classifier(model, settings(1, 2));
-  const std::vector<std::uint8_t> grey(25, 7);
+  const std::vector<std::uint8_t> gray(25, 7);
   const std::vector<float> floats(3 * 25);
-  const ImageView good{grey.data(), 5, 5, 1};
-  for (const ImageView& bad : {ImageView{nullptr, 5, 5, 1}, ImageView{grey.data(), 0, 5, 1},
-                               ImageView{grey.data(), 5, -5, 1}, ImageView{grey.data(), 1, 5, 4},
-                               ImageView{grey.data(), 5, 5, 1, 4}}) {
+  const ImageView good{gray.data(), 5, 5, 1};
+  for (const ImageView& bad : {ImageView{nullptr, 5, 5, 1}, ImageView{gray.data(), 0, 5, 1},
+                               ImageView{gray.data(), 5, -5, 1}, ImageView{gray.data(), 1, 5, 4},
+                               ImageView{gray.data(), 5, 5, 1, 4}}) {
     try {
       classifier.classify({good, good, bad});
       ADD_FAILURE() << "accepted an image that is none";

@@ -14,7 +14,7 @@ namespace {
 // LibTorch's threads are libgomp's, and those spin at every barrier: when anything else wants a
 // core (a data loader is enough), each of the hundreds of barriers of a step waits for a spinning
 // thread's time slice to end, and training becomes 3 to 10 times slower. Passive waiting costs a
-// few per cent on an idle machine. A user's own setting is kept.
+// few percent on an idle machine. A user's own setting is kept.
 bool wait_passively() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return false;
   return setenv("OMP_WAIT_POLICY", "passive", 1) == 0;

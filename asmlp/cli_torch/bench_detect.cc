@@ -1,4 +1,5 @@
 #include "asmlp/cli_torch/bench_detect.h"
+#include "asmlp/report/machine.h"
 
 #include <torch/torch.h>
 
@@ -21,7 +22,7 @@
 namespace asmlp::cli {
 namespace {
 
-using detect::PartTimes;
+using detect::Timings;
 using Maps = std::vector<torch::Tensor>;
 
 // The 2-norm of the difference over that of the reference, of the map where it is largest.
@@ -49,12 +50,12 @@ class Bench {
       detect::DetectorFile file = detect::load_detector(options.model);
       spec_ = file.spec, net_ = file.net;
     } else {
-      spec_ = detect::resolve_detector(options.model);
+      spec_ = resolve_detector(options.model);
       net_ = detect::DetectorNet(spec_.config);
       net_->eval();
     }
     nn::fold_batch_norm(*net_);
-    composed_.emplace(net_->backbone());
+    eager_.emplace(net_->backbone());
     const auto multiple = int64_t{spec_.preprocessing.pad_multiple};
     const auto padded = [&](int64_t side) { return (side + multiple - 1) / multiple * multiple; };
     info_.height = info_.original_height = options.height;
@@ -64,11 +65,11 @@ class Bench {
     image_ =
         torch::zeros({1, spec_.config.backbone.in_chans, info_.padded_height, info_.padded_width});
     image_.slice(2, 0, options.height).slice(3, 0, options.width).normal_();
-    composed_image_ = image_;
+    eager_image_ = image_;
     if (!trained) spread_scores();
   }
 
-  // The composed backbone takes either memory format: the one that is faster here, of two runs each
+  // The eager backbone takes either memory format: the one that is faster here, of two runs each
   // after a first.
   std::string choose_format() {
     const torch::NoGradGuard no_grad;
@@ -76,36 +77,36 @@ class Bench {
     torch::Tensor chosen;
     double least = INFINITY;
     for (const char* format : {"NCHW", "channels-last"}) {
-      composed_image_ = std::string(format) == "NCHW"
+      eager_image_ = std::string(format) == "NCHW"
                             ? image_.contiguous()
                             : image_.contiguous(torch::MemoryFormat::ChannelsLast);
       maps(true);
       for (int run = 0; run < 2; ++run) {
-        PartTimes times;
-        timed(&times, &PartTimes::backbone, [&] { return maps(true); });
+        Timings times;
+        timed(&times, &Timings::backbone, [&] { return maps(true); });
         if (times.backbone < least) {
-          least = times.backbone, best = format, chosen = composed_image_;
+          least = times.backbone, best = format, chosen = eager_image_;
         }
       }
     }
-    composed_image_ = chosen;
+    eager_image_ = chosen;
     return best;
   }
 
-  Maps maps(bool composed) {
-    return composed ? composed_->maps(composed_image_) : net_->backbone()->forward(image_);
+  Maps maps(bool eager) {
+    return eager ? eager_->maps(eager_image_) : net_->backbone()->forward(image_);
   }
 
-  PartTimes step(bool composed) {
+  Timings step(bool eager) {
     const torch::NoGradGuard no_grad;
-    PartTimes times;
-    const Maps found = timed(&times, &PartTimes::backbone, [&] { return maps(composed); });
+    Timings times;
+    const Maps found = timed(&times, &Timings::backbone, [&] { return maps(eager); });
     detections_ =
         static_cast<int64_t>(detect::detect_on_maps(*net_, found, {info_}, &times)[0].size());
     return times;
   }
 
-  const detect::DetectorSpec& spec() const { return spec_; }
+  const DetectorSpec& spec() const { return spec_; }
   int threads() const { return threads_; }
   int64_t detections() const { return detections_; }
 
@@ -122,11 +123,11 @@ class Bench {
     }
   }
 
-  detect::DetectorSpec spec_;
+  DetectorSpec spec_;
   detect::DetectorNet net_{nullptr};
-  std::optional<nn::ComposedAsMlp> composed_;
+  std::optional<nn::EagerAsMlp> eager_;
   data::ImageInfo info_;
-  torch::Tensor image_, composed_image_;
+  torch::Tensor image_, eager_image_;
   int threads_ = 0;
   int64_t detections_ = 0;
 };
@@ -139,13 +140,13 @@ Json milliseconds(const std::vector<double>& seconds) {
 }
 
 // Milliseconds of every part, and of the whole as "total".
-Json parts_of(const std::vector<PartTimes>& times) {
+Json parts_of(const std::vector<Timings>& times) {
   std::vector<std::pair<std::string, std::vector<double>>> parts;
   std::vector<double> totals;
-  for (const PartTimes& run : times) {
+  for (const Timings& run : times) {
     size_t part = 0;
     double total = 0;
-    PartTimes::visit(run, [&](const char* name, double seconds) {
+    Timings::visit(run, [&](const char* name, double seconds) {
       if (parts.size() == part) parts.push_back({name, {}});
       parts[part++].second.push_back(seconds);
       total += seconds;
@@ -173,28 +174,28 @@ Json measure_detection(const DetectBenchOptions& options) {
           "the maps of the two backbones differ by {:.1e}, more than {:.1e}", error,
           kAllowedDifference);
   const std::string format = bench.choose_format();
-  std::vector<PartTimes> times[2];
+  std::vector<Timings> times[2];
   const auto [_, runs, warmup] = options.repetition;
   Progress progress("bench", warmup + runs, "detections of each");
   for (int run = -warmup; run < runs; ++run) {
-    for (const bool composed : {false, true}) {
-      const PartTimes time = bench.step(composed);
-      if (run >= 0) times[composed].push_back(time);
+    for (const bool eager : {false, true}) {
+      const Timings time = bench.step(eager);
+      if (run >= 0) times[eager].push_back(time);
     }
     progress.update(run + warmup + 1, "");
   }
   progress.finish();
-  Json document = bench_document();
-  for (const bool composed : {false, true}) {
+  Json document = measurement_document();
+  for (const bool eager : {false, true}) {
     Json row{{"model", bench.spec().name},
-             {"path", composed ? "composed" : "fused"},
-             {"format", composed ? format : "channels-last"},
+             {"path", eager ? "eager" : "fused"},
+             {"format", eager ? format : "channels-last"},
              {"height", options.height},
              {"width", options.width},
              {"threads", bench.threads()},
              {"runs", options.repetition.runs},
              {"detections", bench.detections()}};
-    row["parts_ms"] = parts_of(times[composed]);
+    row["parts_ms"] = parts_of(times[eager]);
     row["verified"] = {{"map_error", error}, {"tolerance", kAllowedDifference}};
     document["rows"].push_back(std::move(row));
   }

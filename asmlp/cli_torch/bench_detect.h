@@ -1,5 +1,5 @@
 // What `asmlp bench --task detect` measures: the parts of a detection, with the backbone on the
-// fused operators and composed of ATen operations, in one process, in turns.
+// fused operators and eager of ATen operations, in one process, in turns.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct DetectBenchOptions {
   Repetition repetition{.runs = 10, .warmup = 1};
 };
 
-// A document of bench_report.h's bench_document() with a row for each way of computing the
+// A document of report/machine.h's measurement_document() with a row for each way of computing the
 // backbone, explained in docs/detection.md. A network that is not from a file has random weights,
 // whose class scores are spread until there are as many detections as the model allows: what comes
 // after the proposals has as much to do as with a trained network on a full image. Nothing is timed

@@ -1,4 +1,5 @@
 #include "asmlp/cli_torch/bench_train.h"
+#include "asmlp/report/machine.h"
 
 #include <time.h>
 #include <torch/torch.h>
@@ -40,7 +41,7 @@ double processor_seconds() {
 
 // One way of computing a step.
 struct Contender {
-  std::string path;       // "fused", "composed"
+  std::string path;       // "fused", "eager"
   std::string precision;  // "fp32", "bf16"
   std::string format;     // memory format of the images
   std::vector<StepTime> times = {};
@@ -63,7 +64,7 @@ class Bench {
     threads_ = nn::configure_runtime(options.repetition.threads);
     torch::manual_seed(1);
     model_ = nn::AsMlp(spec_.config);
-    composed_.emplace(model_);
+    eager_.emplace(model_);
     optimizer_.emplace(*model_, 0.05, std::array<double, 2>{0.9, 0.999}, 1e-8);
     size_ = options.size > 0 ? options.size : spec_.preprocessing.size;
     images_ = torch::randn({options.batch, spec_.config.in_chans, size_, size_});
@@ -71,13 +72,13 @@ class Bench {
     targets_ = torch::randint(spec_.config.num_classes, {options.batch}, torch::kLong);
   }
 
-  // The composed network takes either memory format: the one that is faster here, of two steps each
+  // The eager network takes either memory format: the one that is faster here, of two steps each
   // after a first.
   std::string faster_format(const std::string& precision) {
     std::string best;
     double least = INFINITY;
     for (const char* format : {"NCHW", "channels-last"}) {
-      const Contender contender{"composed", precision, format};
+      const Contender contender{"eager", precision, format};
       step(contender);
       const double seconds = std::min(step(contender).total(), step(contender).total());
       if (seconds < least) least = seconds, best = format;
@@ -129,7 +130,7 @@ class Bench {
       const nn::AutocastGuard autocast(
           torch::kCPU, contender.precision == "bf16" ? torch::kBFloat16 : torch::kFloat);
       const torch::Tensor& images = contender.format == "channels-last" ? channels_last_ : images_;
-      logits = contender.path == "fused" ? model_->forward(images) : composed_->forward(images);
+      logits = contender.path == "fused" ? model_->forward(images) : eager_->forward(images);
     }
     return torch::nn::functional::cross_entropy(
         logits.to(torch::kFloat), targets_,
@@ -139,7 +140,7 @@ class Bench {
   TrainBenchOptions options_;
   ModelSpec spec_;
   nn::AsMlp model_{nullptr};
-  std::optional<nn::ComposedAsMlp> composed_;
+  std::optional<nn::EagerAsMlp> eager_;
   std::optional<train::AdamW> optimizer_;
   torch::Tensor images_, channels_last_, targets_;
   int size_ = 0, threads_ = 0;
@@ -163,7 +164,7 @@ double allowed_difference(const std::string& precision) {
 }
 
 void verify(Bench& bench, std::vector<Contender>& contenders) {
-  const Gradients reference = bench.gradients({"composed", "fp32", "NCHW"});
+  const Gradients reference = bench.gradients({"eager", "fp32", "NCHW"});
   for (Contender& contender : contenders) {
     const Gradients found = bench.gradients(contender);
     contender.loss_error = std::fabs(found.loss - reference.loss) / std::fabs(reference.loss);
@@ -211,11 +212,11 @@ Json measure_training(const TrainBenchOptions& options) {
   std::vector<Contender> contenders;
   for (const std::string& precision : options.precisions) {
     contenders.push_back({"fused", precision, "channels-last"});
-    contenders.push_back({"composed", precision, "NCHW"});
+    contenders.push_back({"eager", precision, "NCHW"});
   }
   verify(bench, contenders);
   for (Contender& contender : contenders) {
-    if (contender.path == "composed") contender.format = bench.faster_format(contender.precision);
+    if (contender.path == "eager") contender.format = bench.faster_format(contender.precision);
   }
   // In turns, so that whatever else the machine does meets all of them.
   const auto [_, runs, warmup] = options.repetition;
@@ -229,11 +230,11 @@ Json measure_training(const TrainBenchOptions& options) {
   }
   progress.finish();
 
-  Json document = bench_document();
+  Json document = measurement_document();
   for (size_t i = 0; i < contenders.size(); ++i) {
     Json row = row_of(bench, options, contenders[i]);
-    // Every composed row stands behind the fused one of its precision.
-    if (contenders[i].path == "composed") {
+    // Every eager row stands behind the fused one of its precision.
+    if (contenders[i].path == "eager") {
       Json& fused = document["rows"].back();
       const auto ratio = [&](const char* time, const char* value) {
         return row[time][value].get<double>() / fused[time][value].get<double>();

@@ -1,5 +1,5 @@
 // What `asmlp bench --train` measures: training steps on the fused operators against the same steps
-// composed of ATen operations, in one process, in turns.
+// eager of ATen operations, in one process, in turns.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct TrainBenchOptions {
   std::vector<std::string> precisions{"fp32"};  // "fp32", "bf16"
 };
 
-// A document of bench_report.h's bench_document() whose rows, one per precision and way of
+// A document of report/machine.h's measurement_document() whose rows, one per precision and way of
 // computing, are explained in docs/training_speed.md. Nothing is timed before loss and gradients
 // agree: Error(kMismatch) otherwise. Other errors: those of resolve_model and configure_runtime.
 Json measure_training(const TrainBenchOptions& options);

@@ -13,7 +13,7 @@ namespace asmlp::cli {
 namespace {
 
 constexpr const char* kFooter =
-    "The backbone is computed on the fused operators and, in turns, composed of ATen operations as "
+    "The backbone is computed on the fused operators and, in turns, eager of ATen operations as "
     "the authors\n"
     "wrote it, after both have given the same maps. docs/detection.md explains the figures.\n"
     "Examples:\n"
@@ -28,13 +28,13 @@ struct Options {
 };
 
 std::string text_of(const Json& document, bool markdown) {
-  const Json &fused = document["rows"][0], &composed = document["rows"][1];
+  const Json &fused = document["rows"][0], &eager = document["rows"][1];
   Table table({{"part"},
                {"ms", Align::kRight},
                {"min", Align::kRight},
                {"10-90 %", Align::kRight},
                {"share", Align::kRight},
-               {"composed ms", Align::kRight},
+               {"eager ms", Align::kRight},
                {"faster (min)", Align::kRight}});
   const double total = fused["parts_ms"]["total"]["median"].get<double>();
   for (const auto& [part, ms] : fused["parts_ms"].items()) {
@@ -45,7 +45,7 @@ std::string text_of(const Json& document, bool markdown) {
     table.add_row(
         {part, number(ms, "median"), number(ms, "min"), number(ms, "p10") + "-" + number(ms, "p90"),
          fmt::format("{:.1f} %", 100 * ms["median"].get<double>() / total),
-         compared ? number(composed["parts_ms"][part], "median") : "",
+         compared ? number(eager["parts_ms"][part], "median") : "",
          compared ? fmt::format("{:.2f} x ({:.2f})", fused["speedup"][part]["median"].get<double>(),
                                 fused["speedup"][part]["min"].get<double>())
                   : ""});

@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kFooter =
     "A step is forward, loss, backward and AdamW. It is measured on the fused operators (what "
     "`asmlp train`\n"
-    "runs on) and composed of ATen operations as the authors wrote it, in turns, after both have "
+    "runs on) and eager of ATen operations as the authors wrote it, in turns, after both have "
     "given the same\n"
     "loss and gradients. docs/training_speed.md explains the figures and the keys of --json.\n"
     "Examples:\n"

@@ -36,7 +36,7 @@ struct Options {
 // Ids of images and categories: those of an annotation file, or counted from 1.
 class Ids {
  public:
-  Ids(const Options& options, const detect::DetectorSpec& spec)
+  Ids(const Options& options, const DetectorSpec& spec)
       : from_file_(!options.annotations.empty()) {
     if (!from_file_) {
       coco_.categories = categories_of(spec.classes, spec.config.num_classes);
@@ -146,7 +146,7 @@ int run(const Options& options) {
   check_coco_results(options.coco_results);
   const FoundImages found = find_images(options.images);
   LoadedDetector model = load_named_detector(options.detector);
-  const bool grey = model.spec.config.backbone.in_chans == 1;
+  const bool gray = model.spec.config.backbone.in_chans == 1;
   Reporter reporter(options, model);
   ImageReport report(
       "detect", options.output.json, found,
@@ -158,7 +158,7 @@ int run(const Options& options) {
     try {
       const Image image = decode_image(file);
       const data::Item item =
-          data::test_item(grey ? to_grey(image) : image, model.spec.preprocessing);
+          data::test_item(gray ? to_gray(image) : image, model.spec.preprocessing);
       reporter.add(report, file, i, image, detect::detect(*model.net, item));
     } catch (const Error& error) {
       report.add_failure(file.string(), error.code(), error.what());

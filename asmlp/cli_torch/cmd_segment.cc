@@ -55,7 +55,7 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const Options& op
   const fs::path overlay = fs::path(name) += ".segments.png";
   const fs::path index = fs::path(name) += ".labels.png";
   write_segmentation(overlay, image, labels, model.spec.classes, options.opacity);
-  write_label_png(index, labels, class_colours(model.spec.config.num_classes));
+  write_label_png(index, labels, class_colors(model.spec.config.num_classes));
   Areas areas = areas_of(labels, model.spec.classes, file);
   csv += areas.csv;
   report.add({{"file", file.string()},
@@ -116,7 +116,7 @@ Command add_torch_segment(CLI::App& program) {
       ->type_name("DIR")
       ->group("Output");
   app->add_option("--opacity", options->opacity,
-                  "of the colours over the image, 0..1 (default 0.6)")
+                  "of the colors over the image, 0..1 (default 0.6)")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("X")
       ->group("Output");

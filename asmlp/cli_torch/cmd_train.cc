@@ -24,7 +24,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/train/device.h"
-#include "asmlp/torch/train/task.h"
+#include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::cli {
@@ -150,7 +150,7 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
 int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   const train::TrainOptions& options = arguments.options;
-  std::unique_ptr<train::Task> task = train::make_task(options, tag_of(options.data), world);
+  std::unique_ptr<train::TrainingTask> task = train::make_task(options, tag_of(options.data), world);
   const std::string model_name = model_of(task->facts().model);
   const fs::path folder = run_folder(arguments, model_name.empty() ? "asmlp" : model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
@@ -199,12 +199,12 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
                            end.epoch + 1, trainer.step_in_epoch(), trainer.state_path().string()));
     return code;
   }
-  const std::string& main = trainer.facts().main_figure;
-  const double last = train::value_of(end.history.back().figures, main);
+  const std::string& main = trainer.facts().eval_metric;
+  const double last = value_of(end.history.back().metrics, main);
   print_note(fmt::format("finished: best {0} {1} (epoch {2}) in {3}, last {0} {4} in {5}",
-                         train::figure_info(main).label, train::figure_text({main, end.best}),
+                         eval_metric_info(main).label, eval_metric_text({main, end.best}),
                          end.best_epoch + 1, (folder / "best.safetensors").string(),
-                         train::figure_text({main, last}),
+                         eval_metric_text({main, last}),
                          (folder / "final.safetensors").string()));
   return code;
 }

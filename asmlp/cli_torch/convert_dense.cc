@@ -29,7 +29,7 @@ std::string describe(const Spec& spec, int64_t parameters, const std::string& fi
                                            double(parameters) * 1e-6)});
   table.add_row({"backbone", fmt::format("embed_dim {}, depths [{}], shift size {}",
                                          backbone.embed_dim, fmt::join(backbone.depths, ", "),
-                                         nn::shift_text(backbone.shift_size))});
+                                         to_string(backbone.shift_size))});
   table.add_row({"classes", fmt::format("{}{}", spec.config.num_classes,
                                         spec.classes.empty() ? " (no names)" : "")});
   return table.str();
@@ -43,10 +43,10 @@ Converted convert_with(const ConvertOptions& options, File file,
   auto& spec = file.spec;
   // Of a file that does not describe itself loading says where it is from.
   const auto source = spec.origin.find("source");
-  const bool recognised = options.model.empty() && options.config.empty() &&
+  const bool recognized = options.model.empty() && options.config.empty() &&
                           source != spec.origin.end() &&
                           source->second == std::filesystem::path(options.in).filename();
-  if (recognised) {
+  if (recognized) {
     made.notes.push_back(fmt::format(
         "{} by its tensors; --model or --config gives another architecture", spec.name));
   }
@@ -65,7 +65,7 @@ Converted convert_detector(const ConvertOptions& options) {
   return convert_with(options,
                       detect::load_detector(
                           options.in, dense_load_options(architecture(options), options.shift_size,
-                                                         detect::resolve_detector)),
+                                                         resolve_detector)),
                       detect::save_detector);
 }
 
@@ -73,7 +73,7 @@ Converted convert_segmentor(const ConvertOptions& options) {
   return convert_with(options,
                       segment::load_segmentor(
                           options.in, dense_load_options(architecture(options), options.shift_size,
-                                                         segment::resolve_segmentor)),
+                                                         resolve_segmentor)),
                       segment::save_segmentor);
 }
 

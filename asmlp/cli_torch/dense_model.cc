@@ -33,13 +33,13 @@ void add_dense_model_options(CLI::App& app, DenseModelOptions& options, const st
       ->group("Execution");
 }
 
-std::vector<std::string> usual_classes(const detect::DetectorSpec&) {
+std::vector<std::string> usual_classes(const DetectorSpec&) {
   std::vector<std::string> names;
   for (const CocoCategory& category : coco_categories()) names.push_back(category.name);
   return names;
 }
 
-std::vector<std::string> usual_classes(const segment::SegmentorSpec&) {
+std::vector<std::string> usual_classes(const SegmentorSpec&) {
   std::vector<std::string> names;
   for (const SegmentationClass& known : ade20k_classes()) names.push_back(known.name);
   return names;

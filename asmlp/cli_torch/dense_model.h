@@ -10,11 +10,11 @@
 #include "asmlp/cli/options/model_task.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/nn/conv_module.h"
 #include "asmlp/torch/io/dense_file.h"
 #include "asmlp/torch/ops/runtime.h"
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp::cli {
 
@@ -29,8 +29,8 @@ struct DenseModelOptions {
 void add_dense_model_options(CLI::App& app, DenseModelOptions& options, const std::string& kind);
 
 // Classes of the data sets that the published networks are for.
-std::vector<std::string> usual_classes(const detect::DetectorSpec&);    // COCO's 80
-std::vector<std::string> usual_classes(const segment::SegmentorSpec&);  // ADE20K's 150
+std::vector<std::string> usual_classes(const DetectorSpec&);    // COCO's 80
+std::vector<std::string> usual_classes(const SegmentorSpec&);  // ADE20K's 150
 
 // Gives `spec`, of the file `file`, the names in the file `class_map`, or, when that is "" and it
 // has none, the usual ones if it has as many. Error(kMismatch) for another number of lines.

@@ -3,7 +3,7 @@
 namespace asmlp::cli {
 
 LoadedDetector load_named_detector(const DenseModelOptions& options) {
-  LoadedDetector loaded = load_dense_model(options, ModelTask::kDetect, detect::resolve_detector,
+  LoadedDetector loaded = load_dense_model(options, ModelTask::kDetect, resolve_detector,
                                            detect::load_detector);
   const int channels = loaded.spec.config.backbone.in_chans;
   require(channels == 1 || channels == 3, ErrorCode::kUnsupported,

@@ -6,7 +6,7 @@
 
 namespace asmlp::cli {
 
-using LoadedDetector = LoadedDense<detect::DetectorSpec, detect::DetectorNet>;
+using LoadedDetector = LoadedDense<DetectorSpec, detect::DetectorNet>;
 
 // load_dense_model of a detector. Error(kUnsupported) for a network whose input no image file has.
 LoadedDetector load_named_detector(const DenseModelOptions& options);

@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "asmlp/core/atomic_file.h"
-#include "asmlp/model/spec_text.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp::cli {
 namespace {

@@ -51,7 +51,7 @@ void add_segmentor_options(CLI::App& app, SegmentorOptions& options) {
 
 LoadedSegmentor load_segmentor(const SegmentorOptions& options) {
   const std::optional<segment::SlidingWindow> sliding = sliding_of(options);
-  LoadedSegmentor loaded{load_dense_model(options, ModelTask::kSegment, segment::resolve_segmentor,
+  LoadedSegmentor loaded{load_dense_model(options, ModelTask::kSegment, resolve_segmentor,
                                           segment::load_segmentor),
                          options.views};
   loaded.views.sliding = sliding;

@@ -18,7 +18,7 @@ struct SegmentorOptions : DenseModelOptions {
 // Error(kInvalidArgument) for --crop or --stride without --sliding comes from load_segmentor.
 void add_segmentor_options(CLI::App& app, SegmentorOptions& options);
 
-struct LoadedSegmentor : LoadedDense<segment::SegmentorSpec, segment::SegmentorNet> {
+struct LoadedSegmentor : LoadedDense<SegmentorSpec, segment::SegmentorNet> {
   segment::PredictOptions views;
 };
 

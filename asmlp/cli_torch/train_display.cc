@@ -58,13 +58,13 @@ void TrainDisplay::on_validation(int64_t images, int64_t total) {
   last_ = Clock::now();
 }
 
-void TrainDisplay::on_epoch(const train::EpochSummary& s, bool best) {
+void TrainDisplay::on_epoch(const EpochSummary& s, bool best) {
   close();
   std::string line =
       fmt::format("epoch {}/{}  loss {:.4f}  lr {:.2e}", s.epoch + 1, epochs_, s.train_loss, s.lr);
-  for (const train::Figure& figure : s.figures) {
-    line += fmt::format("  {}{} {}", figure.name == "loss" ? "validation " : "",
-                        train::figure_info(figure.name).label, train::figure_text(figure));
+  for (const EvalMetric& metric : s.metrics) {
+    line += fmt::format("  {}{} {}", metric.name == "loss" ? "validation " : "",
+                        eval_metric_info(metric.name).label, eval_metric_text(metric));
   }
   if (best) line += "  *best*";
   std::cerr << line << '\n' << std::flush;

@@ -20,7 +20,7 @@ class TrainDisplay : public train::Observer {
 
   void on_step(const train::StepReport& report) override;
   void on_validation(int64_t images, int64_t total) override;
-  void on_epoch(const train::EpochSummary& summary, bool best) override;
+  void on_epoch(const EpochSummary& summary, bool best) override;
   // Ends a bar that is being drawn.
   void close();
 

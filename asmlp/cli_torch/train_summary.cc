@@ -21,12 +21,12 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
             {"world_size", state.world},
             {"train_images_per_second", images_per_second}};
   if (state.best_epoch >= 0) {
-    json["best_" + facts.main_figure] = state.best;
+    json["best_" + facts.eval_metric] = state.best;
     json["best_epoch"] = state.best_epoch;
   }
   if (!state.history.empty()) {
-    for (const train::Figure& figure : state.history.back().figures) {
-      json["last_" + figure.name] = figure.value;
+    for (const EvalMetric& metric : state.history.back().metrics) {
+      json["last_" + metric.name] = metric.value;
     }
   }
   return json;
@@ -61,7 +61,7 @@ train::RunFacts run_facts(const train::Trainer& trainer, const std::string& comm
                  {"compiler", build.compiler},
                  {"build_type", build.type}};
   facts.recipe = recipe_text(options);
-  facts.main_figure = task.main_figure;
+  facts.eval_metric = task.eval_metric;
   facts.images_per_step = trainer.global_batch();
   facts.log_interval = options.log_interval;
   facts.resumed = resumed;

@@ -101,7 +101,7 @@ float f16_to_f32(uint16_t bits) {
 
 void release_pages(const Tensor& tensor) {
   if (!tensor.mapped) return;
-  // Whole pages only: the first and the last may hold a part of a neighbour.
+  // Whole pages only: the first and the last may hold a part of a neighbor.
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(tensor.bytes.data());
   const uintptr_t first = (begin + page - 1) / page * page;

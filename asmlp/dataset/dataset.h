@@ -1,4 +1,4 @@
-// Labelled image collections, read without LibTorch.
+// Labeled image collections, read without LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ Sample decoded(Sample sample);
 // True when the bytes begin as a JPEG file does.
 bool is_jpeg(std::string_view bytes);
 
-// Random access to labelled images. get() may be called from several threads at once.
+// Random access to labeled images. get() may be called from several threads at once.
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -74,7 +74,7 @@ ImageFiles list_image_folder(const std::filesystem::path& root);
 std::filesystem::path find_split_folder(const std::filesystem::path& root, Split split);
 
 // MNIST-style IDX files, plain or gzip: {train,t10k}-images-idx3-ubyte[.gz] and the labels beside.
-// Images are grey. Class names: Fashion-MNIST's when the path or the labels' file says so (the
+// Images are gray. Class names: Fashion-MNIST's when the path or the labels' file says so (the
 // folder's name contains "fashion"), else "0".."9".
 std::unique_ptr<Dataset> open_idx(const std::filesystem::path& root, Split split);
 

@@ -80,7 +80,7 @@ class Engine {
   int max_batch() const { return options_.max_batch; }
   int threads() const;
 
-  // input: batch x in_chans x height x width fp32, normalised, row-major. batch in 1..max_batch.
+  // input: batch x in_chans x height x width fp32, normalized, row-major. batch in 1..max_batch.
   // Afterwards logits(), pooled() and feature() hold this batch's results until the next run.
   // An image's results do not depend on the batch it is in. Does not throw on these preconditions;
   // breaking them throws Error(kInvalidArgument) and leaves the engine usable.

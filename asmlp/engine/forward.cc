@@ -51,7 +51,7 @@ class Forward : private Steps {
     return reinterpret_cast<std::byte*>(map + row * stage.stride);
   }
 
-  // Rows of A from the map, normalised on the way.
+  // Rows of A from the map, normalized on the way.
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
                              const StagePlan& stage, const Task& task) {
     const int64_t lda = plan_.lda(weight.depth());
@@ -245,7 +245,7 @@ class Forward : private Steps {
         &stage, plan_.x);
   }
 
-  // x = reduction(norm(2 x 2 neighbours of x)), on the map padded with zeros to even sides.
+  // x = reduction(norm(2 x 2 neighbors of x)), on the map padded with zeros to even sides.
   void patch_merging(const PackedStage& packed, const StagePlan& from, const StagePlan& to) {
     const int64_t canvas = 4 * to.pixels() * from.channels;
     const int64_t zeros = canvas - from.pixels() * from.channels;

@@ -18,7 +18,7 @@ bool has_prefix(std::span<const std::byte> bytes, std::string_view prefix, size_
          std::memcmp(bytes.data() + offset, prefix.data(), prefix.size()) == 0;
 }
 
-// The name of a common format that is recognised only to be refused, for a helpful message.
+// The name of a common format that is recognized only to be refused, for a helpful message.
 const char* foreign_format(std::span<const std::byte> bytes) {
   if (has_prefix(bytes, "GIF8")) return "a GIF file";
   if (has_prefix(bytes, "BM")) return "a BMP file";

@@ -19,7 +19,7 @@ struct DecodeOptions {
   size_t max_file_bytes = size_t{256} << 20;
 };
 
-// JPEG (ISLOW, fancy upsampling; CMYK and YCCK by Pillow's naive rule), PNG (grey, palette, alpha
+// JPEG (ISLOW, fancy upsampling; CMYK and YCCK by Pillow's naive rule), PNG (gray, palette, alpha
 // dropped, 16 bit as Pillow converts them), WebP; told apart by content, not by extension. EXIF
 // orientation is ignored, as Pillow does. Errors name the file: kNotFound, kIo, kBadFormat
 // (including truncated files), kTooLarge, kUnsupported (another format).

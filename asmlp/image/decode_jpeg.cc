@@ -18,7 +18,7 @@ namespace {
 // bytes of file, so thousands of them would be a bomb.
 constexpr int kMaxScans = 500;
 
-// Columns and rows beyond the window that are decoded with it: libjpeg-turbo upsamples colour at
+// Columns and rows beyond the window that are decoded with it: libjpeg-turbo upsamples color at
 // the edges of what it decodes as at the edges of an image.
 constexpr int kMargin = 4;
 
@@ -157,7 +157,7 @@ uint32_t multiply_255(uint32_t a, uint32_t b) {
   return ((product >> 8) + product) >> 8;
 }
 
-// Pillow takes every four-channel JPEG as inverted (Adobe's habit) and knows no colour profile.
+// Pillow takes every four-channel JPEG as inverted (Adobe's habit) and knows no color profile.
 Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int width) {
   Image image(height, width, 3);
   const uint8_t* in = cmyk.data();
@@ -193,7 +193,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int
     const Image image = rgb_from_inverted_cmyk(cmyk, height, width);
     return choose ? crop(image, checked_window(choose, height, width, what)) : image;
   }
-  // libjpeg-turbo repeats grey into RGB itself.
+  // libjpeg-turbo repeats gray into RGB itself.
   if (choose) {
     const Window window = checked_window(choose, height, width, what);
     check(decoder.start(JCS_RGB));

@@ -11,7 +11,7 @@ namespace {
 
 // Deflate cannot shrink data more than this.
 constexpr uint64_t kMaxDeflateRatio = 1032;
-// Chunks that are not pixels (colour profiles, text) may take this much memory.
+// Chunks that are not pixels (color profiles, text) may take this much memory.
 constexpr size_t kMaxChunkBytes = size_t{64} << 20;
 
 struct FreeContext {
@@ -26,7 +26,7 @@ void check(int status, const std::string& what) {
 
 using Palette = std::array<std::array<uint8_t, 3>, 256>;
 
-// Entries that the file does not have are grey, as in Pillow.
+// Entries that the file does not have are gray, as in Pillow.
 Palette read_palette(spng_ctx* context, const std::string& what) {
   Palette palette;
   for (int i = 0; i < 256; ++i) palette[i].fill(static_cast<uint8_t>(i));
@@ -45,7 +45,7 @@ uint32_t packed_sample(const uint8_t* row, size_t index, int depth) {
 }
 
 // Rows of the file's own pixel format (16-bit samples big-endian) to RGB, by Pillow's rules: alpha
-// and transparent colours are dropped; 16-bit samples keep their high byte, except grey without
+// and transparent colors are dropped; 16-bit samples keep their high byte, except gray without
 // alpha, which Pillow takes for integers and clips at 255.
 void convert_row(const uint8_t* in, const spng_ihdr& header, const Palette& palette, int width,
                  uint8_t* out) {

@@ -203,8 +203,8 @@ TEST(EncodePng, DecodesToTheSamePixels) {
   EXPECT_THROW(write_png("/nonexistent/folder/a.png", Image(1, 1, 3)), Error);
 }
 
-// Any window of any file is what decoding everything and cropping gives, to the byte: colour is
-// upsampled from neighbours, so the edges of the window are where it would go wrong.
+// Any window of any file is what decoding everything and cropping gives, to the byte: color is
+// upsampled from neighbors, so the edges of the window are where it would go wrong.
 TEST(DecodeWindow, EqualsTheCropOfTheWholeImage) {
   std::mt19937 random(3);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };

@@ -10,14 +10,14 @@
 
 namespace asmlp {
 
-// The bytes of a PNG file, grey or RGB, that decode_image reads back unchanged. An empty image is
+// The bytes of a PNG file, gray or RGB, that decode_image reads back unchanged. An empty image is
 // Error(kInvalidArgument).
 std::vector<uint8_t> encode_png(const Image& image);
 
 // Writes encode_png(image) atomically; Error(kIo) names the file.
 void write_png(const std::filesystem::path& path, const Image& image);
 
-// The bytes of a JPEG file, grey or RGB (stored as YCbCr, chroma at half resolution, as Pillow's
+// The bytes of a JPEG file, gray or RGB (stored as YCbCr, chroma at half resolution, as Pillow's
 // default): quality 1..100 on libjpeg's scale, sides 1..65500, else Error(kInvalidArgument).
 std::string encode_jpeg(const Image& image, int quality);
 

@@ -11,7 +11,7 @@ namespace asmlp {
 struct Image {
   int height = 0;
   int width = 0;
-  int channels = 3;  // 1 (grey) or 3 (RGB)
+  int channels = 3;  // 1 (gray) or 3 (RGB)
   std::vector<uint8_t> pixels;
 
   Image() = default;

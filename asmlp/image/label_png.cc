@@ -45,9 +45,9 @@ std::string foreign_content(const spng_ihdr& header) {
     case SPNG_COLOR_TYPE_INDEXED:
       return "";
     case SPNG_COLOR_TYPE_GRAYSCALE:
-      return depth == 8 ? "" : fmt::format("{}-bit grey", depth);
+      return depth == 8 ? "" : fmt::format("{}-bit gray", depth);
     case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
-      return fmt::format("{}-bit grey with alpha", depth);
+      return fmt::format("{}-bit gray with alpha", depth);
     case SPNG_COLOR_TYPE_TRUECOLOR:
       return fmt::format("{}-bit RGB", depth);
     default:
@@ -64,7 +64,7 @@ Image decode_label_png(std::span<const std::byte> bytes, const std::string& what
           "{}: {} bytes; {} are the most", what, bytes.size(), options.max_file_bytes);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   require(text.starts_with(kSignature), ErrorCode::kUnsupported,
-          "{}: is no PNG file; labels are read from 8-bit grey or palette PNGs", what);
+          "{}: is no PNG file; labels are read from 8-bit gray or palette PNGs", what);
   const Context context = new_context(0, what);
   spng_set_chunk_limits(context.get(), kMaxChunkBytes, kMaxChunkBytes);
   check(spng_set_png_buffer(context.get(), bytes.data(), bytes.size()), what);
@@ -73,7 +73,7 @@ Image decode_label_png(std::span<const std::byte> bytes, const std::string& what
   check_image_size(header.height, header.width, options.max_pixels, what);
   const std::string foreign = foreign_content(header);
   require(foreign.empty(), ErrorCode::kUnsupported,
-          "{}: is a PNG of {}; labels are read from 8-bit grey or palette PNGs", what, foreign);
+          "{}: is a PNG of {}; labels are read from 8-bit gray or palette PNGs", what, foreign);
   size_t size = 0;
   check(spng_decoded_image_size(context.get(), SPNG_FMT_RAW, &size), what);
   require(size / kMaxDeflateRatio <= bytes.size(), ErrorCode::kBadFormat,
@@ -108,7 +108,7 @@ Image read_label_png(const std::filesystem::path& path, const DecodeOptions& opt
   return decode_label_png(std::as_bytes(std::span(bytes)), path.string(), options);
 }
 
-std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Colour> palette) {
+std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Color> palette) {
   require(labels.channels == 1, ErrorCode::kInvalidArgument,
           "an image of {} channels where labels have one", labels.channels);
   if (palette.empty()) return encode_png(labels);
@@ -116,7 +116,7 @@ std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Colou
           "cannot encode an empty image ({} x {} pixels) as PNG", labels.width, labels.height);
   const size_t highest = *std::ranges::max_element(labels.pixels);
   require(palette.size() <= 256 && highest < palette.size(), ErrorCode::kInvalidArgument,
-          "a palette of {} colours for labels up to {}; it needs one for each and at most 256",
+          "a palette of {} colors for labels up to {}; it needs one for each and at most 256",
           palette.size(), highest);
   const std::string what = "labels";
   const Context context = new_context(SPNG_CTX_ENCODER, what);
@@ -134,7 +134,7 @@ std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Colou
   spng_plte entries{};
   entries.n_entries = static_cast<uint32_t>(palette.size());
   for (size_t i = 0; i < palette.size(); ++i) {
-    entries.entries[i] = {palette[i][0], palette[i][1], palette[i][2], 255};
+    entries.entries[i] = {palette[i].r, palette[i].g, palette[i].b, 255};
   }
   encoded(spng_set_plte(context.get(), &entries));
   encoded(spng_encode_image(context.get(), labels.pixels.data(), labels.pixels.size(), SPNG_FMT_PNG,
@@ -149,7 +149,7 @@ std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Colou
 }
 
 void write_label_png(const std::filesystem::path& path, const Image& labels,
-                     std::span<const Colour> palette) {
+                     std::span<const Color> palette) {
   const std::vector<uint8_t> bytes = encode_label_png(labels, palette);
   write_file_atomically(path, [&](std::ostream& stream) {
     stream.write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));

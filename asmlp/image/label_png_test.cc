@@ -43,7 +43,7 @@ std::string indexed_png(const Image& labels, int depth, bool interlaced) {
   spng_set_ihdr(context, &header);
   spng_plte palette{};
   palette.n_entries = 1u << depth;
-  spng_set_plte(context, &palette);  // all black: nobody may look at the colours
+  spng_set_plte(context, &palette);  // all black: nobody may look at the colors
   const size_t stride = (static_cast<size_t>(labels.width) * depth + 7) / 8;
   std::vector<uint8_t> raw(stride * labels.height);
   for (int y = 0; y < labels.height; ++y) {
@@ -67,16 +67,16 @@ TEST(LabelPng, GivesBackEveryLabelAndShowsThePalette) {
   std::mt19937 random(11);
   const test::TemporaryFolder folder;
   for (const int classes : {1, 2, 11, 151, 256}) {
-    std::vector<Colour> palette(classes);
-    for (Colour& colour : palette) {
-      for (uint8_t& part : colour) part = static_cast<uint8_t>(random());
+    std::vector<Color> palette(classes);
+    for (Color& color : palette) {
+      for (uint8_t& part : color) part = static_cast<uint8_t>(random());
     }
     for (const auto& [height, width] : {std::pair{1, 1}, {1, 9}, {7, 1}, {13, 17}}) {
       SCOPED_TRACE(testing::Message() << classes << " classes, " << height << " x " << width);
       const Image labels = random_labels(random, height, width, classes);
-      write_label_png(folder.path() / "grey.png", labels);
+      write_label_png(folder.path() / "gray.png", labels);
       write_label_png(folder.path() / "palette.png", labels, palette);
-      for (const char* name : {"grey.png", "palette.png"}) {
+      for (const char* name : {"gray.png", "palette.png"}) {
         const Image read = read_label_png(folder.path() / name);
         EXPECT_EQ(read.height, height);
         EXPECT_EQ(read.width, width);
@@ -102,18 +102,18 @@ TEST(LabelPng, ReadsIndicesOfAnyDepth) {
     }
   }
   // Pillow's files: the interlaced one has the same indices as the plain one, and each index one
-  // colour.
+  // color.
   for (const std::string depth : {"1", "2", "4", "8"}) {
     const auto plain = test::data("images/png_palette" + depth + "_plain.png");
     const Image labels = read_label_png(plain);
     const Image adam7 = read_label_png(test::data("images/png_palette" + depth + "_adam7.png"));
     EXPECT_EQ(labels.pixels, adam7.pixels) << depth;
-    const Image colours = decode_image(plain);
-    std::map<uint8_t, Colour> palette;
+    const Image colors = decode_image(plain);
+    std::map<uint8_t, Color> palette;
     for (size_t i = 0; i < labels.pixels.size(); ++i) {
-      const uint8_t* p = &colours.pixels[3 * i];
-      const Colour colour{p[0], p[1], p[2]};
-      EXPECT_EQ(palette.try_emplace(labels.pixels[i], colour).first->second, colour);
+      const uint8_t* p = &colors.pixels[3 * i];
+      const Color color{p[0], p[1], p[2]};
+      EXPECT_EQ(palette.try_emplace(labels.pixels[i], color).first->second, color);
     }
     EXPECT_GE(palette.size(), 2u);
   }
@@ -121,11 +121,11 @@ TEST(LabelPng, ReadsIndicesOfAnyDepth) {
 
 TEST(LabelPng, RefusesWhatHoldsNoLabels) {
   const std::map<std::string, std::string> what = {
-      {"png_grey16_plain.png", "16-bit grey"},    {"png_grey16_adam7.png", "16-bit grey"},
-      {"png_grey1_plain.png", "1-bit grey"},      {"png_grey4_plain.png", "4-bit grey"},
+      {"png_grey16_plain.png", "16-bit gray"},    {"png_grey16_adam7.png", "16-bit gray"},
+      {"png_grey1_plain.png", "1-bit gray"},      {"png_grey4_plain.png", "4-bit gray"},
       {"png_rgb8_plain.png", "8-bit RGB"},        {"png_rgb16_plain.png", "16-bit RGB"},
-      {"png_rgba8_plain.png", "8-bit RGBA"},      {"png_la8_plain.png", "8-bit grey with alpha"},
-      {"png_la16_plain.png", "16-bit grey with"}, {"jpeg_grey.jpg", "is no PNG file"},
+      {"png_rgba8_plain.png", "8-bit RGBA"},      {"png_la8_plain.png", "8-bit gray with alpha"},
+      {"png_la16_plain.png", "16-bit gray with"}, {"jpeg_grey.jpg", "is no PNG file"},
       {"refused_gif.png", "is no PNG file"},      {"webp_lossless.webp", "is no PNG file"}};
   for (const auto& [name, message] : what) {
     const Error error = error_of([&] { read_label_png(test::data("images/" + name)); });
@@ -140,7 +140,7 @@ TEST(LabelPng, RefusesWhatHoldsNoLabels) {
 TEST(LabelPng, RefusesToWriteWhatIsNoLabelMap) {
   Image labels(2, 2, 1);
   labels.pixels[3] = 2;
-  const std::vector<Colour> two(2), many(257);
+  const std::vector<Color> two(2), many(257);
   EXPECT_THAT(error_of([&] { encode_label_png(labels, two); }).what(), HasSubstr("labels up to 2"));
   for (const auto& call : std::vector<std::function<void()>>{
            [&] { encode_label_png(labels, many); }, [&] { encode_label_png(Image(2, 2, 3)); },
@@ -154,9 +154,9 @@ TEST(LabelPng, RefusesToWriteWhatIsNoLabelMap) {
 TEST(LabelPng, DamagedFilesAreHarmless) {
   std::mt19937 random(13);
   const Image labels = random_labels(random, 9, 14, 16);
-  const std::vector<uint8_t> grey = encode_label_png(labels);
+  const std::vector<uint8_t> gray = encode_label_png(labels);
   for (const std::string& good :
-       {std::string(grey.begin(), grey.end()), indexed_png(labels, 4, false)}) {
+       {std::string(gray.begin(), gray.end()), indexed_png(labels, 4, false)}) {
     // Nobody needs the bytes after the last pixel.
     size_t whole = 0;
     for (size_t size = 0; size < good.size(); ++size) {

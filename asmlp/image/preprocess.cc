@@ -8,16 +8,16 @@
 
 namespace asmlp {
 
-Image to_grey(const Image& image) {
+Image to_gray(const Image& image) {
   if (image.channels == 1) return image;
-  Image grey(image.height, image.width, 1);
+  Image gray(image.height, image.width, 1);
   const uint8_t* rgb = image.pixels.data();
-  for (uint8_t& value : grey.pixels) {
+  for (uint8_t& value : gray.pixels) {
     value =
         static_cast<uint8_t>((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] + 0x8000u) >> 16);
     rgb += 3;
   }
-  return grey;
+  return gray;
 }
 
 Image to_rgb(const Image& image) {
@@ -45,12 +45,12 @@ Image resize_and_crop(const Image& image, const Preprocessing& preprocessing, in
       "preprocessing with size {} and crop_pct {} resizes to a short side of {}; 65536 is the most",
       size, preprocessing.crop_pct, short_side);
   if (image.channels != channels) {
-    return resize_and_crop(channels == 1 ? to_grey(image) : to_rgb(image), preprocessing, channels);
+    return resize_and_crop(channels == 1 ? to_gray(image) : to_rgb(image), preprocessing, channels);
   }
   // The short side is at least the crop, so nothing is padded and only the crop need be computed.
   const auto [height, width] =
       short_side_target(image.height, image.width, static_cast<int>(short_side));
-  const Window window{centre_offset(height, size), centre_offset(width, size), size, size};
+  const Window window{center_offset(height, size), center_offset(width, size), size, size};
   return resize_window(image, height, width, window, preprocessing.interpolation);
 }
 

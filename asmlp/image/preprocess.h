@@ -8,15 +8,15 @@
 
 namespace asmlp {
 
-// ITU-R 601 luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 0x8000) >> 16. A grey
+// ITU-R 601 luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 0x8000) >> 16. A gray
 // image is returned as it is.
-Image to_grey(const Image& image);
+Image to_gray(const Image& image);
 
-// Grey to RGB by repetition; an RGB image is returned as it is.
+// Gray to RGB by repetition; an RGB image is returned as it is.
 Image to_rgb(const Image& image);
 
-// Resize the short side to floor(size / crop_pct), centre crop: the 8-bit image the network sees,
-// size x size. `channels` (1 or 3) converts grey <-> RGB first.
+// Resize the short side to floor(size / crop_pct), center crop: the 8-bit image the network sees,
+// size x size. `channels` (1 or 3) converts gray <-> RGB first.
 Image resize_and_crop(const Image& image, const Preprocessing& preprocessing, int channels);
 
 // (value / 255 - mean) / std in fp32, HWC bytes to CHW floats; `out` has channels * height * width

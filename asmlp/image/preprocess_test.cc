@@ -17,15 +17,15 @@ Image random_image(int height, int width, int channels) {
   return image;
 }
 
-TEST(Grey, IsPillowsLuma) {
+TEST(Gray, IsPillowsLuma) {
   Image image(1, 4, 3);
   image.pixels = {255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255};
-  EXPECT_EQ(to_grey(image).pixels, (std::vector<uint8_t>{255, 76, 150, 29}));
-  // Grey to RGB and back is the identity for all 256 values.
-  Image grey(1, 256, 1);
-  for (int i = 0; i < 256; ++i) grey.pixels[i] = static_cast<uint8_t>(i);
-  EXPECT_EQ(to_grey(to_rgb(grey)).pixels, grey.pixels);
-  EXPECT_EQ(to_grey(grey).pixels, grey.pixels);
+  EXPECT_EQ(to_gray(image).pixels, (std::vector<uint8_t>{255, 76, 150, 29}));
+  // Gray to RGB and back is the identity for all 256 values.
+  Image gray(1, 256, 1);
+  for (int i = 0; i < 256; ++i) gray.pixels[i] = static_cast<uint8_t>(i);
+  EXPECT_EQ(to_gray(to_rgb(gray)).pixels, gray.pixels);
+  EXPECT_EQ(to_gray(gray).pixels, gray.pixels);
   EXPECT_EQ(to_rgb(image).pixels, image.pixels);
 }
 
@@ -46,7 +46,7 @@ TEST(ResizeAndCrop, EqualsResizeThenCrop) {
         EXPECT_EQ(result.width, size);
         EXPECT_EQ(result.pixels, expected.pixels);
         EXPECT_EQ(resize_and_crop(image, preprocessing, 1).pixels,
-                  resize_and_crop(to_grey(image), preprocessing, 1).pixels);
+                  resize_and_crop(to_gray(image), preprocessing, 1).pixels);
       }
     }
   }
@@ -68,10 +68,10 @@ TEST(Normalize, DividesExactlyAndTransposes) {
 TEST(Preprocess, NamesWhatDoesNotFit) {
   const Image image = random_image(5, 7, 3);
   std::vector<float> out(3 * 5 * 7);
-  Preprocessing grey;
-  grey.mean = {0.5f};
-  grey.std = {0.5f};
-  EXPECT_THROW(normalize(image, grey, out), Error);
+  Preprocessing gray;
+  gray.mean = {0.5f};
+  gray.std = {0.5f};
+  EXPECT_THROW(normalize(image, gray, out), Error);
   EXPECT_THROW(normalize(image, {}, std::span(out).first(5)), Error);
   EXPECT_THROW(resize_and_crop(image, {}, 2), Error);
   Preprocessing tiny_crop;

@@ -49,12 +49,12 @@ Axis plan_axis(int in, int out, int begin, int count, Interpolation interpolatio
   axis.first = in;
   std::vector<double> exact(stride);
   for (int i = 0; i < count; ++i) {
-    const double centre = (begin + i + 0.5) * scale;
-    const int lo = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int hi = std::min(in, static_cast<int>(centre + support + 0.5));
+    const double center = (begin + i + 0.5) * scale;
+    const int lo = std::max(0, static_cast<int>(center - support + 0.5));
+    const int hi = std::min(in, static_cast<int>(center + support + 0.5));
     double sum = 0;
     for (int j = 0; j < hi - lo; ++j) {
-      exact[j] = filter(interpolation, (j + lo - centre + 0.5) * inverse);
+      exact[j] = filter(interpolation, (j + lo - center + 0.5) * inverse);
       sum += exact[j];
     }
     int32_t* weights = axis.storage.data() + stride * static_cast<size_t>(i);
@@ -172,7 +172,7 @@ Image resize_short_side(const Image& image, int size, Interpolation interpolatio
   return resize(image, height, width, interpolation);
 }
 
-int centre_offset(int length, int crop) {
+int center_offset(int length, int crop) {
   const int half = (length - crop) / 2;
   // An odd difference lies halfway between two integers; the even one wins.
   return (length - crop) % 2 != 0 && half % 2 != 0 ? half + 1 : half;
@@ -183,7 +183,7 @@ Image center_crop(const Image& image, int height, int width) {
           "cannot crop to {} x {} (height x width)", height, width);
   // A side that is too short gets (crop - length) / 2 zeros before it, rounded down.
   const auto offset = [](int length, int crop) {
-    return length < crop ? -((crop - length) / 2) : centre_offset(length, crop);
+    return length < crop ? -((crop - length) / 2) : center_offset(length, crop);
   };
   return crop(image, {offset(image.height, height), offset(image.width, width), height, width});
 }

@@ -38,7 +38,7 @@ Image center_crop(const Image& image, int height, int width);
 
 // Where CenterCrop starts on an axis of `length` >= `crop` pixels: (length - crop) / 2, half to
 // even.
-int centre_offset(int length, int crop);
+int center_offset(int length, int crop);
 
 // Copies a rectangle; what lies outside the image is zero. window.height, window.width >= 0.
 Image crop(const Image& image, const Window& window);

@@ -62,7 +62,7 @@ ASMLP_AVX2 void scatter(const uint8_t* columns, size_t samples, uint8_t* const r
   }
 }
 
-// kCount * 16 neighbouring samples: rounded weighted sums over taps.count places, `stride` bytes
+// kCount * 16 neighboring samples: rounded weighted sums over taps.count places, `stride` bytes
 // apart.
 template <int kCount>
 ASMLP_AVX2 inline void filter_samples(const uint8_t* in, size_t stride, const Taps& taps,

@@ -40,14 +40,14 @@ uint8_t direct_sample(int in, int out, int index, Interpolation interpolation,
                       const std::function<int(int)>& source) {
   const double scale = double(in) / out, stretch = std::max(scale, 1.0);
   const double support = stretch * (interpolation == Interpolation::kBicubic ? 2 : 1);
-  const double centre = (index + 0.5) * scale;
-  const int lo = std::max(0, int(centre - support + 0.5));
-  const int hi = std::min(in, int(centre + support + 0.5));
+  const double center = (index + 0.5) * scale;
+  const int lo = std::max(0, int(center - support + 0.5));
+  const int hi = std::min(in, int(center + support + 0.5));
   double total = 0;
-  for (int i = lo; i < hi; ++i) total += kernel(interpolation, (i - centre + 0.5) / stretch);
+  for (int i = lo; i < hi; ++i) total += kernel(interpolation, (i - center + 0.5) / stretch);
   int64_t sum = 1 << 21;
   for (int i = lo; i < hi; ++i) {
-    const double weight = kernel(interpolation, (i - centre + 0.5) / stretch) / total;
+    const double weight = kernel(interpolation, (i - center + 0.5) / stretch) / total;
     sum += source(i) * std::llround(weight * (1 << 22));
   }
   return static_cast<uint8_t>(std::clamp<int64_t>(sum >> 22, 0, 255));
@@ -172,11 +172,11 @@ TEST(ShortSide, FollowsTorchvision) {
 
 TEST(CenterCrop, RoundsHalfToEvenAndPadsWithZeros) {
   // Differences 1, 3, 5, 31: halves 0.5, 1.5, 2.5, 15.5.
-  EXPECT_EQ(centre_offset(8, 7), 0);
-  EXPECT_EQ(centre_offset(10, 7), 2);
-  EXPECT_EQ(centre_offset(12, 7), 2);
-  EXPECT_EQ(centre_offset(38, 7), 16);
-  EXPECT_EQ(centre_offset(11, 7), 2);
+  EXPECT_EQ(center_offset(8, 7), 0);
+  EXPECT_EQ(center_offset(10, 7), 2);
+  EXPECT_EQ(center_offset(12, 7), 2);
+  EXPECT_EQ(center_offset(38, 7), 16);
+  EXPECT_EQ(center_offset(11, 7), 2);
 
   Image image(2, 5, 1);
   image.pixels = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};

@@ -64,7 +64,7 @@ void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64
                       int64_t rows, void* a, int64_t lda, int64_t padded_depth);
 
 // Patch merging: row (y, x) of the map with ceil(h/2) x ceil(w/2) pixels is the pixels (2y, 2x),
-// (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalised with 4 * channels gammas and betas;
+// (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalized with 4 * channels gammas and betas;
 // pixels outside are zero before the norm: `zeros` is such a pixel.
 void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,

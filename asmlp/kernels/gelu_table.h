@@ -1,4 +1,4 @@
-// The tables of the vectorised GELU. Written by tools/fit_gelu.py, which explains them.
+// The tables of the vectorized GELU. Written by tools/fit_gelu.py, which explains them.
 #pragma once
 
 namespace asmlp {

@@ -294,7 +294,7 @@ TEST_P(Kernels, PanelsAreRoundedToNearestEven) {
 
 // The partial loads and stores may not touch memory beyond the end (run under ASan), nor the values
 // beyond it.
-TEST_P(Kernels, LeaveTheNeighboursAlone) {
+TEST_P(Kernels, LeaveTheNeighborsAlone) {
   for (int64_t n = 0; n < 40; ++n) {
     auto x = std::make_unique<float[]>(n);
     std::fill_n(x.get(), n, 1.0f);

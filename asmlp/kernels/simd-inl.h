@@ -1,4 +1,4 @@
-// The vectorised kernels, written once over a vector type. An ISA's source file defines its type
+// The vectorized kernels, written once over a vector type. An ISA's source file defines its type
 // `Vec` in a namespace of its own and instantiates these templates with it; because `Vec` is part
 // of every instance's name, no instance can be mistaken for another ISA's.
 //
@@ -102,7 +102,7 @@ template <typename Vec, int rows>
   }
 }
 
-// A transposed: the values of one k are neighbours.
+// A transposed: the values of one k are neighbors.
 template <typename Vec, int rows>
 [[gnu::noinline]] void simd_transposed_tiles_f32(const TileArgs& args, TileStart start) {
   constexpr int kLanes = Vec::kLanes;

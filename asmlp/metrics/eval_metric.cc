@@ -6,13 +6,13 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
-constexpr FigureInfo kFigures[] = {
+constexpr EvalMetricInfo kEvalMetrics[] = {
     {"loss", "loss", "", "Cross entropy on the validation images", "Loss"},
-    {"top1", "top-1", "%", "Per cent of the validation images", "Accuracy"},
-    {"top5", "top-5", "%", "Per cent of the validation images", "Accuracy"},
+    {"top1", "top-1", "%", "Percent of the validation images", "Accuracy"},
+    {"top5", "top-5", "%", "Percent of the validation images", "Accuracy"},
     {"bbox_AP", "box AP", "", "Average precision of boxes, IoU 0.50:0.95", "Boxes"},
     {"bbox_AP50", "box AP50", "", "Average precision of boxes, IoU 0.50", "Boxes"},
     {"bbox_AP75", "box AP75", "", "Average precision of boxes, IoU 0.75", "Boxes"},
@@ -26,23 +26,23 @@ constexpr FigureInfo kFigures[] = {
 
 }  // namespace
 
-double value_of(const Figures& figures, const std::string& name) {
-  for (const Figure& figure : figures) {
-    if (figure.name == name) return figure.value;
+double value_of(const EvalMetrics& metrics, const std::string& name) {
+  for (const EvalMetric& metric : metrics) {
+    if (metric.name == name) return metric.value;
   }
   return NAN;
 }
 
-const FigureInfo& figure_info(const std::string& name) {
-  for (const FigureInfo& info : kFigures) {
+const EvalMetricInfo& eval_metric_info(const std::string& name) {
+  for (const EvalMetricInfo& info : kEvalMetrics) {
     if (name == info.name) return info;
   }
-  fail(ErrorCode::kInvalidArgument, "'{}' is no figure of a validation", name);
+  fail(ErrorCode::kInvalidArgument, "'{}' is no metric of a validation", name);
 }
 
-std::string figure_text(const Figure& figure) {
-  const bool per_cent = *figure_info(figure.name).unit != '\0';
-  return per_cent ? fmt::format("{:.3f} %", figure.value) : fmt::format("{:.4f}", figure.value);
+std::string eval_metric_text(const EvalMetric& metric) {
+  const bool per_cent = *eval_metric_info(metric.name).unit != '\0';
+  return per_cent ? fmt::format("{:.3f} %", metric.value) : fmt::format("{:.4f}", metric.value);
 }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -1,24 +1,24 @@
-// The figures of a validation, by name.
+// The metrics of a validation, by name.
 #pragma once
 
 #include <string>
 #include <vector>
 
-namespace asmlp::train {
+namespace asmlp {
 
-struct Figure {
-  std::string name;  // of figure_info's list: "top1", "bbox_AP", "mIoU", ...
+struct EvalMetric {
+  std::string name;  // of eval_metric_info's list: "top1", "bbox_AP", "mIoU", ...
   double value = 0;
-  bool operator==(const Figure&) const = default;
+  bool operator==(const EvalMetric&) const = default;
 };
 
 // In the order in which they are shown.
-using Figures = std::vector<Figure>;
+using EvalMetrics = std::vector<EvalMetric>;
 
-// The value of a figure, NaN when it is not among them.
-double value_of(const Figures& figures, const std::string& name);
+// The value of a metric, NaN when it is not among them.
+double value_of(const EvalMetrics& metrics, const std::string& name);
 
-struct FigureInfo {
+struct EvalMetricInfo {
   const char* name;   // in files: summary.csv, run.json, TensorBoard's tags
   const char* label;  // for people
   const char* unit;   // "%", or "" for fractions and losses
@@ -27,9 +27,9 @@ struct FigureInfo {
 };
 
 // Error(kInvalidArgument) for an unknown name.
-const FigureInfo& figure_info(const std::string& name);
+const EvalMetricInfo& eval_metric_info(const std::string& name);
 
-// "81.234 %" or "0.5123", with the unit of the figure.
-std::string figure_text(const Figure& figure);
+// "81.234 %" or "0.5123", with the unit of the metric.
+std::string eval_metric_text(const EvalMetric& metric);
 
-}  // namespace asmlp::train
+}  // namespace asmlp

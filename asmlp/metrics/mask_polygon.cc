@@ -23,7 +23,7 @@ struct Point {
   int x, y;
 };
 
-// Rounds to the grid; negative values towards 0 after + 0.5, as a C cast does.
+// Rounds to the grid; negative values toward 0 after + 0.5, as a C cast does.
 int to_grid(double value) { return static_cast<int>(kScale * value + 0.5); }
 
 // Pixel columns whose middle lies between grid columns `low` and `high`, cut to [0, width).

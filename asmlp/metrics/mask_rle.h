@@ -87,7 +87,7 @@ double coco_box_iou(const std::array<double, 4>& a, const std::array<double, 4>&
                     bool b_is_crowd);
 
 // The mask of a polygon x, y, x, y, ... (at least 3 points, in pixels; the outline closes itself),
-// exactly as pycocotools rasterises it: the vertices are rounded to a grid of 5 x 5 points per
+// exactly as pycocotools rasterizes it: the vertices are rounded to a grid of 5 x 5 points per
 // pixel, every edge is a line of grid points that steps along its longer side, and where such a
 // line passes the middle of a pixel column, the pixels of the column from there down change between
 // inside and outside (even-odd). Error (kInvalidArgument) on fewer than 3 points, an odd number of

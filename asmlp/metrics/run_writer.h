@@ -9,7 +9,7 @@ namespace asmlp {
 
 class RunWriter {
  public:
-  // The next `length` pixels, in column-major order, are all `value`. Neighbours of one value
+  // The next `length` pixels, in column-major order, are all `value`. Neighbors of one value
   // become one run; a length of 0 adds nothing.
   void add(bool value, uint32_t length) {
     if (length == 0) return;

@@ -41,7 +41,7 @@ void SegmentationMeter::add(std::span<const uint8_t> predicted, std::span<const 
   std::array<Counts, 256> map{};
   for (size_t i = 0; i < target.size(); ++i) {
     const uint8_t is = target[i], said = predicted[i];
-    ++map[is].labelled;
+    ++map[is].labeled;
     if (is == kIgnoredLabel) continue;
     ++map[said].predicted;
     map[is].right += is == said;
@@ -50,14 +50,14 @@ void SegmentationMeter::add(std::span<const uint8_t> predicted, std::span<const 
     require(map[label].predicted == 0, ErrorCode::kInvalidArgument,
             "{} pixels have the predicted label {}; the classes are 0..{}", map[label].predicted,
             label, classes() - 1);
-    require(map[label].labelled == 0 || label == kIgnoredLabel, ErrorCode::kInvalidArgument,
+    require(map[label].labeled == 0 || label == kIgnoredLabel, ErrorCode::kInvalidArgument,
             "{} pixels have the true label {}; the classes are 0..{}, and {} is left out",
-            map[label].labelled, label, classes() - 1, kIgnoredLabel);
+            map[label].labeled, label, classes() - 1, kIgnoredLabel);
   }
   for (size_t label = 0; label < counts_.size(); ++label) {
     counts_[label].right += map[label].right;
     counts_[label].predicted += map[label].predicted;
-    counts_[label].labelled += map[label].labelled;
+    counts_[label].labeled += map[label].labeled;
   }
 }
 
@@ -67,7 +67,7 @@ void SegmentationMeter::merge(const SegmentationMeter& other) {
   for (size_t label = 0; label < counts_.size(); ++label) {
     counts_[label].right += other.counts_[label].right;
     counts_[label].predicted += other.counts_[label].predicted;
-    counts_[label].labelled += other.counts_[label].labelled;
+    counts_[label].labeled += other.counts_[label].labeled;
   }
 }
 
@@ -76,7 +76,7 @@ void SegmentationMeter::reset() { std::ranges::fill(counts_, Counts{}); }
 std::vector<double> SegmentationMeter::sums() const {
   std::vector<double> sums;
   for (const Counts& c : counts_) {
-    sums.insert(sums.end(), {double(c.right), double(c.predicted), double(c.labelled)});
+    sums.insert(sums.end(), {double(c.right), double(c.predicted), double(c.labeled)});
   }
   return sums;
 }
@@ -96,21 +96,21 @@ SegmentationMeter SegmentationMeter::from_sums(std::span<const double> sums) {
 
 int64_t SegmentationMeter::pixels() const {
   int64_t pixels = 0;
-  for (const Counts& c : counts_) pixels += c.labelled;
+  for (const Counts& c : counts_) pixels += c.labeled;
   return pixels;
 }
 
 std::vector<double> SegmentationMeter::iou() const {
   std::vector<double> values;
   for (const Counts& c : counts_) {
-    values.push_back(per_cent(c.right, c.predicted + c.labelled - c.right));
+    values.push_back(per_cent(c.right, c.predicted + c.labeled - c.right));
   }
   return values;
 }
 
 std::vector<double> SegmentationMeter::accuracy() const {
   std::vector<double> values;
-  for (const Counts& c : counts_) values.push_back(per_cent(c.right, c.labelled));
+  for (const Counts& c : counts_) values.push_back(per_cent(c.right, c.labeled));
   return values;
 }
 

@@ -12,8 +12,8 @@ inline constexpr int kIgnoredLabel = 255;
 
 // Running meter: add one label map at a time, merge meters of parallel workers; the memory is three
 // counts per class. Scores are of all pixels together, as mmsegmentation computes them: with I, P
-// and L the pixels of a class that are right, predicted and labelled, over the whole data set,
-// pixels labelled 255 left out of all three, its IoU is I / (P + L - I). All scores are per cent,
+// and L the pixels of a class that are right, predicted and labeled, over the whole data set,
+// pixels labeled 255 left out of all three, its IoU is I / (P + L - I). All scores are percent,
 // 0..100.
 class SegmentationMeter {
  public:
@@ -37,8 +37,8 @@ class SegmentationMeter {
   int classes() const { return static_cast<int>(counts_.size()); }
   int64_t pixels() const;  // counted so far
 
-  // Per class; NaN for a class that is neither predicted nor labelled anywhere (iou), or not
-  // labelled (accuracy: I / L).
+  // Per class; NaN for a class that is neither predicted nor labeled anywhere (iou), or not
+  // labeled (accuracy: I / L).
   std::vector<double> iou() const;
   std::vector<double> accuracy() const;
   // Means over the classes that are not NaN, and the share of pixels that are right; 0 when nothing
@@ -49,7 +49,7 @@ class SegmentationMeter {
 
  private:
   struct Counts {
-    int64_t right = 0, predicted = 0, labelled = 0;
+    int64_t right = 0, predicted = 0, labeled = 0;
   };
   std::vector<Counts> counts_;
 };

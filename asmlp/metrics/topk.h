@@ -27,8 +27,8 @@ class TopKMeter {
   std::array<double, 4> sums() const;
   static TopKMeter from_sums(const std::array<double, 4>& sums);
   int64_t count() const { return count_; }
-  double top1() const;  // per cent, 0..100
-  double top5() const;  // per cent; with fewer than 5 classes all of them count
+  double top1() const;  // percent, 0..100
+  double top5() const;  // percent; with fewer than 5 classes all of them count
   double loss() const;  // mean cross entropy in nats
 
  private:

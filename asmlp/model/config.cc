@@ -5,56 +5,30 @@
 #include <numeric>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/config_fields.h"
 
 namespace asmlp {
 
-const char* to_string(Padding padding) {
-  switch (padding) {
-    case Padding::kZero:
-      return "zero";
-    case Padding::kCircular:
-      return "circular";
-    case Padding::kReflect:
-      return "reflect";
-    case Padding::kReplicate:
-      return "replicate";
-  }
-  return "?";
-}
+const char* to_string(Padding padding) { return name_of(padding); }
+const char* to_string(Connection connection) { return name_of(connection); }
 
-const char* to_string(Connection connection) {
-  return connection == Connection::kSerial ? "serial" : "parallel";
+std::string to_string(const ShiftSize& size) {
+  return size.h == size.w ? fmt::format("{}", size.h) : fmt::format("[{}, {}]", size.h, size.w);
 }
 
 int Config::hidden_dim(int stage) const { return static_cast<int>(dim(stage) * mlp_ratio); }
 
 int Config::num_blocks() const { return std::accumulate(depths.begin(), depths.end(), 0); }
 
-namespace {
-
-void check_range(const char* field, double value, double low, double high) {
-  require(value >= low && value <= high, ErrorCode::kInvalidArgument,
-          "config: {} is {}, must be between {} and {}", field, value, low, high);
-}
-
-}  // namespace
-
 // The limits are far above every sensible model and low enough that no product of them overflows.
 void validate(const Config& config) {
-  check_range("in_chans", config.in_chans, 1, 64);
-  check_range("num_classes", config.num_classes, 0, 1 << 20);
-  check_range("embed_dim", config.embed_dim, 1, 4096);
   check_range("number of stages (depths)", config.num_stages(), 1, 8);
-  for (int depth : config.depths) check_range("depth of a stage (depths)", depth, 0, 256);
-  check_range("patch_size", config.patch_size, 1, 64);
+  check_ranges(config);
   check_range("channels of the last stage (embed_dim * 2^(stages-1))", config.num_features(), 1,
               1 << 15);
-  check_range("mlp_ratio", config.mlp_ratio, 0.0, 64.0);
   check_range("hidden channels (embed_dim * mlp_ratio)", config.hidden_dim(0), 1, 1 << 20);
   check_range("shift_size (h)", config.shift_size.h, 1, 255);
   check_range("shift_size (w)", config.shift_size.w, 1, 255);
-  check_range("dilation", config.dilation, 1, 255);
-  check_range("drop_path", config.drop_path, 0.0, 0.999);
 }
 
 int shift_of_channel(int c, int channels, int positions, int dilation) {

@@ -1,9 +1,13 @@
 // The architecture of an AS-MLP as a plain struct. (Lian et al., ICLR 2022, section 3.)
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "asmlp/schema/field_info.h"
 
 namespace asmlp {
 
@@ -15,15 +19,28 @@ enum class Padding { kZero, kCircular, kReflect, kReplicate };
 //   serial    GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(x))))))
 enum class Connection { kParallel, kSerial };
 
-const char* to_string(Padding padding);        // "zero", "circular", "reflect", "replicate"
-const char* to_string(Connection connection);  // "parallel", "serial"
+constexpr auto names_of(Padding) {
+  return std::array{std::pair{Padding::kZero, "zero"}, std::pair{Padding::kCircular, "circular"},
+                    std::pair{Padding::kReflect, "reflect"},
+                    std::pair{Padding::kReplicate, "replicate"},
+                    std::pair{Padding::kZero, "zeros"}};  // PyTorch's word, only read
+}
+constexpr auto names_of(Connection) {
+  return std::array{std::pair{Connection::kParallel, "parallel"},
+                    std::pair{Connection::kSerial, "serial"}};
+}
+const char* to_string(Padding padding);
+const char* to_string(Connection connection);
 
-// Number of shift positions per axis; {5, 5} is the published models'. 1 shifts nothing.
+// Number of shift positions per axis, 1..255; {5, 5} is the published models'. 1 shifts nothing.
 struct ShiftSize {
   int h = 5;
   int w = 5;
   bool operator==(const ShiftSize&) const = default;
 };
+
+// "5", or "[5, 3]" for h and w.
+std::string to_string(const ShiftSize& size);
 
 struct Config {
   int in_chans = 3;                     // channels of the input image, 1..64
@@ -33,7 +50,7 @@ struct Config {
   int patch_size = 4;                   // side of the square patches, in pixels
   double mlp_ratio = 4.0;               // hidden channels of the MLP are floor(dim * mlp_ratio)
   ShiftSize shift_size;                 // positions per axis
-  int dilation = 1;                     // pixels between neighbouring positions
+  int dilation = 1;                     // pixels between neighboring positions
   Padding padding = Padding::kZero;
   Connection connection = Connection::kParallel;
   bool patch_norm = true;  // GroupNorm after the patch embedding
@@ -45,7 +62,38 @@ struct Config {
   int num_features() const { return dim(num_stages() - 1); }  // channels before the head
   int num_blocks() const;                                     // sum of depths
   bool operator==(const Config&) const = default;
+  static void visit(auto& self, auto&& field) {
+    field("in_chans", self.in_chans, FieldInfo{.low = 1, .high = 64});
+    field("num_classes", self.num_classes, FieldInfo{.low = 0, .high = 1 << 20});
+    field("embed_dim", self.embed_dim, FieldInfo{.low = 1, .high = 4096});
+    field("depths", self.depths, FieldInfo{.low = 0, .high = 256});
+    field("patch_size", self.patch_size, FieldInfo{.low = 1, .high = 64});
+    field("mlp_ratio", self.mlp_ratio, FieldInfo{.low = 0, .high = 64});
+    field("shift_size", self.shift_size);
+    field("dilation", self.dilation, FieldInfo{.low = 1, .high = 255});
+    field("padding", self.padding, FieldInfo{.alias = "padding_mode"});
+    field("connection", self.connection);
+    field("patch_norm", self.patch_norm);
+    field("drop_path", self.drop_path, FieldInfo{.low = 0, .high = 0.999, .alias = "drop_path_rate"});
+  }
 };
+
+// The backbone of a detector or segmentor: without classes.
+inline Config without_head(Config config = {}) {
+  config.num_classes = 0;
+  return config;
+}
+
+// A config as the field of a description that has no classes of its own ("num_classes" is left out)
+// and must say its shift size.
+template <typename C>
+struct BackboneField {
+  C& value;
+};
+template <typename C>
+BackboneField<C> backbone_field(C& config) {
+  return {config};
+}
 
 // Epsilon of every GroupNorm (PyTorch's default, which the authors keep).
 inline constexpr float kNormEps = 1e-5f;

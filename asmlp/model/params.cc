@@ -2,33 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "asmlp/model/param_table.h"
+
 namespace asmlp {
 namespace {
 
-class Table {
- public:
-  void conv(const std::string& name, int64_t out, int64_t in, int64_t kernel = 1) {
-    params_.push_back({name + ".weight", {out, in, kernel, kernel}});
-  }
-  void conv_with_bias(const std::string& name, int64_t out, int64_t in, int64_t kernel = 1) {
-    conv(name, out, in, kernel);
-    params_.push_back({name + ".bias", {out}});
-  }
-  void norm(const std::string& name, int64_t channels) {
-    params_.push_back({name + ".weight", {channels}});
-    params_.push_back({name + ".bias", {channels}});
-  }
-  void linear(const std::string& name, int64_t out, int64_t in) {
-    params_.push_back({name + ".weight", {out, in}});
-    params_.push_back({name + ".bias", {out}});
-  }
-  std::vector<Param> take() { return std::move(params_); }
-
- private:
-  std::vector<Param> params_;
-};
-
-void add_block(Table& table, const std::string& block, int dim, int hidden) {
+void add_block(ParamTable& table, const std::string& block, int dim, int hidden) {
   table.norm(block + ".norm1", dim);
   table.conv_with_bias(block + ".axial_shift.conv1", dim, dim);
   table.conv_with_bias(block + ".axial_shift.conv2_1", dim, dim);
@@ -44,7 +23,7 @@ void add_block(Table& table, const std::string& block, int dim, int hidden) {
 }  // namespace
 
 std::vector<Param> parameter_table(const Config& config) {
-  Table table;
+  ParamTable table;
   table.conv_with_bias("patch_embed.proj", config.embed_dim, config.in_chans, config.patch_size);
   if (config.patch_norm) table.norm("patch_embed.norm", config.embed_dim);
   for (int stage = 0; stage < config.num_stages(); ++stage) {
@@ -63,11 +42,13 @@ std::vector<Param> parameter_table(const Config& config) {
   return table.take();
 }
 
-int64_t parameter_count(const Config& config) {
+int64_t count_trained(const std::vector<Param>& table) {
   int64_t count = 0;
-  for (const Param& param : parameter_table(config)) count += element_count(param.shape);
+  for (const Param& param : table) count += param.trained ? element_count(param.shape) : 0;
   return count;
 }
+
+int64_t parameter_count(const Config& config) { return count_trained(parameter_table(config)); }
 
 int64_t multiply_adds(const Config& config, int h, int w) {
   const auto sizes = stage_sizes(config, h, w);

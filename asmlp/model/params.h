@@ -8,16 +8,27 @@
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/config.h"
+#include "asmlp/model/detector_config.h"
+#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp {
 
 struct Param {
   std::string name;  // e.g. "layers.0.blocks.1.axial_shift.conv2_1.weight"
   Shape shape;       // conv weights are [out, in, k, k], the head is [classes, features]
+  bool trained = true;  // false for the buffers of batch norms
 };
 
 // Every parameter in the order of the official state dict (registration order).
 std::vector<Param> parameter_table(const Config& config);
+
+// The same of a detector ("backbone.", "neck.", "rpn_head.", "roi_head.") and of a segmentor
+// ("backbone.", "decode_head.", "auxiliary_head."), the buffers of their batch norms included.
+std::vector<Param> parameter_table(const DetectorConfig& config);
+std::vector<Param> parameter_table(const SegmentorConfig& config);
+
+// Elements of the trained ones.
+int64_t count_trained(const std::vector<Param>& table);
 
 // Sum of the elements of parameter_table: 28,282,696 for AS-MLP-T.
 int64_t parameter_count(const Config& config);

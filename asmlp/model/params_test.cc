@@ -6,6 +6,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 
 namespace asmlp {
 namespace {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/model/config.h"
@@ -12,10 +13,25 @@
 namespace asmlp {
 
 enum class Interpolation { kBilinear, kBicubic };
-const char* to_string(Interpolation interpolation);  // "bilinear", "bicubic"
+constexpr auto names_of(Interpolation) {
+  return std::array{std::pair{Interpolation::kBilinear, "bilinear"},
+                    std::pair{Interpolation::kBicubic, "bicubic"}};
+}
+const char* to_string(Interpolation interpolation);
+
+// The side of a square image as a field: a number, or [h, w], of which the larger side is kept, so
+// that no detail is lost.
+template <typename Int>
+struct SquareField {
+  Int& value;
+};
+template <typename Int>
+SquareField<Int> square_field(Int& side) {
+  return {side};
+}
 
 // From an 8-bit image to the network's input (timm's and torchvision's evaluation pipeline):
-// resize the short side to floor(size / crop_pct), centre crop size x size, / 255, (x - mean) /
+// resize the short side to floor(size / crop_pct), center crop size x size, / 255, (x - mean) /
 // std.
 struct Preprocessing {
   int size = 224;           // side of the square network input, in pixels
@@ -24,6 +40,15 @@ struct Preprocessing {
   std::vector<float> mean{0.485f, 0.456f, 0.406f};  // one per input channel, of values in [0, 1]
   std::vector<float> std{0.229f, 0.224f, 0.225f};   // one per input channel, > 0
   bool operator==(const Preprocessing&) const = default;
+  static void visit(auto& self, auto&& field) {
+    field("size", square_field(self.size),
+          FieldInfo{.low = 1, .high = 1 << 14, .alias = "img_size"});
+    // Far smaller crops would resize every image to something enormous first.
+    field("crop_pct", self.crop_pct, FieldInfo{.low = 0.01, .high = 1});
+    field("interpolation", self.interpolation);
+    field("mean", self.mean);
+    field("std", self.std);
+  }
 };
 
 // The default preprocessing of a config: ImageNet's mean and std for 3 channels, 0.5 otherwise.
@@ -34,24 +59,22 @@ struct ModelSpec {
   Config config;
   Preprocessing preprocessing;
   std::vector<std::string> classes;           // empty, or config.num_classes names
-  std::map<std::string, std::string> origin;  // free text: source, data set, command, licence, ...
+  std::map<std::string, std::string> origin;  // free text: source, data set, command, license, ...
   bool operator==(const ModelSpec&) const = default;
 };
+
+// The name of class `index`, or "class 17" where there are no names.
+std::string class_label(const std::vector<std::string>& classes, int index);
 
 // Throws Error(kInvalidArgument) naming the field.
 void validate(const ModelSpec& spec);
 
-// The self-description stored in safetensors as __metadata__.asmlp: one JSON object
-// {"name", "config", "preprocessing", "classes", "origin"}.
+// {"task": "classify", "name", "config", "preprocessing", "classes", "origin"} as JSON text.
 std::string to_json(const ModelSpec& spec);
 
-// Reads what to_json writes, and user files. Accepted shapes of the object:
-//   {"config": {...}, "preprocessing": {...}, "classes": [...], ...}    every part optional
-//   {"model": "asmlp_tiny_patch4_shift5_224", "num_classes": 10, ...}   a zoo model, then changes
-//   {"embed_dim": 24, "depths": [1, 1, 2, 1], ...}                      config fields at top level
-// "shift_size" is a number or [h, w]; "img_size" at top level sets preprocessing.size. Unknown keys
-// are an Error(kInvalidArgument) that suggests the nearest known one. `what` names the source in
-// messages.
+// Reads what to_json writes, and user files, of AS-MLP only: description.h says which forms there
+// are. Error(kUnsupported) for a model of another task or of the baselines. `what` names the source
+// in messages.
 ModelSpec spec_from_json(const std::string& text, const std::string& what);
 
 // The same object written as YAML.

@@ -88,14 +88,14 @@ drop_path: +0.2
 )";
   EXPECT_EQ(spec_from_yaml(yaml, "test"), expected);
 
-  const ModelSpec grey = spec_from_json(R"({"in_chans": 1, "num_classes": 2, "shift_size": 3,
+  const ModelSpec gray = spec_from_json(R"({"in_chans": 1, "num_classes": 2, "shift_size": 3,
       "classes": ["a", "b"], "padding": "reflect", "connection": "serial", "name": "grey"})",
                                         "test");
-  EXPECT_EQ(grey.preprocessing.mean, std::vector<float>{0.5f});
-  EXPECT_EQ(grey.config.shift_size, (ShiftSize{3, 3}));
-  EXPECT_EQ(grey.config.padding, Padding::kReflect);
-  EXPECT_EQ(grey.config.connection, Connection::kSerial);
-  EXPECT_EQ(grey.classes.back(), "b");
+  EXPECT_EQ(gray.preprocessing.mean, std::vector<float>{0.5f});
+  EXPECT_EQ(gray.config.shift_size, (ShiftSize{3, 3}));
+  EXPECT_EQ(gray.config.padding, Padding::kReflect);
+  EXPECT_EQ(gray.config.connection, Connection::kSerial);
+  EXPECT_EQ(gray.classes.back(), "b");
   EXPECT_EQ(spec_from_json("{}", "test").config, Config{});
   EXPECT_EQ(spec_from_json(R"({"padding_mode": "zeros"})", "test").config, Config{});
 }

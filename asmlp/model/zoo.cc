@@ -1,9 +1,7 @@
 #include "asmlp/model/zoo.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include "asmlp/core/error.h"
+#include "asmlp/schema/nearest.h"
 
 namespace asmlp {
 namespace {
@@ -28,21 +26,6 @@ const std::vector<Entry>& entries() {
   return kEntries;
 }
 
-int edit_distance(const std::string& a, const std::string& b) {
-  std::vector<int> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    int diagonal = row[0];
-    row[0] = static_cast<int>(i) + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const int substitute = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substitute});
-    }
-  }
-  return row.back();
-}
-
 }  // namespace
 
 std::vector<std::string> zoo_names() {
@@ -64,16 +47,8 @@ ModelSpec zoo_model(const std::string& name) {
     return spec;
   }
   fail(ErrorCode::kNotFound,
-       "unknown model '{}'; did you mean '{}'? `asmlp info --list` prints all names", name,
-       nearest(architecture, zoo_names()));
-}
-
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  const auto best = std::min_element(candidates.begin(), candidates.end(),
-                                     [&](const std::string& a, const std::string& b) {
-                                       return edit_distance(word, a) < edit_distance(word, b);
-                                     });
-  return best == candidates.end() ? "" : *best;
+       "unknown model '{}'{} (`asmlp info --list` prints all names)", name,
+       did_you_mean(architecture, zoo_names()));
 }
 
 }  // namespace asmlp

@@ -16,7 +16,4 @@ std::vector<std::string> zoo_names();
 // is ignored. Error(kNotFound) for an unknown name, suggesting the nearest.
 ModelSpec zoo_model(const std::string& name);
 
-// The candidate with the smallest edit distance to `word`; "" without candidates.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
-
 }  // namespace asmlp

@@ -9,7 +9,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::train {
+namespace asmlp {
 
 AppendFile::AppendFile(std::filesystem::path path, Open open)
     : path_(std::move(path)),
@@ -42,4 +42,4 @@ void AppendFile::flush() {
   pending_.clear();
 }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

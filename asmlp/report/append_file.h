@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace asmlp::train {
+namespace asmlp {
 
 // Appends what add() collected at every flush(). A flush that fails (a full disk) leaves the file
 // as it was and keeps the pieces, so that the next flush writes them: a file is never torn, and
@@ -31,4 +31,4 @@ class AppendFile {
   std::string pending_;
 };
 
-}  // namespace asmlp::train
+}  // namespace asmlp

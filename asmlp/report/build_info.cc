@@ -1,6 +1,6 @@
 #include "asmlp/report/build_info.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 
 BuildInfo build_info() {
 #if defined(__clang__)
@@ -11,4 +11,4 @@ BuildInfo build_info() {
   return {ASMLP_VERSION, compiler, ASMLP_BUILD_TYPE, ASMLP_COMMIT};
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

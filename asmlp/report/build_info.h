@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace asmlp::cli {
+namespace asmlp {
 
 struct BuildInfo {
   std::string version;   // of the project
@@ -13,4 +13,4 @@ struct BuildInfo {
 };
 BuildInfo build_info();
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

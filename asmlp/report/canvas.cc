@@ -8,7 +8,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/image/encode.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 namespace {
 
 struct DestroySurface {
@@ -143,8 +143,8 @@ void Canvas::image(const Image& image, double x, double y, double width, double 
     const uint8_t* from = image.row(row);
     auto* to = reinterpret_cast<uint32_t*>(pixels + static_cast<ptrdiff_t>(row) * stride);
     for (int column = 0; column < image.width; ++column, from += image.channels) {
-      const bool grey = image.channels == 1;
-      to[column] = uint32_t{from[0]} << 16 | uint32_t{from[grey ? 0 : 1]} << 8 | from[grey ? 0 : 2];
+      const bool gray = image.channels == 1;
+      to[column] = uint32_t{from[0]} << 16 | uint32_t{from[gray ? 0 : 1]} << 8 | from[gray ? 0 : 2];
     }
   }
   cairo_surface_mark_dirty(source.get());
@@ -183,4 +183,4 @@ Image Canvas::pixels() const {
 
 void Canvas::save(const std::filesystem::path& path) const { write_png(path, pixels()); }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

@@ -8,7 +8,7 @@
 #include "asmlp/report/palette.h"
 #include "asmlp/image/image.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 
 enum class Anchor { kLeft, kCenter, kRight };
 enum class Scaling { kNearest, kSmooth };
@@ -47,4 +47,4 @@ class Canvas {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

@@ -7,7 +7,7 @@
 #include <limits>
 #include <optional>
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 // The drawing in its own units; the page scales it.
@@ -95,7 +95,7 @@ std::vector<Bucket> gather(const Series& series, const Bounds& x, size_t columns
 }
 
 // The line through the buckets' means, broken at gaps, and the band around it.
-std::string line_svg(const std::vector<Bucket>& buckets, size_t colour, const Scale& x,
+std::string line_svg(const std::vector<Bucket>& buckets, size_t color, const Scale& x,
                      const Scale& y) {
   std::string line, upper, lower, bands, dots;
   bool pen_down = false, broad = false;
@@ -103,7 +103,7 @@ std::string line_svg(const std::vector<Bucket>& buckets, size_t colour, const Sc
   const auto end_band = [&] {
     if (broad) {
       for (auto point = back.rbegin(); point != back.rend(); ++point) lower += *point;
-      bands += fmt::format("<path class=\"band s{}\" d=\"{}{}Z\"/>", colour, upper, lower);
+      bands += fmt::format("<path class=\"band s{}\" d=\"{}{}Z\"/>", color, upper, lower);
     }
     upper.clear(), lower.clear(), back.clear();
     pen_down = broad = false;
@@ -118,7 +118,7 @@ std::string line_svg(const std::vector<Bucket>& buckets, size_t colour, const Sc
       back.push_back(fmt::format("L{:.1f} {:.1f}", at, y(b.range.low)));
       if (++drawn <= 40) {
         dots += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"/>",
-                            colour, at, y(b.mean()));
+                            color, at, y(b.mean()));
       }
       pen_down = true;
       broad |= b.count > 1;
@@ -127,7 +127,7 @@ std::string line_svg(const std::vector<Bucket>& buckets, size_t colour, const Sc
   }
   end_band();
   // Few points are marked, so that a curve of one epoch is to be seen.
-  return bands + fmt::format("<path class=\"line s{}\" d=\"{}\"/>", colour, line) +
+  return bands + fmt::format("<path class=\"line s{}\" d=\"{}\"/>", color, line) +
          (drawn <= 40 ? dots : "");
 }
 
@@ -195,7 +195,7 @@ std::string hover_svg(const Chart& chart, const Bounds& x_range, const Scale& x)
   return svg;
 }
 
-// What is inside of a chart's frame, and its legend: number of the colour, escaped text.
+// What is inside of a chart's frame, and its legend: number of the color, escaped text.
 struct Drawing {
   std::string body;  // "" without a finite point
   std::vector<std::pair<size_t, std::string>> legend;
@@ -236,7 +236,7 @@ Drawing draw(const Chart& chart, bool hover) {
 }  // namespace
 
 // Of a picture that follows no reader's choice.
-constexpr const char* kLightColours =
+constexpr const char* kLightColors =
     "--ink: #1c2430; --muted: #66707f; --grid: #e6e9ee; "
     "--series-1: #2563c9; --series-2: #d9662b; --series-3: #2a8f5c; --series-4: #8a4fc2;";
 
@@ -306,8 +306,8 @@ std::string chart_html(const Chart& chart) {
   const Drawing drawing = draw(chart, /*hover=*/true);
   if (drawing.body.empty()) return "";
   std::string legend;
-  for (const auto& [colour, text] : drawing.legend) {
-    legend += fmt::format("<span><i class=\"s{}\"></i>{}</span>", colour, text);
+  for (const auto& [color, text] : drawing.legend) {
+    legend += fmt::format("<span><i class=\"s{}\"></i>{}</span>", color, text);
   }
   return fmt::format(
       "<figure><figcaption><b>{0}</b>{1}</figcaption>"
@@ -348,8 +348,8 @@ std::string charts_svg(const std::vector<Chart>& charts) {
       "<style>svg {{ {} }}\n{}.title {{ font-size: 15px; font-weight: 600; fill: #1c2430; "
       "}}</style>\n"
       "<rect x=\"-16\" y=\"-8\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{}</svg>\n",
-      columns * (kWidth + kGap) + 8, rows * (kHeight + kHeading + kGap), kLightColours, kChartStyle,
+      columns * (kWidth + kGap) + 8, rows * (kHeight + kHeading + kGap), kLightColors, kChartStyle,
       body);
 }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace asmlp::train {
+namespace asmlp {
 
 // Text as the content of an HTML element or a quoted attribute: & < > " ' escaped, control
 // characters (which no page may hold) replaced.
@@ -21,7 +21,7 @@ struct Chart {
   std::string title;
   std::string x_label;
   std::string y_label;
-  std::vector<Series> series;  // at most 4, which is how many colours there are
+  std::vector<Series> series;  // at most 4, which is how many colors there are
   // Decimal logarithm instead of the value, where all values are positive and they span more than
   // two decades.
   bool may_be_logarithmic = false;
@@ -40,8 +40,8 @@ std::string chart_html(const Chart& chart);
 // The charts in two columns as one SVG picture of its own, on white, without what needs a pointer.
 std::string charts_svg(const std::vector<Chart>& charts);
 
-// The rules that chart_html relies on. Colours are custom properties: --ink, --muted, --grid,
+// The rules that chart_html relies on. Colors are custom properties: --ink, --muted, --grid,
 // --card, --series-1 to --series-4.
 extern const char* const kChartStyle;
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -3,7 +3,7 @@
 #include <array>
 #include <bit>
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 // The remainder of every byte. Event files are a few kilobytes per second at most: no instruction
@@ -32,4 +32,4 @@ uint32_t masked_crc32c(std::string_view bytes) {
   return std::rotr(crc32c(bytes), 15) + 0xa282ead8u;
 }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

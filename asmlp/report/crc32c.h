@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace asmlp::train {
+namespace asmlp {
 
 // The CRC of the bytes: polynomial 0x1EDC6F41, reflected, first and last complement.
 uint32_t crc32c(std::string_view bytes);
@@ -13,4 +13,4 @@ uint32_t crc32c(std::string_view bytes);
 // 15 bits, plus 0xa282ead8.
 uint32_t masked_crc32c(std::string_view bytes);
 
-}  // namespace asmlp::train
+}  // namespace asmlp

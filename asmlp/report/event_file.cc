@@ -11,7 +11,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/report/crc32c.h"
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
@@ -116,4 +116,4 @@ void EventFile::text(const std::string& tag, int64_t step, const std::string& ma
   add_event(bytes(5, bytes(1, message)), step);
 }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

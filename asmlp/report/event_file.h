@@ -13,7 +13,7 @@
 
 #include "asmlp/report/append_file.h"
 
-namespace asmlp::train {
+namespace asmlp {
 
 // A curve: its name, and what TensorBoard shows when asked what it is (Markdown).
 struct ScalarTag {
@@ -45,4 +45,4 @@ class EventFile {
   std::set<std::string> described_;
 };
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace asmlp::cli {
+namespace asmlp {
 namespace {
 
 // The sRGB transfer function, linear [0, 1] to a byte.
@@ -51,4 +51,4 @@ Color mix(Color a, Color b, double weight) {
   return {channel(a.r, b.r), channel(a.g, b.g), channel(a.b, b.b)};
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

@@ -7,7 +7,7 @@
 
 #include "asmlp/report/chart.h"
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -74,7 +74,7 @@ std::string tile(const std::string& value, const std::string& label) {
 
 std::string tiles(const ReportData& data) {
   const EpochSummary *best = nullptr, *last = nullptr;
-  const auto main = [&](const EpochSummary& e) { return value_of(e.figures, data.main_figure); };
+  const auto main = [&](const EpochSummary& e) { return value_of(e.metrics, data.eval_metric); };
   for (const EpochSummary& e : data.history) {
     if (!e.validated()) continue;
     last = &e;
@@ -83,12 +83,12 @@ std::string tiles(const ReportData& data) {
   std::string html = "<div class=\"tiles\">\n";
   if (best) {
     html += tile(
-        figure_text({data.main_figure, main(*best)}),
-        fmt::format("best {}, epoch {}", figure_info(data.main_figure).label, best->epoch + 1));
-    for (const Figure& figure : last->figures) {
+        eval_metric_text({data.eval_metric, main(*best)}),
+        fmt::format("best {}, epoch {}", eval_metric_info(data.eval_metric).label, best->epoch + 1));
+    for (const EvalMetric& metric : last->metrics) {
       html +=
-          tile(figure_text(figure), fmt::format("{} of epoch {}, validation",
-                                                figure_info(figure.name).label, last->epoch + 1));
+          tile(eval_metric_text(metric), fmt::format("{} of epoch {}, validation",
+                                                eval_metric_info(metric.name).label, last->epoch + 1));
     }
   }
   if (!data.history.empty()) {
@@ -129,12 +129,12 @@ std::vector<Chart> charts_of(const ReportData& data) {
         [field](const StepLine& l) { return l.*field; });
   };
   std::vector<Chart> all{{"Loss", "epoch", "loss", {of_steps("training", &StepLine::loss)}}};
-  // An epoch's figures are those of its end.
-  for (const Figure& figure : columns_of(data.history)) {
-    const FigureInfo& info = figure_info(figure.name);
-    Series points{figure.name == "loss" ? "validation" : info.label, {}};
+  // An epoch's metrics are those of its end.
+  for (const EvalMetric& metric : columns_of(data.history)) {
+    const EvalMetricInfo& info = eval_metric_info(metric.name);
+    Series points{metric.name == "loss" ? "validation" : info.label, {}};
     for (const EpochSummary& e : data.history) {
-      if (e.validated()) points.points.emplace_back(e.epoch + 1, value_of(e.figures, figure.name));
+      if (e.validated()) points.points.emplace_back(e.epoch + 1, value_of(e.metrics, metric.name));
     }
     auto chart = std::ranges::find(all, info.chart, &Chart::title);
     if (chart == all.end()) {
@@ -169,21 +169,21 @@ std::string epoch_table(const std::vector<EpochSummary>& history) {
     return "<th class=\"n\">" + escape_html(text) + "</th>";
   };
   const auto cell = [](const std::string& text) { return "<td class=\"n\">" + text + "</td>"; };
-  const Figures columns = columns_of(history);
+  const EvalMetrics columns = columns_of(history);
   std::string html =
       "<h2>Epochs</h2>\n<details class=\"card\"><summary>Table</summary>\n<table><tr>" +
       heading("epoch") + heading("training loss");
-  for (const Figure& column : columns) {
-    const FigureInfo& info = figure_info(column.name);
+  for (const EvalMetric& column : columns) {
+    const EvalMetricInfo& info = eval_metric_info(column.name);
     html += heading(std::string(column.name == "loss" ? "validation loss" : info.label) +
                     (*info.unit ? std::string(" ") + info.unit : ""));
   }
   html += heading("learning rate") + "</tr>\n";
   for (const EpochSummary& e : history) {
     html += "<tr>" + cell(std::to_string(e.epoch + 1)) + cell(fmt::format("{:.4f}", e.train_loss));
-    for (const Figure& column : columns) {
-      const bool per_cent = *figure_info(column.name).unit != '\0';
-      const double value = value_of(e.figures, column.name);
+    for (const EvalMetric& column : columns) {
+      const bool per_cent = *eval_metric_info(column.name).unit != '\0';
+      const double value = value_of(e.metrics, column.name);
       html += cell(!e.validated() ? ""
                    : per_cent     ? fmt::format("{:.3f}", value)
                                   : fmt::format("{:.4f}", value));
@@ -247,4 +247,4 @@ std::string report_html(const ReportData& data) {
 
 std::string curves_svg(const ReportData& data) { return charts_svg(charts_of(data)); }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "asmlp/report/step_log.h"
-#include "asmlp/torch/train/state.h"
+#include "asmlp/report/history.h"
 
-namespace asmlp::train {
+namespace asmlp {
 
 // What the page is made of: the files of a run folder.
 struct ReportData {
@@ -16,7 +16,7 @@ struct ReportData {
   std::string recipe;                                             // args.yaml
   std::vector<StepLine> steps;                                    // steps.csv
   std::vector<EpochSummary> history;                              // summary.csv
-  std::string main_figure = "top1";  // by which the best epoch is chosen (train/task.h)
+  std::string eval_metric = "top1";  // by which the best epoch is chosen (train/task.h)
 };
 
 // The page: outcome, curves, epochs, starts, what was trained on what, recipe. It needs no script,
@@ -26,4 +26,4 @@ std::string report_html(const ReportData& data);
 // Its curves alone, as an SVG picture.
 std::string curves_svg(const ReportData& data);
 
-}  // namespace asmlp::train
+}  // namespace asmlp

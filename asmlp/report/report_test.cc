@@ -13,7 +13,7 @@
 #include "asmlp/report/run_json.h"
 #include "tests/support/support.h"
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
@@ -117,10 +117,10 @@ TEST(Report, IsOneWellFormedPageWhateverTheNames) {
   expect_well_formed(report_html({}));
 }
 
-// Six figures of a detector are more than one chart has colours for.
+// Six figures of a detector are more than one chart has colors for.
 TEST(Report, TheCurvesAreAPictureOfTheirOwn) {
   ReportData data;
-  data.main_figure = "bbox_AP";
+  data.eval_metric = "bbox_AP";
   data.history = {{0,
                    1.5,
                    1e-3,
@@ -156,4 +156,4 @@ TEST(RunJson, SurvivesAnything) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp

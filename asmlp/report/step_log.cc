@@ -6,7 +6,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 
-namespace asmlp::train {
+namespace asmlp {
 namespace {
 
 constexpr std::string_view kHeading =
@@ -66,4 +66,4 @@ StepLog::StepLog(const std::filesystem::path& path, const std::vector<StepLine>&
 
 void StepLog::add(const StepLine& line) { file_->add(text_of(line)); }
 
-}  // namespace asmlp::train
+}  // namespace asmlp

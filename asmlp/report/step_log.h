@@ -9,7 +9,7 @@
 
 #include "asmlp/report/append_file.h"
 
-namespace asmlp::train {
+namespace asmlp {
 
 // The steps since the line before, this one included. NaN where there is no finite value.
 struct StepLine {
@@ -39,4 +39,4 @@ class StepLog {
   std::optional<AppendFile> file_;
 };
 
-}  // namespace asmlp::train
+}  // namespace asmlp

@@ -4,7 +4,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 namespace {
 
 // True for the first byte of a code point.
@@ -119,4 +119,4 @@ std::string csv_line(const std::vector<std::string>& cells) {
   return line + '\n';
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace asmlp::cli {
+namespace asmlp {
 
 enum class Align { kLeft, kRight };
 
@@ -46,4 +46,4 @@ std::string format_bytes(double bytes);
 // One CSV record (RFC 4180 quoting) ending in '\n'.
 std::string csv_line(const std::vector<std::string>& cells);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

@@ -16,7 +16,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
 // Between fork and exec: system calls only.
@@ -119,4 +119,4 @@ int64_t available_memory() {
   return available;
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 // Runs in a process group of its own, so that Ctrl-C reaches the study alone; it is asked to stop
 // (SIGTERM: a training run saves and ends) when the study dies, whatever the cause.
@@ -53,4 +53,4 @@ StudyPosition read_position(const std::filesystem::path& log);
 // the cgroup leaves if that is less. 0 when the system does not say.
 int64_t available_memory();
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

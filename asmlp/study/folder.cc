@@ -16,7 +16,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -32,7 +32,7 @@ Json read_json(const fs::path& file) {
 }
 
 void write_json(const fs::path& file, const Json& json) {
-  write_file_atomically(file, [&](std::ostream& out) { out << to_text(json); });
+  write_file_atomically(file, [&](std::ostream& out) { out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; });
 }
 
 void make_folder(const fs::path& folder) {
@@ -48,14 +48,14 @@ std::string timing_key(const StudyConfig& config, int threads) {
 
 }  // namespace
 
-StudyFolder::StudyFolder(fs::path root) : root_(std::move(root)) {
+StudyFolder::StudyFolder(fs::path root, const std::function<void(const std::string&)>& on_wait) : root_(std::move(root)) {
   make_folder(root_ / "runs");
   const fs::path file = root_ / ".lock";
   // Without O_CLOEXEC: the training processes hold it too.
   lock_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0666);
   require(lock_ >= 0, ErrorCode::kIo, "{}: cannot open: {}", file.string(), std::strerror(errno));
   for (int k = 0; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; ++k) {
-    if (k == 0) print_note(root_.string() + ": runs of an earlier study are still saving; waiting");
+    if (k == 0) on_wait(root_.string() + ": runs of an earlier study are still saving; waiting");
     if (k == kLockTries) {
       ::close(lock_);
       fail(ErrorCode::kIo,
@@ -129,4 +129,4 @@ std::string failure_of(const fs::path& out, const fs::path& log, int code) {
   return last.empty() ? how : fmt::format("{}; its log ends with: {}", how, last);
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

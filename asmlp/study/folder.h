@@ -7,19 +7,21 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/study/plan.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 class StudyFolder {
  public:
   // Makes the folder and locks it. The lock is shared with the training processes: while those of
-  // a study that was killed are still saving, this waits for them. Error(kIo) after a minute.
-  explicit StudyFolder(std::filesystem::path root);
+  // a study that was killed are still saving, this waits for them, which it says once by `on_wait`.
+  // Error(kIo) after a minute.
+  explicit StudyFolder(std::filesystem::path root,
+                       const std::function<void(const std::string&)>& on_wait = [](const auto&) {});
   ~StudyFolder();
   StudyFolder(const StudyFolder&) = delete;
   StudyFolder& operator=(const StudyFolder&) = delete;
@@ -52,4 +54,4 @@ Json read_train_json(const std::filesystem::path& file);
 std::string failure_of(const std::filesystem::path& out, const std::filesystem::path& log,
                        int code);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -10,10 +10,11 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/model/spec_text.h"
+#include "asmlp/schema/text.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -52,8 +53,8 @@ void check_keys(const Value& map, const std::string& where, const std::vector<st
   check_map(map, where);
   for (const auto& [key, value] : map.items()) {
     require(std::find(known.begin(), known.end(), key) != known.end(), ErrorCode::kInvalidArgument,
-            "{}: unknown key '{}'; did you mean '{}'?", where, excerpt(key),
-            nearest(excerpt(key), known));
+            "{}: unknown key '{}'{}", where, excerpt(key),
+            did_you_mean(excerpt(key), known));
   }
 }
 
@@ -298,8 +299,8 @@ class Reader {
       if (plan_.variants[v].name == name) plan_.baseline = v;
     }
     require(plan_.baseline.has_value(), ErrorCode::kInvalidArgument,
-            "{}: baseline '{}' is no variant; did you mean '{}'?", what_, excerpt(name),
-            nearest(excerpt(name), names));
+            "{}: baseline '{}' is no variant{}", what_, excerpt(name),
+            did_you_mean(excerpt(name), names));
   }
 
   std::string what_;
@@ -366,4 +367,4 @@ StudyPlan load_study(const fs::path& path) {
   return plan;
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

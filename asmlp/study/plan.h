@@ -3,13 +3,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/terminal/console.h"
+namespace asmlp::study {
 
-namespace asmlp::cli {
+// What studies write: keys keep their order.
+using Json = nlohmann::ordered_json;
 
 // What one training run is given, without its seed: the keys of a recipe, '-' between words. Equal
 // configurations under several names are trained once.
@@ -64,4 +66,4 @@ std::string identity_of(const nlohmann::json& options);
 // Eight hexadecimal digits of the text (FNV-1a).
 std::string short_hash(const std::string& text);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

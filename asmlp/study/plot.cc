@@ -10,10 +10,10 @@
 
 #include "asmlp/report/canvas.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
-constexpr Color kGrey{120, 120, 120};
+constexpr Color kGray{120, 120, 120};
 constexpr Color kGrid{225, 225, 225};
 
 constexpr int kMargin = 24;
@@ -77,7 +77,7 @@ void draw_title(Canvas& canvas, const Json& document, const std::string& title, 
                   runs["finished"].get<int>(), runs["planned"].get<int>(),
                   document["epochs"].get<int>(), document["machine"]["cpu"].get<std::string>(),
                   document["date"].get<std::string>()),
-      {.size = 12, .color = kGrey, .max_width = width - 2.0 * kMargin});
+      {.size = 12, .color = kGray, .max_width = width - 2.0 * kMargin});
 }
 
 void draw_row(Canvas& canvas, const Json& row, const Axis& axis, double y) {
@@ -87,7 +87,7 @@ void draw_row(Canvas& canvas, const Json& row, const Axis& axis, double y) {
   canvas.text(left - 12, y + 17, row["name"].get<std::string>(),
               {.size = 13, .anchor = Anchor::kRight, .bold = baseline, .max_width = kLabel - 12});
   if (!row.contains("mean")) {
-    canvas.text(left + 8, y + 17, "no finished run", {.size = 12, .color = kGrey});
+    canvas.text(left + 8, y + 17, "no finished run", {.size = 12, .color = kGray});
     return;
   }
   const double mean = number(row, "mean"), spread = deviation(row);
@@ -111,11 +111,11 @@ void draw_scale(Canvas& canvas, const Axis& axis, int height) {
     const double x = kMargin + kLabel + kScale * axis.share(value);
     canvas.fill(x, kTop - 6, 1, height - kTop - kBottom + 12, kGrid);
     canvas.text(x, height - kBottom + 22, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+                {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
   }
   canvas.text(kMargin + kLabel + kScale / 2.0, height - kBottom + 40,
               "top-1 in % (last epoch); light: one seed, dark: mean and standard deviation",
-              {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+              {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
 }
 
 // One mark of the second picture.
@@ -203,19 +203,19 @@ void write_study_cost(const std::filesystem::path& path, const Json& document) {
     const double value = x_axis.low + k * x_axis.step, x = kLeft + kSize * x_axis.share(value);
     canvas.fill(x, kTop, 1, kSize, kGrid);
     canvas.text(x, kTop + kSize + 18, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+                {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
   }
   for (int k = 0; k < y_axis.lines(); ++k) {
     const double value = y_axis.low + k * y_axis.step;
     const double y = kTop + kSize * (1 - y_axis.share(value));
     canvas.fill(kLeft, y, kSize, 1, kGrid);
     canvas.text(kLeft - 8, y + 4, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGrey, .anchor = Anchor::kRight});
+                {.size = 12, .color = kGray, .anchor = Anchor::kRight});
   }
   canvas.text(kLeft + kSize / 2.0, kTop + kSize + 38, "millions of multiply-adds of one image",
-              {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+              {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
   canvas.text(24, kTop + kSize / 2.0, "top-1 in %",
-              {.size = 12, .color = kGrey, .anchor = Anchor::kCenter, .angle = 90});
+              {.size = 12, .color = kGray, .anchor = Anchor::kCenter, .angle = 90});
   // Marks of nearly equal cost would cover each other's numbers: those move aside.
   std::vector<std::pair<double, double>> taken;
   int index = 0;
@@ -242,4 +242,4 @@ void write_study_cost(const std::filesystem::path& path, const Json& document) {
   canvas.save(path);
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-#include "asmlp/cli/terminal/console.h"
+#include "asmlp/study/plan.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 // Every variant of every group on one scale of top-1: a mark per seed, their mean, and one standard
 // deviation to both sides; a line at the baseline's mean. Written as PNG, atomically; Error(kIo).
@@ -16,4 +16,4 @@ void write_study_top1(const std::filesystem::path& path, const Json& document);
 // finished run says its multiply-adds.
 void write_study_cost(const std::filesystem::path& path, const Json& document);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

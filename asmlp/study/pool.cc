@@ -6,7 +6,7 @@
 #include <memory>
 #include <thread>
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
 constexpr std::chrono::milliseconds kLook{40};
@@ -77,4 +77,4 @@ PoolEnd run_pool(const std::filesystem::path& program, const std::vector<StudyJo
   return end;
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -10,7 +10,7 @@
 
 #include "asmlp/study/child.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 using StudyClock = std::chrono::steady_clock;
 
@@ -47,4 +47,4 @@ PoolEnd run_pool(const std::filesystem::path& program, const std::vector<StudyJo
                  int at_once, std::optional<StudyClock::time_point> deadline,
                  const std::function<void()>& tick);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -7,7 +7,7 @@
 #include "asmlp/study/results.h"
 #include "asmlp/report/table.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 namespace {
 
 double number(const Json& row, const char* key) { return row[key].get<double>(); }
@@ -179,4 +179,4 @@ std::string study_csv(const Json& document) {
   return text;
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

@@ -10,9 +10,9 @@
 #include <map>
 #include <set>
 
-#include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/report/machine.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 Sample describe_sample(const std::vector<double>& values) {
   Sample sample;
@@ -77,7 +77,7 @@ class Document {
   }
 
   Json json() const {
-    Json json = bench_document();  // machine, build, date
+    Json json = measurement_document();  // machine, build, date
     json.erase("rows");
     json["study"] = plan_.name;
     json["epochs"] = plan_.epochs;
@@ -210,4 +210,4 @@ Json study_document(const StudyPlan& plan, const FindResult& find) {
   return Document(plan, find).json();
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

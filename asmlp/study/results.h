@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/study/plan.h"
 
-namespace asmlp::cli {
+namespace asmlp::study {
 
 // A list of measurements of one thing.
 struct Sample {
@@ -44,7 +43,7 @@ using FindResult = std::function<std::optional<Json>(const StudyRun&)>;
 
 // {"study", "epochs", "machine", "build", "date", "spread", "runs": {"planned", "finished",
 // "failed", "missing"}, "groups": [{"name", "rows": [...]}]}; docs/studies.md lists the keys. Top-1
-// is that of the last epoch in per cent: no epoch is chosen by looking at the images it is reported
+// is that of the last epoch in percent: no epoch is chosen by looking at the images it is reported
 // on.
 Json study_document(const StudyPlan& plan, const FindResult& find);
 
@@ -54,4 +53,4 @@ std::string study_text(const Json& document, StudyMarkup markup);
 // One line per group and variant.
 std::string study_csv(const Json& document);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp::study

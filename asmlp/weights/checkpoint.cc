@@ -2,60 +2,16 @@
 
 #include <algorithm>
 
-#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/hints.h"
-#include "asmlp/weights/pth.h"
 #include "asmlp/weights/safetensors.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp {
 namespace {
 
 using Notes = std::vector<std::string>;
-
-// Under which training writes the description of a model that is no AS-MLP.
-constexpr const char* kComparisonKey = "asmlp_architecture";
-// The same of detectors and segmentors (torch/detect, torch/segment), whose backbone says its shift
-// size there.
-constexpr const char* kDenseKeys[] = {"asmlp_detector", "asmlp_segmentor"};
-
-struct WeightFile {
-  TensorMap tensors;
-  std::map<std::string, std::string> metadata;  // of a safetensors file
-  std::string config_json;                      // of a .pth file, else ""
-};
-
-bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> magic) {
-  return bytes.size() >= magic.size() &&
-         std::equal(magic.begin(), magic.end(), bytes.begin(),
-                    [](int a, std::byte b) { return a == std::to_integer<int>(b); });
-}
-
-// By content. The '{' comes first: a header's length may begin like a pickle or a zip archive, but
-// neither of those has a '{' in that place.
-WeightFile read_weight_file(const std::filesystem::path& path) {
-  const MappedFile mapped = map_file(path);
-  const std::string what = path.string();
-  if (mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{') {
-    TensorFile file = read_safetensors(path);
-    return {std::move(file.tensors), std::move(file.metadata), ""};
-  }
-  require(starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80}),
-          ErrorCode::kBadFormat, "{}: neither a safetensors file nor a PyTorch checkpoint", what);
-  PthFile file = parse_pth(mapped.bytes, what);
-  return {std::move(file.tensors), {}, std::move(file.config_json)};
-}
-
-// Keeps the tensors whose names begin with `prefix`, without it.
-TensorMap strip_prefix(const TensorMap& tensors, const std::string& prefix) {
-  TensorMap out;
-  for (auto it = tensors.lower_bound(prefix); it != tensors.end() && it->first.starts_with(prefix);
-       ++it) {
-    out[it->first.substr(prefix.size())] = it->second;
-  }
-  return out;
-}
 
 // The authors' detection and segmentation backbones have one norm per output level instead of the
 // final norm; the last level's is the same operation on the same map.
@@ -84,7 +40,7 @@ void select_model(TensorMap& tensors, Notes& notes) {
   if (tensors.contains(kFirst)) return use_output_norms(tensors, notes);
   for (const std::string prefix : {"weight.", "backbone."}) {
     if (!tensors.contains(prefix + kFirst)) continue;
-    TensorMap kept = strip_prefix(tensors, prefix);
+    TensorMap kept = below_prefix(tensors, prefix);
     notes.push_back(fmt::format("the {} tensors under '{}' are the model, {} others are ignored.",
                                 kept.size(), prefix, tensors.size() - kept.size()));
     tensors = std::move(kept);
@@ -106,10 +62,6 @@ std::string name_of(const Config& config) {
     if (published == config) return name;
   }
   return "asmlp";
-}
-
-std::string to_string(const ShiftSize& size) {
-  return size.h == size.w ? fmt::format("{}", size.h) : fmt::format("[{}, {}]", size.h, size.w);
 }
 
 void check_wanted_shift(const LoadOptions& options, const ShiftSize& found, const std::string& what,
@@ -151,8 +103,8 @@ void choose_shift(Config& config, const Hints& hints, const LoadOptions& options
 // A spec for a file that does not carry one: shapes first, then what else the file says.
 ModelSpec describe(const WeightFile& file, const LoadOptions& options, const std::string& what,
                    Notes& notes) {
-  const Hints hints = file.config_json.empty() ? hints_from_metadata(file.metadata, what)
-                                               : hints_from_training_config(file.config_json, what);
+  const Hints hints = file.training_config.empty() ? hints_from_metadata(file.metadata, what)
+                                               : hints_from_training_config(file.training_config, what);
   ModelSpec spec = hints.spec;
   const Config said = spec.config;
   Config& config = spec.config;
@@ -185,6 +137,19 @@ ModelSpec describe(const WeightFile& file, const LoadOptions& options, const std
   return spec;
 }
 
+// A described model as a classifier: itself, or the backbone of a detector or segmentor.
+ModelSpec classifier_of(const Description& description) {
+  if (const auto* architecture = std::get_if<Architecture>(&description.model)) {
+    return architecture->spec;
+  }
+  ModelSpec spec;
+  spec.config = description.backbone();
+  spec.name = name_of(spec.config);
+  spec.preprocessing = default_preprocessing(spec.config, spec.preprocessing.size);
+  spec.origin = description.origin();
+  return spec;
+}
+
 }  // namespace
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options,
@@ -192,27 +157,27 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions&
   Notes ignored;
   Notes& said = notes != nullptr ? *notes : ignored;
   const std::string what = path.string();
-  WeightFile file = read_weight_file(path);
-  require(
-      !file.metadata.contains(kComparisonKey), ErrorCode::kUnsupported,
-      "{}: weights of a model that AS-MLP is compared with; only training with LibTorch knows it "
-      "(`asmlp train`)",
-      what);
-  for (const char* key : kDenseKeys) {
-    require(!file.metadata.contains(key), ErrorCode::kUnsupported,
-            "{}: weights of a detector or segmentor, which is no classifier; use a classifier's",
-            what);
+  WeightFile file = read_weights(path);
+  std::optional<Description> described;
+  if (!options.spec) described = file.description();
+  if (described) {
+    const auto* architecture = std::get_if<Architecture>(&described->model);
+    require(architecture != nullptr || options.backbone_of_any_task, ErrorCode::kUnsupported,
+            "{}: weights of a {}, which is no classifier; use a classifier's", what,
+            model_kind(described->task()));
+    require(architecture == nullptr || is_as_mlp(*architecture), ErrorCode::kUnsupported,
+            "{}: weights of the baseline '{}'; only training with LibTorch knows it (`asmlp train`)",
+            what, described->name());
   }
   select_model(file.tensors, said);
 
   Checkpoint checkpoint;
-  const auto description = file.metadata.find("asmlp");
   if (options.spec) {
     checkpoint.spec = *options.spec;
     if (options.shift_size) checkpoint.spec.config.shift_size = *options.shift_size;
-  } else if (description != file.metadata.end()) {
-    checkpoint.spec = spec_from_json(description->second, what + ": __metadata__.asmlp");
-    check_wanted_shift(options, checkpoint.spec.config.shift_size, what, "its __metadata__.asmlp");
+  } else if (described) {
+    checkpoint.spec = classifier_of(*described);
+    check_wanted_shift(options, checkpoint.spec.config.shift_size, what, "its description");
   } else {
     checkpoint.spec = describe(file, options, what, said);
   }
@@ -226,7 +191,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   validate(checkpoint.spec);
   check_parameters(checkpoint.spec.config, checkpoint.tensors, path.string());
   write_safetensors(path, checkpoint.tensors,
-                    {{"format", "pt"}, {"asmlp", to_json(checkpoint.spec)}});
+                    {{"format", "pt"}, {kDescriptionKey, to_json(checkpoint.spec)}});
 }
 
 }  // namespace asmlp

@@ -27,19 +27,21 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
 Config infer_config(const TensorMap& tensors, const Config& base, const std::string& what);
 
 // Reads a model from a .safetensors or .pth/.pt/.bin file (told apart by content). The spec comes
-// from, in this order: `spec` when given; the file's __metadata__.asmlp; infer_config on the
+// from, in this order: `spec` when given; the file's description (model/description.h); infer_config on the
 // shapes. Then the tensors are checked against it. Detection and segmentation checkpoints of the
 // authors (keys under "backbone.") give their backbone: num_classes 0, extra norm0..3 dropped.
 // `notes` (may be null) receives one sentence for everything that was assumed, e.g. the shift size.
 struct LoadOptions {
   std::optional<ModelSpec> spec;        // overrides what the file says
   std::optional<ShiftSize> shift_size;  // for files that do not say it
+  // Take the backbone of a file that describes itself as a detector or segmentor, too, as a
+  // classifier without head, instead of refusing it.
+  bool backbone_of_any_task = false;
 };
 Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options = {},
                            std::vector<std::string>* notes = nullptr);
 
-// Checks, then writes a self-describing safetensors file atomically (__metadata__.asmlp =
-// to_json(spec), "format" = "pt"). Tensors are stored as they are.
+// Checks, then writes a self-describing safetensors file atomically. Tensors are stored as they are.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 }  // namespace asmlp

@@ -291,5 +291,20 @@ TEST_F(LoadCheckpoint, TellsFormatsByContent) {
   }
 }
 
+// The weights of a baseline are not taken for an AS-MLP's. (The key is that of versions before 0.2.)
+TEST(LoadCheckpoint, RefusesBaselines) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "swin.safetensors";
+  write_safetensors(
+      path, {{"norm.weight", make_tensor({1}, {1})}},
+      {{"asmlp_architecture", to_json(resolve_architecture("swin_tiny_patch4_window7_224"))}});
+  try {
+    load_checkpoint(path);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace asmlp

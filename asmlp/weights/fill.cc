@@ -14,7 +14,7 @@ uint64_t fnv1a64(const std::string& text) {
   return hash;
 }
 
-// A number in [-1, 1) with 24 bits: the finaliser of splitmix64 over a Weyl sequence.
+// A number in [-1, 1) with 24 bits: the finalizer of splitmix64 over a Weyl sequence.
 double signed_unit(uint64_t seed, uint64_t i) {
   uint64_t h = seed + (i + 1) * 0x9E3779B97F4A7C15ull;
   h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9ull;

@@ -322,9 +322,9 @@ void Machine::call(PickleRef function, PickleRef arguments) {
             "a tensor without its description");
       call(items[0], items[2]);
       return;
-    case GlobalRole::kQuantised:
+    case GlobalRole::kQuantized:
       fail(ErrorCode::kUnsupported,
-           "{}: holds a quantised tensor; dequantise the model in PyTorch before saving it", what_);
+           "{}: holds a quantized tensor; dequantize the model in PyTorch before saving it", what_);
     case GlobalRole::kRefused:
       break;
   }

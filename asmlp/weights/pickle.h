@@ -55,7 +55,7 @@ inline constexpr size_t kMaxPickleValues = size_t{1} << 20;
 
 // Runs one pickle from the start of `bytes`, which must outlive the result. A name is looked up in
 // the allow-list (pickle_globals.h) when it is called, never executed. Errors: kBadFormat, naming
-// the opcode's position or the name that is not allowed; kUnsupported for quantised tensors.
+// the opcode's position or the name that is not allowed; kUnsupported for quantized tensors.
 Pickle run_pickle(std::span<const std::byte> bytes, const std::string& what);
 
 }  // namespace asmlp

@@ -40,7 +40,7 @@ GlobalRole role_of_global(std::string_view global) {
       {"torch._utils _rebuild_tensor_v2", kTensor},
       {"torch._utils _rebuild_tensor_v3", kTensor},
       {"torch._tensor _rebuild_from_type_v2", kTensorSubclass},
-      {"torch._utils _rebuild_qtensor", kQuantised},
+      {"torch._utils _rebuild_qtensor", kQuantized},
 
       {"torch device", kOpaque},
       {"torch Tensor", kOpaque},

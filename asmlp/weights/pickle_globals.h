@@ -18,14 +18,14 @@ enum class GlobalRole {
   kFirstArgument,   // the call is its first argument: Size, Parameter, _codecs.encode, ...
   kTensor,          // _rebuild_tensor, _v2, _v3
   kTensorSubclass,  // _rebuild_from_type_v2(function, type, arguments, state)
-  kQuantised,       // _rebuild_qtensor
+  kQuantized,       // _rebuild_qtensor
 };
 
 // Of "module name" as the pickle spells it.
 GlobalRole role_of_global(std::string_view global);
 
 // The element type of "torch FloatStorage" and so on; nothing for names that are no storage.
-// Quantised and complex storages are Error(kUnsupported).
+// Quantized and complex storages are Error(kUnsupported).
 std::optional<DType> storage_dtype(std::string_view global, const std::string& what);
 
 // Whether the storage counts bytes and leaves the type to the tensor.

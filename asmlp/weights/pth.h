@@ -17,7 +17,7 @@ namespace asmlp {
 struct PthFile {
   // The model's state dict, found in this order: state_dict_ema, model_ema, state_dict, model, else
   // the outermost dict; prefixes "module." and "_orig_mod." are stripped. Strided views are
-  // materialised row-major.
+  // materialized row-major.
   TensorMap tensors;
   // The checkpoint's `config` (the authors' yacs CfgNode), `args` and `hyper_parameters` as a JSON
   // object with plain values only, "{}" when there is none.
@@ -25,7 +25,7 @@ struct PthFile {
 };
 
 // Errors: kNotFound, kIo, kBadFormat (truncated, mutated, hostile), kUnsupported (a compressed zip
-// member, a quantised tensor), kTooLarge.
+// member, a quantized tensor), kTooLarge.
 // Memory is bounded: tensors take at most 4 times the file plus 16 MB (views may be expanded), the
 // pickled values at most about 150 MB, and no more than 100 bytes for each byte of the pickle.
 PthFile read_pth(const std::filesystem::path& path);

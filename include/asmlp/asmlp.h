@@ -86,12 +86,12 @@ ASMLP_API ModelInfo model_info(const Model& model);
 
 // ---- Inputs ----
 
-// 8-bit pixels that somebody else keeps: height rows of width x channels bytes, RGB or grey.
+// 8-bit pixels that somebody else keeps: height rows of width x channels bytes, RGB or gray.
 struct ImageView {
   const std::uint8_t* pixels;
   int height;
   int width;
-  int channels = 3;              // 3 (RGB) or 1 (grey); converted to what the model takes
+  int channels = 3;              // 3 (RGB) or 1 (gray); converted to what the model takes
   std::ptrdiff_t row_bytes = 0;  // from one row to the next; 0: width * channels
 };
 
@@ -109,7 +109,7 @@ ASMLP_API DecodedImage read_image(const std::filesystem::path& file);
 // The same from the bytes of such a file in memory.
 ASMLP_API DecodedImage read_image(const void* bytes, std::size_t size);
 
-// Floats that somebody else keeps: batch x channels x height x width, row-major, normalised as the
+// Floats that somebody else keeps: batch x channels x height x width, row-major, normalized as the
 // model was trained. Any size of 1..16384 pixels a side.
 struct TensorView {
   const float* data;
@@ -135,7 +135,7 @@ struct Prediction {
 
 class BatchRunner;
 
-// What is on these images? Images are resized, cropped and normalised as the model's description
+// What is on these images? Images are resized, cropped and normalized as the model's description
 // says, with Pillow's bits. Results come in the order of the inputs; a list may be of any length.
 class ASMLP_API Classifier {
  public:
@@ -179,7 +179,7 @@ struct Features {
   // As ModelInfo::features: map 0 is the patch embedding after its norm, map k the output of
   // layers[k-1], its patch merging included.
   std::vector<FeatureMap> maps;
-  // batch x embedding_size: the last map normalised and averaged.
+  // batch x embedding_size: the last map normalized and averaged.
   std::vector<float> embedding;
 };
 

@@ -40,7 +40,7 @@ void check_annotations(const CocoAnnotations& coco) {
       expect(annotation.image == i && annotation.label >= 0);
       expect(size_t(annotation.label) < coco.categories.size());
       expect(annotation.box[2] >= 0 && annotation.box[3] >= 0 && std::isfinite(annotation.area));
-      // Polygons in a picture of usual size only: rasterising costs time for each of its columns.
+      // Polygons in a picture of usual size only: rasterizing costs time for each of its columns.
       if (image.width <= 2048) check_mask(coco_mask(annotation, image), image.height, image.width);
       ++grouped;
     }
@@ -53,7 +53,7 @@ void check_annotations(const CocoAnnotations& coco) {
   ThreadPool pool(1);
   for (const double value :
        evaluate_coco(CocoTask::kBox, int(coco.images.size()), int(coco.categories.size()),
-                     coco_truths(coco, CocoTask::kBox, pool), {}, pool)
+                     coco_ground_truth(coco, CocoTask::kBox, pool), {}, pool)
            .stats()) {
     expect(value == 0 || value == -1);  // nothing was found
   }

@@ -12,7 +12,7 @@
 
 namespace asmlp::segment {
 
-// Noise of smooth colour with labels 0..classes (0 is none) of one per quarter, as PNG, one image
+// Noise of smooth color with labels 0..classes (0 is none) of one per quarter, as PNG, one image
 // per size, and the list of `classes` names.
 inline void write_ade(const std::filesystem::path& root,
                       const std::vector<std::pair<int, int>>& sizes, int classes,

@@ -84,7 +84,7 @@ inline Outcome run(const std::vector<std::string>& arguments, const RunSettings&
           slurp(err)};
 }
 
-// A small colour model of 5 classes by the fill rule; returns the file.
+// A small color model of 5 classes by the fill rule; returns the file.
 inline fs::path write_model(const fs::path& file, int in_chans = 3, int classes = 5,
                             int embed_dim = 8, int size = 32) {
   Checkpoint checkpoint;

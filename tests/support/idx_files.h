@@ -21,7 +21,7 @@ inline void write_idx(const std::filesystem::path& path, const std::vector<uint3
   std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
 }
 
-// Grey level of an item at row y, column x.
+// Gray level of an item at row y, column x.
 using DrawItem = std::function<int(int label, int y, int x)>;
 
 // The two files of a split ("train" or "t10k") in `folder`, which is created: an item of side x

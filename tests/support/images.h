@@ -26,7 +26,7 @@ inline std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-// An H x W (grey) or H x W x 3 tensor of bytes as an image.
+// An H x W (gray) or H x W x 3 tensor of bytes as an image.
 inline Image image_of(const Tensor& tensor) {
   Image image(static_cast<int>(tensor.shape.at(0)), static_cast<int>(tensor.shape.at(1)),
               tensor.shape.size() == 3 ? 3 : 1);

@@ -44,8 +44,8 @@ inline SegmentorNet small_segmentor(int classes = 5) {
 }
 
 // The pictures' short side becomes 40.
-inline nn::DenseInput small_input() {
-  nn::DenseInput input = segmentor_input();
+inline DenseInput small_input() {
+  DenseInput input = segmentor_input();
   input.short_side = 40;
   input.long_side = 160;
   return input;

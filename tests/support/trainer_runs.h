@@ -1,4 +1,4 @@
-// What the tests of the trainer share: a data set that is learnt in a few steps, and runs in a
+// What the tests of the trainer share: a data set that is learned in a few steps, and runs in a
 // temporary folder.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace asmlp::train {
 
 namespace fs = std::filesystem;
 
-// Noise whose brightness is the class: learnt in a few steps. Of every `broken` images one cannot
+// Noise whose brightness is the class: learned in a few steps. Of every `broken` images one cannot
 // be read (0: none).
 class Brightness : public Dataset {
  public:

@@ -180,18 +180,18 @@ TEST_F(Images, ValidateReadsIdxFilesAndChecksTheClasses) {
   EXPECT_EQ(wrong.code, 1);
   EXPECT_THAT(wrong.err, AllOf(HasSubstr("10 classes"), HasSubstr("has 5")));
 
-  const std::string grey = write_model(path("grey.safetensors"), 1, 10, 8, 28);
-  const Outcome all = run({"validate", path("idx"), "--model", grey, "--json"});
+  const std::string gray = write_model(path("gray.safetensors"), 1, 10, 8, 28);
+  const Outcome all = run({"validate", path("idx"), "--model", gray, "--json"});
   ASSERT_EQ(all.code, 0) << all.err;
   EXPECT_EQ(all.json()["images"], kImages);
   EXPECT_THAT(all.err, HasSubstr("validate: 40/40 (100%)"));
   EXPECT_THAT(all.err, HasSubstr("class names of data and model differ"));
   const Json some =
-      run({"validate", path("idx"), "--model", grey, "--limit", "20", "-b", "3", "--json"}).json();
+      run({"validate", path("idx"), "--model", gray, "--limit", "20", "-b", "3", "--json"}).json();
   EXPECT_EQ(some["images"], 20);
   // A class per image is confused or right; the rows of the matrix add up to the images.
   const Json confusion =
-      run({"validate", path("idx"), "--model", grey, "--confusion", "--json"}).json()["confusion"];
+      run({"validate", path("idx"), "--model", gray, "--confusion", "--json"}).json()["confusion"];
   for (const Json& row : confusion) {
     int sum = 0;
     for (const Json& count : row) sum += count.get<int>();

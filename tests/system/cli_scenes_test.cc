@@ -37,8 +37,8 @@ def read_png(path):
         length, kind = struct.unpack('>I4s', data[at:at + 8])
         chunk = data[at + 8:at + 8 + length]
         if kind == b'IHDR':
-            width, height, depth, colour, _, _, interlaced = struct.unpack('>IIBBBBB', chunk)
-            assert (depth, colour, interlaced) == (8, 0, 0), path
+            width, height, depth, color, _, _, interlaced = struct.unpack('>IIBBBBB', chunk)
+            assert (depth, color, interlaced) == (8, 0, 0), path
         if kind == b'IDAT': pixels += chunk
         at += 12 + length
     raw, rows, above = zlib.decompress(pixels), [], [0] * width

@@ -6,7 +6,7 @@ source "$(dirname "$0")/train_common.sh"
 export OMP_WAIT_POLICY=passive
 cd "$work"
 cat >study.yaml <<'YAML'
-base: {recipe: recipe.yaml, log_interval: 1, data: greys}
+base: {recipe: recipe.yaml, log_interval: 1, data: grays}
 epochs: 2
 seeds: [1, 2]
 baseline: shift 3
@@ -89,7 +89,7 @@ code=0; study out >refused 2>log || code=$?
   fail "configurations that do not start: exit code $code"
 
 # A run that fails later: its data set is gone after the timing.
-cp -r greys away
+cp -r grays away
 sed -i '/name: typo/d; s/data: nowhere/data: away/' study.yaml
 study out --dry-run >dry 2>log || fail "the dry run of three variants"
 rm -r away

@@ -24,7 +24,7 @@ class DetectCommand : public testing::Test {
     const Outcome made = run({"dataset", "scenes", path("items"), "-o", path("scenes"), "--train",
                               "2", "--val", "4", "--size", "48x64"});
     ASSERT_EQ(made.code, 0) << made.err;
-    detect::DetectorSpec spec = detect::small_spec(detect::DetectorKind::kMaskRcnn);
+    DetectorSpec spec = detect::small_spec(DetectorKind::kMaskRcnn);
     spec.config.num_classes = 10;
     spec.classes = {"disc", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
     spec.config.rpn.test_proposals = {60, 40, 0.7, 0};

@@ -25,7 +25,7 @@ class SegmentCommand : public testing::Test {
  protected:
   void SetUp() override {
     segment::SegmentorNet net = segment::small_segmentor(kClasses);
-    segment::SegmentorSpec spec;
+    SegmentorSpec spec;
     spec.name = "small";
     spec.config = net->config();
     spec.preprocessing = segment::small_input();
@@ -85,10 +85,10 @@ TEST_F(SegmentCommand, WritesOverlayLabelsAndAreas) {
     }
     EXPECT_NEAR(share, 1, 1e-9);
     EXPECT_GT(decode_image(image["overlay"].get<std::string>()).width, labels.width);
-    // As a picture the map shows the classes' colours.
+    // As a picture the map shows the classes' colors.
     const Image shown = decode_image(image["label_map"].get<std::string>());
-    const Colour colour = ade20k_classes()[labels.pixels[0]].colour;
-    EXPECT_TRUE(std::equal(colour.begin(), colour.end(), shown.pixels.begin()));
+    const Color color = ade20k_classes()[labels.pixels[0]].color;
+    EXPECT_TRUE(std::equal(color.begin(), color.end(), shown.pixels.begin()));
   }
 }
 
@@ -154,7 +154,7 @@ TEST_F(SegmentCommand, ValidateScoresWhatSegmentSees) {
     std::vector<std::string> more{"--model", model()};
     more.insert(more.end(), views.begin(), views.end());
     ASSERT_EQ(segment({path("data/images/validation")}, more).code, 0);
-    std::array<double, kClasses> right{}, predicted{}, labelled{};
+    std::array<double, kClasses> right{}, predicted{}, labeled{};
     for (int i = 0; i < 3; ++i) {
       const Image labels = read_label_png(out(fmt::format("image_{}.labels.png", i)));
       const Image truth =
@@ -163,16 +163,16 @@ TEST_F(SegmentCommand, ValidateScoresWhatSegmentSees) {
         if (truth.pixels[p] == 0) continue;
         const size_t own = labels.pixels[p], wanted = truth.pixels[p] - 1u;
         ++predicted.at(own);
-        ++labelled.at(wanted);
+        ++labeled.at(wanted);
         if (own == wanted) ++right.at(own);
       }
     }
     double iou = 0, classes = 0, hits = 0, pixels = 0;
     for (size_t k = 0; k < kClasses; ++k) {
-      const double together = predicted[k] + labelled[k] - right[k];
+      const double together = predicted[k] + labeled[k] - right[k];
       if (together > 0) iou += right[k] / together, ++classes;
       hits += right[k];
-      pixels += labelled[k];
+      pixels += labeled[k];
     }
     std::vector<std::string> words{"validate", path("data"), "--json", "--threads", "1"};
     words.insert(words.end(), more.begin(), more.end());

@@ -7,7 +7,7 @@ source "$(dirname "$0")/train_common.sh"
 cd "$work"
 model=once/run/final.safetensors
 for backend in native torch; do
-  "$asmlp" validate greys --model $model --backend $backend --threads 1 --confusion --json \
+  "$asmlp" validate grays --model $model --backend $backend --threads 1 --confusion --json \
     >$backend.json 2>log || fail "validate --backend $backend"
 done
 "$asmlp" info $model --json >info.json 2>log || fail "info"
@@ -26,7 +26,7 @@ for backend in native torch; do
     --output $backend.safetensors 2>log || fail "forward --backend $backend"
 done
 
-code=0; "$asmlp" validate greys --model $model --backend torch --isa avx2 2>log || code=$?
+code=0; "$asmlp" validate grays --model $model --backend torch --isa avx2 2>log || code=$?
 [[ $code == 2 ]] && grep -q -- "--isa avx2" log || fail "--isa with LibTorch: exit code $code"
 
 python3 - <<'PYTHON'
@@ -62,7 +62,7 @@ for name in a:
 origin = json.load(open("info.json"))["model"]["origin"]
 assert origin["command"] == ("asmlp train --config ../recipe.yaml --output run --epochs 2 --json"), \
     origin
-assert origin["dataset"] == "greys" and origin["seed"] == "42" and origin["epochs"] == "2 of 2", origin
+assert origin["dataset"] == "grays" and origin["seed"] == "42" and origin["epochs"] == "2 of 2", origin
 assert "asmlp " in origin["source"], origin
 print("both backends agree")
 PYTHON

@@ -28,7 +28,7 @@ for prefix, count in (("train", 384), ("t10k", int(sys.argv[2]))):
 PYTHON
 
 cat >"$work/recipe.yaml" <<'YAML'
-data: ../greys
+data: ../grays
 model:
   name: small
   config: {in_chans: 1, embed_dim: 16, depths: [1, 1], patch_size: 2, drop_path: 0.2}

@@ -18,7 +18,7 @@ sed -i 's/^epochs: 4$//; s/^model_ema: true$//; s/drop_path: 0.2/drop_path: 0/' 
 (train one --batch-size 16 --json) >"$work/one.json" 2>"$work/log" || fail "one process"
 (train two --batch-size 8 --nproc 2 --json) >"$work/two.json" 2>"$work/log" || fail "two processes"
 [[ -z $(grep "^\[rank 1\]" "$work/log") ]] || fail "rank 1 has something to say"
-(cd "$work" && "$asmlp" validate greys --model two/run/final.safetensors --json) \
+(cd "$work" && "$asmlp" validate grays --model two/run/final.safetensors --json) \
   >"$work/validate.json" 2>"$work/log" || fail "validate"
 python3 - "$work" <<'PYTHON'
 import csv, json, math, pathlib, sys

@@ -12,7 +12,7 @@ namespace asmlp::cli {
 namespace {
 
 constexpr Color kInk{30, 30, 30};
-constexpr Color kGrey{120, 120, 120};
+constexpr Color kGray{120, 120, 120};
 constexpr Color kGrid{225, 225, 225};
 constexpr Color kTrack{240, 241, 244};
 
@@ -29,7 +29,7 @@ struct Kind {
   Color color;
 };
 
-// What a bar's colour says.
+// What a bar's color says.
 Kind kind_of(const Json& row) {
   if (row["backend"] == "torch") return {"LibTorch", from_oklch(0.62, 0.16, 35)};
   if (row["precision"] == "bf16") return {"native bf16", from_oklch(0.62, 0.13, 160)};
@@ -56,11 +56,11 @@ void draw_scale(Canvas& canvas, double top, int height) {
     const double x = kMargin + kLabel + kBars * k * step / top;
     canvas.fill(x, kTop - 6, 1, height - kTop - kBottom + 12, kGrid);
     canvas.text(x, height - kBottom + 24, fmt::format("{:g}", k * step),
-                {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+                {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
   }
   canvas.text(kMargin + kLabel + kBars / 2.0, height - kBottom + 44,
               "GFLOP/s (2 x multiply-adds); the mark is the peak measured between the runs",
-              {.size = 12, .color = kGrey, .anchor = Anchor::kCenter});
+              {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
 }
 
 void draw_row(Canvas& canvas, const Json& row, double y, double top) {
@@ -117,12 +117,12 @@ void write_bench_plot(const std::filesystem::path& path, const Json& document) {
                           build["version"].get<std::string>(), build["commit"].get<std::string>(),
                           build["compiler"].get<std::string>(), build["type"].get<std::string>(),
                           document["date"].get<std::string>()),
-              {.size = 13, .color = kGrey, .max_width = width - 2.0 * kMargin});
+              {.size = 13, .color = kGray, .max_width = width - 2.0 * kMargin});
   draw_legend(canvas, rows);
   double x = kMargin + kLabel + kBars;
   for (const char* title : {"of peak", "images/s", "ms/image"}) {
     canvas.text(x += kColumn, kTop - 18, title,
-                {.size = 13, .color = kGrey, .anchor = Anchor::kRight});
+                {.size = 13, .color = kGray, .anchor = Anchor::kRight});
   }
   draw_scale(canvas, top, height);
   double y = kTop;

@@ -1,16 +1,12 @@
 #include "asmlp/cli/bench/bench_report.h"
 
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
-#include "asmlp/report/build_info.h"
 #include "asmlp/report/table.h"
 #include "asmlp/core/atomic_file.h"
-#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
-#include "asmlp/core/thread_pool.h"
 #include "asmlp/model/zoo.h"
 
 namespace asmlp::cli {
@@ -152,20 +148,6 @@ std::string header(const Json& document) {
 }
 
 }  // namespace
-
-Json bench_document() {
-  const BuildInfo build = build_info();
-  Json isas = Json::array();
-  for (Isa isa : available_isas()) isas.push_back(to_string(isa));
-  return {{"machine", {{"cpu", cpu_name()}, {"cores", available_cores()}, {"isas", isas}}},
-          {"build",
-           {{"version", build.version},
-            {"commit", build.commit},
-            {"compiler", build.compiler},
-            {"type", build.type}}},
-          {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-          {"rows", Json::array()}};
-}
 
 Json read_bench_documents(const std::vector<std::filesystem::path>& files) {
   Json all;

@@ -9,9 +9,6 @@
 
 namespace asmlp::cli {
 
-// {"machine", "build", "date", "rows": []}: where and when the rows to come are measured.
-Json bench_document();
-
 // Reads documents that `asmlp bench --json` wrote and puts their rows together, in this order. The
 // rest is the first one's. Error(kBadFormat) for another file, Error(kMismatch) when they come from
 // different processors or builds.

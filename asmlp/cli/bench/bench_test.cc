@@ -6,6 +6,7 @@
 #include "asmlp/cli/bench/bench_verify.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/report/machine.h"
 
 namespace asmlp::cli {
 namespace {
@@ -39,7 +40,7 @@ TEST(ShortModelName, OnlyTheZoosNamesAreShortened) {
 
 // One row with two steps in stage 1 and one in the head.
 Json document() {
-  Json json = bench_document();
+  Json json = measurement_document();
   const auto step = [](const char* name, int stage, double ms, double gflops) {
     return Json{{"name", name},     {"stage", stage},   {"ms", ms},
                 {"share", ms / 10}, {"gflops", gflops}, {"ratio", gflops / 200}};

@@ -14,7 +14,7 @@ struct Statistics {
   double p90 = 0;  // a tenth is above
 };
 
-// The value below which the share `q` in [0, 1] of the samples lies, linear between neighbouring
+// The value below which the share `q` in [0, 1] of the samples lies, linear between neighboring
 // samples (R's type 7, numpy's default). Error(kInvalidArgument) without samples.
 double quantile(std::vector<double> samples, double q);
 

@@ -16,6 +16,7 @@
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/machine.h"
 
 namespace asmlp::cli {
 namespace {
@@ -69,7 +70,7 @@ Json measure(const BenchOptions& options, const Backend& backend) {
     require(std::ranges::count(options.precisions, "fp32") > 0, ErrorCode::kUnsupported,
             "--backend torch: the LibTorch path computes in fp32; add it to --precision");
   }
-  Json document = bench_document();
+  Json document = measurement_document();
   const std::vector<BenchCase> cases = bench_cases(options);
   for (const BenchCase& c : cases) {
     for (const std::string& note : c.model->notes) print_note(note);

@@ -48,8 +48,8 @@ class Draws {
   std::mt19937_64 random_;
 };
 
-// An image of class `label`: the class has a window of one of the photos and a colour cast of its
-// own; every image moves and scales the window by some per cent and is of another shape.
+// An image of class `label`: the class has a window of one of the photos and a color cast of its
+// own; every image moves and scales the window by some percent and is of another shape.
 Image make_image(const std::vector<Image>& photos, const Options& options, uint64_t label,
                  uint64_t split, uint64_t number) {
   Draws of_class(options.seed, 0, label, 0);
@@ -140,7 +140,7 @@ Command add_dataset_imagenet_like(CLI::App& dataset) {
       dataset, "imagenet-like", "Make an image folder of ImageNet's shape out of a few photos",
       "train/ and val/ with folders n00000000, n00000001, ... of small JPEGs: each class is a "
       "part\n"
-      "of one photo in a colour of its own. It tries recipes and speed; accuracy on it says "
+      "of one photo in a color of its own. It tries recipes and speed; accuracy on it says "
       "nothing.\n"
       "Example:\n"
       "  asmlp dataset imagenet-like tests/data/photos --output out/imagenet_like");

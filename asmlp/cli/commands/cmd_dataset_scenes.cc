@@ -1,4 +1,4 @@
-// asmlp dataset scenes: a data set for detection and segmentation, made of small grey items.
+// asmlp dataset scenes: a data set for detection and segmentation, made of small gray items.
 #include <fmt/format.h>
 
 #include <memory>
@@ -83,14 +83,14 @@ Command add_dataset_scenes(CLI::App& dataset) {
   const SceneOptions& scene = defaults.scene;
   CLI::App* app = add_subcommand(
       dataset, "scenes", "Make a detection and segmentation data set out of Fashion-MNIST",
-      "Images of several items, scaled, coloured and overlapping, on busy backgrounds, with boxes\n"
+      "Images of several items, scaled, colored and overlapping, on busy backgrounds, with boxes\n"
       "and masks in COCO's format and label maps in ADE20K's. The same options give the same\n"
       "bytes. The folder must not exist yet and appears when it is complete.\n"
       "Examples:\n"
       "  asmlp dataset scenes --output out/scenes\n"
       "  asmlp dataset scenes mnist/ --output out/digits --train 1000 --val 100 --size 96x128");
   app->add_option("folder", options->items,
-                  "IDX files of grey items, both splits (default: " + options->items + ")")
+                  "IDX files of gray items, both splits (default: " + options->items + ")")
       ->type_name("FOLDER");
   app->add_option("-o,--output", options->output, "folder, new")->type_name("DIR")->required();
   app->add_option("--train", options->scenes.train,

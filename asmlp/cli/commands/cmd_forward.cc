@@ -122,7 +122,7 @@ Command add_forward_on(CLI::App& program, const Backend& backend) {
   auto options = std::make_shared<Options>();
   CLI::App* app = add_subcommand(
       program, "forward", "Run a model on tensors of a safetensors file",
-      "X holds `input` [N, in_chans, H, W], float32, normalised; other tensors are ignored. Y "
+      "X holds `input` [N, in_chans, H, W], float32, normalized; other tensors are ignored. Y "
       "gets\n"
       "`logits` [N, classes] and `feature.k` [N, C, H, W]: 0 is the patch embedding, k the output "
       "of\n"

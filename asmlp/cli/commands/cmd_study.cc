@@ -48,7 +48,7 @@ int parse_jobs(const std::string& text) {
 
 int run(const Options& options) {
   const std::filesystem::path file = options.file;
-  const StudyPlan plan = load_study(file);
+  const StudyPlan plan = study::load_study(file);
   StudyOptions settings;
   settings.program = find_torch_program("`study`");
   settings.output = options.output.empty() ? std::filesystem::path("output") / plan.name
@@ -74,7 +74,7 @@ int run(const Options& options) {
   if (options.json) {
     print_json(document);
   } else {
-    print_out(study_text(document, StudyMarkup::kPlain));
+    print_out(study::study_text(document, study::StudyMarkup::kPlain));
   }
   const Json& runs = document["runs"];
   const bool whole = runs["finished"] == runs["planned"];

@@ -146,7 +146,7 @@ void draw_sheet(const Options& options, const LoadedModel& loaded, const Json& j
   const ModelSpec& spec = loaded.checkpoint.spec;
   Sheet sheet;
   const std::string name = spec.name.empty() ? loaded.file.stem().string() : spec.name;
-  sheet.title = fmt::format("{}: {:.2f} % of {} images recognised", name, evaluation.meter.top1(),
+  sheet.title = fmt::format("{}: {:.2f} % of {} images recognized", name, evaluation.meter.top1(),
                             group_digits(evaluation.meter.count()));
   sheet.subtitle = fmt::format(
       "{}, {} split   \u00b7   top-5 {:.2f} %   \u00b7   loss {:.3f}   \u00b7   {:.2f} M "

@@ -18,6 +18,9 @@
 #include "asmlp/core/thread_pool.h"
 
 namespace asmlp::cli {
+
+using namespace study;
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -59,7 +62,7 @@ std::optional<StudyTiming> timing_from(const std::optional<Json>& json) {
 StudyRunner::StudyRunner(StudyPlan plan, StudyOptions options)
     : plan_(std::move(plan)),
       options_(std::move(options)),
-      folder_(options_.output),
+      folder_(options_.output, print_note),
       timings_(plan_.configs.size()),
       started_(StudyClock::now()) {
   if (options_.budget_minutes) {

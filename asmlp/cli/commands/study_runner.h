@@ -15,6 +15,10 @@
 
 namespace asmlp::cli {
 
+using study::PoolEnd, study::StudyChild, study::StudyClock, study::StudyConfig, study::StudyFolder,
+    study::StudyJob, study::StudyPlan, study::StudyRun, study::StudySignals,
+    study::StudyVariant;
+
 struct StudyOptions {
   std::filesystem::path program;         // asmlp-torch
   std::filesystem::path output;          // folder of the study

@@ -14,14 +14,14 @@
 namespace asmlp::cli {
 namespace {
 
-// The two neighbours of a position on an axis of map pixels, and the weight of the second.
-struct Neighbours {
+// The two neighbors of a position on an axis of map pixels, and the weight of the second.
+struct Neighbors {
   int low;
   int high;
   float weight;
 };
 
-Neighbours neighbours(int pixel, int stride, int extent) {
+Neighbors neighbors(int pixel, int stride, int extent) {
   const float at = (static_cast<float>(pixel) + 0.5f) / static_cast<float>(stride) - 0.5f;
   const float clamped = std::clamp(at, 0.0f, static_cast<float>(extent - 1));
   const int low = static_cast<int>(clamped);
@@ -66,9 +66,9 @@ std::vector<float> sample_map(const ActivationMap& map, int stride, int height, 
         .values[static_cast<size_t>(y) * static_cast<size_t>(map.width) + static_cast<size_t>(x)];
   };
   for (int y = 0; y < height; ++y) {
-    const Neighbours v = neighbours(y, stride, map.height);
+    const Neighbors v = neighbors(y, stride, map.height);
     for (int x = 0; x < width; ++x) {
-      const Neighbours h = neighbours(x, stride, map.width);
+      const Neighbors h = neighbors(x, stride, map.width);
       sampled.push_back(std::lerp(std::lerp(at(v.low, h.low), at(v.low, h.high), h.weight),
                                   std::lerp(at(v.high, h.low), at(v.high, h.high), h.weight),
                                   v.weight));
@@ -92,11 +92,11 @@ void write_cam(const std::filesystem::path& path, const CamPicture& picture) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   // A map of one value (a 1 x 1 feature map) is drawn at mid scale.
   const double span = *high > *low ? double{*high} - *low : 0;
-  Image overlay = to_rgb(to_grey(shown));
+  Image overlay = to_rgb(to_gray(shown));
   for (size_t i = 0; i < values.size(); ++i) {
     const double level = span > 0 ? (double{values[i]} - *low) / span : 0.5;
     uint8_t* pixel = &overlay.pixels[i * 3];
-    // Over grey, so that the colours mean evidence and nothing else; weak places stay dim.
+    // Over gray, so that the colors mean evidence and nothing else; weak places stay dim.
     const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, heat_color(level), 0.5 + 0.2 * level);
     pixel[0] = mixed.r;
     pixel[1] = mixed.g;
@@ -107,27 +107,27 @@ void write_cam(const std::filesystem::path& path, const CamPicture& picture) {
   Canvas canvas(2 * side + 3 * kMargin, side + kTop + kBottom, {255, 255, 255});
   const double right = 2 * kMargin + side;
   const double full = 2 * side + kMargin;
-  const Color grey{110, 110, 110};
+  const Color gray{110, 110, 110};
   const std::string percent = fmt::format("{:.1f} %", picture.probability * 100);
   const Canvas::TextStyle title{.size = 20, .bold = true, .max_width = full - 90};
   canvas.text(kMargin, 32, picture.label, title);
   canvas.text(kMargin + full, 32, percent, {.size = 20, .anchor = Anchor::kRight, .bold = true});
-  canvas.text(kMargin, 53, picture.file, {.size = 12, .color = grey, .max_width = full});
+  canvas.text(kMargin, 53, picture.file, {.size = 12, .color = gray, .max_width = full});
   canvas.image(shown, kMargin, kTop, side, side, Scaling::kNearest);
   canvas.image(overlay, right, kTop, side, side, Scaling::kNearest);
 
   const double under = kTop + side;
-  canvas.text(kMargin, under + 20, "what the model sees", {.size = 12, .color = grey});
+  canvas.text(kMargin, under + 20, "what the model sees", {.size = 12, .color = gray});
   for (int x = 0; x < side; ++x) {
     canvas.fill(right + x, under + 8, 1, 12, heat_color(x / double(side - 1)));
   }
   const double mean = std::accumulate(picture.map.values.begin(), picture.map.values.end(), 0.0) /
                       static_cast<double>(picture.map.values.size());
-  canvas.text(right, under + 36, fmt::format("{:+.1f}", *low), {.size = 12, .color = grey});
+  canvas.text(right, under + 36, fmt::format("{:+.1f}", *low), {.size = 12, .color = gray});
   canvas.text(right + side, under + 36, fmt::format("{:+.1f}", *high),
-              {.size = 12, .color = grey, .anchor = Anchor::kRight});
+              {.size = 12, .color = gray, .anchor = Anchor::kRight});
   canvas.text(right + side / 2.0, under + 36, fmt::format("mean {:+.2f} = logit", mean),
-              {.size = 12, .color = grey, .anchor = Anchor::kCenter});
+              {.size = 12, .color = gray, .anchor = Anchor::kCenter});
   canvas.save(path);
 }
 

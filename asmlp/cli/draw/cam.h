@@ -24,9 +24,9 @@ struct ActivationMap {
 ActivationMap class_activation_map(std::span<const float> features, MapSize size,
                                    std::span<const float> weight, float bias);
 
-// The map at each of height x width pixels of the network's input, bilinear between the centres of
+// The map at each of height x width pixels of the network's input, bilinear between the centers of
 // the map's pixels, which are `stride` input pixels apart (patch_size * 2^(stages-1)); constant
-// beyond the outermost centres.
+// beyond the outermost centers.
 std::vector<float> sample_map(const ActivationMap& map, int stride, int height, int width);
 
 struct CamPicture {

@@ -49,12 +49,12 @@ TEST(ClassActivationMap, MeanIsTheLogit) {
   }
 }
 
-TEST(SampleMap, CentresKeepTheirValuesAndBetweenThemItIsLinear) {
+TEST(SampleMap, CentersKeepTheirValuesAndBetweenThemItIsLinear) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   ActivationMap map{3, 4, std::vector<float>(12)};
   for (float& value : map.values) value = normal(random);
-  const int stride = 5;  // odd: a pixel lies on each centre
+  const int stride = 5;  // odd: a pixel lies on each center
   const std::vector<float> sampled = sample_map(map, stride, 15, 20);
   const auto at = [&](int y, int x) { return sampled[static_cast<size_t>(y * 20 + x)]; };
   for (int y = 0; y < 3; ++y) {
@@ -66,7 +66,7 @@ TEST(SampleMap, CentresKeepTheirValuesAndBetweenThemItIsLinear) {
     if (x % 5 == 2) continue;
     EXPECT_NEAR(at(7, x - 1) + at(7, x + 1), 2 * at(7, x), 1e-5) << x;
   }
-  EXPECT_EQ(at(0, 0), map.values[0]);  // constant beyond the centres
+  EXPECT_EQ(at(0, 0), map.values[0]);  // constant beyond the centers
   EXPECT_EQ(at(14, 19), map.values[11]);
 }
 
@@ -90,7 +90,7 @@ TEST(HeatColor, LightnessRisesEvenlyWithoutBands) {
   EXPECT_EQ(heat_color(2), heat_color(1));
 }
 
-TEST(Oklch, GreysAndAKnownColour) {
+TEST(Oklch, GraysAndAKnownColor) {
   EXPECT_EQ(from_oklch(0, 0, 0), (Color{0, 0, 0}));
   EXPECT_EQ(from_oklch(1, 0, 0), (Color{255, 255, 255}));
   // sRGB red is L 0.62796, C 0.25768, h 29.234 in OKLCh.

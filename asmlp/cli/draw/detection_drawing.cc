@@ -6,14 +6,14 @@
 #include <cmath>
 
 #include "asmlp/report/canvas.h"
-#include "asmlp/cli/options/options.h"
+#include "asmlp/model/spec.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 namespace {
 
 constexpr int kLeastSide = 400;
-constexpr double kTint = 0.42;  // weight of the class's colour over a mask
+constexpr double kTint = 0.42;  // weight of the class's color over a mask
 constexpr Color kWhite{255, 255, 255}, kBlack{20, 20, 20};
 
 // The part of a mask inside its bounding box, made when it is drawn: many large ones at a time

@@ -20,7 +20,7 @@ struct DrawnObject {
   const MaskRle* mask = nullptr;  // of the image's size
 };
 
-// The colour of a class, always the same: neighbouring classes differ in hue and lightness.
+// The color of a class, always the same: neighboring classes differ in hue and lightness.
 Color class_color(int label);
 
 // How often each pixel of an image is repeated to be drawn on: 1 from 400 pixels on the longer

@@ -78,21 +78,21 @@ TEST(WriteDetections, TintsMasksFramesBoxesAndLeavesTheRest) {
   const Image drawn = decode_image(path);
   ASSERT_EQ(drawn.height, 300);
   ASSERT_EQ(drawn.width, 500);
-  const Color grey{128, 128, 128};
+  const Color gray{128, 128, 128};
   for (const DrawnObject& object : objects) {
     const int x = static_cast<int>(object.box[0]), y = static_cast<int>(object.box[1]);
     const Color color = class_color(object.label);
-    EXPECT_LE(distance(at(drawn, y + 20, x + 30), mix(grey, color, 0.42)), 3);
+    EXPECT_LE(distance(at(drawn, y + 20, x + 30), mix(gray, color, 0.42)), 3);
     EXPECT_EQ(at(drawn, y + 30, x), color);     // frame and contour
     EXPECT_EQ(at(drawn, y - 3, x + 1), color);  // the label's plate
-    EXPECT_EQ(at(drawn, y + 30, x - 3), grey);
+    EXPECT_EQ(at(drawn, y + 30, x - 3), gray);
   }
-  EXPECT_EQ(at(drawn, 10, 10), grey);
-  EXPECT_EQ(at(drawn, 290, 490), grey);
+  EXPECT_EQ(at(drawn, 10, 10), gray);
+  EXPECT_EQ(at(drawn, 290, 490), gray);
   // Something is written on the plates.
   int ink = 0;
   for (int x = 60; x < 140; ++x) {
-    for (int y = 82; y < 99; ++y) ink += distance(at(drawn, y, x), grey) > 200;
+    for (int y = 82; y < 99; ++y) ink += distance(at(drawn, y, x), gray) > 200;
   }
   EXPECT_GT(ink, 50);
 }
@@ -111,10 +111,10 @@ TEST(WriteDetections, BetterScoresAreOnTop) {
 TEST(WriteDetections, AnythingThatCanBeFound) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "a.png";
-  // Nothing on a small grey image: its pixels repeated.
-  Image grey(2, 3, 1);
-  grey.pixels = {0, 50, 100, 150, 200, 250};
-  write_detections(path, grey, {}, {});
+  // Nothing on a small gray image: its pixels repeated.
+  Image gray(2, 3, 1);
+  gray.pixels = {0, 50, 100, 150, 200, 250};
+  write_detections(path, gray, {}, {});
   const Image enlarged = decode_image(path);
   ASSERT_EQ(enlarged.width, 3 * 134);
   ASSERT_EQ(enlarged.height, 2 * 134);

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "asmlp/report/canvas.h"
-#include "asmlp/cli/options/options.h"
+#include "asmlp/model/spec.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
 
@@ -17,8 +17,6 @@ namespace {
 constexpr Color kPaper{255, 255, 255};
 constexpr Color kInk{32, 34, 38};
 constexpr Color kFaint{118, 122, 128};
-
-Color color_of(const Colour& colour) { return {colour[0], colour[1], colour[2]}; }
 
 struct Legend {
   std::vector<ClassArea> areas;
@@ -66,13 +64,13 @@ Legend plan_legend(std::vector<ClassArea> areas, const std::vector<std::string>&
   return legend;
 }
 
-void draw_legend(Canvas& canvas, const Legend& legend, const std::vector<Colour>& colours,
+void draw_legend(Canvas& canvas, const Legend& legend, const std::vector<Color>& colors,
                  double left) {
   for (size_t i = 0; i < legend.areas.size(); ++i) {
     const double x =
         left + legend.gap + static_cast<double>(i / legend.rows) * legend.column_width();
     const double y = legend.gap + static_cast<double>(i % legend.rows) * legend.row;
-    const Color color = color_of(colours.at(static_cast<size_t>(legend.areas[i].index)));
+    const Color color = colors.at(static_cast<size_t>(legend.areas[i].index));
     const double top = y + (legend.row - legend.swatch) / 2;
     canvas.fill(x, top, legend.swatch, legend.swatch, color);
     canvas.frame(x, top, legend.swatch, legend.swatch, legend.unit, mix(color, kInk, 0.35));
@@ -93,7 +91,7 @@ void check(const Image& image, const Image& labels) {
           image.height, image.width, image.channels, labels.height, labels.width, labels.channels);
 }
 
-// Whether a neighbour to the right or below is of another class.
+// Whether a neighbor to the right or below is of another class.
 bool on_edge(const Image& labels, int y, int x) {
   const uint8_t own = labels.row(y)[x];
   return (x + 1 < labels.width && labels.row(y)[x + 1] != own) ||
@@ -102,13 +100,13 @@ bool on_edge(const Image& labels, int y, int x) {
 
 }  // namespace
 
-std::vector<Colour> class_colours(int classes) {
+std::vector<Color> class_colors(int classes) {
   const std::vector<SegmentationClass>& known = ade20k_classes();
-  std::vector<Colour> colours;
+  std::vector<Color> colors;
   for (int k = 0; k < classes; ++k) {
-    colours.push_back(known[static_cast<size_t>(k) % known.size()].colour);
+    colors.push_back(known[static_cast<size_t>(k) % known.size()].color);
   }
-  return colours;
+  return colors;
 }
 
 std::vector<ClassArea> class_areas(const Image& labels) {
@@ -124,17 +122,17 @@ std::vector<ClassArea> class_areas(const Image& labels) {
   return areas;
 }
 
-Image overlay(const Image& image, const Image& labels, const std::vector<Colour>& colours,
+Image overlay(const Image& image, const Image& labels, const std::vector<Color>& colors,
               double opacity) {
   check(image, labels);
   Image out(image.height, image.width, 3);
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width; ++x) {
       const uint8_t label = labels.row(y)[x];
-      require(label < colours.size(), ErrorCode::kInvalidArgument,
-              "label {} at ({}, {}) has no colour; there are {}", label, x, y, colours.size());
+      require(label < colors.size(), ErrorCode::kInvalidArgument,
+              "label {} at ({}, {}) has no color; there are {}", label, x, y, colors.size());
       const uint8_t* pixel = image.row(y) + 3 * x;
-      const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, color_of(colours[label]),
+      const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, colors[label],
                               on_edge(labels, y, x) ? 1 : opacity);
       uint8_t* to = out.row(y) + 3 * x;
       to[0] = mixed.r;
@@ -148,14 +146,14 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Colour>
 void write_segmentation(const std::filesystem::path& path, const Image& image, const Image& labels,
                         const std::vector<std::string>& classes, double opacity) {
   check(image, labels);
-  const std::vector<Colour> colours = class_colours(256);
+  const std::vector<Color> colors = class_colors(256);
   const int enlarged = std::max(1, 480 / std::max(image.height, image.width));
   const int width = image.width * enlarged, height = image.height * enlarged;
   const Legend legend = plan_legend(class_areas(labels), classes, width, height);
   Canvas canvas(width + static_cast<int>(std::ceil(legend.width())),
                 std::max(height, static_cast<int>(std::ceil(legend.height()))), kPaper);
-  canvas.image(overlay(image, labels, colours, opacity), 0, 0, width, height, Scaling::kNearest);
-  draw_legend(canvas, legend, colours, width);
+  canvas.image(overlay(image, labels, colors, opacity), 0, 0, width, height, Scaling::kNearest);
+  draw_legend(canvas, legend, colors, width);
   canvas.save(path);
 }
 

@@ -1,4 +1,4 @@
-// The picture of `segment`: the classes in their colours over the image, with a legend.
+// The picture of `segment`: the classes in their colors over the image, with a legend.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace asmlp::cli {
 
-// The colours of ADE20K's classes in their order, from the first again after 150.
-std::vector<Colour> class_colours(int classes);
+// The colors of ADE20K's classes in their order, from the first again after 150.
+std::vector<Color> class_colors(int classes);
 
 struct ClassArea {
   int index = 0;
@@ -24,10 +24,10 @@ struct ClassArea {
 // The classes on a label map, the largest first, of equal ones the lower index.
 std::vector<ClassArea> class_areas(const Image& labels);
 
-// The image with every pixel mixed with its class's colour; opacity 1 shows the colour alone. Along
-// the edges of the regions the colour is not mixed. `image` is H x W x 3, `labels` H x W x 1 of
-// indices into `colours`, else Error(kInvalidArgument).
-Image overlay(const Image& image, const Image& labels, const std::vector<Colour>& colours,
+// The image with every pixel mixed with its class's color; opacity 1 shows the color alone. Along
+// the edges of the regions the color is not mixed. `image` is H x W x 3, `labels` H x W x 1 of
+// indices into `colors`, else Error(kInvalidArgument).
+Image overlay(const Image& image, const Image& labels, const std::vector<Color>& colors,
               double opacity);
 
 // Writes the overlay and, to its right, the classes present with their shares as a PNG file. Names

@@ -25,11 +25,11 @@ Image filled(int height, int width, uint8_t value) {
   return image;
 }
 
-TEST(ClassColours, AreThoseOfAde20kAndRepeat) {
-  const auto colours = class_colours(152);
-  EXPECT_EQ(colours[0], (Colour{120, 120, 120}));
-  EXPECT_EQ(colours[149], ade20k_classes()[149].colour);
-  EXPECT_EQ(colours[151], colours[1]);
+TEST(ClassColors, AreThoseOfAde20kAndRepeat) {
+  const auto colors = class_colors(152);
+  EXPECT_EQ(colors[0], (Color{120, 120, 120}));
+  EXPECT_EQ(colors[149], ade20k_classes()[149].color);
+  EXPECT_EQ(colors[151], colors[1]);
 }
 
 TEST(ClassAreas, AreSortedBySize) {
@@ -39,22 +39,22 @@ TEST(ClassAreas, AreSortedBySize) {
 }
 
 TEST(Overlay, MixesInsideAndNotOnEdges) {
-  const std::vector<Colour> colours{{200, 0, 100}, {0, 100, 50}};
+  const std::vector<Color> colors{{200, 0, 100}, {0, 100, 50}};
   const Image labels = labels_of(2, 3, {0, 0, 1, 0, 0, 1});
-  const Image mixed = overlay(filled(2, 3, 100), labels, colours, 0.5);
+  const Image mixed = overlay(filled(2, 3, 100), labels, colors, 0.5);
   for (int y = 0; y < 2; ++y) {
     const uint8_t* row = mixed.row(y);
     EXPECT_THAT(std::vector(row, row + 9), ElementsAre(150, 50, 100, 200, 0, 100, 50, 100, 75));
   }
   const Image whole = labels_of(1, 2, {1, 1});
-  EXPECT_EQ(overlay(filled(1, 2, 80), whole, colours, 0).pixels, filled(1, 2, 80).pixels);
-  EXPECT_THAT(overlay(filled(1, 2, 80), whole, colours, 1).pixels,
+  EXPECT_EQ(overlay(filled(1, 2, 80), whole, colors, 0).pixels, filled(1, 2, 80).pixels);
+  EXPECT_THAT(overlay(filled(1, 2, 80), whole, colors, 1).pixels,
               ElementsAre(0, 100, 50, 0, 100, 50));
-  EXPECT_THROW(overlay(filled(1, 2, 80), labels_of(1, 2, {0, 2}), colours, 1), Error);
-  EXPECT_THROW(overlay(filled(2, 2, 80), whole, colours, 1), Error);
+  EXPECT_THROW(overlay(filled(1, 2, 80), labels_of(1, 2, {0, 2}), colors, 1), Error);
+  EXPECT_THROW(overlay(filled(2, 2, 80), whole, colors, 1), Error);
 }
 
-// The picture is at the left, enlarged by a whole number; the legend shows each class's colour.
+// The picture is at the left, enlarged by a whole number; the legend shows each class's color.
 TEST(WriteSegmentation, ShowsPictureAndLegend) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "out.png";
@@ -69,18 +69,18 @@ TEST(WriteSegmentation, ShowsPictureAndLegend) {
   EXPECT_EQ(out.height, 320);
   ASSERT_GT(out.width, 480 + 60);
   EXPECT_LT(out.width, 480 + 400);
-  const auto colours = class_colours(4);
+  const auto colors = class_colors(4);
   const auto at = [&](int y, int x) {
     const uint8_t* pixel = out.row(y) + 3 * x;
-    return Colour{pixel[0], pixel[1], pixel[2]};
+    return Color{pixel[0], pixel[1], pixel[2]};
   };
-  EXPECT_EQ(at(4, 4), colours[3]);
-  EXPECT_EQ(at(319, 479), colours[0]);
+  EXPECT_EQ(at(4, 4), colors[3]);
+  EXPECT_EQ(at(319, 479), colors[0]);
   // Largest first: rows of 24 pixels from 8 on, swatches from 488 on.
-  EXPECT_EQ(at(20, 496), colours[0]);
-  EXPECT_EQ(at(44, 496), colours[3]);
-  EXPECT_EQ(at(68, 496), colours[1]);
-  EXPECT_EQ(at(200, 500), (Colour{255, 255, 255}));
+  EXPECT_EQ(at(20, 496), colors[0]);
+  EXPECT_EQ(at(44, 496), colors[3]);
+  EXPECT_EQ(at(68, 496), colors[1]);
+  EXPECT_EQ(at(200, 500), (Color{255, 255, 255}));
 
   // More classes than fit below one another take more columns.
   std::vector<uint8_t> many(60 * 60);

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "asmlp/report/canvas.h"
-#include "asmlp/cli/options/options.h"
+#include "asmlp/model/spec.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {

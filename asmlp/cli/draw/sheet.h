@@ -46,7 +46,7 @@ struct Confusion {
 // The `limit` most frequent confusions, most frequent first, ties by class.
 std::vector<Confusion> most_confused(const ConfusionMatrix& confusion, int limit);
 
-// Images of a class (its row), and the share of them that was recognised; 0 without images.
+// Images of a class (its row), and the share of them that was recognized; 0 without images.
 int64_t class_total(const ConfusionMatrix& confusion, int target);
 double class_accuracy(const ConfusionMatrix& confusion, int target);
 

@@ -150,7 +150,7 @@ TEST(Sheet, ConfusionsAreCountedAndOrdered) {
   EXPECT_THAT(classes_with_errors(confusion, 2), ElementsAre(0, 2));
 }
 
-// From nothing at all to more classes than fit, with colour images and awkward names.
+// From nothing at all to more classes than fit, with color images and awkward names.
 TEST(Sheet, IsDrawnForAnyContent) {
   test::TemporaryFolder folder;
   for (int classes : {1, 10, 30}) {

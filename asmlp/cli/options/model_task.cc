@@ -10,8 +10,7 @@
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/raw_option.h"
 #include "asmlp/core/error.h"
-#include "asmlp/weights/pth.h"
-#include "asmlp/weights/safetensors.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp::cli {
 namespace {
@@ -24,33 +23,17 @@ constexpr const char* name_of(ModelTask task) {
                                        : "model";
 }
 
-ModelTask task_of_names(const TensorMap& tensors) {
-  const auto has = [&](const std::string& prefix) {
-    const auto first = tensors.lower_bound(prefix);
-    return first != tensors.end() && first->first.starts_with(prefix);
-  };
-  return has("roi_head.")      ? ModelTask::kDetect
-         : has("decode_head.") ? ModelTask::kSegment
-                               : ModelTask::kClassify;
-}
-
-// The task of a file: by the description in a safetensors file (asmlp_detector, asmlp_segmentor),
-// or where there is none, as in the authors' files, by its tensors. Nothing for a file that is none
-// of weights.
+// Nothing for a file that is none of weights.
 std::optional<ModelTask> described_task(const fs::path& file) {
   const std::string extension = file.extension().string();
   try {
-    if (extension == ".pth" || extension == ".pt" || extension == ".bin") {
-      return task_of_names(read_pth(file).tensors);
+    for (const char* known : {".pth", ".pt", ".bin", ".safetensors"}) {
+      if (extension == known) return static_cast<ModelTask>(read_weights(file).task());
     }
-    if (extension != ".safetensors") return std::nullopt;
-    const TensorFile read = read_safetensors(file);
-    if (read.metadata.contains("asmlp_detector")) return ModelTask::kDetect;
-    if (read.metadata.contains("asmlp_segmentor")) return ModelTask::kSegment;
-    return task_of_names(read.tensors);
   } catch (const Error&) {
-    return std::nullopt;  // whoever loads it says what is wrong
+    // Whoever loads it says what is wrong.
   }
+  return std::nullopt;
 }
 
 // First by name, so that the choice does not depend on the order of directory entries.

@@ -15,6 +15,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 
 namespace asmlp::cli {
 namespace {
@@ -45,9 +46,8 @@ std::optional<ModelSpec> spec_for_weights(const ModelOptions& options) {
   const std::vector<std::string> names = zoo_names();
   require(std::find(names.begin(), names.end(), name.substr(0, name.find('.'))) != names.end(),
           ErrorCode::kNotFound,
-          "--model {}: neither a file nor a known model; did you mean '{}'? `asmlp info --list` "
-          "prints all names",
-          name, nearest(name, names));
+          "--model {}: neither a file nor a known model{} (`asmlp info --list` prints all names)",
+          name, did_you_mean(name, names));
   fail(ErrorCode::kNotFound,
        "--model {} names an architecture, its weights are not bundled; add --weights FILE (the "
        "authors' .pth files are read as they are)",
@@ -282,11 +282,6 @@ std::vector<std::string> read_class_map(const fs::path& path) {
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
   return names;
-}
-
-std::string class_label(const std::vector<std::string>& classes, int index) {
-  return static_cast<size_t>(index) < classes.size() ? classes[static_cast<size_t>(index)]
-                                                     : fmt::format("class {}", index);
 }
 
 }  // namespace asmlp::cli

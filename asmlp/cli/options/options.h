@@ -95,7 +95,4 @@ Isa parse_isa(const std::string& name);
 // One name per line; empty lines at the end are dropped.
 std::vector<std::string> read_class_map(const std::filesystem::path& path);
 
-// The name of a class, or "class 17" when the model has no names.
-std::string class_label(const std::vector<std::string>& classes, int index);
-
 }  // namespace asmlp::cli

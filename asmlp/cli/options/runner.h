@@ -27,7 +27,7 @@ struct RunnerOptions {
 class Runner {
  public:
   virtual ~Runner() = default;
-  // images x in_chans x height x width fp32, normalised, row-major; images in 1..max_batch.
+  // images x in_chans x height x width fp32, normalized, row-major; images in 1..max_batch.
   virtual void run(std::span<const float> input, int images) = 0;
   // Of the last run: images x num_classes, row-major; empty for a model without head.
   virtual std::span<const float> logits() const = 0;

@@ -7,7 +7,7 @@
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
-#include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 
 namespace asmlp::cli {
 namespace {
@@ -78,7 +78,7 @@ std::string describe(const CLI::ParseError& error, const CLI::App& program) {
     for (const std::string& extra : program.remaining(true)) {
       if (extra.rfind("--", 0) != 0) continue;
       const std::string word = extra.substr(0, extra.find('='));
-      message = "unknown option " + word + "; did you mean " + nearest(word, names) + "?";
+      message = "unknown option " + word + did_you_mean(word, names);
       break;
     }
   }
@@ -110,7 +110,7 @@ int parse_and_run(CLI::App& program, const std::vector<Command>& commands, int a
     const std::string word = argv[1];
     if (std::find(names.begin(), names.end(), word) == names.end()) {
       throw CLI::ParseError(
-          "unknown command '" + word + "'; did you mean '" + nearest(word, names) + "'?",
+          "unknown command '" + word + "'" + did_you_mean(word, names),
           CLI::ExitCodes::ExtrasError);
     }
   }

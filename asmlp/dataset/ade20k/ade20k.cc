@@ -80,7 +80,7 @@ std::vector<SegmentationClass> read_class_list(const fs::path& path, int classes
     const std::string_view name = cells[name_column].substr(0, cells[name_column].find(','));
     require(!name.empty(), ErrorCode::kBadFormat, "{}: line {}: the name is empty", path.string(),
             i + 1);
-    list.push_back({std::string(name), ade[(i - 1) % ade.size()].colour});
+    list.push_back({std::string(name), ade[(i - 1) % ade.size()].color});
   }
   return list;
 }
@@ -155,7 +155,7 @@ Ade20k::Ade20k(const fs::path& root, Split split) : classes_(find_classes(root))
   }
   require(!files_.empty(), ErrorCode::kNotFound, "{}: holds no .jpg, .jpeg, .png or .webp images",
           images.string());
-  // Files of one name need not be neighbours: "a.jpg", "a.x.jpg", "a.png".
+  // Files of one name need not be neighbors: "a.jpg", "a.x.jpg", "a.png".
   std::vector<Files> by_labels = files_;
   std::ranges::sort(by_labels, {}, [](const Files& f) { return f.labels.native(); });
   const auto twice = std::ranges::adjacent_find(by_labels, {}, &Files::labels);
@@ -171,9 +171,9 @@ const Ade20k::Files& Ade20k::files(int64_t index) const {
   return files_[static_cast<size_t>(index)];
 }
 
-LabelledImage Ade20k::get(int64_t index) const {
+LabeledImage Ade20k::get(int64_t index) const {
   const Files& from = files(index);
-  LabelledImage pair{decode_image(from.image), read_label_png(from.labels),
+  LabeledImage pair{decode_image(from.image), read_label_png(from.labels),
                      from.image.stem().string()};
   require(pair.image.height == pair.labels.height && pair.image.width == pair.labels.width,
           ErrorCode::kMismatch, "{}: {} x {} labels for {} x {} pixels (width x height) of {}",

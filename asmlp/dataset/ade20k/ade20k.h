@@ -16,14 +16,14 @@ namespace asmlp {
 
 struct SegmentationClass {
   std::string name;
-  Colour colour;  // in which its pixels are shown
+  Color color;  // in which its pixels are shown
 };
 
-// The 150 classes in the order of their labels 1..150, with the short names and the colours by
+// The 150 classes in the order of their labels 1..150, with the short names and the colors by
 // which mmsegmentation knows them.
 const std::vector<SegmentationClass>& ade20k_classes();
 
-struct LabelledImage {
+struct LabeledImage {
   Image image;       // H x W x 3
   Image labels;      // H x W x 1: classes from 0, 255 where the pixel has none
   std::string name;  // file name of the image, without extension
@@ -36,11 +36,11 @@ void reduce_labels(Image& labels, int classes, const std::string& what);
 
 // The images of one split, in the order of their names (by bytes):
 //   images/{training,validation}/NAME.jpg        or .jpeg, .png, .webp
-//   annotations/{training,validation}/NAME.png   8-bit grey or palette; 0 is "other"
+//   annotations/{training,validation}/NAME.png   8-bit gray or palette; 0 is "other"
 // The classes are ADE20K's, unless the folder has a list of its own: a file objectInfo<N>.txt,
 // where N, the number of classes, is not 150. Its first line names its tab-separated columns; of
 // the others Idx is read, which counts from 1, and Name, up to the first comma. (ADE20K's own
-// objectInfo150.txt is not read.) Such classes have the colours of ADE20K's in the same order, from
+// objectInfo150.txt is not read.) Such classes have the colors of ADE20K's in the same order, from
 // the first again after 150.
 class Ade20k {
  public:
@@ -55,7 +55,7 @@ class Ade20k {
   // Reads image `index` in [0, size()) with its labels, reduced. May be called from several threads
   // at once. Errors name the file: as decode_image's and decode_label_png's, kMismatch when the
   // sizes differ, kBadFormat for a label that is no class.
-  LabelledImage get(int64_t index) const;
+  LabeledImage get(int64_t index) const;
 
   struct Files {
     std::filesystem::path image, labels;

@@ -1,4 +1,4 @@
-// Facts about ADE20K: the short names (of each class's synonyms the first) and the colours by which
+// Facts about ADE20K: the short names (of each class's synonyms the first) and the colors by which
 // mmsegmentation 1.2.2 shows the classes.
 #include "asmlp/dataset/ade20k/ade20k.h"
 

@@ -33,9 +33,9 @@ class Ade20kTest : public testing::Test {
     return root() / "annotations/training" / (name + ".png");
   }
 
-  // A grey picture of one row with these labels.
+  // A gray picture of one row with these labels.
   void add(const std::string& name, const std::vector<uint8_t>& labels,
-           std::span<const Colour> palette = {}) {
+           std::span<const Color> palette = {}) {
     fs::create_directories(image_path(name).parent_path());
     fs::create_directories(label_path(name).parent_path());
     const int width = static_cast<int>(labels.size());
@@ -59,7 +59,7 @@ class Ade20kTest : public testing::Test {
 TEST_F(Ade20kTest, ReadsPairsInOrderAndReducesTheLabels) {
   add("b", {0, 1, 2, 150, 255});
   add("a.x", {150, 149});
-  add("a", {5}, std::vector<Colour>(151, Colour{9, 9, 9}));  // a palette image
+  add("a", {5}, std::vector<Color>(151, Color{9, 9, 9}));  // a palette image
   write_text(root() / "images/training/.hidden.jpg", "x");
   write_text(root() / "images/training/notes.txt", "x");
   write_text(label_path("of no image"), "x");
@@ -68,7 +68,7 @@ TEST_F(Ade20kTest, ReadsPairsInOrderAndReducesTheLabels) {
   const Ade20k data(root(), Split::kTrain);
   ASSERT_EQ(data.size(), 3);
   EXPECT_EQ(data.classes().size(), 150u);
-  const LabelledImage a = data.get(0), ax = data.get(1), b = data.get(2);
+  const LabeledImage a = data.get(0), ax = data.get(1), b = data.get(2);
   EXPECT_EQ(a.name, "a");
   EXPECT_EQ(ax.name, "a.x");
   EXPECT_EQ(b.name, "b");
@@ -115,7 +115,7 @@ TEST_F(Ade20kTest, NamesTheFileThatCannotBeUsed) {
     return get_error();
   };
   EXPECT_EQ(replace("png_grey16_plain.png").code(), ErrorCode::kUnsupported);
-  EXPECT_THAT(get_error().what(), HasSubstr("a.png: is a PNG of 16-bit grey"));
+  EXPECT_THAT(get_error().what(), HasSubstr("a.png: is a PNG of 16-bit gray"));
   EXPECT_THAT(replace("png_rgb8_plain.png").what(), HasSubstr("a.png: is a PNG of 8-bit RGB"));
   write_text(label_path("a"), "");
   EXPECT_THAT(get_error().what(), HasSubstr("a.png: is no PNG file"));
@@ -131,7 +131,7 @@ TEST_F(Ade20kTest, ReadsAListOfOtherClasses) {
   ASSERT_EQ(data.classes().size(), 2u);
   EXPECT_EQ(data.classes()[0].name, "coat");
   EXPECT_EQ(data.classes()[1].name, "ankle boot");
-  EXPECT_EQ(data.classes()[1].colour, ade20k_classes()[1].colour);
+  EXPECT_EQ(data.classes()[1].color, ade20k_classes()[1].color);
   EXPECT_THAT(data.get(0).labels.pixels, ElementsAre(255, 0, 1, 255));
   add("a", {3});
   EXPECT_THAT(get_error().what(), HasSubstr("labels are 1..2"));
@@ -167,12 +167,12 @@ TEST(Ade20kClasses, AreTheOnesOfMmsegmentation) {
   for (const SegmentationClass& one : classes) {
     EXPECT_TRUE(names.insert(one.name).second) << one.name;
     EXPECT_FALSE(one.name.empty() || one.name.front() == ' ' || one.name.back() == ' ');
-    sum += one.colour[0] + one.colour[1] + one.colour[2];
+    sum += one.color[0] + one.color[1] + one.color[2];
   }
   EXPECT_EQ(sum, 58427);  // of mmsegmentation's palette
-  const auto is = [&](int label, const char* name, const Colour& colour) {
+  const auto is = [&](int label, const char* name, const Color& color) {
     EXPECT_EQ(classes[label].name, name);
-    EXPECT_EQ(classes[label].colour, colour);
+    EXPECT_EQ(classes[label].color, color);
   };
   is(0, "wall", {120, 120, 120});
   is(12, "person", {150, 5, 61});

@@ -131,7 +131,7 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
   return count == 1 ? std::move(masks[0]) : merge_masks(masks, MaskMerge::kUnion);
 }
 
-std::vector<CocoTruth> coco_truths(const CocoAnnotations& annotations, CocoTask task,
+std::vector<CocoTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                    ThreadPool& pool) {
   std::vector<CocoTruth> truths;
   truths.reserve(annotations.annotations.size());

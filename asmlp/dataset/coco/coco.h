@@ -115,13 +115,13 @@ CocoAnnotations read_coco(const std::filesystem::path& path);
 CocoAnnotations parse_coco(std::string_view json, const std::string& what);
 
 // The mask of an annotation of this image: its run lengths, or the union of its polygons as
-// pycocotools rasterises them. A mask without any set pixel when it has no outline. Error
+// pycocotools rasterizes them. A mask without any set pixel when it has no outline. Error
 // (kTooLarge) as mask_from_polygon.
 MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image);
 
 // All annotations as the evaluator wants them. For CocoTask::kMask every annotation needs an
 // outline: Error (kBadFormat) names the first that has none.
-std::vector<CocoTruth> coco_truths(const CocoAnnotations& annotations, CocoTask task,
+std::vector<CocoTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                    ThreadPool& pool);
 
 // An image to train on, and its objects.

@@ -66,7 +66,7 @@ void expect_scores(const std::string& name, CocoTask task, const Json& expected)
   ThreadPool pool(2);
   const CocoScores scores = evaluate_coco(task, static_cast<int>(annotations.images.size()),
                                           static_cast<int>(annotations.categories.size()),
-                                          coco_truths(annotations, task, pool), detections, pool);
+                                          coco_ground_truth(annotations, task, pool), detections, pool);
   // Sums of at most 10 * 101 * 6 numbers up to 1, in another order than numpy's.
   constexpr double kTolerance = 6060 * 2.3e-16;
   const auto stats = scores.stats();

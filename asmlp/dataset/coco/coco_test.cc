@@ -89,8 +89,8 @@ TEST(Coco, ReadsEveryFormOfAnnotation) {
   EXPECT_EQ(mask_area(coco_mask(coco.annotations[3], coco.images[2])), 0);
 
   ThreadPool pool(2);
-  EXPECT_EQ(coco_truths(coco, CocoTask::kBox, pool).size(), 4u);
-  EXPECT_THROW(coco_truths(coco, CocoTask::kMask, pool), Error);  // -8 has no outline
+  EXPECT_EQ(coco_ground_truth(coco, CocoTask::kBox, pool).size(), 4u);
+  EXPECT_THROW(coco_ground_truth(coco, CocoTask::kMask, pool), Error);  // -8 has no outline
 }
 
 TEST(Coco, PartsOfAnObjectAreUnited) {

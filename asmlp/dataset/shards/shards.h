@@ -1,4 +1,4 @@
-// Labelled images in tar shards, by the WebDataset convention: the members of a sample follow one
+// Labeled images in tar shards, by the WebDataset convention: the members of a sample follow one
 // another and share their name up to the first dot of the file name: "KEY.jpg" (or .jpeg, .png,
 // .webp) and "KEY.cls", the class number as text. Other members are passed over.
 #pragma once

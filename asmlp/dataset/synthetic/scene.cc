@@ -12,7 +12,7 @@ namespace asmlp {
 namespace {
 
 constexpr int kMaxItemSide = 256;
-constexpr uint8_t kOpaque = 24;     // the darkest grey of an item; scans of black are below
+constexpr uint8_t kOpaque = 24;     // the darkest gray of an item; scans of black are below
 constexpr size_t kMaxSpot = 10;     // pixels of a dark spot that is part of an item
 constexpr double kMaxShare = 0.75;  // of the image's short side, of an item
 constexpr double kStretch = 0.15;
@@ -23,9 +23,9 @@ constexpr double kCameraNoise = 8;  // levels
 // An item as it lies in the scene.
 struct Cutout {
   SceneObject object;
-  Image grey, mask;  // of one size; mask 0..255, half and more belongs to the item
+  Image gray, mask;  // of one size; mask 0..255, half and more belongs to the item
   int top = 0, left = 0;
-  std::array<double, 3> dark, light;  // colours of grey 0 and 255
+  std::array<double, 3> dark, light;  // colors of gray 0 and 255
 };
 
 void mirror(Image& image) {
@@ -39,7 +39,7 @@ Cutout draw_item(const Dataset& items, const SceneOptions& options, SceneRandom&
   Image& item = sample.image;
   require(item.channels == 1 && std::max(item.height, item.width) <= kMaxItemSide,
           ErrorCode::kUnsupported,
-          "item {}: {} x {} pixels with {} channels; scenes are made of grey items with sides of "
+          "item {}: {} x {} pixels with {} channels; scenes are made of gray items with sides of "
           "at most {}",
           sample.name, item.width, item.height, item.channels, kMaxItemSide);
   cutout.object.target = sample.target;
@@ -65,7 +65,7 @@ Cutout draw_item(const Dataset& items, const SceneOptions& options, SceneRandom&
   const double contrast = random.uniform(0.5, 1);
   for (size_t c = 0; c < 3; ++c) cutout.dark[c] = cutout.light[c] * (1 - contrast);
   cutout.mask = resize(item_mask(item), height, width, Interpolation::kBilinear);
-  cutout.grey = resize(item, height, width, Interpolation::kBilinear);
+  cutout.gray = resize(item, height, width, Interpolation::kBilinear);
   return cutout;
 }
 
@@ -116,11 +116,11 @@ uint8_t to_byte(double level) { return static_cast<uint8_t>(std::clamp(level + 0
 // The item over what is there, its edge blended in.
 void paint(const Cutout& cutout, Image& image) {
   for_pixels_inside(cutout, image, [&](int y, int x, size_t i) {
-    const double opaque = cutout.mask.pixels[i] / 255.0, level = cutout.grey.pixels[i] / 255.0;
+    const double opaque = cutout.mask.pixels[i] / 255.0, level = cutout.gray.pixels[i] / 255.0;
     uint8_t* pixel = image.row(y) + 3 * x;
     for (size_t c = 0; c < 3; ++c) {
-      const double colour = cutout.dark[c] + (cutout.light[c] - cutout.dark[c]) * level;
-      pixel[c] = to_byte(pixel[c] + (colour - pixel[c]) * opaque);
+      const double color = cutout.dark[c] + (cutout.light[c] - cutout.dark[c]) * level;
+      pixel[c] = to_byte(pixel[c] + (color - pixel[c]) * opaque);
     }
   });
 }
@@ -153,8 +153,8 @@ void check(const SceneOptions& options) {
 Image item_mask(const Image& item) {
   Image mask(item.height, item.width, 1);
   std::ranges::transform(item.pixels, mask.pixels.begin(),
-                         [](uint8_t grey) { return grey >= kOpaque ? 255 : 0; });
-  // Every connected dark region (of neighbours that share a side), from its first pixel.
+                         [](uint8_t gray) { return gray >= kOpaque ? 255 : 0; });
+  // Every connected dark region (of neighbors that share a side), from its first pixel.
   std::vector<uint8_t> visited = mask.pixels;
   std::vector<size_t> region;
   for (size_t first = 0; first < visited.size(); ++first) {

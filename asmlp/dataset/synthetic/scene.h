@@ -1,4 +1,4 @@
-// A made scene: grey items of a data set of the MNIST family, scaled, coloured and laid over one
+// A made scene: gray items of a data set of the MNIST family, scaled, colored and laid over one
 // another on a background, with the visible pixels of each.
 #pragma once
 
@@ -39,19 +39,19 @@ struct Scene {
   int hidden = 0;                    // items that were left out
 };
 
-// Makes a scene of options.height x options.width. Items are drawn from all of `items` (grey, with
+// Makes a scene of options.height x options.width. Items are drawn from all of `items` (gray, with
 // sides of at most 256 pixels) and scaled by min_scale to max_scale, the height and the width by up
 // to 15 % apart, but to three quarters of the short side of the image at most (as far as min_scale
 // allows). Up to about a fifth of an item's frame may be beyond the image's edge. An item of which
 // less than min_visible or fewer than 20 pixels would be seen is left out altogether: it is neither
-// painted nor does it hide others, so every item in the image is labelled. The background is that
-// of scene_background with its differences from its mean colour times `clutter`: at 1 it has the
+// painted nor does it hide others, so every item in the image is labeled. The background is that
+// of scene_background with its differences from its mean color times `clutter`: at 1 it has the
 // contrasts of the items, at 0 it is plain. The result depends on the arguments and the
 // state of `random` alone. Errors: as items.get; kUnsupported for items of another kind;
 // kInvalidArgument for an option outside its range.
 Scene make_scene(const Dataset& items, const SceneOptions& options, SceneRandom& random);
 
-// The opaque part of a grey item on black: 255 where the item is, else 0. That is every pixel of at
+// The opaque part of a gray item on black: 255 where the item is, else 0. That is every pixel of at
 // least 24 (of 255), and the dark spots within of up to 10 pixels; larger openings (the handle of a
 // bag) stay open.
 Image item_mask(const Image& item);

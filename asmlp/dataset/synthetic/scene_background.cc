@@ -14,23 +14,23 @@ using Rgb = std::array<double, 3>;
 constexpr int kMaxShapes = 5;
 constexpr double kMinPeriod = 3, kMaxPeriod = 40;  // pixels, of stripes, checks and rings
 
-Rgb random_colour(SceneRandom& random) {
-  Rgb colour;
-  for (double& part : colour) part = random.uniform(0, 255);
-  return colour;
+Rgb random_color(SceneRandom& random) {
+  Rgb color;
+  for (double& part : color) part = random.uniform(0, 255);
+  return color;
 }
 
 // 0 at even integers, 1 at odd ones, straight in between.
 double triangle(double x) { return std::abs(x - 2 * std::floor(x / 2) - 1); }
 
-// A colour for every place of the image: two colours mixed by a pattern.
+// A color for every place of the image: two colors mixed by a pattern.
 class Texture {
  public:
   // `extent` is the longer side of the image in pixels.
   Texture(SceneRandom& random, double extent) {
     pattern_ = static_cast<Pattern>(random.below(4));
-    low_ = random_colour(random);
-    high_ = random_colour(random);
+    low_ = random_color(random);
+    high_ = random_color(random);
     period_ = pattern_ == kGradient ? extent : random.uniform(kMinPeriod, kMaxPeriod);
     y_ = random.uniform(0, extent);
     x_ = random.uniform(0, extent);
@@ -44,15 +44,15 @@ class Texture {
 
   Rgb at(double y, double x) const {
     const double share = std::clamp((mix(y - y_, x - x_) - 0.5) * sharpness_ + 0.5, 0.0, 1.0);
-    Rgb colour;
-    for (size_t c = 0; c < 3; ++c) colour[c] = low_[c] + (high_[c] - low_[c]) * share;
-    return colour;
+    Rgb color;
+    for (size_t c = 0; c < 3; ++c) color[c] = low_[c] + (high_[c] - low_[c]) * share;
+    return color;
   }
 
  private:
   enum Pattern { kGradient, kStripes, kChecks, kRings };
 
-  // 0..1, by the place relative to the pattern's centre.
+  // 0..1, by the place relative to the pattern's center.
   double mix(double y, double x) const {
     const double along = (y * dy_ + x * dx_) / period_, across = (x * dy_ - y * dx_) / period_;
     switch (pattern_) {
@@ -96,15 +96,15 @@ void add_shape(Canvas& canvas, SceneRandom& random, double extent) {
   }
 }
 
-// Adds value noise: random colours in -amplitude..amplitude, more grey than coloured, on a grid of
+// Adds value noise: random colors in -amplitude..amplitude, more gray than colored, on a grid of
 // `period` pixels, smoothly interpolated.
 void add_octave(Canvas& canvas, SceneRandom& random, double period, double amplitude) {
   const int rows = static_cast<int>(canvas.height / period) + 2;
   const int columns = static_cast<int>(canvas.width / period) + 2;
   std::vector<Rgb> grid(static_cast<size_t>(rows) * columns);
   for (Rgb& value : grid) {
-    const double grey = random.uniform(-0.7, 0.7);
-    for (double& part : value) part = amplitude * (grey + random.uniform(-0.3, 0.3));
+    const double gray = random.uniform(-0.7, 0.7);
+    for (double& part : value) part = amplitude * (gray + random.uniform(-0.3, 0.3));
   }
   const auto smooth = [](double t) { return t * t * (3 - 2 * t); };
   for (int y = 0; y < canvas.height; ++y) {

@@ -105,7 +105,7 @@ TEST(Scene, BoxesAndAreasAreThoseOfTheVisiblePixels) {
 }
 
 // Solid squares: an object's box lies within its rectangle, so a pixel of the box that is not the
-// object's can only be that of one further in front; and all pixels of an object have one colour
+// object's can only be that of one further in front; and all pixels of an object have one color
 // up to the noise of +-8 levels, so picture and owners agree.
 TEST(Scene, WhatIsInFrontHidesWhatIsBehind) {
   const test::TemporaryFolder folder;

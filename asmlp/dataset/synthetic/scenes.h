@@ -29,7 +29,7 @@ struct ScenesOptions {
 struct ScenesReport {
   struct OfSplit {
     int64_t images = 0;
-    int64_t objects = 0;  // labelled ones
+    int64_t objects = 0;  // labeled ones
     int64_t hidden = 0;   // items left out because too little of them would have been seen
     int64_t empty = 0;    // images without any object
   };

@@ -203,7 +203,7 @@ TEST(Scenes, CropsShowEachObjectInTheFolderOfItsClass) {
       const Image crop = decode_image(path);
       ASSERT_EQ(crop.height, 24);
       ASSERT_EQ(crop.width, 24);
-      // The JPEG of the scene is the crop's source but for its losses: mean colours are alike.
+      // The JPEG of the scene is the crop's source but for its losses: mean colors are alike.
       const Image scene =
           decode_image(root / coco /
                        json["images"][static_cast<size_t>(id) - 1]["file_name"].get<std::string>());

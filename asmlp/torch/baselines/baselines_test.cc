@@ -7,7 +7,7 @@
 #include <random>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/baselines/architecture.h"
+#include "asmlp/model/baselines/architecture.h"
 #include "asmlp/torch/ops/batched_gemm.h"
 #include "tests/support/gradients.h"
 #include "asmlp/torch/baselines/swin.h"
@@ -47,7 +47,7 @@ torch::Tensor filled(const std::string& name, torch::IntArrayRef shape) {
   return torch::tensor(values).view(shape);
 }
 
-// The fill rule on all parameters: unlike some initialisations it leaves none of them without
+// The fill rule on all parameters: unlike some initializations it leaves none of them without
 // effect.
 void fill_all(torch::nn::Module& model) {
   torch::NoGradGuard no_grad;
@@ -147,7 +147,7 @@ TEST(Comparisons, ParameterFormulasCountTheModules) {
   }
 }
 
-// What a forward pass hands to matrix products, and the elements it normalises.
+// What a forward pass hands to matrix products, and the elements it normalizes.
 struct Work {
   int64_t products = 0;
   int64_t norms = 0;
@@ -170,7 +170,7 @@ std::unique_ptr<at::ObserverContext> count_work(const at::RecordFunction& call) 
   return nullptr;
 }
 
-// In bf16 the projections are composed of ATen's operations, which can be watched.
+// In bf16 the projections are eager of ATen's operations, which can be watched.
 Work work_of(const Architecture& architecture, int h, int w) {
   torch::NoGradGuard no_grad;
   const auto model = make_classifier(architecture);
@@ -322,7 +322,7 @@ TEST(Comparisons, WithoutClassesTheFeaturesComeOut) {
   }
 }
 
-TEST(Comparisons, SwinInitialisationFollowsTheAuthors) {
+TEST(Comparisons, SwinInitializationFollowsTheAuthors) {
   torch::manual_seed(8);
   const auto model = make_classifier(architecture_from_json(
       R"({"family": "swin", "embed_dim": 64, "depths": [1, 1], "num_heads": [2, 4]})", "x"));

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "asmlp/model/spec.h"
+#include "asmlp/model/baselines/checks.h"
 #include "asmlp/torch/ops/kernels.h"
 
 namespace asmlp::nn {
@@ -66,20 +66,8 @@ class PatchProjectionImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PatchProjection);
 
-// Elements of a linear layer or convolution patch: out * in, plus its bias.
-inline int64_t linear_parameters(int64_t in, int64_t out) { return in * out + out; }
-
 // Error(kInvalidArgument) unless images are N x spec.config.in_chans x H x W with a pixel; `model`
 // is the family's name in the message.
 void check_images(const torch::Tensor& images, const ModelSpec& spec, const char* model);
-
-// The same for models whose weights fit one image size only, spec.preprocessing.size squared.
-void check_image_size(int64_t h, int64_t w, const ModelSpec& spec, const char* model);
-
-// Error(kInvalidArgument) unless patches of this side tile the image exactly.
-void check_patches(int patch_size, const ModelSpec& spec);
-
-// Error(kInvalidArgument) unless low <= value <= high.
-void check_field(const char* field, double value, double low, double high);
 
 }  // namespace asmlp::nn

@@ -5,7 +5,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/nn/classifier.h"
-#include "asmlp/torch/baselines/families.h"
+#include "asmlp/model/baselines/baselines.h"
 #include "asmlp/torch/baselines/layers.h"
 
 namespace asmlp::nn {
@@ -29,7 +29,7 @@ TORCH_MODULE(MixerBlock);
 // Square images of spec.preprocessing.size pixels only: the token MLP has a weight per position.
 class MlpMixerImpl : public ClassifierImpl {
  public:
-  // Initialised as in timm: Xavier uniform with biases of 1e-6 deviation in the blocks, LeCun
+  // Initialized as in timm: Xavier uniform with biases of 1e-6 deviation in the blocks, LeCun
   // normal for the stem, a head of zeros. The drop path rate is the same in all blocks.
   MlpMixerImpl(const ModelSpec& spec, const MlpMixerConfig& mixer);
   torch::Tensor forward(const torch::Tensor& images) override;

@@ -3,18 +3,6 @@
 #include "asmlp/core/error.h"
 
 namespace asmlp::nn {
-namespace {
-
-int64_t width(const ResMlpConfig& res_mlp) {
-  return static_cast<int64_t>(res_mlp.embed_dim * res_mlp.mlp_ratio);
-}
-int64_t tokens_of(const ModelSpec& spec, const ResMlpConfig& res_mlp) {
-  const int64_t side = spec.preprocessing.size / res_mlp.patch_size;
-  return side * side;
-}
-
-}  // namespace
-
 AffineImpl::AffineImpl(int64_t dim)
     : alpha_(register_parameter("alpha", torch::ones({1, 1, dim}))),
       beta_(register_parameter("beta", torch::zeros({1, 1, dim}))) {}
@@ -31,7 +19,7 @@ ResMlpBlockImpl::ResMlpBlockImpl(int64_t tokens, const ResMlpConfig& res_mlp, do
       linear_tokens_(register_module("linear_tokens", torch::nn::Linear(tokens, tokens))),
       norm2_(register_module("norm2", Affine(res_mlp.embed_dim))),
       mlp_channels_(
-          register_module("mlp_channels", FeedForward(res_mlp.embed_dim, width(res_mlp)))) {}
+          register_module("mlp_channels", FeedForward(res_mlp.embed_dim, res_mlp.hidden_dim()))) {}
 
 torch::Tensor ResMlpBlockImpl::forward(const torch::Tensor& input) {
   const auto mixed = mix_positions(norm1_(input), linear_tokens_);
@@ -47,7 +35,7 @@ ResMlpImpl::ResMlpImpl(const ModelSpec& spec, const ResMlpConfig& res_mlp)
       blocks_(register_module("blocks", torch::nn::ModuleList())),
       norm_(nullptr) {
   for (int i = 0; i < res_mlp.depth; ++i) {
-    blocks_->push_back(ResMlpBlock(tokens_of(spec, res_mlp), res_mlp, spec.config.drop_path));
+    blocks_->push_back(ResMlpBlock(res_mlp.tokens(spec.preprocessing.size), res_mlp, spec.config.drop_path));
   }
   norm_ = register_module("norm", Affine(res_mlp.embed_dim));
   torch::NoGradGuard no_grad;
@@ -77,37 +65,8 @@ torch::Tensor ResMlpImpl::forward(const torch::Tensor& images) {
   return head_ ? head_(pooled) : pooled;
 }
 
-void validate(const ModelSpec& spec, const ResMlpConfig& res_mlp) {
-  check_field("embed_dim", res_mlp.embed_dim, 1, 1 << 15);
-  check_field("depth", res_mlp.depth, 0, 256);
-  check_patches(res_mlp.patch_size, spec);
-  check_field("mlp_ratio", res_mlp.mlp_ratio, 0, 64);
-  check_field("hidden channels (embed_dim * mlp_ratio)", static_cast<double>(width(res_mlp)), 1,
-              1 << 20);
-  check_field("init_values", res_mlp.init_values, 0, 1);
-}
-
 Classifier make_classifier(const ModelSpec& spec, const ResMlpConfig& res_mlp) {
   return std::make_shared<ResMlpImpl>(spec, res_mlp);
-}
-
-int64_t parameter_count(const ModelSpec& spec, const ResMlpConfig& res_mlp) {
-  const int64_t dim = res_mlp.embed_dim, tokens = tokens_of(spec, res_mlp);
-  const int64_t patch = int64_t{spec.config.in_chans} * res_mlp.patch_size * res_mlp.patch_size;
-  const int64_t classes = spec.config.num_classes;
-  return linear_parameters(patch, dim) +
-         res_mlp.depth *
-             (6 * dim + linear_parameters(tokens, tokens) + linear_parameters(dim, width(res_mlp)) +
-              linear_parameters(width(res_mlp), dim)) +
-         2 * dim + (classes > 0 ? linear_parameters(dim, classes) : 0);
-}
-
-int64_t multiply_adds(const ModelSpec& spec, const ResMlpConfig& res_mlp, int h, int w) {
-  check_image_size(h, w, spec, "ResMLP");
-  const int64_t dim = res_mlp.embed_dim, tokens = tokens_of(spec, res_mlp);
-  const int64_t patch = int64_t{spec.config.in_chans} * res_mlp.patch_size * res_mlp.patch_size;
-  return tokens * dim * patch + res_mlp.depth * tokens * dim * (4 + tokens + 2 * width(res_mlp)) +
-         tokens * dim + dim * spec.config.num_classes;
 }
 
 }  // namespace asmlp::nn

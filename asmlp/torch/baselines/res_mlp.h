@@ -5,7 +5,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/nn/classifier.h"
-#include "asmlp/torch/baselines/families.h"
+#include "asmlp/model/baselines/baselines.h"
 #include "asmlp/torch/baselines/layers.h"
 
 namespace asmlp::nn {
@@ -41,7 +41,7 @@ TORCH_MODULE(ResMlpBlock);
 // Square images of spec.preprocessing.size pixels only: a weight per pair of positions.
 class ResMlpImpl : public ClassifierImpl {
  public:
-  // Initialised as in timm: Xavier uniform linear layers (biases 0, of 1e-6 deviation in the MLPs),
+  // Initialized as in timm: Xavier uniform linear layers (biases 0, of 1e-6 deviation in the MLPs),
   // LeCun normal stem, affines (1, 0), a head of zeros. One drop path rate for all blocks.
   ResMlpImpl(const ModelSpec& spec, const ResMlpConfig& res_mlp);
   torch::Tensor forward(const torch::Tensor& images) override;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "asmlp/torch/nn/classifier.h"
-#include "asmlp/torch/baselines/families.h"
+#include "asmlp/model/baselines/baselines.h"
 #include "asmlp/torch/baselines/layers.h"
 #include "asmlp/torch/baselines/swin_window.h"
 
@@ -38,7 +38,7 @@ class SwinBlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SwinBlock);
 
-// The 2 x 2 neighbours side by side, LayerNorm, projection 4C -> 2C; odd maps are zero-padded.
+// The 2 x 2 neighbors side by side, LayerNorm, projection 4C -> 2C; odd maps are zero-padded.
 class SwinMergingImpl : public torch::nn::Module {
  public:
   explicit SwinMergingImpl(int64_t dim);
@@ -67,8 +67,8 @@ TORCH_MODULE(SwinStage);
 // is no larger than window_size at that size, its windows are the whole map and are not shifted.
 class SwinImpl : public ClassifierImpl {
  public:
-  // Initialised as the authors do it: truncated normal 0.02 for linear layers and bias tables,
-  // biases 0, norms (1, 0); the patch projection as PyTorch initialises convolutions. Drop path
+  // Initialized as the authors do it: truncated normal 0.02 for linear layers and bias tables,
+  // biases 0, norms (1, 0); the patch projection as PyTorch initializes convolutions. Drop path
   // rates grow linearly from 0 to spec.config.drop_path.
   SwinImpl(const ModelSpec& spec, const SwinConfig& swin);
   torch::Tensor forward(const torch::Tensor& images) override;

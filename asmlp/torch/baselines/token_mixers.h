@@ -12,7 +12,7 @@
 // token_w and token_h over the w (h) positions of a row (column), token of window_mlp over the 7 x
 // 7 positions of a window; each is shared by all channels (and rows, columns, windows). With
 // connection "serial" the second branch of axial_mlp takes the first one's output. Windows are not
-// shifted: neighbours across a border meet after the next merging.
+// shifted: neighbors across a border meet after the next merging.
 #pragma once
 
 #include <torch/torch.h>
@@ -20,7 +20,7 @@
 #include "asmlp/model/spec.h"
 #include "asmlp/torch/nn/blocks.h"
 #include "asmlp/torch/nn/classifier.h"
-#include "asmlp/torch/baselines/families.h"
+#include "asmlp/model/baselines/baselines.h"
 
 namespace asmlp::nn {
 

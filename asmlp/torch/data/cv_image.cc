@@ -33,7 +33,7 @@ uint8_t truncated(float value) { return static_cast<uint8_t>(std::clamp(value, 0
 // `change` of the hue, saturation, value of every pixel.
 template <typename Change>
 void change_hsv(Image& rgb, Change change) {
-  require(rgb.channels == 3, ErrorCode::kInvalidArgument, "colours need an image of 3 channels");
+  require(rgb.channels == 3, ErrorCode::kInvalidArgument, "colors need an image of 3 channels");
   cv::Mat image = matrix_of(rgb), hsv;
   cv::cvtColor(image, hsv, cv::COLOR_RGB2HSV);
   for (int y = 0; y < hsv.rows; ++y) {

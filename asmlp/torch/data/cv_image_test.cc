@@ -120,8 +120,8 @@ TEST(CvImage, RefusesWhatHasNoMeaning) {
   for (auto [top, left] : {std::pair{-1, 0}, {0, -1}, {4, 0}, {0, 5}}) {
     EXPECT_THROW(crop(image, top, left, {3, 3}), Error);
   }
-  Image grey = noise_image(2, 2, 1), rgb = image;
-  EXPECT_THROW(scale_saturation(grey, 1), Error);
+  Image gray = noise_image(2, 2, 1), rgb = image;
+  EXPECT_THROW(scale_saturation(gray, 1), Error);
   EXPECT_THROW(shift_hue(rgb, 181), Error);
 }
 

@@ -6,7 +6,7 @@
 
 namespace asmlp::data {
 
-torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input) {
+torch::Tensor normalized(const Image& rgb, const DenseInput& input) {
   const int64_t channels = rgb.channels, multiple = input.pad_multiple;
   require(size_t(channels) == input.mean.size(), ErrorCode::kMismatch,
           "the image has {} channels, the model takes {}", channels, input.mean.size());
@@ -29,10 +29,10 @@ torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input) {
   return out;
 }
 
-Item test_item(const Image& rgb, const nn::DenseInput& input) {
+Item test_item(const Image& rgb, const DenseInput& input) {
   const CvSize size = fitted_size(rgb.height, rgb.width, input.short_side, input.long_side);
   Item item;
-  item.image = normalised(resize_bilinear(rgb, size), input);
+  item.image = normalized(resize_bilinear(rgb, size), input);
   item.info.height = size.height;
   item.info.width = size.width;
   item.info.padded_height = item.image.size(1);

@@ -3,17 +3,17 @@
 
 #include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/sample.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 
 namespace asmlp::data {
 
 // channels x height x width, fp32: (value - mean) * (1 / std) per channel of an RGB image (rounded
 // as mmcv's imnormalize does), then zeros to the right and below up to multiples of
 // input.pad_multiple.
-torch::Tensor normalised(const Image& rgb, const nn::DenseInput& input);
+torch::Tensor normalized(const Image& rgb, const DenseInput& input);
 
 // The picture as a test sees it: resized with its ratio kept to input.short_side, input.long_side,
-// normalised, padded. `info` has the sizes. Error(kInvalidArgument) for an image without pixels.
-Item test_item(const Image& rgb, const nn::DenseInput& input);
+// normalized, padded. `info` has the sizes. Error(kInvalidArgument) for an image without pixels.
+Item test_item(const Image& rgb, const DenseInput& input);
 
 }  // namespace asmlp::data

@@ -9,24 +9,24 @@
 namespace asmlp::data {
 namespace {
 
-TEST(DenseInput, NormalisesAsOpenCvDoes) {
+TEST(DenseInput, NormalizesAsOpenCvDoes) {
   const auto file = read_safetensors(test::data("dense/cv.safetensors"));
   const Tensor& tensor = file.tensors.at("normalised");
   ASSERT_EQ(tensor.shape, (Shape{16, 16, 3}));
   const std::vector<float> expected = to_f32(tensor);
   Image image(16, 16, 3);
   for (int v = 0; v < 256; ++v) std::fill_n(image.pixels.begin() + 3 * v, 3, uint8_t(v));
-  const auto result = normalised(image, {}).narrow(1, 0, 16).narrow(2, 0, 16);
+  const auto result = normalized(image, {}).narrow(1, 0, 16).narrow(2, 0, 16);
   EXPECT_TRUE(result.permute({1, 2, 0}).equal(torch::tensor(expected).view({16, 16, 3})));
 }
 
-TEST(DenseInput, PadsWithZerosOfTheNormalisedImage) {
-  nn::DenseInput input;
+TEST(DenseInput, PadsWithZerosOfTheNormalizedImage) {
+  DenseInput input;
   for (int multiple : {1, 4, 32}) {
     input.pad_multiple = multiple;
     for (auto [height, width] : {std::pair{1, 1}, {32, 33}, {31, 64}}) {
       const Image image = noise_image(height, width, 3);
-      const auto result = normalised(image, input);
+      const auto result = normalized(image, input);
       const auto up = [&](int64_t side) { return (side + multiple - 1) / multiple * multiple; };
       ASSERT_EQ(result.sizes().vec(), (std::vector<int64_t>{3, up(height), up(width)}));
       EXPECT_EQ(result.narrow(1, height, up(height) - height).count_nonzero().item<int64_t>(), 0);
@@ -38,11 +38,11 @@ TEST(DenseInput, PadsWithZerosOfTheNormalisedImage) {
       }
     }
   }
-  EXPECT_THROW(normalised(noise_image(2, 2, 1), input), Error);
+  EXPECT_THROW(normalized(noise_image(2, 2, 1), input), Error);
 }
 
 TEST(DenseInput, ItemsOfATest) {
-  const auto sizes = [](int height, int width, const nn::DenseInput& input) {
+  const auto sizes = [](int height, int width, const DenseInput& input) {
     const Item item = test_item(noise_image(height, width, 3), input);
     const ImageInfo& info = item.info;
     EXPECT_EQ(info.original_height, height);
@@ -52,17 +52,17 @@ TEST(DenseInput, ItemsOfATest) {
     EXPECT_FALSE(info.boxes.defined());
     return std::vector<int64_t>{info.height, info.width, info.padded_height, info.padded_width};
   };
-  const nn::DenseInput detector;
+  const DenseInput detector;
   EXPECT_EQ(sizes(480, 640, detector), (std::vector<int64_t>{800, 1067, 800, 1088}));
   EXPECT_EQ(sizes(1, 10000, detector), (std::vector<int64_t>{1, 1333, 32, 1344}));
-  nn::DenseInput segmentor;
+  DenseInput segmentor;
   segmentor.short_side = 512;
   segmentor.long_side = 2048;
   segmentor.pad_multiple = 1;
   EXPECT_EQ(sizes(480, 640, segmentor), (std::vector<int64_t>{512, 683, 512, 683}));
-  // The picture itself, resized and normalised.
+  // The picture itself, resized and normalized.
   const Image image = noise_image(30, 40, 3);
-  const auto expected = normalised(resize_bilinear(image, {800, 1067}), detector);
+  const auto expected = normalized(resize_bilinear(image, {800, 1067}), detector);
   EXPECT_TRUE(test_item(image, detector).image.equal(expected));
   EXPECT_THROW(test_item(Image(0, 0, 3), detector), Error);
 }

@@ -14,7 +14,7 @@
 namespace asmlp::data {
 namespace {
 
-// `size` grey images of 2 x 3 pixels that hold their own index.
+// `size` gray images of 2 x 3 pixels that hold their own index.
 class Numbers : public Dataset {
  public:
   explicit Numbers(int64_t size, std::set<int64_t> broken = {})

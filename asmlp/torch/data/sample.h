@@ -27,7 +27,7 @@ struct ImageInfo {
 };
 
 struct Item {
-  // channels x padded_height x padded_width, fp32, normalised; for validation of a segmentor, which
+  // channels x padded_height x padded_width, fp32, normalized; for validation of a segmentor, which
   // resizes by itself, uint8 as in the file.
   torch::Tensor image;
   // Training of a segmentor: the classes of the pixels, uint8, padded_height x padded_width, 255

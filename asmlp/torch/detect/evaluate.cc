@@ -59,7 +59,7 @@ std::vector<CocoDetection> gathered(dist::World& world, std::vector<CocoDetectio
     Packet packet;
     for (const CocoDetection& d : mine) packet.add(d);
     mine.clear();
-    for (std::string& bytes : dist::gather(world, packet.bytes())) {
+    for (std::string& bytes : dist::all_gather(world, packet.bytes())) {
       Packet theirs(std::move(bytes));
       while (!theirs.empty()) mine.push_back(theirs.take());
     }
@@ -76,7 +76,7 @@ void score(CocoEvaluation& result, const CocoAnnotations& annotations, dist::Wor
     if (world.rank() == 0) {
       ThreadPool pool(at::get_num_threads());
       *scores = evaluate_coco(task, static_cast<int>(annotations.images.size()), categories,
-                              coco_truths(annotations, task, pool), result.detections, pool);
+                              coco_ground_truth(annotations, task, pool), result.detections, pool);
     }
     CocoScores& s = *scores;
     s.category_ap.resize(static_cast<size_t>(categories));
@@ -142,7 +142,7 @@ std::optional<CocoEvaluation> evaluate(DetectorNetImpl& net, const CocoAnnotatio
 
   torch::Tensor sums =
       torch::tensor({result.images, result.bad_samples, int64_t{stopped}}, torch::kInt64);
-  world.sum(sums);
+  world.all_reduce(sums);
   const int64_t* all = sums.data_ptr<int64_t>();
   if (all[2] > 0) return std::nullopt;
   result.images = all[0];

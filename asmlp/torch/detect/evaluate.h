@@ -42,7 +42,7 @@ void check_categories(const DetectorConfig& config, const CocoAnnotations& annot
 // together and the same everywhere, for any number of processes (collective). infos[i].index of the
 // source's batches is the index into annotations.images; batches of one image are the reference
 // (every image's padding is then its own). Nothing when `progress` stopped it somewhere. Errors:
-// those of check_categories and coco_truths.
+// those of check_categories and coco_ground_truth.
 std::optional<CocoEvaluation> evaluate(DetectorNetImpl& net, const CocoAnnotations& annotations,
                                        const data::BatchSource& source, dist::World& world,
                                        const CocoEvaluationOptions& options = {});

@@ -29,7 +29,7 @@ class Pictures final : public data::ItemSource {
     data::Random random(static_cast<uint64_t>(index));
     Image image(height(index), width(index), 3);
     for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random.below(256));
-    nn::DenseInput input;
+    DenseInput input;
     input.short_side = 40;
     input.long_side = 64;
     return data::test_item(image, input);
@@ -134,7 +134,7 @@ TEST(CocoEvaluation, IsTheSameForAnyNumberOfProcesses) {
   }
   ThreadPool pool(1);
   const auto direct = [&](CocoTask task) {
-    return evaluate_coco(task, kImages, 2, coco_truths(annotations, task, pool), detections, pool);
+    return evaluate_coco(task, kImages, 2, coco_ground_truth(annotations, task, pool), detections, pool);
   };
   const CocoScores box = direct(CocoTask::kBox), mask = direct(CocoTask::kMask);
   EXPECT_GT(box.ap, 0.02);

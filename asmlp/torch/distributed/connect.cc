@@ -190,7 +190,7 @@ class ConnectedWorld : public World {
     guarded([&] { c10d::broadcast_coalesced(group_, filled, kBroadcastBytes, 0); });
   }
 
-  void sum(torch::Tensor& tensor) override {
+  void all_reduce(torch::Tensor& tensor) override {
     const torch::NoGradGuard no_grad;
     if (shared_ && SharedSum::takes(tensor)) {
       const bool came = shared_->sum(tensor, collective_limit_, [this] {
@@ -211,7 +211,7 @@ class ConnectedWorld : public World {
 
   void barrier() override {
     torch::Tensor nothing = torch::zeros({1});
-    sum(nothing);
+    all_reduce(nothing);
   }
 
   std::unique_ptr<GradientSync> synchronize(const std::vector<torch::Tensor>& parameters) override {
@@ -255,7 +255,7 @@ class ConnectedWorld : public World {
     }
     auto ready = torch::tensor(shared_ ? 1 : 0, torch::kInt64);
     const auto memory = std::exchange(shared_, nullptr);
-    sum(ready);
+    all_reduce(ready);
     if (ready.item<int64_t>() == size()) shared_ = memory;
     if (memory) memory->unlink();
   }

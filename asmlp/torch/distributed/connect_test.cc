@@ -19,7 +19,6 @@
 #include <thread>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/as_mlp.h"
 #include "tests/support/support.h"
 
 extern char** environ;
@@ -54,7 +53,7 @@ void collectives() {
   const auto world = connect_here();
   const int rank = world->rank(), size = world->size();
   torch::Tensor sum = torch::full({1000}, double(rank + 1), torch::kFloat64);
-  world->sum(sum);
+  world->all_reduce(sum);
   EXPECT_TRUE(sum.eq(size * (size + 1) / 2).all().item<bool>());
   std::vector<torch::Tensor> tensors;
   for (int64_t k = 0; k < 20; ++k) {
@@ -81,21 +80,19 @@ void collectives() {
   if (rank == 0) std::this_thread::sleep_for(3s);
 }
 
-nn::AsMlp small_model() {
+torch::nn::Sequential small_model() {
   torch::manual_seed(5);
-  Config config;
-  config.num_classes = 7;
-  config.embed_dim = 24;
-  config.depths = {1, 2};
-  nn::AsMlp model(config);
-  return model;
+  return torch::nn::Sequential(torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 24, 4).stride(4)),
+                               torch::nn::GELU(), torch::nn::Conv2d(24, 48, 1), torch::nn::GELU(),
+                               torch::nn::AdaptiveAvgPool2d(1), torch::nn::Flatten(),
+                               torch::nn::Linear(48, 7));
 }
 
 // Every process has its part of each batch, and the whole of it for comparison.
 void gradients() {
   const auto world = connect_here();
   constexpr int64_t kPart = 4, kSteps = 4;
-  nn::AsMlp model = small_model(), alone = small_model();
+  torch::nn::Sequential model = small_model(), alone = small_model();
   // Other values than rank 0's, until they are broadcast.
   for (torch::Tensor& p : model->parameters()) {
     const torch::NoGradGuard no_grad;
@@ -103,7 +100,7 @@ void gradients() {
   }
   world->broadcast(model->parameters());
   const auto sync = world->synchronize(model->parameters());
-  const auto loss_of = [](nn::AsMlp& m, const torch::Tensor& images, const torch::Tensor& labels) {
+  const auto loss_of = [](torch::nn::Sequential& m, const torch::Tensor& images, const torch::Tensor& labels) {
     return torch::nn::functional::cross_entropy(m->forward(images), labels);
   };
   double worst = 0;
@@ -154,7 +151,7 @@ void together(int victim, const std::function<void()>& accident) {
       const torch::Tensor loss = (weight * weight).sum();
       sync->before_backward(loss, true);
       loss.backward();
-      world->sum(x);
+      world->all_reduce(x);
       x.fill_(1);
       std::this_thread::sleep_for(2ms);
     }

@@ -42,7 +42,7 @@ auto gloo_devices(const std::string& master) {
     }
     return devices;
   }
-  const std::string address = address_towards(master);
+  const std::string address = address_toward(master);
   devices.push_back(address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
                                     : c10d::ProcessGroupGloo::createDeviceForHostname(address));
   return devices;
@@ -118,7 +118,7 @@ void keep_strides(const torch::Tensor& parameter) {
 
 }  // namespace
 
-std::string address_towards(const std::string& host) {
+std::string address_toward(const std::string& host) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* list = nullptr;

@@ -34,6 +34,6 @@ std::unique_ptr<GradientSync> make_gradient_sync(const std::vector<torch::Tensor
 
 // The numeric address by which this machine reaches `host` (of the outgoing interface), or "" when
 // it cannot be told.
-std::string address_towards(const std::string& host);
+std::string address_toward(const std::string& host);
 
 }  // namespace asmlp::dist

@@ -63,7 +63,7 @@ class World {
   // Rank 0's values to everyone, in place.
   virtual void broadcast(const std::vector<torch::Tensor>& tensors) = 0;
   // The sum over the processes, in place, the same bits everywhere.
-  virtual void sum(torch::Tensor& tensor) = 0;
+  virtual void all_reduce(torch::Tensor& tensor) = 0;
   // Returns when every process is here.
   virtual void barrier() = 0;
 
@@ -85,6 +85,6 @@ std::unique_ptr<World> single_world();
 bool any(World& world, bool mine);
 
 // The bytes of every process, by rank, in all of them (collective); they may differ in length.
-std::vector<std::string> gather(World& world, const std::string& mine);
+std::vector<std::string> all_gather(World& world, const std::string& mine);
 
 }  // namespace asmlp::dist

@@ -1,7 +1,6 @@
 // Starting a detector or segmentor from weights that exist.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "asmlp/model/config.h"
 #include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/nn/load_state.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp::nn {
 
@@ -28,17 +28,10 @@ struct BackboneReport {
 //
 // The backbone's own config decides the shift size, whatever the file says: weights do not show it,
 // and the authors themselves start detectors of shift 3 from classifiers of shift 5.
-BackboneReport load_backbone(BackboneImpl& backbone, const std::filesystem::path& path);
+BackboneReport load_backbone(BackboneImpl& backbone, const WeightFile& file);
 
 // True when the tensors under "backbone." have the names and shapes of this backbone's blocks,
 // embedding and mergings, and no further ones.
 bool has_backbone(const TensorMap& tensors, const Config& backbone);
-
-// The shift size in the self-description of a safetensors file: a classifier's, a detector's or a
-// segmentor's. Nothing where there is none.
-std::optional<ShiftSize> described_shift(const std::map<std::string, std::string>& metadata);
-
-// "5", or "[5, 3]" for h and w.
-std::string shift_text(const ShiftSize& size);
 
 }  // namespace asmlp::nn

@@ -9,6 +9,7 @@
 #include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/safetensors.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp::nn {
 
@@ -25,22 +26,22 @@ struct DenseLoadOptions {
 // What loading needs to know of a kind of network.
 template <typename Spec>
 struct DenseKind {
-  const char* key;  // of the description in a file's metadata
-  Spec (*from_json)(const std::string& text, const std::string& what);
   // The published network whose tensors these are, if any.
-  std::optional<Spec> (*recognise)(const TensorMap& tensors);
+  std::optional<Spec> (*recognize)(const TensorMap& tensors);
 };
 
 // The spec of a file. Error(kInvalidArgument) when something must be said and is not;
 // Error(kMismatch) when the file says another shift size than the caller, or is described and
 // `spec` is given with another architecture.
 template <typename Spec>
-Spec spec_of_file(const StateFile& file, const DenseKind<Spec>& kind,
-                  const DenseLoadOptions<Spec>& options, const std::string& what) {
-  const auto description = file.metadata.find(kind.key);
-  if (description != file.metadata.end()) {
-    Spec spec =
-        kind.from_json(description->second, fmt::format("{}: __metadata__.{}", what, kind.key));
+Spec spec_of_file(const WeightFile& file, const DenseKind<Spec>& kind,
+                  const DenseLoadOptions<Spec>& options) {
+  const std::string what = file.path.string();
+  if (auto description = file.description()) {
+    require(std::holds_alternative<Spec>(description->model), ErrorCode::kMismatch,
+            "{}: weights of a {}; another kind of model is needed here", what,
+            model_kind(description->task()));
+    Spec spec = std::get<Spec>(std::move(description->model));
     require(!options.spec || options.spec->config == spec.config, ErrorCode::kMismatch,
             "{}: describes itself as '{}' with another architecture than the one given ('{}'); "
             "give none",
@@ -48,10 +49,10 @@ Spec spec_of_file(const StateFile& file, const DenseKind<Spec>& kind,
     const ShiftSize found = spec.config.backbone.shift_size;
     require(!options.shift_size || *options.shift_size == found, ErrorCode::kMismatch,
             "{}: shift size {} was asked for, but the file says {}; give none", what,
-            shift_text(options.shift_size.value_or(found)), shift_text(found));
+            to_string(options.shift_size.value_or(found)), to_string(found));
     return spec;
   }
-  std::optional<Spec> spec = options.spec ? options.spec : kind.recognise(file.tensors);
+  std::optional<Spec> spec = options.spec ? options.spec : kind.recognize(file.tensors);
   require(spec.has_value(), ErrorCode::kInvalidArgument,
           "{}: does not say its architecture, and it is none of the published ones; name it (a "
           "model of the zoo, or a description)",
@@ -75,9 +76,9 @@ struct DenseFile {
 template <typename Net, typename Spec>
 DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path, const DenseKind<Spec>& kind,
                                      const DenseLoadOptions<Spec>& options) {
-  const StateFile file = read_state_file(path);
+  const WeightFile file = read_weights(path);
   DenseFile<Spec, Net> loaded;
-  loaded.spec = spec_of_file(file, kind, options, path.string());
+  loaded.spec = spec_of_file(file, kind, options);
   validate(loaded.spec);
   loaded.net = Net(loaded.spec.config);
   require_complete(load_state(*loaded.net, file.tensors, path.string()), path.string());
@@ -86,12 +87,11 @@ DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path, const De
 }
 
 template <typename Net, typename Spec>
-void save_dense_file(const std::filesystem::path& path, const char* key, const Spec& spec,
-                     const Net& net) {
+void save_dense_file(const std::filesystem::path& path, const Spec& spec, const Net& net) {
   validate(spec);
   require(spec.config == net.config(), ErrorCode::kInvalidArgument,
           "{}: the description '{}' is not the network's", path.string(), spec.name);
-  write_safetensors(path, export_state(net), {{key, to_json(spec)}, {"format", "pt"}});
+  write_safetensors(path, export_state(net), {{kDescriptionKey, to_json(spec)}, {"format", "pt"}});
 }
 
 }  // namespace asmlp::nn

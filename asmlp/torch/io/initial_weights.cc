@@ -1,78 +1,55 @@
 #include "asmlp/torch/io/initial_weights.h"
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/io/backbone_weights.h"
+#include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/checkpoint.h"
-#include "asmlp/weights/safetensors.h"
+#include "asmlp/weights/weight_file.h"
 
-namespace asmlp::train {
+namespace asmlp::nn {
 namespace {
 
-// The backbone of a file that describes itself as a detector or segmentor, which load_checkpoint
-// refuses (the authors' such files it takes), as a classifier without head: the norm of the last
-// map takes the place of the classifier's. Empty for other files.
-TensorMap dense_backbone(const std::filesystem::path& path, const Config& wanted,
-                         std::vector<std::string>& notes) {
-  const nn::StateFile file = nn::read_state_file(path);
-  if (!file.metadata.contains("asmlp_detector") && !file.metadata.contains("asmlp_segmentor")) {
-    return {};
-  }
-  const std::string last_norm = fmt::format("norm{}.", wanted.num_stages() - 1);
-  TensorMap tensors;
-  for (auto& [name, tensor] : nn::below_prefix(file.tensors, "backbone.")) {
-    if (name.starts_with(last_norm)) {
-      tensors.insert_or_assign("norm." + name.substr(last_norm.size()), tensor);
-    } else if (!name.starts_with("norm")) {
-      tensors.insert_or_assign(name, tensor);
-    }
-  }
-  notes.push_back(fmt::format("{} tensors of the backbone are taken, {} others are not",
-                              tensors.size(), file.tensors.size() - tensors.size()));
-  const auto shift = nn::described_shift(file.metadata);
-  if (shift && *shift != wanted.shift_size) {
-    notes.push_back(fmt::format("the weights were made for shift size {}, the model's is {}",
-                                nn::shift_text(*shift), nn::shift_text(wanted.shift_size)));
-  }
-  return tensors;
-}
+using Notes = std::vector<std::string>;
 
-// The tensors of a file, AS-MLP or another architecture.
-TensorMap read_weights(const std::filesystem::path& path, const nn::Architecture& architecture,
-                       std::vector<std::string>& notes) {
-  if (!nn::is_as_mlp(architecture)) {
-    TensorFile file = read_safetensors(path);
-    require(file.metadata.contains("asmlp_architecture"), ErrorCode::kMismatch,
-            "{}: says nothing about its architecture; a {} starts from the best.safetensors or "
-            "final.safetensors of a training run",
+// The tensors of a file, AS-MLP or baseline, as a classifier's.
+TensorMap classifier_tensors(const std::filesystem::path& path, const Architecture& architecture,
+                             Notes& notes) {
+  const WeightFile file = read_weights(path);
+  const auto described = file.description();
+  if (!is_as_mlp(architecture)) {
+    const auto* own = described ? std::get_if<Architecture>(&described->model) : nullptr;
+    require(own != nullptr && own->family.index() == architecture.family.index(),
+            ErrorCode::kMismatch,
+            "{}: is no {}; one starts from the best.safetensors or final.safetensors of a training "
+            "run",
             path.string(), architecture.spec.name);
-    return std::move(file.tensors);
+    return file.tensors;
   }
-  if (TensorMap tensors = dense_backbone(path, architecture.spec.config, notes); !tensors.empty()) {
-    return tensors;
-  }
+  const Config& wanted = architecture.spec.config;
   LoadOptions options;
-  options.shift_size = architecture.spec.config.shift_size;
+  options.backbone_of_any_task = true;
+  if (!described || described->task() == Task::kClassify) options.shift_size = wanted.shift_size;
   Checkpoint checkpoint = load_checkpoint(path, options, &notes);
   // What leaves no trace in the shapes, but decides what the weights mean.
-  const Config &found = checkpoint.spec.config, &wanted = architecture.spec.config;
-  if (found.shift_size != wanted.shift_size || found.dilation != wanted.dilation ||
-      found.padding != wanted.padding || found.connection != wanted.connection) {
-    notes.emplace_back("the weights were made for another shift, dilation, padding or connection");
+  const Config& found = checkpoint.spec.config;
+  if (found.shift_size != wanted.shift_size) {
+    notes.push_back(fmt::format("the weights were made for shift size {}, the model's is {}",
+                                to_string(found.shift_size), to_string(wanted.shift_size)));
+  }
+  if (found.dilation != wanted.dilation || found.padding != wanted.padding ||
+      found.connection != wanted.connection) {
+    notes.emplace_back("the weights were made for another dilation, padding or connection");
   }
   return std::move(checkpoint.tensors);
 }
 
 bool belongs_to_head(const std::string& name) { return name.starts_with("head."); }
 
-}  // namespace
-
-std::vector<std::string> load_initial_weights(torch::nn::Module& model,
-                                              const nn::Architecture& architecture,
-                                              const std::filesystem::path& path) {
-  std::vector<std::string> notes;
-  TensorMap tensors = read_weights(path, architecture, notes);
+Notes start_classifier(torch::nn::Module& model, const Architecture& architecture,
+                       const std::filesystem::path& path) {
+  Notes notes;
+  TensorMap tensors = classifier_tensors(path, architecture, notes);
   bool same_head = true, has_head = false;
   for (const auto& item : model.named_parameters()) {
     if (!belongs_to_head(item.key())) continue;
@@ -84,7 +61,7 @@ std::vector<std::string> load_initial_weights(torch::nn::Module& model,
   }
   if (!same_head) {
     std::erase_if(tensors, [](const auto& item) { return belongs_to_head(item.first); });
-    for (auto& [name, tensor] : nn::export_parameters(model)) {
+    for (auto& [name, tensor] : export_parameters(model)) {
       if (belongs_to_head(name)) tensors.insert_or_assign(name, std::move(tensor));
     }
     notes.push_back(
@@ -94,11 +71,66 @@ std::vector<std::string> load_initial_weights(torch::nn::Module& model,
             : "the head starts anew: the file has none");
   }
   try {
-    nn::load_parameters(model, tensors);
+    load_parameters(model, tensors);
   } catch (const Error& error) {
     fail(error.code(), "{}: {}", path.string(), error.what());
   }
   return notes;
 }
 
-}  // namespace asmlp::train
+BackboneImpl& backbone_of(torch::nn::Module& model) {
+  return *std::dynamic_pointer_cast<BackboneImpl>(model.named_children()["backbone"]);
+}
+
+// `head_prefix` is of names that only a whole network of the task has.
+Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
+                  const std::filesystem::path& path) {
+  WeightFile file = read_weights(path);
+  Notes notes;
+  if (below_prefix(file.tensors, head_prefix).empty()) {
+    BackboneReport report = load_backbone(backbone_of(model), file);
+    notes = std::move(report.notes);
+    if (!report.state.complete()) {
+      notes.push_back(fmt::format("{}: backbone: {}", path.string(), describe(report.state)));
+    }
+    return notes;
+  }
+  // Heads of another number of classes start anew.
+  const TensorMap own = export_state(model);
+  size_t others = 0;
+  std::erase_if(file.tensors, [&](const auto& item) {
+    const auto found = own.find(item.first);
+    const bool other = found != own.end() && found->second.shape != item.second.shape;
+    require(!other || !item.first.starts_with("backbone."), ErrorCode::kMismatch,
+            "{}: '{}' has shape {} there, the network's is {}: it is another backbone",
+            path.string(), item.first, to_string(item.second.shape),
+            other ? to_string(found->second.shape) : "");
+    others += other;
+    return other;
+  });
+  const StateReport report = load_state(model, file.tensors, path.string());
+  if (others > 0) {
+    notes.push_back(
+        fmt::format("{}: {} tensors have another shape (another number of classes?) and start anew",
+                    path.string(), others));
+  }
+  if (!report.complete()) notes.push_back(path.string() + ": " + describe(report));
+  return notes;
+}
+
+}  // namespace
+
+Notes load_initial_weights(torch::nn::Module& model, const Description& wanted,
+                           const std::filesystem::path& path) {
+  switch (wanted.task()) {
+    case Task::kDetect:
+      return start_dense(model, "rpn_head.", path);
+    case Task::kSegment:
+      return start_dense(model, "decode_head.", path);
+    case Task::kClassify:
+      break;
+  }
+  return start_classifier(model, std::get<Architecture>(wanted.model), path);
+}
+
+}  // namespace asmlp::nn

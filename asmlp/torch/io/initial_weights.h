@@ -1,25 +1,29 @@
-// Starting a training from weights that exist.
+// Starting a training from weights that exist: the one way for every task.
 #pragma once
+
+#include <torch/torch.h>
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "asmlp/torch/baselines/architecture.h"
-#include "asmlp/torch/nn/classifier.h"
+#include "asmlp/model/description/description.h"
 
-namespace asmlp::train {
+namespace asmlp::nn {
 
-// Copies the weights of a file into the model: a checkpoint of an AS-MLP (.safetensors, or the
-// authors' .pth, as weights/checkpoint.h reads them), the backbone of a detector or segmentor on
-// AS-MLP, or what RunFiles::write_model wrote for another architecture. The head keeps its
-// initialisation when the file has none or its number of classes differs.
+// Copies the weights of a file into the network `model`, whose description is `wanted`.
+//   classifier  from a checkpoint of an AS-MLP (.safetensors, or the authors' .pth, as
+//               weights/checkpoint.h reads them) or the backbone of a detector or segmentor; a
+//               baseline from a file of its own kind. A head of another number of classes, or none
+//               in the file: it starts anew.
+//   detector,   from a whole network of the same task all tensors that have the network's names and
+//   segmentor   shapes (heads of another number of classes start anew), else from any AS-MLP the
+//               backbone.
 // Nothing depends on the image size, so weights from 224 pixels start a training at 384.
 //
-// Returns what a user should know: what was assumed, and that the head was left out. Error
-// (kMismatch) naming the first parameter that is missing, unexpected or of another shape.
-std::vector<std::string> load_initial_weights(torch::nn::Module& model,
-                                              const nn::Architecture& architecture,
+// Returns what a user should know: what was assumed, and what was left out. Error(kMismatch) when
+// the backbone does not fit, naming the parameter.
+std::vector<std::string> load_initial_weights(torch::nn::Module& model, const Description& wanted,
                                               const std::filesystem::path& path);
 
-}  // namespace asmlp::train
+}  // namespace asmlp::nn

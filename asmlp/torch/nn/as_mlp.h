@@ -13,11 +13,11 @@
 
 namespace asmlp::nn {
 
-// The whole network. Input N x in_chans x H x W fp32, normalised; any H, W >= 1: the patch
+// The whole network. Input N x in_chans x H x W fp32, normalized; any H, W >= 1: the patch
 // embedding zero-pads right and bottom to the patch size, the patch merging zero-pads odd maps.
 class AsMlpImpl : public ClassifierImpl {
  public:
-  // Parameters are initialised as the authors' module does it: PyTorch's defaults for the
+  // Parameters are initialized as the authors' module does it: PyTorch's defaults for the
   // convolutions (Kaiming uniform, a = sqrt 5) and norms (1, 0), head truncated normal 0.02, bias
   // 0.
   explicit AsMlpImpl(const Config& config);

@@ -131,8 +131,8 @@ TEST(AsMlp, WrongInputIsRefused) {
   EXPECT_THROW(model(torch::randn({1, 3, 0, 8})), Error);
 }
 
-// The official initialisation: PyTorch's defaults, the head apart.
-TEST(AsMlp, InitialisationFollowsTheAuthors) {
+// The official initialization: PyTorch's defaults, the head apart.
+TEST(AsMlp, InitializationFollowsTheAuthors) {
   torch::manual_seed(3);
   AsMlp model(small_config(64, {1, 1}));
   const auto parameters = model->named_parameters();

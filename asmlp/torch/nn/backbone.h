@@ -1,4 +1,4 @@
-// AS-MLP as the backbone of detectors and segmentors: one normalised feature map per stage.
+// AS-MLP as the backbone of detectors and segmentors: one normalized feature map per stage.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,11 +19,11 @@ namespace asmlp::nn {
 // norm1.*, ... for the outputs.
 class BackboneImpl : public torch::nn::Module {
  public:
-  // Initialised as the authors' modules are: PyTorch's defaults for convolutions and norms.
+  // Initialized as the authors' modules are: PyTorch's defaults for convolutions and norms.
   // config.num_classes has no meaning here. Error(kInvalidArgument) for a wrong config.
   explicit BackboneImpl(const Config& config);
 
-  // Images N x in_chans x H x W, normalised, any H, W >= 1, to config.num_stages() maps: map k is
+  // Images N x in_chans x H x W, normalized, any H, W >= 1, to config.num_stages() maps: map k is
   // N x dim(k) x h x w, a view of channels-last memory, with h = ceil(H / patch_size / 2^k) rounded
   // up at every step (stage_sizes of model/config.h). Strides 4, 8, 16, 32 as published.
   //

@@ -10,7 +10,7 @@
 namespace asmlp::nn {
 
 // The parameters of a GroupNorm with one group and of a 1 x 1 convolution, under the names and with
-// the initialisation of PyTorch's modules; functional.h computes with them.
+// the initialization of PyTorch's modules; functional.h computes with them.
 torch::nn::GroupNorm make_norm(int channels);
 torch::nn::Conv2d make_pointwise(int in, int out, bool bias = true);
 
@@ -75,7 +75,7 @@ class PatchEmbedImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PatchEmbed);
 
-// The 2 x 2 neighbours side by side on the channels, norm, projection 4C -> 2C; odd maps are
+// The 2 x 2 neighbors side by side on the channels, norm, projection 4C -> 2C; odd maps are
 // zero-padded right and bottom.
 class PatchMergingImpl : public torch::nn::Module {
  public:

@@ -11,7 +11,7 @@ namespace asmlp::nn {
 
 class ClassifierImpl : public torch::nn::Module {
  public:
-  // Normalised images N x in_chans x H x W to logits N x num_classes (pooled features without
+  // Normalized images N x in_chans x H x W to logits N x num_classes (pooled features without
   // classes). Error(kInvalidArgument) for another shape, or for a size that the model cannot take.
   virtual torch::Tensor forward(const torch::Tensor& images) = 0;
 

@@ -14,7 +14,7 @@ enum class AfterConv {
 };
 
 // A k x k convolution of stride 1 and padding k / 2 (k odd: the map keeps its size) under the name
-// "conv", the norm under "bn": the ConvModule of mmcv, whose initialisation it has too (Kaiming
+// "conv", the norm under "bn": the ConvModule of mmcv, whose initialization it has too (Kaiming
 // normal for fan out and ReLU; biases 0).
 class ConvModuleImpl : public torch::nn::Module {
  public:
@@ -38,7 +38,7 @@ TORCH_MODULE(ConvModule);
 // state no longer has the names of its kind: do not save it.
 void fold_batch_norm(torch::nn::Module& net);
 
-// The initialisations that the heads use, with biases set to 0. The module has `weight` and,
+// The initializations that the heads use, with biases set to 0. The module has `weight` and,
 // perhaps, `bias`.
 template <typename Layer>
 void init_kaiming(Layer& layer) {

@@ -33,34 +33,34 @@ torch::Tensor completed(const torch::Tensor& x, int64_t unit) {
 
 }  // namespace
 
-ComposedAsMlp::ComposedAsMlp(const AsMlp& model) : config_(model->config()), model_(model.ptr()) {
+EagerAsMlp::EagerAsMlp(const AsMlp& model) : config_(model->config()), model_(model.ptr()) {
   for (const auto& item : model_->named_parameters()) parameters_[item.key()] = item.value();
 }
 
-ComposedAsMlp::ComposedAsMlp(const Backbone& backbone)
+EagerAsMlp::EagerAsMlp(const Backbone& backbone)
     : config_(backbone->config()), model_(backbone.ptr()) {
   for (const auto& item : model_->named_parameters()) parameters_[item.key()] = item.value();
 }
 
-const torch::Tensor& ComposedAsMlp::parameter(const std::string& name) const {
+const torch::Tensor& EagerAsMlp::parameter(const std::string& name) const {
   static const torch::Tensor kNone;
   const auto found = parameters_.find(name);
   return found == parameters_.end() ? kNone : found->second;
 }
 
-torch::Tensor ComposedAsMlp::convolution(const torch::Tensor& x, const std::string& name,
+torch::Tensor EagerAsMlp::convolution(const torch::Tensor& x, const std::string& name,
                                          int64_t stride) const {
   return at::conv2d(x, parameter(name + ".weight"), parameter(name + ".bias"), stride);
 }
 
 // In fp32 under autocast too, which at::group_norm does not see to by itself.
-torch::Tensor ComposedAsMlp::norm(const torch::Tensor& x, const std::string& name) const {
+torch::Tensor EagerAsMlp::norm(const torch::Tensor& x, const std::string& name) const {
   const auto in = bf16_autocast() ? x.to(torch::kFloat) : x;
   return at::group_norm(in, 1, parameter(name + ".weight"), parameter(name + ".bias"), kNormEps);
 }
 
 // Pads both axes, rolls each chunk of the channels and cuts the map out of the middle.
-torch::Tensor ComposedAsMlp::shift(const torch::Tensor& x, int64_t axis, int positions) const {
+torch::Tensor EagerAsMlp::shift(const torch::Tensor& x, int64_t axis, int positions) const {
   const int64_t border = int64_t{positions / 2} * config_.dilation;
   const auto padded = pad(x, config_.padding, border, border);
   std::vector<torch::Tensor> rolled;
@@ -72,7 +72,7 @@ torch::Tensor ComposedAsMlp::shift(const torch::Tensor& x, int64_t axis, int pos
   return at::cat(rolled, 1).narrow(2, border, x.size(2)).narrow(3, border, x.size(3));
 }
 
-torch::Tensor ComposedAsMlp::axial_shift(torch::Tensor x, const std::string& name) const {
+torch::Tensor EagerAsMlp::axial_shift(torch::Tensor x, const std::string& name) const {
   x = at::gelu(norm(convolution(x, name + ".conv1"), name + ".norm1"));
   const auto horizontal =
       at::gelu(convolution(shift(x, 3, config_.shift_size.w), name + ".conv2_1"));
@@ -83,14 +83,14 @@ torch::Tensor ComposedAsMlp::axial_shift(torch::Tensor x, const std::string& nam
   return convolution(norm(x, name + ".norm2"), name + ".conv3");
 }
 
-torch::Tensor ComposedAsMlp::block(torch::Tensor x, const std::string& name, double rate) const {
+torch::Tensor EagerAsMlp::block(torch::Tensor x, const std::string& name, double rate) const {
   const bool training = model_->is_training();
   x = x + drop_path(axial_shift(norm(x, name + ".norm1"), name + ".axial_shift"), rate, training);
   const auto hidden = at::gelu(convolution(norm(x, name + ".norm2"), name + ".mlp.fc1"));
   return x + drop_path(convolution(hidden, name + ".mlp.fc2"), rate, training);
 }
 
-torch::Tensor ComposedAsMlp::merging(torch::Tensor x, const std::string& name) const {
+torch::Tensor EagerAsMlp::merging(torch::Tensor x, const std::string& name) const {
   x = completed(x, 2);
   const auto every_second = [&](int64_t row, int64_t column) {
     return x.slice(2, row, c10::nullopt, 2).slice(3, column, c10::nullopt, 2);
@@ -99,7 +99,7 @@ torch::Tensor ComposedAsMlp::merging(torch::Tensor x, const std::string& name) c
   return convolution(norm(x, name + ".norm"), name + ".reduction");
 }
 
-torch::Tensor ComposedAsMlp::run_stages(
+torch::Tensor EagerAsMlp::run_stages(
     const torch::Tensor& images, const std::function<void(int, const torch::Tensor&)>& seen) const {
   auto x =
       convolution(completed(images, config_.patch_size), "patch_embed.proj", config_.patch_size);
@@ -117,14 +117,14 @@ torch::Tensor ComposedAsMlp::run_stages(
   return x;
 }
 
-torch::Tensor ComposedAsMlp::forward(const torch::Tensor& images) const {
+torch::Tensor EagerAsMlp::forward(const torch::Tensor& images) const {
   const auto last = run_stages(images, [](int, const torch::Tensor&) {});
   const auto x = at::adaptive_avg_pool2d(norm(last, "norm"), {1, 1}).flatten(1);
   return config_.num_classes > 0 ? at::linear(x, parameter("head.weight"), parameter("head.bias"))
                                  : x;
 }
 
-std::vector<torch::Tensor> ComposedAsMlp::maps(const torch::Tensor& images) const {
+std::vector<torch::Tensor> EagerAsMlp::maps(const torch::Tensor& images) const {
   std::vector<torch::Tensor> maps;
   run_stages(images, [&](int stage, const torch::Tensor& x) {
     maps.push_back(norm(x, "norm" + std::to_string(stage)));

@@ -1,4 +1,4 @@
-// AS-MLP composed of ATen operations, one by one as the authors wrote it: what the fused operators
+// AS-MLP eager of ATen operations, one by one as the authors wrote it: what the fused operators
 // are measured against (`asmlp bench --train`, `--task detect`) and, gradient by gradient, tested
 // against. Nothing here is used for training.
 #pragma once
@@ -20,10 +20,10 @@ namespace asmlp::nn {
 // maps are N x C x H x W throughout; the shift is pad, chunk, roll, cat and narrow, projections are
 // 1 x 1 convolutions, norms at::group_norm. Drop path draws its random numbers as the module does,
 // so that both compute the same after the same torch::manual_seed.
-class ComposedAsMlp {
+class EagerAsMlp {
  public:
-  explicit ComposedAsMlp(const AsMlp& model);
-  explicit ComposedAsMlp(const Backbone& backbone);
+  explicit EagerAsMlp(const AsMlp& model);
+  explicit EagerAsMlp(const Backbone& backbone);
 
   // What model->forward(images) computes, in the memory format of `images` (contiguous or
   // channels-last). LibTorch's error where ATen has no such padding (reflections wider than the

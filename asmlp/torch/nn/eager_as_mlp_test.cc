@@ -27,7 +27,7 @@ std::vector<torch::Tensor> loss_and_gradients(AsMlp& model, const Forward& forwa
 
 // In fp64, for every padding and connection, odd maps and drop path: only the order of the sums
 // differs (1e-16 a term, some hundred layers of some hundred terms).
-TEST(ComposedAsMlp, EqualsTheFusedNetworkInLossAndGradients) {
+TEST(EagerAsMlp, EqualsTheFusedNetworkInLossAndGradients) {
   std::mt19937 random(52);
   torch::manual_seed(52);
   for (int i = 0; i < 12; ++i) {
@@ -44,13 +44,13 @@ TEST(ComposedAsMlp, EqualsTheFusedNetworkInLossAndGradients) {
     config.drop_path = i % 2 ? 0.3 : 0.0;
     AsMlp model(config);
     model->to(torch::kFloat64);
-    const ComposedAsMlp composed(model);
+    const EagerAsMlp eager(model);
     // Maps of at least 4 pixels: ATen reflects no wider than the map.
     auto images = torch::randn({3, config.in_chans, 17, 20}, torch::kFloat64);
     const auto fused = loss_and_gradients(model, [&] { return model->forward(images); });
     for (const auto format : {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
       const auto plain =
-          loss_and_gradients(model, [&] { return composed.forward(images.contiguous(format)); });
+          loss_and_gradients(model, [&] { return eager.forward(images.contiguous(format)); });
       for (size_t k = 0; k < plain.size(); ++k) {
         const double size = std::max(1.0, plain[k].abs().max().item<double>());
         EXPECT_LT((plain[k] - fused[k]).abs().max().item<double>(), 1e-10 * size)
@@ -60,7 +60,7 @@ TEST(ComposedAsMlp, EqualsTheFusedNetworkInLossAndGradients) {
   }
 }
 
-TEST(ComposedAsMlp, EqualsTheFusedBackboneInItsMaps) {
+TEST(EagerAsMlp, EqualsTheFusedBackboneInItsMaps) {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(54);
   Config config;
@@ -73,23 +73,23 @@ TEST(ComposedAsMlp, EqualsTheFusedBackboneInItsMaps) {
   backbone->to(torch::kFloat64);
   const auto images = torch::randn({2, 3, 43, 50}, torch::kFloat64);
   const auto fused = backbone->forward(images);
-  const auto composed = ComposedAsMlp(backbone).maps(images);
-  ASSERT_EQ(composed.size(), fused.size());
+  const auto eager = EagerAsMlp(backbone).maps(images);
+  ASSERT_EQ(eager.size(), fused.size());
   for (size_t k = 0; k < fused.size(); ++k) {
-    EXPECT_LT((composed[k] - fused[k]).abs().max().item<double>(), 1e-10) << k;
+    EXPECT_LT((eager[k] - fused[k]).abs().max().item<double>(), 1e-10) << k;
   }
 }
 
 // Under autocast both stay near the fp32 gradients, taken together: 2^-9 for each of some tens of
 // roundings in a row.
-TEST(ComposedAsMlp, Bf16AutocastStaysNearTheFp32Gradients) {
+TEST(EagerAsMlp, Bf16AutocastStaysNearTheFp32Gradients) {
   Config config;
   config.num_classes = 7;
   config.embed_dim = 16;
   config.depths = {1, 2};
   torch::manual_seed(53);
   AsMlp model(config);
-  const ComposedAsMlp composed(model);
+  const EagerAsMlp eager(model);
   const auto images = torch::randn({4, 3, 56, 60});
   const auto flat = [](const std::vector<torch::Tensor>& all) {
     std::vector<torch::Tensor> rows;
@@ -105,7 +105,7 @@ TEST(ComposedAsMlp, Bf16AutocastStaysNearTheFp32Gradients) {
     return ((found - expected).norm() / expected.norm()).template item<double>();
   };
   EXPECT_LT(error([&] { return model->forward(images); }), 32 * std::ldexp(1, -9));
-  EXPECT_LT(error([&] { return composed.forward(images); }), 32 * std::ldexp(1, -9));
+  EXPECT_LT(error([&] { return eager.forward(images); }), 32 * std::ldexp(1, -9));
 }
 
 }  // namespace

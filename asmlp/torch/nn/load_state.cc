@@ -4,8 +4,6 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/weights/pth.h"
-#include "asmlp/weights/safetensors.h"
 
 namespace asmlp::nn {
 namespace {
@@ -128,25 +126,6 @@ int64_t parameter_count(const torch::nn::Module& module) {
   int64_t count = 0;
   for (const auto& parameter : module.parameters()) count += parameter.numel();
   return count;
-}
-
-StateFile read_state_file(const std::filesystem::path& path) {
-  // The '{' of a safetensors header stands where neither a zip archive nor a pickle has one.
-  const MappedFile mapped = map_file(path);
-  if (mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{') {
-    TensorFile file = read_safetensors(path);
-    return {std::move(file.tensors), std::move(file.metadata)};
-  }
-  return {std::move(parse_pth(mapped.bytes, path.string()).tensors), {}};
-}
-
-TensorMap below_prefix(const TensorMap& tensors, const std::string& prefix) {
-  TensorMap below;
-  for (auto it = tensors.lower_bound(prefix); it != tensors.end() && it->first.starts_with(prefix);
-       ++it) {
-    below[it->first.substr(prefix.size())] = it->second;
-  }
-  return below;
 }
 
 }  // namespace asmlp::nn

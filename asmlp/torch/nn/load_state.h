@@ -3,8 +3,6 @@
 
 #include <torch/torch.h>
 
-#include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -41,17 +39,5 @@ TensorMap export_state(const torch::nn::Module& module);
 
 // Elements of all parameters (buffers are none).
 int64_t parameter_count(const torch::nn::Module& module);
-
-// A file of weights, safetensors or PyTorch's (the official {"meta", "state_dict", ...} of mmdet
-// and mmseg, {"model"} of the classification code or a bare dict), told apart by content.
-struct StateFile {
-  TensorMap tensors;
-  std::map<std::string, std::string> metadata;  // of a safetensors file
-};
-// Errors as read_safetensors and read_pth.
-StateFile read_state_file(const std::filesystem::path& path);
-
-// The tensors whose names begin with `prefix`, without it.
-TensorMap below_prefix(const TensorMap& tensors, const std::string& prefix);
 
 }  // namespace asmlp::nn

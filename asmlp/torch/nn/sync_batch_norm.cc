@@ -19,14 +19,14 @@ torch::Tensor widened(const torch::Tensor& x) { return x.to(wide_type(x)); }
 
 torch::Tensor per_channel(const torch::Tensor& values) { return values.view({1, -1, 1, 1}); }
 
-struct Moments {
+struct BatchMoments {
   torch::Tensor mean, var;  // per channel, biased variance
   double count = 0;         // values per channel
 };
 
 // Each process gives count, sum and sum of squares. They are put together in double: from a mean
 // and a variance that are exact to fp32, the squares lose nothing that fp32 has.
-Moments moments_of_all(const torch::Tensor& x, dist::World& world) {
+BatchMoments moments_of_all(const torch::Tensor& x, dist::World& world) {
   const int64_t channels = x.size(1), count = x.numel() / channels;
   auto sums = torch::zeros({2 * channels + 1}, x.options().dtype(torch::kDouble));
   if (count > 0) {
@@ -36,8 +36,8 @@ Moments moments_of_all(const torch::Tensor& x, dist::World& world) {
     sums.slice(0, channels, 2 * channels).copy_((var.to(torch::kDouble) + mean * mean) * count);
     sums[2 * channels] = count;
   }
-  world.sum(sums);
-  Moments all;
+  world.all_reduce(sums);
+  BatchMoments all;
   all.count = sums[2 * channels].item<double>();
   if (all.count < 1) return all;
   const auto mean = sums.slice(0, 0, channels) / all.count;
@@ -57,7 +57,7 @@ class SyncBatchNormFunction : public torch::autograd::Function<SyncBatchNormFunc
  public:
   static torch::Tensor forward(AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias,
-                               const Moments& moments, dist::World* world) {
+                               const BatchMoments& moments, dist::World* world) {
     ctx->save_for_backward({x, weight, moments.mean, moments.var});
     ctx->saved_data["count"] = moments.count;
     ctx->saved_data["world"] = c10::IValue::make_capsule(c10::make_intrusive<WorldRef>(world));
@@ -88,7 +88,7 @@ class SyncBatchNormFunction : public torch::autograd::Function<SyncBatchNormFunc
                                          SyncBatchNorm2dImpl::kEps, {false, true, true});
     }
     auto sums = torch::stack({d_bias, d_weight}).to(torch::kDouble);
-    world->sum(sums);
+    world->all_reduce(sums);
     const auto means = (sums / count).to(type);
     const auto dx = (x - per_channel(mean))
                         .mul_(per_channel(-means[1] * inverse))
@@ -133,7 +133,7 @@ torch::Tensor SyncBatchNorm2dImpl::forward(const torch::Tensor& x) {
     return torch::batch_norm(x, weight, bias, running_mean, running_var, is_training(), kMomentum,
                              kEps, torch::globalContext().userEnabledCuDNN());
   }
-  Moments moments;
+  BatchMoments moments;
   {
     const torch::NoGradGuard no_grad;
     moments = moments_of_all(x, *world_);

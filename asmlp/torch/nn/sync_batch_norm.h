@@ -9,7 +9,7 @@ namespace asmlp::nn {
 
 // In training, mean and variance of each channel are taken over N, H and W of the maps of all
 // processes of the World; in evaluation, they are the running statistics. With one process, or
-// before set_world, it is torch::nn::BatchNorm2d. Names, initialisation (weight 1, bias 0) and
+// before set_world, it is torch::nn::BatchNorm2d. Names, initialization (weight 1, bias 0) and
 // running statistics (momentum 0.1, the unbiased variance) are those of torch.nn.SyncBatchNorm.
 //
 // Gradients of several processes are those of the sum of their losses: the gradient of x is

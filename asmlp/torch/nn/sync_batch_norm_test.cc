@@ -98,7 +98,7 @@ TEST(SyncBatchNorm, SeveralProcessesArePlainBatchNormOfTheWholeBatch) {
       EXPECT_EQ(norm->num_batches_tracked.item<int64_t>(), 1);
       for (auto [own, all] : {std::pair{norm->weight, plain->weight}, {norm->bias, plain->bias}}) {
         auto sum = own.grad().clone();
-        world.sum(sum);
+        world.all_reduce(sum);
         EXPECT_LT(distance(sum, all.grad()), bound);
       }
       norm->eval();  // the running statistics, and nobody else is asked
@@ -126,7 +126,7 @@ TEST(SyncBatchNorm, TheGradientIsThatOfFiniteDifferences) {
       auto moved = x.detach().clone();
       if (world.rank() == owner) moved.view(-1)[i] += offset;
       auto loss = (norm(moved) * direction).sum();
-      world.sum(loss);
+      world.all_reduce(loss);
       return loss.item<double>();
     };
     for (int owner = 0; owner < 2; ++owner) {

@@ -49,7 +49,7 @@ TEST(AxialShift, KernelAndComposedFormEqualTheDefinition) {
   }
 }
 
-// <shift(x), y> = <x, adjoint(y)>, and the composed form's gradient (ATen's own) is the same.
+// <shift(x), y> = <x, adjoint(y)>, and the eager form's gradient (ATen's own) is the same.
 TEST(AxialShift, GradientIsTheAdjoint) {
   std::mt19937 random(22);
   for (int i = 0; i < 200; ++i) {
@@ -57,8 +57,8 @@ TEST(AxialShift, GradientIsTheAdjoint) {
     const auto shift = random_shift(random);
     const auto y = torch::randn_like(x);
     const auto gradient = torch::autograd::grad({axial_shift(x, shift)}, {x}, {y})[0];
-    const auto composed = torch::autograd::grad({axial_shift_composed(x, shift)}, {x}, {y})[0];
-    EXPECT_TRUE(torch::allclose(gradient, composed, 1e-12, 1e-13)) << i;
+    const auto eager = torch::autograd::grad({axial_shift_composed(x, shift)}, {x}, {y})[0];
+    EXPECT_TRUE(torch::allclose(gradient, eager, 1e-12, 1e-13)) << i;
     EXPECT_NEAR((axial_shift(x, shift) * y).sum().item<double>(),
                 (x * gradient).sum().item<double>(), 1e-10);
   }

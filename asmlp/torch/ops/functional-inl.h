@@ -100,7 +100,7 @@ inline torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   return activation == Activation::kGelu ? torch::gelu(x) : x;
 }
 
-// Gradients of outputs = composed(inputs) that can themselves be differentiated; undefined for
+// Gradients of outputs = eager(inputs) that can themselves be differentiated; undefined for
 // inputs that need none.
 inline std::vector<torch::Tensor> differentiable_gradients(
     const std::vector<torch::Tensor>& outputs, const std::vector<torch::Tensor>& inputs,

@@ -3,8 +3,8 @@
 // On a CPU, in fp32 and fp64, they are kernels of our own: matrix products on blocks of rows that
 // stay in the cache, spread over LibTorch's threads, with shift, bias, activation and their
 // gradients applied while a block is there. Everything else (other devices and types) takes the
-// composed forms. Both differentiate to any order; the gradient of the gradient runs through the
-// composed form.
+// eager forms. Both differentiate to any order; the gradient of the gradient runs through the
+// eager form.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,7 +19,7 @@ namespace asmlp::nn {
 // Error(kInvalidArgument) when the shapes do not fit.
 torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
                            const torch::Tensor& bias, Activation activation = Activation::kNone);
-torch::Tensor composed_linear(const torch::Tensor& x, const torch::Tensor& weight,
+torch::Tensor eager_linear(const torch::Tensor& x, const torch::Tensor& weight,
                               const torch::Tensor& bias, Activation activation);
 
 // GroupNorm with one group, then the activation. x is N x H x W x C: mean and variance over H, W
@@ -27,7 +27,7 @@ torch::Tensor composed_linear(const torch::Tensor& x, const torch::Tensor& weigh
 torch::Tensor fused_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& bias,
                                Activation activation = Activation::kNone);
-torch::Tensor composed_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
+torch::Tensor eager_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
                                   const torch::Tensor& bias, Activation activation);
 
 // x and its norm, for a branch that starts with the norm and is added to x at its end: the gradient
@@ -47,7 +47,7 @@ struct Projection {
 
 // second(GELU(first(x))): the hidden activation exists in the cache only.
 torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const Projection& second);
-torch::Tensor composed_mlp(const torch::Tensor& x, const Projection& first,
+torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first,
                            const Projection& second);
 
 // GELU(first(axial_shift(x, first_shift))) + GELU(second(axial_shift(x, second_shift))) for x of
@@ -58,7 +58,7 @@ struct ShiftedProjection {
 };
 torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
                                 const ShiftedProjection& second);
-torch::Tensor composed_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
+torch::Tensor eager_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
                                    const ShiftedProjection& second);
 
 // x + scale * branch, sample by sample: `scale` has as many elements as x has samples, or is

@@ -23,13 +23,13 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>());
 }
 
-// Kernel and composed form agree in value and in every gradient.
-template <typename Kernel, typename Composed>
-void expect_same(const Kernel& kernel, const Composed& composed,
+// Kernel and eager form agree in value and in every gradient.
+template <typename Kernel, typename Eager>
+void expect_same(const Kernel& kernel, const Eager& eager,
                  const std::vector<torch::Tensor>& inputs, const std::string& what) {
   const auto type = inputs[0].scalar_type();
   const auto y = kernel();
-  const auto expected = composed();
+  const auto expected = eager();
   EXPECT_LT(difference(y, expected), tolerance(type)) << what;
   {
     torch::NoGradGuard no_grad;
@@ -61,7 +61,7 @@ TEST(Linear, KernelEqualsTheComposedForm) {
     if (bias.defined()) inputs.push_back(bias);
     for (Activation activation : kActivations) {
       expect_same([&] { return fused_linear(x, weight, bias, activation); },
-                  [&] { return composed_linear(x, weight, bias, activation); }, inputs,
+                  [&] { return eager_linear(x, weight, bias, activation); }, inputs,
                   "case " + std::to_string(i));
     }
   }
@@ -88,13 +88,13 @@ TEST(GroupNorm, KernelEqualsTheComposedForm) {
     const auto bias = torch::randn({channels}, type).requires_grad_();
     for (Activation activation : kActivations) {
       expect_same([&] { return fused_group_norm(x, weight, bias, activation); },
-                  [&] { return composed_group_norm(x, weight, bias, activation); },
+                  [&] { return eager_group_norm(x, weight, bias, activation); },
                   {x, weight, bias}, "case " + std::to_string(i));
     }
   }
 }
 
-// And the composed form is torch's GroupNorm of one group.
+// And the eager form is torch's GroupNorm of one group.
 TEST(GroupNorm, IsTorchsGroupNorm) {
   const auto x = torch::randn({3, 5, 4, 6}, torch::kFloat64);
   const auto weight = torch::randn({6}, torch::kFloat64), bias = torch::randn({6}, torch::kFloat64);
@@ -151,7 +151,7 @@ TEST(FusedMlp, KernelEqualsTheComposedForm) {
       if (p.defined()) inputs.push_back(p);
     }
     expect_same([&] { return fused_mlp(x, first, second); },
-                [&] { return composed_mlp(x, first, second); }, inputs,
+                [&] { return eager_mlp(x, first, second); }, inputs,
                 "case " + std::to_string(i));
   }
 }
@@ -176,7 +176,7 @@ TEST(ShiftedSum, KernelEqualsTheComposedForm) {
     const auto first = random_shifted(random, in, out, Axis::kWidth, type);
     const auto second = random_shifted(random, in, out, Axis::kHeight, type);
     expect_same([&] { return fused_shifted_sum(x, first, second); },
-                [&] { return composed_shifted_sum(x, first, second); },
+                [&] { return eager_shifted_sum(x, first, second); },
                 {x, first.projection.weight, first.projection.bias, second.projection.weight,
                  second.projection.bias},
                 "case " + std::to_string(i));
@@ -201,7 +201,7 @@ TEST(ForkedNorm, BlockEqualsTheComposedForm) {
           return fused_add(fork.x, torch::gelu(fork.normal), scale);
         },
         [&] {
-          const auto branch = composed_group_norm(x, weight, bias, Activation::kGelu);
+          const auto branch = eager_group_norm(x, weight, bias, Activation::kGelu);
           return scale.defined() ? x + branch * scale.view({-1, 1, 1, 1}) : x + branch;
         },
         {x, weight, bias}, "case " + std::to_string(i));

@@ -249,7 +249,7 @@ SerialBlas::~SerialBlas() {
 }
 
 template <typename T>
-RightFactor<T>::RightFactor(const T* values, int64_t depth, int64_t cols, bool transposed)
+PackedWeights<T>::PackedWeights(const T* values, int64_t depth, int64_t cols, bool transposed)
     : values_(values), depth_(depth), cols_(cols), transposed_(transposed) {
   if (!on_tiles<T>()) return;
   width_ = tile_kernels()->tile_cols;
@@ -260,7 +260,7 @@ RightFactor<T>::RightFactor(const T* values, int64_t depth, int64_t cols, bool t
 }
 
 template <typename T>
-void RightFactor<T>::pack(int64_t begin, int64_t end) {
+void PackedWeights<T>::pack(int64_t begin, int64_t end) {
   constexpr int64_t kBlock = 64;  // of k: enough of a column for the processor to read ahead
   for (int64_t panel = begin; panel < end; ++panel) {
     T* out = packed_.get() + panel * panel_elements();
@@ -294,7 +294,7 @@ void RightFactor<T>::pack(int64_t begin, int64_t end) {
 }
 
 template <typename T>
-void RightFactor<T>::multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c,
+void PackedWeights<T>::multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c,
                               bool add) const {
   if constexpr (std::is_same_v<T, float>) {
     if (packed_ != nullptr) {
@@ -323,7 +323,7 @@ void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, int64
 }
 
 #define ASMLP_INSTANTIATE(T)                                                                   \
-  template class RightFactor<T>;                                                               \
+  template class PackedWeights<T>;                                                               \
   template void multiply_transposed<T>(const T*, int64_t, const T*, int64_t, int64_t, int64_t, \
                                        int64_t, T*, int64_t, bool, std::vector<T>&);
 ASMLP_INSTANTIATE(float)

@@ -27,11 +27,11 @@ class SerialBlas {
 
 // The right factor B (depth x cols) of many products, in the order in which tiles read it.
 template <typename T>
-class RightFactor {
+class PackedWeights {
  public:
   // Element (k, j) of B is values[k * cols + j], or values[j * depth + k] when `transposed`. The
   // values must live as long as this. Before the first product every panel must be packed.
-  RightFactor(const T* values, int64_t depth, int64_t cols, bool transposed);
+  PackedWeights(const T* values, int64_t depth, int64_t cols, bool transposed);
 
   // Parts that can be packed independently, by any thread.
   int64_t panels() const { return panels_; }

@@ -38,7 +38,7 @@ TYPED_TEST(Product, RightFactorEqualsTheSums) {
     const bool transposed = i % 2, add = i % 3 == 0, biased = i % 5 != 0;
     const auto a = random_values<T>(random, rows * lda), b = random_values<T>(random, depth * cols);
     const auto bias = random_values<T>(random, cols), old = random_values<T>(random, rows * cols);
-    RightFactor<T> factor(b.data(), depth, cols, transposed);
+    PackedWeights<T> factor(b.data(), depth, cols, transposed);
     factor.pack(0, factor.panels());
     auto c = old;
     factor.multiply(a.data(), lda, rows, biased ? bias.data() : nullptr, c.data(), add);

@@ -96,7 +96,7 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     auto result = at::GradMode::is_enabled()
                       ? differentiable_gradients(
-                            {composed_group_norm(saved[0], saved[1], saved[2], activation)},
+                            {eager_group_norm(saved[0], saved[1], saved[2], activation)},
                             {saved[0], saved[1], saved[2]}, {gradients[0]})
                       : run_backward(saved, gradients[0].contiguous(), {}, activation);
     result.emplace_back();
@@ -123,7 +123,7 @@ class ForkNormFunction : public torch::autograd::Function<ForkNormFunction> {
     if (at::GradMode::is_enabled()) {
       return differentiable_gradients(
           {saved[0].view(saved[0].sizes()),
-           composed_group_norm(saved[0], saved[1], saved[2], Activation::kNone)},
+           eager_group_norm(saved[0], saved[1], saved[2], Activation::kNone)},
           {saved[0], saved[1], saved[2]}, {gradients[0], gradients[1]});
     }
     return run_backward(saved, gradients[1].contiguous(), gradients[0].contiguous(),
@@ -143,7 +143,7 @@ torch::Tensor fused_group_norm(const torch::Tensor& x, const torch::Tensor& weig
                                const torch::Tensor& bias, Activation activation) {
   check(x, weight, bias);
   if (x.numel() == 0 || !norm_fits(x, {weight, bias})) {
-    return composed_group_norm(x, weight, bias, activation);
+    return eager_group_norm(x, weight, bias, activation);
   }
   const auto rows = x.contiguous();
   if (needs_gradient({x, weight, bias})) {
@@ -163,7 +163,7 @@ ForkedNorm fork_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
   return {both[0], both[1]};
 }
 
-torch::Tensor composed_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
+torch::Tensor eager_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
                                   const torch::Tensor& bias, Activation activation) {
   const auto normal = torch::layer_norm(x, {x.size(1), x.size(2), x.size(3)}, {}, {}, kNormEps);
   return activate(normal * weight + bias, activation);

@@ -1,4 +1,4 @@
-// The elementwise and normalisation loops behind linear.h and group_norm.h: single-threaded, on
+// The elementwise and normalization loops behind linear.h and group_norm.h: single-threaded, on
 // plain row-major arrays of `pixels` x `channels`. T is float or double. Float uses AVX-512 or AVX2
 // where the machine has it (core/cpu.h); its erf is good to 3e-7 absolute, double calls the C
 // library.

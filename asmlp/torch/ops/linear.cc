@@ -14,7 +14,7 @@ struct Extents {
 template <typename T>
 void forward_kernel(const Extents& e, const T* x, const T* weight, const T* bias, T* z, T* y,
                     Activation activation) {
-  RightFactor<T> factor(weight, e.in, e.out, /*transposed=*/true);
+  PackedWeights<T> factor(weight, e.in, e.out, /*transposed=*/true);
   pack(factor);
   parallel_blocks(e.rows, block_rows(e.in + e.out, 112), [&](int64_t row, int64_t end) {
     T* z_block = z + row * e.out;
@@ -28,7 +28,7 @@ template <typename T>
 void backward_kernel(const Extents& e, int64_t slices, int64_t block, const T* x, const T* weight,
                      const T* z, const T* dy, T* dx, const ProjectionGradient& gradient,
                      Activation activation) {
-  RightFactor<T> factor(weight, e.out, e.in, /*transposed=*/false);
+  PackedWeights<T> factor(weight, e.out, e.in, /*transposed=*/false);
   if (dx != nullptr) pack(factor);
   at::parallel_for(0, slices, 1, [&](int64_t first, int64_t last) {
     std::vector<T> buffer, scratch;
@@ -92,7 +92,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const auto &x = saved[0], &weight = saved[1], &bias = saved[2], &z = saved[3];
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     if (at::GradMode::is_enabled()) {
-      auto result = differentiable_gradients({composed_linear(x, weight, bias, activation)},
+      auto result = differentiable_gradients({eager_linear(x, weight, bias, activation)},
                                              {x, weight, bias}, {gradients[0]});
       result.emplace_back();
       return result;
@@ -120,7 +120,7 @@ torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
   check_projection(x.sizes(), weight, bias);
   const Projection projection = dense({weight, bias});
   if (x.numel() == 0 || !projection_fits({x, projection.weight, projection.bias})) {
-    return composed_linear(x, weight, bias, activation);
+    return eager_linear(x, weight, bias, activation);
   }
   const auto rows = x.contiguous();
   if (needs_gradient({x, weight, bias})) {
@@ -130,7 +130,7 @@ torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
   return run_forward(rows, projection.weight, projection.bias, activation, /*keep_z=*/false, &z);
 }
 
-torch::Tensor composed_linear(const torch::Tensor& x, const torch::Tensor& weight,
+torch::Tensor eager_linear(const torch::Tensor& x, const torch::Tensor& weight,
                               const torch::Tensor& bias, Activation activation) {
   const auto matrix = weight.dim() == 2 ? weight : weight.flatten(1);
   return activate(bias.defined() ? torch::linear(x, matrix, bias) : torch::linear(x, matrix),

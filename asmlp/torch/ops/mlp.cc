@@ -5,21 +5,21 @@
 namespace asmlp::nn {
 namespace {
 
-struct Extents {
+struct MlpExtents {
   int64_t rows, in, hidden, out;
 };
 
-Extents extents_of(const torch::Tensor& x, const torch::Tensor& first,
+MlpExtents extents_of(const torch::Tensor& x, const torch::Tensor& first,
                    const torch::Tensor& second) {
   return {x.numel() / x.size(-1), x.size(-1), first.size(0), second.size(0)};
 }
 
 // `z`, when not null, keeps what the GELU is applied to.
 template <typename T>
-void forward_kernel(const Extents& e, const T* x, const T* weight1, const T* bias1,
+void forward_kernel(const MlpExtents& e, const T* x, const T* weight1, const T* bias1,
                     const T* weight2, const T* bias2, T* z, T* y) {
-  RightFactor<T> first(weight1, e.in, e.hidden, /*transposed=*/true);
-  RightFactor<T> second(weight2, e.hidden, e.out, /*transposed=*/true);
+  PackedWeights<T> first(weight1, e.in, e.hidden, /*transposed=*/true);
+  PackedWeights<T> second(weight2, e.hidden, e.out, /*transposed=*/true);
   pack(first);
   pack(second);
   const int64_t block = block_rows(e.in + 2 * e.hidden + e.out, 112);
@@ -36,11 +36,11 @@ void forward_kernel(const Extents& e, const T* x, const T* weight1, const T* bia
 }
 
 template <typename T>
-void backward_kernel(const Extents& e, int64_t slices, const T* x, const T* weight1,
+void backward_kernel(const MlpExtents& e, int64_t slices, const T* x, const T* weight1,
                      const T* weight2, const T* z, const T* dy, T* dx,
                      const ProjectionGradient& gradient1, const ProjectionGradient& gradient2) {
-  RightFactor<T> first(weight1, e.hidden, e.in, /*transposed=*/false);
-  RightFactor<T> second(weight2, e.out, e.hidden, /*transposed=*/false);
+  PackedWeights<T> first(weight1, e.hidden, e.in, /*transposed=*/false);
+  PackedWeights<T> second(weight2, e.out, e.hidden, /*transposed=*/false);
   if (dx != nullptr) pack(first);
   pack(second);
   const int64_t block = block_rows(e.in + 3 * e.hidden + e.out, 168);
@@ -68,7 +68,7 @@ void backward_kernel(const Extents& e, int64_t slices, const T* x, const T* weig
 torch::Tensor run_forward(const torch::Tensor& x, const Projection& first, const Projection& second,
                           torch::Tensor* z) {
   const SerialBlas serial;
-  const Extents e = extents_of(x, first.weight, second.weight);
+  const MlpExtents e = extents_of(x, first.weight, second.weight);
   auto shape = x.sizes().vec();
   shape.back() = e.out;
   auto y = torch::empty(shape, x.options());
@@ -104,13 +104,13 @@ class MlpFunction : public torch::autograd::Function<MlpFunction> {
     const auto& x = saved[0];
     const Projection first{saved[1], saved[2]}, second{saved[3], saved[4]};
     if (at::GradMode::is_enabled()) {
-      return differentiable_gradients({composed_mlp(x, first, second)},
+      return differentiable_gradients({eager_mlp(x, first, second)},
                                       {x, first.weight, first.bias, second.weight, second.bias},
                                       {gradients[0]});
     }
     const SerialBlas serial;
     const auto dy = gradients[0].contiguous();
-    const Extents e = extents_of(x, first.weight, second.weight);
+    const MlpExtents e = extents_of(x, first.weight, second.weight);
     const int64_t slices = slice_count(e.rows, 64);
     const auto dx = context->needs_input_grad(0) ? torch::empty_like(x) : torch::Tensor();
     const ProjectionGradient gradient1(slices, e.hidden, e.in, x.options());
@@ -134,7 +134,7 @@ torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const P
   check_projection({first.weight.size(0)}, second.weight, second.bias);
   const auto a = dense(first), b = dense(second);
   if (x.numel() == 0 || !projection_fits({x, a.weight, a.bias, b.weight, b.bias})) {
-    return composed_mlp(x, first, second);
+    return eager_mlp(x, first, second);
   }
   const auto rows = x.contiguous();
   if (needs_gradient({x, a.weight, a.bias, b.weight, b.bias})) {
@@ -143,9 +143,9 @@ torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const P
   return run_forward(rows, a, b, nullptr);
 }
 
-torch::Tensor composed_mlp(const torch::Tensor& x, const Projection& first,
+torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first,
                            const Projection& second) {
-  return composed_linear(composed_linear(x, first.weight, first.bias, Activation::kGelu),
+  return eager_linear(eager_linear(x, first.weight, first.bias, Activation::kGelu),
                          second.weight, second.bias, Activation::kNone);
 }
 

@@ -36,7 +36,7 @@ void parallel_blocks(int64_t rows, int64_t block, const Body& body) {
 
 // Packs with all threads what is large enough for them.
 template <typename T>
-void pack(RightFactor<T>& factor) {
+void pack(PackedWeights<T>& factor) {
   if (factor.panels() == 0) return;
   at::parallel_for(0, factor.panels(), 1 + (1 << 16) / factor.panel_elements(),
                    [&](int64_t begin, int64_t end) { factor.pack(begin, end); });

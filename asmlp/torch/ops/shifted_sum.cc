@@ -26,7 +26,7 @@ struct Branch {
 
 template <typename T>
 void forward_kernel(const Extents& e, const T* x, const Branch<T> (&branches)[2], T* y) {
-  RightFactor<T> factors[]{{branches[0].weight, e.in, e.out, /*transposed=*/true},
+  PackedWeights<T> factors[]{{branches[0].weight, e.in, e.out, /*transposed=*/true},
                            {branches[1].weight, e.in, e.out, /*transposed=*/true}};
   for (auto& factor : factors) pack(factor);
   const ShiftRows shifts[]{{branches[0].shift, /*adjoint=*/false, e.h, e.w, e.in},
@@ -52,7 +52,7 @@ template <typename T>
 void backward_kernel(const Extents& e, int64_t slices, const T* x, const Branch<T> (&branches)[2],
                      const T* dy, T* const (&d_shifted)[2], T* dx,
                      const ProjectionGradient (&gradients)[2]) {
-  RightFactor<T> factors[]{{branches[0].weight, e.out, e.in, /*transposed=*/false},
+  PackedWeights<T> factors[]{{branches[0].weight, e.out, e.in, /*transposed=*/false},
                            {branches[1].weight, e.out, e.in, /*transposed=*/false}};
   if (dx != nullptr) {
     for (auto& factor : factors) pack(factor);
@@ -133,7 +133,7 @@ class ShiftedSumFunction : public torch::autograd::Function<ShiftedSumFunction> 
                                    {saved[3], saved[4]}};
     if (at::GradMode::is_enabled()) {
       const auto d =
-          differentiable_gradients({composed_shifted_sum(x, first, second)},
+          differentiable_gradients({eager_shifted_sum(x, first, second)},
                                    {x, saved[1], saved[2], saved[3], saved[4]}, {d_outputs[0]});
       return {d[0], {}, d[1], d[2], {}, d[3], d[4]};
     }
@@ -182,7 +182,7 @@ torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection&
           first.projection.weight.size(0), second.projection.weight.size(0));
   const auto a = dense(first.projection), b = dense(second.projection);
   if (x.numel() == 0 || !projection_fits({x, a.weight, a.bias, b.weight, b.bias})) {
-    return composed_shifted_sum(x, first, second);
+    return eager_shifted_sum(x, first, second);
   }
   const auto rows = x.contiguous();
   if (needs_gradient({x, a.weight, a.bias, b.weight, b.bias})) {
@@ -192,10 +192,10 @@ torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection&
   return run_forward(rows, {first.shift, a}, {second.shift, b}, nullptr, nullptr);
 }
 
-torch::Tensor composed_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
+torch::Tensor eager_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
                                    const ShiftedProjection& second) {
   const auto branch = [&](const ShiftedProjection& b) {
-    return composed_linear(axial_shift(x, b.shift), b.projection.weight, b.projection.bias,
+    return eager_linear(axial_shift(x, b.shift), b.projection.weight, b.projection.bias,
                            Activation::kGelu);
   };
   return branch(first) + branch(second);

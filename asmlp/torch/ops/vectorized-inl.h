@@ -1,4 +1,4 @@
-// Loops that the compiler vectorises for the machine it runs on: a loop is written once, in a
+// Loops that the compiler vectorizes for the machine it runs on: a loop is written once, in a
 // lambda that is inlined into a copy of run() compiled for AVX-512, one for AVX2 and one for the
 // baseline. (A conditional expression becomes a blend: there is no branch in the inner loops.
 // Arrays are the same or apart, so that no element depends on an earlier one.) It needs a source

@@ -16,7 +16,7 @@ torch::Tensor pixels_of(const Image& image) {
 
 }  // namespace
 
-AdeTrainingSource::AdeTrainingSource(const Ade20k& data, nn::DenseInput input,
+AdeTrainingSource::AdeTrainingSource(const Ade20k& data, DenseInput input,
                                      TrainTransformOptions options)
     : data_(&data), input_(std::move(input)), options_(options) {
   validate(options);
@@ -27,7 +27,7 @@ data::Item AdeTrainingSource::get(int64_t index, data::Random& random) const {
 }
 
 data::Item AdeTestSource::get(int64_t index, data::Random&) const {
-  const LabelledImage sample = data_->get(index);
+  const LabeledImage sample = data_->get(index);
   data::Item item;
   item.image = pixels_of(sample.image).permute({2, 0, 1}).contiguous();
   data::ImageInfo& info = item.info;

@@ -11,18 +11,18 @@ namespace asmlp::segment {
 class AdeTrainingSource final : public data::ItemSource {
  public:
   // Error(kInvalidArgument) for options outside their ranges.
-  AdeTrainingSource(const Ade20k& data, nn::DenseInput input, TrainTransformOptions options);
+  AdeTrainingSource(const Ade20k& data, DenseInput input, TrainTransformOptions options);
   int64_t size() const override { return data_->size(); }
   data::Item get(int64_t index, data::Random& random) const override;
 
  private:
   const Ade20k* data_;
-  nn::DenseInput input_;
+  DenseInput input_;
   TrainTransformOptions options_;
 };
 
 // Pictures as they are in the files, for evaluate(): an item's image is uint8, 3 x H x W, neither
-// resized nor normalised (predict() does both, for each of its views), and info.label_map holds the
+// resized nor normalized (predict() does both, for each of its views), and info.label_map holds the
 // reduced labels, H x W. `data` must outlive the source.
 class AdeTestSource final : public data::ItemSource {
  public:

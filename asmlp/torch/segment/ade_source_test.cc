@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/ade_files.h"
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 #include "tests/support/support.h"
 
 namespace asmlp::segment {
@@ -13,7 +13,7 @@ TEST(AdeTrainingSource, GivesBatchesOfCropsWithLabels) {
   const test::TemporaryFolder folder;
   write_ade(folder.path(), {{40, 60}, {50, 30}, {33, 47}, {20, 20}, {64, 40}}, 4, "training");
   const Ade20k data(folder.path(), Split::kTrain);
-  nn::DenseInput input = segmentor_input();
+  DenseInput input = segmentor_input();
   input.short_side = 32;
   input.long_side = 128;
   TrainTransformOptions options;
@@ -24,17 +24,17 @@ TEST(AdeTrainingSource, GivesBatchesOfCropsWithLabels) {
   loading.seed = 4;
   const data::ItemLoader loader(source, loading);
   auto stream = loader.start(0);
-  int64_t batches = 0, labelled = 0;
+  int64_t batches = 0, labeled = 0;
   while (const auto batch = stream.next()) {
     ++batches;
     EXPECT_EQ(batch->images.sizes(), (torch::IntArrayRef{2, 3, 48, 48}));
     EXPECT_EQ(batch->targets.sizes(), (torch::IntArrayRef{2, 48, 48}));
     EXPECT_EQ(batch->targets.scalar_type(), torch::kUInt8);
-    labelled += (batch->targets < 4).sum().item<int64_t>();
+    labeled += (batch->targets < 4).sum().item<int64_t>();
     EXPECT_TRUE(((batch->targets < 4) | (batch->targets == 255)).all().item<bool>());
   }
   EXPECT_EQ(batches, 3);
-  EXPECT_GT(labelled, 1000);
+  EXPECT_GT(labeled, 1000);
   // What is drawn is the generator's.
   data::Random a(7), b(7), c(8);
   const data::Item one = source.get(0, a), two = source.get(0, b), other = source.get(0, c);
@@ -56,7 +56,7 @@ TEST(AdeTestSource, GivesThePicturesOfTheFiles) {
     int64_t seen = 0;
     while (const auto batch = stream.next()) {
       for (size_t i = 0; i < batch->infos.size(); ++i, ++seen) {
-        const LabelledImage expected = data.get(seen);
+        const LabeledImage expected = data.get(seen);
         const Image image = picture(*batch, int64_t(i));
         EXPECT_EQ(image.height, expected.image.height);
         EXPECT_EQ(image.width, expected.image.width);

@@ -17,7 +17,7 @@ struct Part {
 };
 
 Part evaluate_part(SegmentorNetImpl& net, const data::BatchSource& source,
-                   const nn::DenseInput& input, const SegmentationEvaluationOptions& options) {
+                   const DenseInput& input, const SegmentationEvaluationOptions& options) {
   Part part{SegmentationMeter(net.config().num_classes)};
   data::BatchStream stream = source.start(0);
   while (!part.stopped) {
@@ -41,7 +41,7 @@ Part evaluate_part(SegmentorNetImpl& net, const data::BatchSource& source,
 
 std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
                                                const data::BatchSource& source,
-                                               const nn::DenseInput& input, dist::World& world,
+                                               const DenseInput& input, dist::World& world,
                                                const SegmentationEvaluationOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const bool was_training = net.is_training();
@@ -55,7 +55,7 @@ std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
   mine.push_back(static_cast<double>(part.bad_samples));
   mine.push_back(part.stopped ? 1 : 0);
   torch::Tensor sums = torch::tensor(mine, torch::kDouble);
-  world.sum(sums);
+  world.all_reduce(sums);
   const double* all = sums.data_ptr<double>();
   if (all[counts + 2] > 0) return std::nullopt;
   const SegmentationMeter meter = SegmentationMeter::from_sums({all, counts});

@@ -13,7 +13,7 @@
 
 namespace asmlp::segment {
 
-// Per cent, as metrics/segmentation.h defines them: of all pixels of all images together.
+// Percent, as metrics/segmentation.h defines them: of all pixels of all images together.
 struct SegmentationEvaluation {
   double mean_iou = 0;                // mIoU
   double mean_accuracy = 0;           // mAcc
@@ -40,7 +40,7 @@ struct SegmentationEvaluationOptions {
 // the net's classes.
 std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
                                                const data::BatchSource& source,
-                                               const nn::DenseInput& input, dist::World& world,
+                                               const DenseInput& input, dist::World& world,
                                                const SegmentationEvaluationOptions& options = {});
 
 }  // namespace asmlp::segment

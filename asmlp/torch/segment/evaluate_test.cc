@@ -67,7 +67,7 @@ TEST_F(EvaluateTest, GivesTheScoresOfAConfusionMatrix) {
     double confusion[kClasses][kClasses] = {};
     const Ade20k data = open();
     for (int64_t i = 0; i < data.size(); ++i) {
-      const LabelledImage sample = data.get(i);
+      const LabeledImage sample = data.get(i);
       const Image labels = predict(*net, sample.image, small_input(), options);
       for (size_t p = 0; p < labels.pixels.size(); ++p) {
         const int target = sample.labels.pixels[p];
@@ -79,15 +79,15 @@ TEST_F(EvaluateTest, GivesTheScoresOfAConfusionMatrix) {
     const SegmentationEvaluation result = run_alone({.predict = options});
     ASSERT_EQ(result.iou.size(), size_t{kClasses});
     for (int k = 0; k < kClasses; ++k) {
-      double labelled = 0, predicted = 0;
+      double labeled = 0, predicted = 0;
       for (int j = 0; j < kClasses; ++j) {
-        labelled += confusion[k][j];
+        labeled += confusion[k][j];
         predicted += confusion[j][k];
       }
       right += confusion[k][k];
-      all += labelled;
-      if (labelled > 0) accuracy += confusion[k][k] / labelled, ++with_accuracy;
-      const double together = labelled + predicted - confusion[k][k];
+      all += labeled;
+      if (labeled > 0) accuracy += confusion[k][k] / labeled, ++with_accuracy;
+      const double together = labeled + predicted - confusion[k][k];
       if (together > 0) {
         iou += confusion[k][k] / together, ++with_iou;
         EXPECT_NEAR(result.iou[size_t(k)], 100 * confusion[k][k] / together, 1e-9);

@@ -3,12 +3,12 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp::segment {
 
 // Names convs.k (3 x 3, batch norm over all processes, ReLU; .conv and .bn) and conv_seg (1 x 1);
-// initialised as UperHead.
+// initialized as UperHead.
 class FcnHeadImpl : public torch::nn::Module {
  public:
   FcnHeadImpl(const FcnHeadConfig& config, int in_channels, int num_classes);

@@ -11,13 +11,13 @@ torch::Tensor per_cent(const torch::Tensor& right, const torch::Tensor& counted)
   return right * 100.0 / counted.clamp_min(1);
 }
 
-// The loss of one head's logits, and the pixels that are right, per cent of those with a class.
+// The loss of one head's logits, and the pixels that are right, percent of those with a class.
 struct HeadLoss {
   torch::Tensor loss, accuracy;
 };
 
 // By ATen's operators, for any device and type.
-HeadLoss composed_loss(const torch::Tensor& logits, const torch::Tensor& labels,
+HeadLoss eager_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                        const torch::Tensor& weights, const SegmentorConfig& config) {
   const auto targets = labels.to(logits.device(), torch::kInt64);
   const auto counted = targets != config.ignore_label;
@@ -44,7 +44,7 @@ HeadLoss loss_of_head(const torch::Tensor& logits, const torch::Tensor& labels, 
     const PixelLoss pixels = pixel_loss(logits, labels, weights, config.ignore_label);
     head = {pixels.sum, per_cent(torch::tensor(pixels.right), torch::tensor(pixels.counted))};
   } else {
-    head = composed_loss(logits, labels, weights, config);
+    head = eager_loss(logits, labels, weights, config);
   }
   head.loss = head.loss / static_cast<double>(labels.numel()) * loss_weight;
   return head;

@@ -11,7 +11,7 @@ namespace asmlp::segment {
 struct SegmentationLoss {
   torch::Tensor decode;     // times decode_head.loss_weight
   torch::Tensor auxiliary;  // times auxiliary_head.loss_weight; undefined without its logits
-  // Of the decode head: pixels that are right, per cent of those with a class; 0 without any.
+  // Of the decode head: pixels that are right, percent of those with a class; 0 without any.
   torch::Tensor accuracy;
   torch::Tensor total() const { return auxiliary.defined() ? decode + auxiliary : decode; }
 };

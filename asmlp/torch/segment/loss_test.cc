@@ -24,7 +24,7 @@ torch::Tensor some_labels(int64_t n, int64_t h, int64_t w, int classes) {
   return torch::where(values == classes, torch::full_like(values, 255), values).to(torch::kUInt8);
 }
 
-// Bilinear without aligned corners, in double: what the map says at the centre of pixel `at`.
+// Bilinear without aligned corners, in double: what the map says at the center of pixel `at`.
 double sampled(const torch::Tensor& map, int64_t y, int64_t x, int64_t h, int64_t w) {
   const auto values = map.accessor<float, 2>();
   const auto place = [](int64_t at, int64_t in, int64_t out) {
@@ -128,7 +128,7 @@ TEST(SegmentationLosses, ClassesHaveTheirWeights) {
   EXPECT_NEAR(loss.auxiliary.item<double>(), auxiliary, 1e-5 * auxiliary);
 }
 
-// fp32 on CPU has a kernel of its own; in double the loss is composed of ATen's operators.
+// fp32 on CPU has a kernel of its own; in double the loss is eager of ATen's operators.
 TEST(SegmentationLosses, TheKernelEqualsTheOperators) {
   struct Case {
     int64_t images, classes, h, w, height, width;
@@ -147,12 +147,12 @@ TEST(SegmentationLosses, TheKernelEqualsTheOperators) {
       const auto logits = (filled("a", {c.images, c.classes, c.h, c.w}) * 30).requires_grad_();
       const auto exact = logits.detach().to(torch::kDouble).requires_grad_();
       const SegmentationLoss loss = losses({logits, {}}, labels, config);
-      const SegmentationLoss composed = losses({exact, {}}, labels, config);
-      const double value = composed.decode.item<double>();
+      const SegmentationLoss eager = losses({exact, {}}, labels, config);
+      const double value = eager.decode.item<double>();
       EXPECT_NEAR(loss.decode.item<double>(), value, 1e-6 * std::max(1.0, value));
-      EXPECT_NEAR(loss.accuracy.item<double>(), composed.accuracy.item<double>(), 1e-4);
+      EXPECT_NEAR(loss.accuracy.item<double>(), eager.accuracy.item<double>(), 1e-4);
       (loss.decode * 1000).backward();
-      (composed.decode * 1000).backward();
+      (eager.decode * 1000).backward();
       const double largest = exact.grad().abs().max().item<double>();
       EXPECT_LT((logits.grad() - exact.grad()).abs().max().item<double>(), 2e-6 * largest + 1e-12);
     }

@@ -89,7 +89,7 @@ PixelLoss pixel_loss(const torch::Tensor& logits, const torch::Tensor& labels,
     sum += task.sums.loss;
     result.right += task.sums.right;
     result.counted += task.sums.counted;
-    // Neighbours share a row of the logits.
+    // Neighbors share a row of the logits.
     if (differentiate) {
       gradient[task.image].narrow(1, task.first, task.d_logits.size(1)).add_(task.d_logits);
     }

@@ -21,7 +21,7 @@ struct View {
   bool mirrored = false;
 };
 
-data::CvSize view_size(const Image& picture, const nn::DenseInput& input, double ratio,
+data::CvSize view_size(const Image& picture, const DenseInput& input, double ratio,
                        bool full_size) {
   if (full_size) {
     const auto scaled = [&](int side) {
@@ -35,7 +35,7 @@ data::CvSize view_size(const Image& picture, const nn::DenseInput& input, double
                            std::max(1, static_cast<int>(input.long_side * ratio)));
 }
 
-std::vector<View> views_of(SegmentorNetImpl& net, const Image& picture, const nn::DenseInput& input,
+std::vector<View> views_of(SegmentorNetImpl& net, const Image& picture, const DenseInput& input,
                            const PredictOptions& options) {
   std::vector<View> views;
   for (const double ratio : kViewRatios) {
@@ -84,7 +84,7 @@ void argmax(const torch::Tensor& values, uint8_t* out) {
 
 }  // namespace
 
-Image predict(SegmentorNetImpl& net, const Image& picture, const nn::DenseInput& input,
+Image predict(SegmentorNetImpl& net, const Image& picture, const DenseInput& input,
               const PredictOptions& options) {
   const int64_t classes = net.config().num_classes;
   require(picture.height > 0 && picture.width > 0, ErrorCode::kInvalidArgument,

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "asmlp/image/image.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 #include "asmlp/torch/segment/window_logits.h"
 
@@ -32,7 +32,7 @@ struct PredictOptions {
 // evaluation mode; it runs on the device where its parameters are.
 // Errors: kInvalidArgument for a picture without pixels, kMismatch when it has other channels than
 // the network, kUnsupported for more than 255 classes.
-Image predict(SegmentorNetImpl& net, const Image& picture, const nn::DenseInput& input,
+Image predict(SegmentorNetImpl& net, const Image& picture, const DenseInput& input,
               const PredictOptions& options = {});
 
 }  // namespace asmlp::segment

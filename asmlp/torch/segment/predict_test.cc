@@ -55,7 +55,7 @@ torch::Tensor slide(SegmentorNet& net, const torch::Tensor& image, const Sliding
 }
 
 // num_classes x H x W, of one view its logits, of several the mean of the probabilities.
-torch::Tensor straightforward(SegmentorNet& net, const Image& picture, const nn::DenseInput& input,
+torch::Tensor straightforward(SegmentorNet& net, const Image& picture, const DenseInput& input,
                               const PredictOptions& options) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> views;
@@ -70,7 +70,7 @@ torch::Tensor straightforward(SegmentorNet& net, const Image& picture, const nn:
         size = {int(std::lround(picture.height * ratio)), int(std::lround(picture.width * ratio))};
       }
       torch::Tensor image =
-          data::normalised(data::resize_bilinear(picture, size), input).unsqueeze(0);
+          data::normalized(data::resize_bilinear(picture, size), input).unsqueeze(0);
       if (mirrored) image = image.flip({3}).contiguous();
       torch::Tensor logits = options.sliding ? slide(net, image, *options.sliding)
                                              : resized(net(image).decode, size.height, size.width);
@@ -131,7 +131,7 @@ TEST(WindowLogits, BandsAreTheWholeMap) {
   SegmentorNet net = small_segmentor();
   const torch::NoGradGuard no_grad;
   const Image picture = some_picture(53, 38);
-  const auto image = data::normalised(picture, small_input()).unsqueeze(0);
+  const auto image = data::normalized(picture, small_input()).unsqueeze(0);
   for (const auto& [crop, stride] :
        {std::pair{24, 16}, {24, 24}, {17, 5}, {53, 30}, {38, 9}, {100, 50}}) {
     const SlidingWindow window{crop, stride};
@@ -156,7 +156,7 @@ TEST(WindowLogits, BandsAreTheWholeMap) {
 
 TEST(Predict, EqualsTheStraightforwardComputation) {
   SegmentorNet net = small_segmentor();
-  const nn::DenseInput input = small_input();
+  const DenseInput input = small_input();
   std::vector<std::pair<std::string, PredictOptions>> ways{{"whole", {}}};
   ways.push_back({"flip", {.flip = true}});
   ways.push_back({"scales", {.multi_scale = true}});
@@ -193,7 +193,7 @@ TEST(Predict, LargePicturesAreResolvedInBands) {
 // With padding to multiples, the padded part is cut off before the last resizing.
 TEST(Predict, PaddingIsNotStretched) {
   SegmentorNet net = small_segmentor();
-  nn::DenseInput input = small_input();
+  DenseInput input = small_input();
   input.pad_multiple = 32;
   const Image picture = some_picture(50, 70);
   const torch::NoGradGuard no_grad;

@@ -4,7 +4,7 @@
 
 namespace asmlp::segment {
 
-std::optional<SegmentorSpec> recognised_segmentor(const TensorMap& tensors) {
+std::optional<SegmentorSpec> recognized_segmentor(const TensorMap& tensors) {
   for (const std::string& name : zoo_segmentor_names()) {
     SegmentorSpec spec = zoo_segmentor(name);
     const auto classes = tensors.find("decode_head.conv_seg.bias");
@@ -17,13 +17,13 @@ std::optional<SegmentorSpec> recognised_segmentor(const TensorMap& tensors) {
 
 SegmentorFile load_segmentor(const std::filesystem::path& path,
                              const SegmentorLoadOptions& options) {
-  const nn::DenseKind<SegmentorSpec> kind{kSegmentorKey, segmentor_from_json, recognised_segmentor};
+  const nn::DenseKind<SegmentorSpec> kind{recognized_segmentor};
   return nn::load_dense_file<SegmentorNet>(path, kind, options);
 }
 
 void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,
                     const SegmentorNetImpl& net) {
-  nn::save_dense_file(path, kSegmentorKey, spec, net);
+  nn::save_dense_file(path, spec, net);
 }
 
 }  // namespace asmlp::segment

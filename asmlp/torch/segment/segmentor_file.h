@@ -13,7 +13,7 @@ using SegmentorFile = nn::DenseFile<SegmentorSpec, SegmentorNet>;
 
 // The zoo's segmentor whose tensors these are, with the number of classes that they show. By
 // backbone and heads; whether every tensor fits, loading finds out.
-std::optional<SegmentorSpec> recognised_segmentor(const TensorMap& tensors);
+std::optional<SegmentorSpec> recognized_segmentor(const TensorMap& tensors);
 
 // Reads what save_segmentor wrote, or an official checkpoint (.pth with "meta" and "state_dict"),
 // into a new network in evaluation mode. What must be said with an official file, and which errors
@@ -23,7 +23,7 @@ SegmentorFile load_segmentor(const std::filesystem::path& path,
                              const SegmentorLoadOptions& options = {});
 
 // Writes a safetensors file atomically: parameters and buffers under the official names, and
-// __metadata__.asmlp_segmentor = to_json(spec). Error(kInvalidArgument) unless spec.config is the
+// __metadata__.asmlp = to_json(spec). Error(kInvalidArgument) unless spec.config is the
 // network's.
 void save_segmentor(const std::filesystem::path& path, const SegmentorSpec& spec,
                     const SegmentorNetImpl& net);

@@ -8,7 +8,7 @@
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/segment/fcn_head.h"
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 #include "asmlp/torch/segment/uper_head.h"
 
 namespace asmlp::segment {
@@ -23,10 +23,10 @@ struct SegmentorOutput {
 // checkpoints (mmseg's EncoderDecoder).
 class SegmentorNetImpl : public torch::nn::Module {
  public:
-  // Initialised as the parts say. Error(kInvalidArgument) for a wrong config.
+  // Initialized as the parts say. Error(kInvalidArgument) for a wrong config.
   explicit SegmentorNetImpl(const SegmentorConfig& config);
 
-  // Images N x in_chans x H x W, normalised, any size. The logits cover the image padded to whole
+  // Images N x in_chans x H x W, normalized, any size. The logits cover the image padded to whole
   // patches; resize them (bilinear, corners not aligned) to the image or to its labels.
   SegmentorOutput forward(const torch::Tensor& images);
 

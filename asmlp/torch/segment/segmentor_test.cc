@@ -4,7 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "tests/support/modules.h"
-#include "asmlp/torch/segment/flops.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 #include "tests/support/weight_files.h"
@@ -54,11 +54,11 @@ TEST(SegmentorNet, HasThePublishedNumberOfParametersAndTensors) {
     TensorMap state = nn::export_state(*net);
     EXPECT_EQ(state.size(), tensors) << name;
     // Which they are shows in the tensors, and so does the number of classes.
-    EXPECT_EQ(recognised_segmentor(state), zoo_segmentor(name));
+    EXPECT_EQ(recognized_segmentor(state), zoo_segmentor(name));
     state["decode_head.conv_seg.bias"].shape = {19};
-    EXPECT_EQ(recognised_segmentor(state)->config.num_classes, 19) << name;
+    EXPECT_EQ(recognized_segmentor(state)->config.num_classes, 19) << name;
     state.erase("backbone.layers.0.blocks.0.mlp.fc1.weight");
-    EXPECT_EQ(recognised_segmentor(state), std::nullopt) << name;
+    EXPECT_EQ(recognized_segmentor(state), std::nullopt) << name;
   }
 }
 
@@ -111,7 +111,7 @@ TEST(SegmentorFile, ReadsBackToTheSameNetwork) {
   test::expect_same_tensors(nn::export_state(*file.net), nn::export_state(*net));
   // Its backbone says the shift size.
   nn::Backbone backbone(spec.config.backbone);
-  const nn::BackboneReport report = nn::load_backbone(*backbone, path);
+  const nn::BackboneReport report = nn::load_backbone(*backbone, read_weights(path));
   EXPECT_EQ(report.shift_size, spec.config.backbone.shift_size);
   EXPECT_TRUE(report.state.complete());
 }

@@ -23,7 +23,7 @@ Corner draw_corner(const Image& image, data::CvSize window, data::Random& random
   return corner;
 }
 
-// Two classes at least, and none of them with `most` of the labelled pixels.
+// Two classes at least, and none of them with `most` of the labeled pixels.
 bool is_varied(const Image& labels, Corner corner, data::CvSize window, double most) {
   std::array<int64_t, 256> counts{};
   for (int y = corner.top; y < corner.top + window.height; ++y) {
@@ -78,7 +78,7 @@ void validate(const TrainTransformOptions& options) {
   check("hflip", options.hflip, 0, 1);
 }
 
-data::Item train_item(const LabelledImage& sample, const nn::DenseInput& input,
+data::Item train_item(const LabeledImage& sample, const DenseInput& input,
                       const TrainTransformOptions& options, data::Random& random) {
   const double r = random.uniform(options.ratio_range[0], options.ratio_range[1]);
   // Whole pixels, as mmseg has them.
@@ -99,11 +99,11 @@ data::Item train_item(const LabelledImage& sample, const nn::DenseInput& input,
   }
   if (options.photometric) distort(image, random);
 
-  nn::DenseInput unpadded = input;
+  DenseInput unpadded = input;
   unpadded.pad_multiple = 1;
   data::Item item;
   item.image =
-      torch::constant_pad_nd(data::normalised(image, unpadded),
+      torch::constant_pad_nd(data::normalized(image, unpadded),
                              {0, options.crop - window.width, 0, options.crop - window.height}, 0);
   item.target = padded_target(labels, options.crop);
   item.info.height = window.height;

@@ -8,7 +8,7 @@
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/torch/data/sample.h"
 #include "asmlp/torch/data/augment/random.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 
 namespace asmlp::segment {
 
@@ -28,12 +28,12 @@ void validate(const TrainTransformOptions& options);
 //   the image bilinear, the labels nearest;
 // - cropped at random; a side smaller than the crop is kept whole. A window is drawn again, up to
 //   ten times, unless it has two classes at least, the largest with less than cat_max_ratio of its
-//   labelled pixels;
-// - mirrored, distorted (distort), normalised;
+//   labeled pixels;
+// - mirrored, distorted (distort), normalized;
 // - padded to the right and below, the image with 0, the labels with 255.
 // The item's image is 3 x crop x crop, its target crop x crop; input.pad_multiple has no meaning.
 // Error(kInvalidArgument) for an image without pixels.
-data::Item train_item(const LabelledImage& sample, const nn::DenseInput& input,
+data::Item train_item(const LabeledImage& sample, const DenseInput& input,
                       const TrainTransformOptions& options, data::Random& random);
 
 // Photometric distortion, in place on RGB. Each with probability 1/2: brightness plus U(-32, 32),

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "asmlp/torch/data/dense_input.h"
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::segment {
@@ -15,10 +15,10 @@ namespace {
 
 using data::Random;
 
-// Blocks of side `block`, each of one class and of a colour that says which.
+// Blocks of side `block`, each of one class and of a color that says which.
 constexpr uint8_t kStep = 25;
-LabelledImage blocks(int height, int width, int block, const std::vector<uint8_t>& classes) {
-  LabelledImage sample{Image(height, width, 3), Image(height, width, 1), "blocks"};
+LabeledImage blocks(int height, int width, int block, const std::vector<uint8_t>& classes) {
+  LabeledImage sample{Image(height, width, 3), Image(height, width, 1), "blocks"};
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const size_t at = size_t(y / block) * size_t((width + block - 1) / block) + x / block;
@@ -31,8 +31,8 @@ LabelledImage blocks(int height, int width, int block, const std::vector<uint8_t
 }
 
 // Values of the network are those of the pixels.
-nn::DenseInput plain_input(int short_side, int long_side) {
-  nn::DenseInput input = segmentor_input();
+DenseInput plain_input(int short_side, int long_side) {
+  DenseInput input = segmentor_input();
   input.short_side = short_side;
   input.long_side = long_side;
   input.mean.assign(3, 0);
@@ -46,8 +46,8 @@ TrainTransformOptions nothing_drawn(int crop) {
 }
 
 TEST(TrainItem, WithoutDrawsItIsTheTestInputPadded) {
-  const LabelledImage sample = blocks(37, 61, 5, {0, 3, 255, 1, 2});
-  nn::DenseInput input = segmentor_input();
+  const LabeledImage sample = blocks(37, 61, 5, {0, 3, 255, 1, 2});
+  DenseInput input = segmentor_input();
   input.short_side = 48;
   input.long_side = 70;
   const data::Item test = data::test_item(sample.image, input);
@@ -75,9 +75,9 @@ TEST(TrainItem, WithoutDrawsItIsTheTestInputPadded) {
 }
 
 // Whatever is drawn, image and labels move together: away from the edges of blocks, which bilinear
-// and nearest put differently, a pixel has the colour of its class.
+// and nearest put differently, a pixel has the color of its class.
 TEST(TrainItem, ImageAndLabelsStayTogether) {
-  const LabelledImage sample = blocks(60, 90, 30, {1, 2, 3, 4, 5, 6});
+  const LabeledImage sample = blocks(60, 90, 30, {1, 2, 3, 4, 5, 6});
   TrainTransformOptions options;
   options.crop = 64;
   options.photometric = false;
@@ -113,7 +113,7 @@ TEST(TrainItem, ImageAndLabelsStayTogether) {
 }
 
 TEST(TrainItem, ScalesAreUniform) {
-  const LabelledImage sample = blocks(20, 30, 10, {0, 1});
+  const LabeledImage sample = blocks(20, 30, 10, {0, 1});
   TrainTransformOptions options = nothing_drawn(200);
   options.ratio_range = {0.5, 2};
   Random random(3);
@@ -135,7 +135,7 @@ TEST(TrainItem, ScalesAreUniform) {
 // Five windows of 4 x 4; which one it was shows in its first column.
 TEST(TrainItem, CropsOfOneClassAreDrawnAgain) {
   const auto tops = [](const std::vector<uint8_t>& rows, double most) {
-    LabelledImage sample{Image(8, 4, 3), Image(8, 4, 1), "rows"};
+    LabeledImage sample{Image(8, 4, 3), Image(8, 4, 1), "rows"};
     for (int y = 0; y < 8; ++y) {
       for (int x = 0; x < 4; ++x) {
         sample.labels.row(y)[x] = rows[size_t(y)];
@@ -168,19 +168,19 @@ TEST(TrainItem, CropsOfOneClassAreDrawnAgain) {
   }
 }
 
-// Grey stays grey and shows brightness and contrast: it is unchanged in a quarter of the cases.
+// Gray stays gray and shows brightness and contrast: it is unchanged in a quarter of the cases.
 TEST(Distort, ChangesAsOftenAndAsMuchAsItSays) {
   const int runs = 4000;
   int unchanged = 0, hue_kept = 0, paler = 0;
   double sum = 0;
   for (uint64_t seed = 0; seed < runs; ++seed) {
     Random random(data::mix64(seed));
-    Image grey(1, 1, 3);
-    std::fill_n(grey.row(0), 3, uint8_t{100});
-    distort(grey, random);
-    const int value = grey.row(0)[0];
-    ASSERT_EQ(grey.row(0)[1], value);
-    ASSERT_EQ(grey.row(0)[2], value);
+    Image gray(1, 1, 3);
+    std::fill_n(gray.row(0), 3, uint8_t{100});
+    distort(gray, random);
+    const int value = gray.row(0)[0];
+    ASSERT_EQ(gray.row(0)[1], value);
+    ASSERT_EQ(gray.row(0)[2], value);
     ASSERT_TRUE(value >= 33 && value <= 198) << value;  // (100 - 32) / 2, (100 + 32) * 1.5
     unchanged += value == 100;
     sum += value;

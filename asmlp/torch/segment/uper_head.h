@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "asmlp/torch/nn/conv_module.h"
-#include "asmlp/torch/segment/segmentor_config.h"
+#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp::segment {
 
@@ -29,7 +29,7 @@ TORCH_MODULE(PoolBranch);
 
 // Every convolution but the last is followed by batch norm (over all processes) and ReLU. Names:
 // psp_modules.k.1, bottleneck, lateral_convs.k, fpn_convs.k, fpn_bottleneck (each .conv and .bn)
-// and conv_seg. conv_seg is initialised by normal with std 0.01, the others by Kaiming normal;
+// and conv_seg. conv_seg is initialized by normal with std 0.01, the others by Kaiming normal;
 // biases 0.
 class UperHeadImpl : public torch::nn::Module {
  public:

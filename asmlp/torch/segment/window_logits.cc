@@ -31,7 +31,7 @@ void validate(const SlidingWindow& window) {
           "stride {}: must be 1..{}, the crop: more would leave gaps", window.stride, window.crop);
 }
 
-WindowLogits::WindowLogits(SegmentorNetImpl& net, Image picture, const nn::DenseInput& input,
+WindowLogits::WindowLogits(SegmentorNetImpl& net, Image picture, const DenseInput& input,
                            const std::optional<SlidingWindow>& window)
     : net_(&net), picture_(std::move(picture)), input_(input) {
   require(!net.is_training(), ErrorCode::kInvalidArgument,
@@ -45,7 +45,7 @@ WindowLogits::Window WindowLogits::run(Rows rows, Rows columns) {
   const torch::NoGradGuard no_grad;
   const Image pixels = data::crop(picture_, int(rows.first), int(columns.first),
                                   {int(rows.count()), int(columns.count())});
-  const torch::Tensor image = data::normalised(pixels, input_);
+  const torch::Tensor image = data::normalized(pixels, input_);
   const auto device = net_->parameters().front().device();
   const torch::Tensor logits = net_->forward(image.unsqueeze(0).to(device)).decode;
   return {rows, columns, image.size(1), image.size(2),

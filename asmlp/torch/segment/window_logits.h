@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "asmlp/image/image.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/segment/band_resize.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 
@@ -28,10 +28,10 @@ void validate(const SlidingWindow& window);
 // network's finest map, a sixteenth of the pixels, until their rows have passed.
 class WindowLogits {
  public:
-  // `picture` in the size that the network is to see, RGB; each window is normalised and, where
+  // `picture` in the size that the network is to see, RGB; each window is normalized and, where
   // input.pad_multiple says so, padded by itself. Without `window` there is one, the picture. `net`
   // must be in evaluation mode and outlive this.
-  WindowLogits(SegmentorNetImpl& net, Image picture, const nn::DenseInput& input,
+  WindowLogits(SegmentorNetImpl& net, Image picture, const DenseInput& input,
                const std::optional<SlidingWindow>& window);
 
   int64_t height() const { return picture_.height; }
@@ -54,7 +54,7 @@ class WindowLogits {
 
   SegmentorNetImpl* net_;
   Image picture_;
-  nn::DenseInput input_;
+  DenseInput input_;
   std::vector<Rows> tops_, lefts_;  // of all windows
   size_t next_top_ = 0;             // of the first row of windows that has not been run
   std::deque<Window> windows_;      // in the order in which they were run

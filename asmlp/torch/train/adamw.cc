@@ -91,7 +91,7 @@ double AdamW::gradient_norm() const {
   return std::sqrt(total);
 }
 
-void composed_update(AdamWSlot& slot, const AdamWUpdate& u) {
+void eager_update(AdamWSlot& slot, const AdamWUpdate& u) {
   const torch::NoGradGuard no_grad;
   const torch::Tensor g = slot.parameter.grad() * u.scale;
   slot.m.mul_(u.b1).add_(g, 1 - u.b1);
@@ -112,7 +112,7 @@ void AdamW::step(double lr, double gradient_scale) {
   for (AdamWSlot& slot : slots_) {
     if (!slot.parameter.grad().defined()) continue;
     u.keep = slot.decay ? 1 - lr * weight_decay_ : 1.0;
-    slot.parameter.device().is_cpu() ? loop_update(slot, u) : composed_update(slot, u);
+    slot.parameter.device().is_cpu() ? loop_update(slot, u) : eager_update(slot, u);
   }
 }
 

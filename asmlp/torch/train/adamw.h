@@ -63,7 +63,7 @@ class AdamW {
   int64_t updates_ = 0;
 };
 
-// The update of one slot composed of LibTorch's operators, for any device; `step` uses it where
+// The update of one slot eager of LibTorch's operators, for any device; `step` uses it where
 // there is no CPU loop. Same formula, another rounding. step_size is lr / (1 - b1^t), root_v_scale
 // is 1 / sqrt(1 - b2^t).
 struct AdamWUpdate {
@@ -74,7 +74,7 @@ struct AdamWUpdate {
   double root_v_scale;
   double eps;
 };
-void composed_update(AdamWSlot& slot, const AdamWUpdate& update);
+void eager_update(AdamWSlot& slot, const AdamWUpdate& update);
 
 // average = decay * average + (1 - decay) * value for every parameter of two equal modules; buffers
 // (the statistics of batch norms) are copied.

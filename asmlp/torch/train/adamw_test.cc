@@ -69,14 +69,14 @@ TEST(AdamW, IsTorchOptimAdamW) {
 
 // What runs where there is no loop of our own (a GPU) is the same formula.
 TEST(AdamW, TheComposedUpdateIsTheLoop) {
-  auto mine = small_module(), composed = small_module();
-  AdamW a(*mine, 0.1, {0.8, 0.95}, 1e-6), b(*composed, 0.1, {0.8, 0.95}, 1e-6);
+  auto mine = small_module(), eager = small_module();
+  AdamW a(*mine, 0.1, {0.8, 0.95}, 1e-6), b(*eager, 0.1, {0.8, 0.95}, 1e-6);
   for (int step = 0; step < 20; ++step) {
     const double lr = 0.02 / (1 + step), scale = step % 3 == 0 ? 0.25 : 1.0;
-    set_gradients(*mine, *composed, step);
+    set_gradients(*mine, *eager, step);
     a.step(lr, scale);
     for (AdamWSlot& slot : b.slots()) {
-      composed_update(slot, {.keep = slot.decay ? 1 - lr * 0.1 : 1,
+      eager_update(slot, {.keep = slot.decay ? 1 - lr * 0.1 : 1,
                              .scale = scale,
                              .b1 = 0.8,
                              .b2 = 0.95,

@@ -10,6 +10,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 
 namespace asmlp::train {
 namespace {
@@ -170,7 +171,7 @@ TrainOptions options_from_json(const std::string& text, const std::string& what)
   for (const auto& [key, value] : object.items()) {
     const std::string name = canonical(key);
     require(std::find(names.begin(), names.end(), name) != names.end(), ErrorCode::kInvalidArgument,
-            "{}: unknown option '{}'; did you mean '{}'?", what, key, nearest(name, names));
+            "{}: unknown option '{}'{}", what, key, did_you_mean(name, names));
     values[name] = &value;
   }
   TrainOptions options;
@@ -308,8 +309,8 @@ std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainO
   return warnings;
 }
 
-nn::Architecture resolve_model(const TrainOptions& options, int classes) {
-  nn::Architecture architecture = nn::resolve_architecture(options.model);
+Architecture resolve_model(const TrainOptions& options, int classes) {
+  Architecture architecture = resolve_architecture(options.model);
   ModelSpec& spec = architecture.spec;
   if (options.num_classes || classes > 0) {
     spec.config.num_classes = options.num_classes.value_or(classes);
@@ -317,7 +318,7 @@ nn::Architecture resolve_model(const TrainOptions& options, int classes) {
   }
   if (options.img_size) spec.preprocessing.size = *options.img_size;
   if (options.drop_path) spec.config.drop_path = *options.drop_path;
-  nn::validate(architecture);
+  validate(architecture);
   return architecture;
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "asmlp/torch/data/augment/transforms.h"
-#include "asmlp/torch/baselines/architecture.h"
+#include "asmlp/model/baselines/architecture.h"
 
 namespace asmlp::train {
 
@@ -161,74 +161,74 @@ void visit_options(Options& o, Visitor&& visit) {
                    "Start from the weights in this file (.safetensors, or the authors' .pth); the "
                    "head is left out when the classes differ"},
         o.initial_checkpoint);
-  visit(OptionInfo{"epochs", 0, kFixed, "Optimisation", "Passes over the training images"},
+  visit(OptionInfo{"epochs", 0, kFixed, "Optimization", "Passes over the training images"},
         o.epochs);
-  visit(OptionInfo{"batch-size", 'b', kWarns, "Optimisation",
+  visit(OptionInfo{"batch-size", 'b', kWarns, "Optimization",
                    "Images per process and pass through the model"},
         o.batch_size);
-  visit(OptionInfo{"accumulation-steps", 0, kWarns, "Optimisation",
+  visit(OptionInfo{"accumulation-steps", 0, kWarns, "Optimization",
                    "Passes whose gradients make one step: the global batch is batch-size x "
                    "accumulation-steps x processes"},
         o.accumulation_steps);
-  visit(OptionInfo{"lr", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"lr", 0, kFixed, "Optimization",
                    "Peak learning rate (default: lr-base * global batch / lr-base-size)"},
         o.lr);
-  visit(OptionInfo{"lr-base", 0, kFixed, "Optimisation", "Peak learning rate at lr-base-size",
+  visit(OptionInfo{"lr-base", 0, kFixed, "Optimization", "Peak learning rate at lr-base-size",
                    kClassify},
         o.lr_base);
   visit(
-      OptionInfo{"lr-base-size", 0, kFixed, "Optimisation", "Batch size lr-base is for", kClassify},
+      OptionInfo{"lr-base-size", 0, kFixed, "Optimization", "Batch size lr-base is for", kClassify},
       o.lr_base_size);
   visit(
-      OptionInfo{"steps-per-epoch", 0, kFixed, "Optimisation",
+      OptionInfo{"steps-per-epoch", 0, kFixed, "Optimization",
                  "Steps of what counts as an epoch, for validation and for the milestones; 0: one "
                  "pass over the training images",
                  kDetect | kSegment},
       o.steps_per_epoch);
-  visit(OptionInfo{"sched", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"sched", 0, kFixed, "Optimization",
                    "Learning rate after the warmup: cosine, multistep or poly"},
         o.sched);
   visit(
-      OptionInfo{"decay-milestones", 0, kFixed, "Optimisation",
+      OptionInfo{"decay-milestones", 0, kFixed, "Optimization",
                  "multistep: epochs (from 0) at whose starts the rate is multiplied by decay-rate"},
       o.decay_milestones);
-  visit(OptionInfo{"decay-rate", 0, kFixed, "Optimisation", "multistep: factor of a milestone"},
+  visit(OptionInfo{"decay-rate", 0, kFixed, "Optimization", "multistep: factor of a milestone"},
         o.decay_rate);
-  visit(OptionInfo{"sched-power", 0, kFixed, "Optimisation", "poly: exponent"}, o.sched_power);
-  visit(OptionInfo{"warmup-epochs", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"sched-power", 0, kFixed, "Optimization", "poly: exponent"}, o.sched_power);
+  visit(OptionInfo{"warmup-epochs", 0, kFixed, "Optimization",
                    "Epochs of linear warmup, per step; may be a fraction"},
         o.warmup_epochs);
-  visit(OptionInfo{"warmup-steps", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"warmup-steps", 0, kFixed, "Optimization",
                    "Steps of linear warmup, instead of warmup-epochs"},
         o.warmup_steps);
-  visit(OptionInfo{"warmup-lr", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"warmup-lr", 0, kFixed, "Optimization",
                    "Learning rate of the first step (default: 5e-7 * global batch / lr-base-size; "
                    "detect: lr / 1000; segment: lr / 1e6)"},
         o.warmup_lr);
-  visit(OptionInfo{"min-lr", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"min-lr", 0, kFixed, "Optimization",
                    "Learning rate at the end of cosine and poly (default: 5e-6 * global batch / "
                    "lr-base-size; 0 for detect and segment)"},
         o.min_lr);
-  visit(OptionInfo{"weight-decay", 0, kFixed, "Optimisation", "AdamW's decoupled decay"},
+  visit(OptionInfo{"weight-decay", 0, kFixed, "Optimization", "AdamW's decoupled decay"},
         o.weight_decay);
-  visit(OptionInfo{"no-decay", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"no-decay", 0, kFixed, "Optimization",
                    "Parameters without decay: 1d (biases and those of one dimension), or norm "
                    "(those with norm in their names)"},
         o.no_decay);
-  visit(OptionInfo{"opt-eps", 0, kFixed, "Optimisation", "AdamW's epsilon"}, o.opt_eps);
-  visit(OptionInfo{"opt-betas", 0, kFixed, "Optimisation", "AdamW's two betas"}, o.opt_betas);
-  visit(OptionInfo{"clip-grad", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"opt-eps", 0, kFixed, "Optimization", "AdamW's epsilon"}, o.opt_eps);
+  visit(OptionInfo{"opt-betas", 0, kFixed, "Optimization", "AdamW's two betas"}, o.opt_betas);
+  visit(OptionInfo{"clip-grad", 0, kFixed, "Optimization",
                    "Largest norm of the whole gradient; 0 does not clip"},
         o.clip_grad);
-  visit(OptionInfo{"smoothing", 0, kFixed, "Optimisation", "Label smoothing", kClassify},
+  visit(OptionInfo{"smoothing", 0, kFixed, "Optimization", "Label smoothing", kClassify},
         o.smoothing);
-  visit(OptionInfo{"model-ema", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"model-ema", 0, kFixed, "Optimization",
                    "Keep an exponential moving average of the weights; it is what is validated "
                    "and exported"},
         o.model_ema);
-  visit(OptionInfo{"model-ema-decay", 0, kFixed, "Optimisation", "Decay of the average per step"},
+  visit(OptionInfo{"model-ema-decay", 0, kFixed, "Optimization", "Decay of the average per step"},
         o.model_ema_decay);
-  visit(OptionInfo{"seed", 0, kFixed, "Optimisation",
+  visit(OptionInfo{"seed", 0, kFixed, "Optimization",
                    "Decides initial weights, order, augmentation and drop path"},
         o.seed);
   visit(OptionInfo{"crop-padding", 0, kFixed, "Augmentation",
@@ -254,7 +254,7 @@ void visit_options(Options& o, Visitor&& visit) {
                  "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; '' is none", kClassify},
       o.aa);
   visit(OptionInfo{"color-jitter", 0, kFixed, "Augmentation",
-                   "Strength of colour jitter; applied where aa is '', as in timm", kClassify},
+                   "Strength of color jitter; applied where aa is '', as in timm", kClassify},
         o.color_jitter);
   visit(OptionInfo{"reprob", 0, kFixed, "Augmentation", "Probability of random erasing", kClassify},
         o.reprob);
@@ -360,6 +360,6 @@ std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainO
 
 // The model to train: options.model with num_classes (the option, else `classes` when that is not
 // 0), img_size and drop_path applied.
-nn::Architecture resolve_model(const TrainOptions& options, int classes);
+Architecture resolve_model(const TrainOptions& options, int classes);
 
 }  // namespace asmlp::train

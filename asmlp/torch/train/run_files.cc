@@ -46,7 +46,7 @@ void RunFiles::write(const RunState& state, const TensorMap& tensors) const {
 }
 
 void RunFiles::write_summary(const std::vector<EpochSummary>& history) const {
-  train::write_summary(folder_ / "summary.csv", history);
+  asmlp::write_summary(folder_ / "summary.csv", history);
 }
 
 }  // namespace asmlp::train

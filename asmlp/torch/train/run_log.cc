@@ -7,7 +7,9 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/report/machine.h"
 #include "asmlp/report/run_json.h"
+#include "asmlp/torch/train/libraries.h"
 
 namespace asmlp::train {
 namespace {
@@ -35,7 +37,7 @@ RunLog::RunLog(std::filesystem::path folder, RunFacts facts)
       step_(facts_.steps_done),
       skipped_(facts_.skipped_steps) {
   data_.recipe = facts_.recipe;
-  data_.main_figure = facts_.main_figure;
+  data_.eval_metric = facts_.eval_metric;
   data_.history = facts_.history;
   start_files();
   write_pages();
@@ -150,9 +152,9 @@ void RunLog::on_epoch(const EpochSummary& summary, bool /*best*/) {
   guarded("the event file", [&] {
     if (!events_) return;
     events_->scalar(kEpochLoss, step_, summary.train_loss);
-    for (const Figure& figure : summary.figures) {
-      const std::string tag = "eval/" + figure.name;
-      events_->scalar({tag.c_str(), figure_info(figure.name).help}, step_, figure.value);
+    for (const EvalMetric& metric : summary.metrics) {
+      const std::string tag = "eval/" + metric.name;
+      events_->scalar({tag.c_str(), eval_metric_info(metric.name).help}, step_, metric.value);
     }
     events_->flush();
   });

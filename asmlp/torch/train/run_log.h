@@ -27,7 +27,7 @@ struct RunFacts {
   // the position are added.
   nlohmann::ordered_json start;
   std::string recipe;                 // the options in use, as YAML
-  std::string main_figure = "top1";   // train/task.h
+  std::string eval_metric = "top1";   // train/task.h
   int64_t images_per_step = 1;        // of all processes, all accumulated batches
   int log_interval = 50;              // steps
   bool resumed = false;               // continues the run in the folder

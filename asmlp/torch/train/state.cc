@@ -18,9 +18,9 @@ constexpr const char* kKey = "asmlp_train";
 constexpr int kVersion = 3;
 
 Json line_of(const EpochSummary& e) {
-  Json figures = Json::object();
-  for (const Figure& figure : e.figures) figures[figure.name] = figure.value;
-  return {{"epoch", e.epoch}, {"train_loss", e.train_loss}, {"lr", e.lr}, {"figures", figures}};
+  Json metrics = Json::object();
+  for (const EvalMetric& metric : e.metrics) metrics[metric.name] = metric.value;
+  return {{"epoch", e.epoch}, {"train_loss", e.train_loss}, {"lr", e.lr}, {"figures", metrics}};
 }
 
 // JSON has no NaN and no infinity: nlohmann writes null (the loss of a diverged epoch).
@@ -32,7 +32,7 @@ EpochSummary summary_of(const Json& line) {
   e.train_loss = number(line.at("train_loss"));
   line.at("lr").get_to(e.lr);
   for (const auto& [name, value] : line.at("figures").items()) {
-    e.figures.push_back({figure_info(name).name, number(value)});
+    e.metrics.push_back({eval_metric_info(name).name, number(value)});
   }
   return e;
 }
@@ -137,28 +137,6 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
   s.model = model->second;
   if (tensors) *tensors = std::move(file.tensors);
   return s;
-}
-
-Figures columns_of(const std::vector<EpochSummary>& history) {
-  const auto validated = std::ranges::find_if(history, &EpochSummary::validated);
-  return validated == history.end() ? Figures() : validated->figures;
-}
-
-void write_summary(const std::filesystem::path& path, const std::vector<EpochSummary>& history) {
-  write_file_atomically(path, [&](std::ostream& out) {
-    const Figures columns = columns_of(history);
-    out << "epoch,train_loss,";
-    for (const Figure& column : columns) out << "eval_" << column.name << ',';
-    out << "lr\n";
-    for (const EpochSummary& e : history) {
-      out << fmt::format("{},{:.6g},", e.epoch, e.train_loss);
-      for (const Figure& column : columns) {
-        if (e.validated()) out << fmt::format("{:.6g}", value_of(e.figures, column.name));
-        out << ',';
-      }
-      out << fmt::format("{:.6g}\n", e.lr);
-    }
-  });
 }
 
 }  // namespace asmlp::train

@@ -13,23 +13,14 @@
 #include <vector>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/metrics/eval_metric.h"
+#include "asmlp/report/history.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {
 
-// One finished epoch: a line of summary.csv.
-struct EpochSummary {
-  int epoch = 0;
-  double train_loss = 0;  // mean over the epoch's steps
-  double lr = 0;          // of the epoch's last step
-  Figures figures;        // of the validation; empty without one
-  bool validated() const { return !figures.empty(); }
-};
-
 struct RunState {
   TrainOptions options;
-  std::string model;    // Task::model_json
+  std::string model;    // TrainingTask::model_json
   std::string command;  // that started the run; "" when the file does not say
   int threads = 1;      // the arithmetic's, of a process
   int world = 1;        // processes
@@ -38,14 +29,14 @@ struct RunState {
   int64_t images = 0;      // of it, over all processes: those whose step is done
   double loss_sum = 0;     // over the epoch's steps so far
   int64_t loss_count = 0;  // number of them (finite ones)
-  int64_t updates = 0;     // of the optimiser
+  int64_t updates = 0;     // of the optimizer
   int64_t skipped = 0;     // steps without update because the loss or gradient was not finite
   int64_t skipped_in_row = 0;
   int64_t bad_samples = 0;   // that could not be read, in all training epochs
   int64_t bad_in_epoch = 0;  // in this one
   double loss_scale = 1;     // of the GradScaler
   int loss_scale_age = 0;    // good steps since it changed
-  double best = -1;          // of the main figure (task.h)
+  double best = -1;          // of the eval metric (task.h)
   int best_epoch = -1;
   std::vector<EpochSummary> history;
 };
@@ -61,12 +52,5 @@ void numbers_from_json(const std::string& text, RunState& state);
 // Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file, and what to do when
 // it is damaged.
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors);
-
-// The figures of a history by name: those of its first validation, or none.
-Figures columns_of(const std::vector<EpochSummary>& history);
-
-// timm's summary.csv: a heading, then a line per finished epoch; cells are empty for epochs without
-// validation. Written atomically.
-void write_summary(const std::filesystem::path& path, const std::vector<EpochSummary>& history);
 
 }  // namespace asmlp::train

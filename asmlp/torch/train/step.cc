@@ -65,7 +65,7 @@ StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool sto
   mine[1] = std::isfinite(mine[0]) ? 0 : 1;
 
   torch::Tensor agreed = torch::tensor(mine, torch::kDouble);
-  world_.sum(agreed);
+  world_.all_reduce(agreed);
   const double* all = agreed.data_ptr<double>();
   result.loss = all[0] / world_.size();
   result.stop = all[2] > 0;
@@ -74,7 +74,7 @@ StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool sto
     result.parts[i].second = all[4 + i] / world_.size();
   }
   // The gradients are the same everywhere by now, and so is their norm. Its division by the scale
-  // is all the unscaling there is: the optimiser multiplies by it on the way.
+  // is all the unscaling there is: the optimizer multiplies by it on the way.
   const double scale = scaler_.scale();
   result.gradient_norm = optimizer_.gradient_norm() / scale;
   const bool overflow = !std::isfinite(result.gradient_norm);

@@ -29,8 +29,8 @@ struct TaskFacts {
   int64_t validation_images = 0;
   int64_t multiply_adds = 0;  // of one image of the size below
   std::string image_size;     // in pixels: "224 x 224", height x width
-  // The figure by which the best epoch is chosen, the larger the better.
-  std::string main_figure;
+  // The metric by which the best epoch is chosen, the larger the better.
+  std::string eval_metric;
 };
 
 // Where a loss is computed.
@@ -50,7 +50,7 @@ struct ModelLoss {
 using LossFunction = std::function<ModelLoss(data::Batch& batch, const Pass& pass)>;
 
 struct Validation {
-  Figures figures;
+  EvalMetrics metrics;
   int64_t images = 0;
   int64_t bad_samples = 0;  // that could not be read: not among the images
 };
@@ -64,9 +64,9 @@ struct ValidationOptions {
   std::function<void(const std::string& bad)> on_bad;  // each sample that could not be read
 };
 
-class Task {
+class TrainingTask {
  public:
-  virtual ~Task() = default;
+  virtual ~TrainingTask() = default;
 
   virtual const TaskFacts& facts() const = 0;
   // What makes two models the same for a run that goes on, as JSON: not their names and origins.
@@ -76,7 +76,7 @@ class Task {
   virtual std::unique_ptr<data::BatchSource> training_batches() const = 0;
   virtual std::unique_ptr<data::BatchSource> validation_batches() const = 0;
 
-  // A new network on the CPU, initialised from LibTorch's generator.
+  // A new network on the CPU, initialized from LibTorch's generator.
   virtual std::shared_ptr<torch::nn::Module> make_model() const = 0;
   // Copies what fits of a weights file (options.initial_checkpoint) into a network; what a user
   // should know about it.
@@ -94,11 +94,5 @@ class Task {
                                              const data::BatchSource& source,
                                              const ValidationOptions& options) const = 0;
 };
-
-// The task of the options (options.task) on their data set, which is opened. `tag` becomes part of
-// the exported model's name. The world must outlive it. Errors as those of the data sets
-// and models, and kInvalidArgument where they do not fit together.
-std::unique_ptr<Task> make_task(const TrainOptions& options, const std::string& tag,
-                                dist::World& world);
 
 }  // namespace asmlp::train

@@ -25,7 +25,7 @@ int64_t bad_limit(const TrainOptions& options, int64_t images) {
 
 }  // namespace
 
-Trainer::Trainer(TrainOptions options, std::unique_ptr<Task> task, fs::path folder,
+Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::path folder,
                  std::map<std::string, std::string> origin, dist::World& world)
     : options_(std::move(options)),
       task_(std::move(task)),
@@ -78,9 +78,9 @@ void Trainer::save_model(const char* name, const Validation* validation) {
   origin["seed"] = std::to_string(options_.seed);
   origin["weights"] = options_.model_ema ? "exponential moving average" : "last step";
   if (validation) {
-    for (const Figure& figure : validation->figures) {
-      if (figure.name == "loss") continue;
-      origin["validation_" + figure.name] = fmt::format("{:.5g}", figure.value);
+    for (const EvalMetric& metric : validation->metrics) {
+      if (metric.name == "loss") continue;
+      origin["validation_" + metric.name] = fmt::format("{:.5g}", metric.value);
     }
   }
   task_->write_model(files_.folder() / name, exported_model(), origin);
@@ -182,8 +182,8 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   if (last || (state_.epoch + 1) % options_.val_interval == 0) {
     validation = validate_model(observer, stop);
     if (!validation) return false;
-    summary.figures = validation->figures;
-    const double main = value_of(validation->figures, facts().main_figure);
+    summary.metrics = validation->metrics;
+    const double main = value_of(validation->metrics, facts().eval_metric);
     best = good && main > state_.best;
     if (best) {
       state_.best = main;

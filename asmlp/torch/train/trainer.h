@@ -27,7 +27,7 @@ enum class Outcome { kFinished, kStopped };
 // Trainer and calls the same functions; rank 0 alone writes files.
 //   last.safetensors      the whole state (state.h): at least once per epoch and once a minute
 //   previous.safetensors  the state saved before
-//   best.safetensors      the model (the average, when it is on) of the epoch whose main figure
+//   best.safetensors      the model (the average, when it is on) of the epoch whose eval metric
 //                         (task.h) is the best
 //   final.safetensors     the same of the last epoch, chosen without looking at the validation set
 //   summary.csv           a line per epoch
@@ -38,7 +38,7 @@ class Trainer {
   // `options` are validated; `task` was made from them. Sets LibTorch's threads. Creates the
   // folder. The exported models carry `origin`, whose "command" is kept over resumes. The world
   // must outlive the trainer.
-  Trainer(TrainOptions options, std::unique_ptr<Task> task, std::filesystem::path folder,
+  Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, std::filesystem::path folder,
           std::map<std::string, std::string> origin, dist::World& world);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -97,7 +97,7 @@ class Trainer {
   void save_model(const char* name, const Validation* validation);
 
   TrainOptions options_;
-  std::unique_ptr<Task> task_;
+  std::unique_ptr<TrainingTask> task_;
   dist::World& world_;
   torch::Device device_;
   torch::ScalarType precision_;

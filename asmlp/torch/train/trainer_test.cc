@@ -192,8 +192,8 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   const fs::path file = folder_.path() / "whole" / "final.safetensors";
   const TensorFile exported = read_safetensors(file);
   const auto described =
-      nn::architecture_from_json(exported.metadata.at("asmlp_architecture"), "exported");
-  EXPECT_FALSE(nn::is_as_mlp(described));
+      architecture_from_json(exported.metadata.at("asmlp_architecture"), "exported");
+  EXPECT_FALSE(is_as_mlp(described));
   EXPECT_EQ(described.spec.name, "small_swin.brightness");
   EXPECT_EQ(described.spec.classes, validation_.classes());
   options.initial_checkpoint = file.string();

@@ -24,7 +24,7 @@ double round_to_15_digits(double x) {
 // The channels of one pixel in double: a vector of four (the last one unused), or one number.
 using Rgb = double __attribute__((vector_size(32)));
 using Ints = int __attribute__((vector_size(16)));
-using Grey = double;
+using Gray = double;
 
 // An image with a byte to spare at its end.
 struct Source {
@@ -38,7 +38,7 @@ struct Source {
 template <typename Pixel>
 constexpr int kChannels = std::is_same_v<Pixel, Rgb> ? 3 : 1;
 
-ASMLP_INLINE void load(const uint8_t* from, Grey& pixel) { pixel = *from; }
+ASMLP_INLINE void load(const uint8_t* from, Gray& pixel) { pixel = *from; }
 // Reads one byte beyond the pixel.
 ASMLP_INLINE void load(const uint8_t* from, Rgb& pixel) {
   using Bytes = uint8_t __attribute__((vector_size(16)));
@@ -52,7 +52,7 @@ ASMLP_INLINE void load(const uint8_t* from, Rgb& pixel) {
 }
 
 // Clipped and cut to 8 bits.
-ASMLP_INLINE void store(const Grey& pixel, uint8_t* to) {
+ASMLP_INLINE void store(const Gray& pixel, uint8_t* to) {
   *to = static_cast<uint8_t>(std::clamp(pixel, 0.0, 255.0));
 }
 ASMLP_INLINE void store(const Rgb& pixel, uint8_t* to) {
@@ -169,14 +169,14 @@ using baseline::Version;
 }  // namespace avx2
 
 template <typename Version>
-void warp(const Source& source, const AffineMatrix& m, bool colour, bool cubic, const uint8_t* fill,
+void warp(const Source& source, const AffineMatrix& m, bool color, bool cubic, const uint8_t* fill,
           uint8_t* to) {
-  if (colour) {
+  if (color) {
     cubic ? Version::template warp<Rgb, 4>(source, m, fill, to)
           : Version::template warp<Rgb, 2>(source, m, fill, to);
   } else {
-    cubic ? Version::template warp<Grey, 4>(source, m, fill, to)
-          : Version::template warp<Grey, 2>(source, m, fill, to);
+    cubic ? Version::template warp<Gray, 4>(source, m, fill, to)
+          : Version::template warp<Gray, 2>(source, m, fill, to);
   }
 }
 

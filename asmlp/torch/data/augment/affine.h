@@ -9,10 +9,10 @@
 namespace asmlp::data {
 
 // Output pixel (x, y) shows the input at (m[0] x' + m[1] y' + m[2], m[3] x' + m[4] y' + m[5]),
-// where x' = x + 0.5 and y' = y + 0.5 are centres of pixels.
+// where x' = x + 0.5 and y' = y + 0.5 are centers of pixels.
 using AffineMatrix = std::array<double, 6>;
 
-// The matrix with which Image.rotate(degrees) turns an image about its centre, counter-clockwise.
+// The matrix with which Image.rotate(degrees) turns an image about its center, counter-clockwise.
 // (For multiples of 90 Pillow transposes instead; 0 is the identity here, too.)
 AffineMatrix rotation(double degrees, int height, int width);
 

@@ -67,13 +67,13 @@ TEST(AugmentOps, GivePillowsBytesForAPhoto) {
   EXPECT_GT(cases, 90);
 }
 
-TEST(AugmentOps, GreyImagesAreTheirOwnChannel) {
-  const Image grey = noise_image(12, 17, 1);
+TEST(AugmentOps, GrayImagesAreTheirOwnChannel) {
+  const Image gray = noise_image(12, 17, 1);
   Image rgb(12, 17, 3);
-  for (size_t i = 0; i < rgb.pixels.size(); ++i) rgb.pixels[i] = grey.pixels[i / 3];
+  for (size_t i = 0; i < rgb.pixels.size(); ++i) rgb.pixels[i] = gray.pixels[i / 3];
   for (const auto& [name, op] : kOps) {
     for (const double argument : {0.1, 1.0, 1.7}) {
-      Image one = grey, three = rgb;
+      Image one = gray, three = rgb;
       AugmentContext context;
       apply_op(one, op, argument, Interpolation::kBicubic, context);
       apply_op(three, op, argument, Interpolation::kBicubic, context);
@@ -83,9 +83,9 @@ TEST(AugmentOps, GreyImagesAreTheirOwnChannel) {
       }
     }
   }
-  Image same = grey;
+  Image same = gray;
   color(same, 0.3);
-  EXPECT_EQ(same.pixels, grey.pixels);
+  EXPECT_EQ(same.pixels, gray.pixels);
 }
 
 TEST(AugmentOps, FactorOneAndNoMotionChangeNothing) {
@@ -109,8 +109,8 @@ TEST(AugmentOps, FactorOneAndNoMotionChangeNothing) {
   }
 }
 
-// By hand: 3 columns to the right of what it was, the fill colour on the left.
-TEST(AugmentOps, TranslateShowsTheFillColour) {
+// By hand: 3 columns to the right of what it was, the fill color on the left.
+TEST(AugmentOps, TranslateShowsTheFillColor) {
   Image image = noise_image(4, 10, 3);
   const Image before = image;
   AugmentContext context;

@@ -44,7 +44,7 @@ void map(Image& image, const std::array<Table, 3>& tables) {
 }
 
 std::array<Histogram, 3> histograms(const Image& image) {
-  // Neighbouring pixels count in two sets: flat areas would otherwise wait for their own counter.
+  // Neighboring pixels count in two sets: flat areas would otherwise wait for their own counter.
   std::array<std::array<Histogram, 3>, 2> sets{};
   const size_t channels = static_cast<size_t>(image.channels), size = image.pixels.size();
   for (size_t i = 0, set = 0; i < size; i += channels, set ^= 1) {
@@ -134,8 +134,8 @@ void color(Image& image, double factor) {
   if (image.channels == 1) return;
   const float alpha = static_cast<float>(factor);
   for (uint8_t *p = image.pixels.data(), *end = p + image.pixels.size(); p != end; p += 3) {
-    const int grey = luma(p);
-    for (int c = 0; c < 3; ++c) p[c] = blend(grey, p[c], alpha);
+    const int gray = luma(p);
+    for (int c = 0; c < 3; ++c) p[c] = blend(gray, p[c], alpha);
   }
 }
 

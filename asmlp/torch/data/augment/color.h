@@ -1,5 +1,5 @@
-// Colour operations on 8-bit images, equal to the byte to Pillow's ImageOps and ImageEnhance (9.4).
-// Every one works in place, on 3 channels (RGB) or 1 (grey).
+// Color operations on 8-bit images, equal to the byte to Pillow's ImageOps and ImageEnhance (9.4).
+// Every one works in place, on 3 channels (RGB) or 1 (gray).
 #pragma once
 
 #include "asmlp/image/image.h"
@@ -26,7 +26,7 @@ void solarize(Image& image, int threshold);
 void solarize_add(Image& image, int amount);
 
 // The four of ImageEnhance: Image.blend(degenerate, image, factor), which beyond 1 extrapolates and
-// clips, in fp32, cut to 8 bits. Degenerate is the luma (color; a grey image stays as it is), the
+// clips, in fp32, cut to 8 bits. Degenerate is the luma (color; a gray image stays as it is), the
 // mean luma (contrast), black (brightness), the image smoothed by 3 x 3 weights 1 and 5 in the
 // middle, borders kept (sharpness). Factor 1 changes nothing; factors are >= 0.
 void color(Image& image, double factor);

@@ -7,10 +7,10 @@
 
 namespace asmlp::data {
 
-// What an erased rectangle is filled with: zeros (the mean colour) or standard normal noise.
+// What an erased rectangle is filled with: zeros (the mean color) or standard normal noise.
 enum class EraseMode { kConst, kPixel };
 
-// Erases 1 to `most` rectangles (how many is drawn; most >= 1) of normalised
+// Erases 1 to `most` rectangles (how many is drawn; most >= 1) of normalized
 // channels x height x width values. With k rectangles each covers 2 to 33 % of the area over k, at
 // a ratio of sides, log-uniform, from 0.3 to 1 / 0.3; it lies inside the image and is smaller than
 // it on both sides, and is left out when ten attempts did not give such a one.

@@ -29,7 +29,7 @@ struct Mix {
 // of gamma variates by Marsaglia and Tsang's method.
 double symmetric_beta(double alpha, Random& random);
 
-// timm's rand_bbox: sides sqrt(1 - lambda) of the image's, cut down to pixels, around a centre
+// timm's rand_bbox: sides sqrt(1 - lambda) of the image's, cut down to pixels, around a center
 // uniform over the image, clipped at its border. May be empty.
 Window cutmix_box(int height, int width, double lambda, Random& random);
 

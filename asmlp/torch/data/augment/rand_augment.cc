@@ -9,6 +9,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/nearest.h"
 #include "asmlp/torch/data/augment/affine.h"
 #include "asmlp/torch/data/augment/color.h"
 
@@ -68,8 +69,8 @@ std::optional<RandAugment> parse_rand_augment(const std::string& text) {
     const std::string key = part.substr(0, at);
     const std::vector<std::string> known{"m", "n", "mstd", "inc", "w"};
     require(std::find(known.begin(), known.end(), key) != known.end(), ErrorCode::kInvalidArgument,
-            "aa {}: unknown part '{}'; did you mean '{}'? (m, n, mstd, inc and w are known)", text,
-            part, nearest(key, known));
+            "aa {}: unknown part '{}'{} (m, n, mstd, inc and w are known)", text, part,
+            did_you_mean(key, known));
     require(seen.insert(key).second, ErrorCode::kInvalidArgument, "aa {}: '{}' is there twice",
             text, key);
     if (key == "m") {

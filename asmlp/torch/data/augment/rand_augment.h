@@ -72,7 +72,7 @@ struct AugmentContext {
   Image scratch;
 };
 
-// Applies `op` in place to an RGB or grey image.
+// Applies `op` in place to an RGB or gray image.
 void apply_op(Image& image, AugmentOp op, double argument, Interpolation interpolation,
               AugmentContext& context);
 

@@ -230,7 +230,7 @@ TEST(RandAugmentDraws, RandomInterpolationIsEitherOne) {
   EXPECT_NEAR(bilinear, 500, 5 * std::sqrt(1000 * 0.25));
 }
 
-// A constant grey image shows the factor of brightness alone: contrast and color leave it.
+// A constant gray image shows the factor of brightness alone: contrast and color leave it.
 TEST(ColorJitter, FactorsAreUniformAroundOne) {
   const int n = 4000;
   std::vector<int> counts(8);

@@ -10,7 +10,7 @@
 
 namespace asmlp::data {
 
-// Finaliser of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
+// Finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
 inline uint64_t mix64(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
@@ -36,7 +36,7 @@ inline uint64_t derive_seed(uint64_t seed, std::initializer_list<uint64_t> path)
   return seed;
 }
 
-// splitmix64: a 64-bit counter with the golden-ratio increment, finalised by mix64.
+// splitmix64: a 64-bit counter with the golden-ratio increment, finalized by mix64.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}

@@ -15,7 +15,7 @@ std::span<const std::byte> bytes_of(const Sample& sample) {
 
 Image with_channels(Image image, size_t channels) {
   if (image.channels == static_cast<int>(channels)) return image;
-  return channels == 1 ? to_grey(image) : to_rgb(image);
+  return channels == 1 ? to_gray(image) : to_rgb(image);
 }
 
 // The image as for evaluation, moved by up to `padding` pixels either way.
@@ -82,7 +82,7 @@ void flip_horizontally(Image& image) {
   }
 }
 
-std::array<uint8_t, 3> fill_colour(const Preprocessing& preprocessing) {
+std::array<uint8_t, 3> fill_color(const Preprocessing& preprocessing) {
   std::array<uint8_t, 3> fill{};
   for (size_t c = 0; c < std::min(fill.size(), preprocessing.mean.size()); ++c) {
     fill[c] =
@@ -103,7 +103,7 @@ void transform_for_training(const Sample& sample, const Preprocessing& preproces
   if (augmentation.rand_augment) {
     thread_local AugmentContext context;  // keeps its buffer from image to image
     context.interpolation = augmentation.interpolation;
-    context.fill = fill_colour(preprocessing);
+    context.fill = fill_color(preprocessing);
     rand_augment(view, *augmentation.rand_augment, context, random);
   } else if (augmentation.color_jitter > 0) {
     color_jitter(view, augmentation.color_jitter, random);

@@ -42,16 +42,16 @@ Window random_resized_window(int height, int width, const std::array<double, 2>&
 // Mirrors left and right in place.
 void flip_horizontally(Image& image);
 
-// The colour that RandAugment's warps show outside the image: the mean, as 8 bits.
-std::array<uint8_t, 3> fill_colour(const Preprocessing& preprocessing);
+// The color that RandAugment's warps show outside the image: the mean, as 8 bits.
+std::array<uint8_t, 3> fill_color(const Preprocessing& preprocessing);
 
-// Crop, flip, RandAugment or colour jitter, normalise, erase. Of an encoded sample only the crop is
+// Crop, flip, RandAugment or color jitter, normalize, erase. Of an encoded sample only the crop is
 // decoded; the result is the same. `out` holds C x size x size floats with C =
 // preprocessing.mean.size().
 void transform_for_training(const Sample& sample, const Preprocessing& preprocessing,
                             const Augmentation& augmentation, Random& random, std::span<float> out);
 
-// The evaluation pipeline: resize the short side, centre crop, normalise. `out` as above.
+// The evaluation pipeline: resize the short side, center crop, normalize. `out` as above.
 void transform_for_evaluation(const Image& image, const Preprocessing& preprocessing,
                               std::span<float> out);
 

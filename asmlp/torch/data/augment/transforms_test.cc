@@ -109,7 +109,7 @@ TEST(RandomResizedWindow, StaysInTheImageAndInItsLimits) {
   }
 }
 
-TEST(RandomResizedWindow, FallsBackToTheCentreOfALongImage) {
+TEST(RandomResizedWindow, FallsBackToTheCenterOfALongImage) {
   Random random(1);
   const Window wide = random_resized_window(10, 1000, {0.9, 1.0}, {0.75, 4.0 / 3}, random);
   EXPECT_EQ(wide.height, 10);
@@ -199,13 +199,13 @@ TEST(Erase, SeveralRectanglesShareTheArea) {
   EXPECT_GT(shares[1], 0.14);
 }
 
-TEST(FillColour, IsTheMeanIn8Bits) {
+TEST(FillColor, IsTheMeanIn8Bits) {
   Preprocessing p;
-  EXPECT_EQ(fill_colour(p), (std::array<uint8_t, 3>{124, 116, 104}));
+  EXPECT_EQ(fill_color(p), (std::array<uint8_t, 3>{124, 116, 104}));
   p.mean = {0.2860f};
-  EXPECT_EQ(fill_colour(p)[0], 73);
+  EXPECT_EQ(fill_color(p)[0], 73);
   p.mean = {1.5f, -1.0f, 1.0f};
-  EXPECT_EQ(fill_colour(p), (std::array<uint8_t, 3>{255, 0, 255}));
+  EXPECT_EQ(fill_color(p), (std::array<uint8_t, 3>{255, 0, 255}));
 }
 
 TEST(TrainingTransform, WithoutAugmentationItIsTheEvaluationTransform) {
@@ -300,8 +300,8 @@ TEST(TrainingTransform, EncodedAndDecodedSamplesGiveTheSame) {
   }
 }
 
-// timm: colour jitter acts where RandAugment is off.
-TEST(TrainingTransform, ColourJitterGivesWayToRandAugment) {
+// timm: color jitter acts where RandAugment is off.
+TEST(TrainingTransform, ColorJitterGivesWayToRandAugment) {
   const Image image = noise_image(10, 10, 3);
   const Preprocessing p = preprocessing_of(3, 10);
   Augmentation plain = no_augmentation(), jitter = plain, both = plain, augment = plain;
@@ -323,10 +323,10 @@ TEST(TrainingTransform, TheGeneratorDecidesEverything) {
   std::set<std::vector<float>> distinct;
   for (uint64_t seed = 0; seed < 20; ++seed) distinct.insert(training(image, p, a, seed));
   EXPECT_EQ(distinct.size(), 20u);
-  // Grey files feed colour models.
-  const auto grey = training(noise_image(20, 20, 1), p, no_augmentation(), 1);
-  EXPECT_EQ(std::vector(grey.begin(), grey.begin() + 256),
-            std::vector(grey.begin() + 512, grey.end()));
+  // Gray files feed color models.
+  const auto gray = training(noise_image(20, 20, 1), p, no_augmentation(), 1);
+  EXPECT_EQ(std::vector(gray.begin(), gray.begin() + 256),
+            std::vector(gray.begin() + 512, gray.end()));
 }
 
 }  // namespace

@@ -49,14 +49,14 @@ CocoFolder find_coco(const fs::path& root, Split split) {
 }
 
 CocoTrainingSource::CocoTrainingSource(fs::path images, const CocoAnnotations& annotations,
-                                       TrainTransformOptions options, nn::DenseInput input)
+                                       TrainTransformOptions options, DenseInput input)
     : folder_(std::move(images)),
       annotations_(&annotations),
       options_(std::move(options)),
       input_(std::move(input)),
       used_(coco_training_images(annotations)) {
   validate(options_);
-  nn::validate(input_, kChannels);
+  validate(input_, kChannels);
   for (const CocoTrainingImage& image : used_) {
     for (const int index : image.annotations) {
       const CocoAnnotation& a = annotations.annotations[static_cast<size_t>(index)];
@@ -97,9 +97,9 @@ int CocoTrainingSource::group(int64_t index) const {
 }
 
 CocoTestSource::CocoTestSource(fs::path images, const CocoAnnotations& annotations,
-                               nn::DenseInput input)
+                               DenseInput input)
     : folder_(std::move(images)), annotations_(&annotations), input_(std::move(input)) {
-  nn::validate(input_, kChannels);
+  validate(input_, kChannels);
 }
 
 data::Item CocoTestSource::get(int64_t index, data::Random&) const {

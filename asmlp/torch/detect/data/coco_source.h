@@ -9,7 +9,7 @@
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/torch/data/sample_loader.h"
 #include "asmlp/torch/detect/data/train_transform.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 
 namespace asmlp::detect {
 
@@ -31,7 +31,7 @@ class CocoTrainingSource final : public data::ItemSource {
   // `images` is the folder of the pictures; `annotations` must outlive the source. Errors: those of
   // the options' validate functions; kBadFormat for an object to train on that has no outline.
   CocoTrainingSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                     TrainTransformOptions options, nn::DenseInput input);
+                     TrainTransformOptions options, DenseInput input);
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
   data::Item get(int64_t index, data::Random& random) const override;
@@ -45,7 +45,7 @@ class CocoTrainingSource final : public data::ItemSource {
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   TrainTransformOptions options_;
-  nn::DenseInput input_;
+  DenseInput input_;
   std::vector<CocoTrainingImage> used_;
 };
 
@@ -55,7 +55,7 @@ class CocoTestSource final : public data::ItemSource {
  public:
   // As CocoTrainingSource.
   CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                 nn::DenseInput input);
+                 DenseInput input);
 
   int64_t size() const override { return static_cast<int64_t>(annotations_->images.size()); }
   data::Item get(int64_t index, data::Random& random) const override;
@@ -63,7 +63,7 @@ class CocoTestSource final : public data::ItemSource {
  private:
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
-  nn::DenseInput input_;
+  DenseInput input_;
 };
 
 }  // namespace asmlp::detect

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using data::Item;
 using data::Random;
 
-// Every image as it is: nothing is drawn, resized, normalised or padded.
+// Every image as it is: nothing is drawn, resized, normalized or padded.
 TrainTransformOptions plain_options(int short_side) {
   TrainTransformOptions options;
   options.hflip = options.crop_prob = 0;
@@ -29,8 +29,8 @@ TrainTransformOptions plain_options(int short_side) {
   return options;
 }
 
-nn::DenseInput plain_input() {
-  nn::DenseInput input;
+DenseInput plain_input() {
+  DenseInput input;
   input.pad_multiple = 1;
   input.mean = {0, 0, 0};
   input.std = {1, 1, 1};
@@ -188,9 +188,9 @@ TEST_F(CocoSourceTest, RefusesObjectsWithoutOutlineAndWrongOptions) {
   test::error_of(ErrorCode::kInvalidArgument, [&] {
     CocoTrainingSource(root(), annotations_, plain_options(0), plain_input());
   });
-  nn::DenseInput grey = plain_input();
-  grey.mean = grey.std = {1};
-  test::error_of(ErrorCode::kInvalidArgument, [&] { CocoTestSource(root(), annotations_, grey); });
+  DenseInput gray = plain_input();
+  gray.mean = gray.std = {1};
+  test::error_of(ErrorCode::kInvalidArgument, [&] { CocoTestSource(root(), annotations_, gray); });
 }
 
 // A polygon that crosses more columns than are possible is found when it is drawn.

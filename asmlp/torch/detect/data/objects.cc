@@ -11,7 +11,7 @@
 namespace asmlp::detect {
 namespace {
 
-// Which of `size` pixels in a row OpenCV's nearest neighbour takes for each of `new_size`. The
+// Which of `size` pixels in a row OpenCV's nearest neighbor takes for each of `new_size`. The
 // factor is the reciprocal of a quotient, as there: another order of rounding gives other pixels
 // where the exact place is an integer.
 std::vector<int> nearest(int size, int new_size) {

@@ -20,7 +20,7 @@ struct ImageObject {
   int source = 0;              // the caller's number of the object, by which it names the mask
 };
 
-// Pixels and boxes change with every operation, masks do not: flips, crops and nearest-neighbour
+// Pixels and boxes change with every operation, masks do not: flips, crops and nearest-neighbor
 // resizing choose a row and a column of the file for every row and column of the image, so it is
 // enough to remember which. masks() then draws each mask once, and only those of the objects that
 // are left.
@@ -33,7 +33,7 @@ class ObjectImage {
 
   // Mirrors left to right: of a width W, x1 and x2 become W - x2 and W - x1.
   void flip();
-  // The image bilinearly, masks by nearest neighbour, both as OpenCV does it (cv_image.h). Boxes
+  // The image bilinearly, masks by nearest neighbor, both as OpenCV does it (cv_image.h). Boxes
   // are multiplied by (new width / width, new height / height) rounded to fp32, then clipped to the
   // image. No object is lost.
   void resize(data::CvSize size);

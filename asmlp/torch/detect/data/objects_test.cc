@@ -176,7 +176,7 @@ TEST(ObjectImage, MasksAreThoseOfTheOperationsOneByOne) {
 }
 
 // Where x * width / new width is an integer, rounding decides; all ratios of small sizes.
-TEST(ObjectImage, NearestNeighboursAreOpenCvs) {
+TEST(ObjectImage, NearestNeighborsAreOpenCvs) {
   for (int size = 1; size <= 40; ++size) {
     Image places(1, size, 1);
     for (int x = 0; x < size; ++x) places.pixels[size_t(x)] = uint8_t(x);
@@ -198,7 +198,7 @@ TEST(ObjectImage, NearestNeighboursAreOpenCvs) {
   }
 }
 
-// Nearest neighbour moves an edge by less than a pixel, which later resizes magnify.
+// Nearest neighbor moves an edge by less than a pixel, which later resizes magnify.
 TEST(ObjectImage, ABoxStaysAroundItsMask) {
   std::mt19937 random(6);
   for (int round = 0; round < 300; ++round) {

@@ -63,7 +63,7 @@ void validate(const TrainTransformOptions& options) {
 }
 
 data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
-                      const TrainTransformOptions& options, const nn::DenseInput& input,
+                      const TrainTransformOptions& options, const DenseInput& input,
                       data::Random& random) {
   if (random.uniform() < options.hflip) image.flip();
   if (random.uniform() < options.crop_prob) {
@@ -73,7 +73,7 @@ data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
   resize(image, one_of(options.short_sides, random), options.long_side);
 
   data::Item item;
-  item.image = data::normalised(image.image(), input);
+  item.image = data::normalized(image.image(), input);
   data::ImageInfo& info = item.info;
   info.height = image.size().height;
   info.width = image.size().width;

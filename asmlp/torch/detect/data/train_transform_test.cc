@@ -28,9 +28,9 @@ Image places(int height, int width) {
   return image;
 }
 
-// Nothing is normalised or padded.
-nn::DenseInput plain_input() {
-  nn::DenseInput input;
+// Nothing is normalized or padded.
+DenseInput plain_input() {
+  DenseInput input;
   input.pad_multiple = 1;
   input.mean = {0, 0, 0};
   input.std = {1, 1, 1};
@@ -43,7 +43,7 @@ MaskRle full_mask(int height, int width) {
 }
 
 // An item of an image of which one object is all.
-Item item_of(const Image& image, const TrainTransformOptions& options, const nn::DenseInput& input,
+Item item_of(const Image& image, const TrainTransformOptions& options, const DenseInput& input,
              uint64_t seed) {
   Random random(seed);
   const ImageObject all{{0, 0, float(image.width), float(image.height)}, 5, 1};
@@ -69,7 +69,7 @@ TEST(TrainTransform, WithoutChanceItIsATestsTransform) {
   options.hflip = options.crop_prob = 0;
   options.short_sides = {200};
   options.long_side = 280;
-  nn::DenseInput input;
+  DenseInput input;
   input.short_side = 200;
   input.long_side = 280;
   for (auto [height, width] : {std::pair{48, 64}, {64, 48}, {30, 90}, {1, 50}}) {

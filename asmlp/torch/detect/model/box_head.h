@@ -3,7 +3,7 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 
 namespace asmlp::detect {
 
@@ -14,7 +14,7 @@ struct BoxOutput {
 
 // Mask R-CNN's head of two shared linear layers and Cascade's of four convolutions and one linear
 // layer are the same module: names shared_convs.k.{conv,bn}, shared_fcs.k, fc_cls, fc_reg.
-// Convolutions are initialised by Kaiming normal (fan out), shared linear layers by Xavier uniform,
+// Convolutions are initialized by Kaiming normal (fan out), shared linear layers by Xavier uniform,
 // fc_cls and fc_reg by normal with std 0.01 and 0.001; biases 0.
 class BoxHeadImpl : public torch::nn::Module {
  public:

@@ -151,13 +151,13 @@ std::vector<Detection> detections_of(const Detections& found, std::vector<MaskRl
 std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
                                                    const std::vector<Tensor>& maps,
                                                    const std::vector<ImageInfo>& infos,
-                                                   PartTimes* times) {
+                                                   Timings* times) {
   check(net, maps, infos);
   const torch::NoGradGuard no_grad;
   const DetectorConfig& config = net.config();
-  const auto pyramid = timed(times, &PartTimes::pyramid, [&] { return net.pyramid(maps); });
-  const RpnOutput rpn = timed(times, &PartTimes::rpn, [&] { return net.rpn(pyramid); });
-  std::vector<Tensor> boxes = timed(times, &PartTimes::proposals, [&] {
+  const auto pyramid = timed(times, &Timings::pyramid, [&] { return net.pyramid(maps); });
+  const RpnOutput rpn = timed(times, &Timings::rpn, [&] { return net.rpn(pyramid); });
+  std::vector<Tensor> boxes = timed(times, &Timings::proposals, [&] {
     std::vector<ImageSize> sizes;
     for (const ImageInfo& info : infos) sizes.push_back(size_of(info));
     std::vector<Tensor> proposed;
@@ -166,20 +166,20 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
     }
     return proposed;
   });
-  const std::vector<Regions> regions = timed(times, &PartTimes::box_heads, [&] {
+  const std::vector<Regions> regions = timed(times, &Timings::box_heads, [&] {
     return classify(net, pyramid, std::move(boxes), infos);
   });
-  const std::vector<Detections> found = timed(times, &PartTimes::nms, [&] {
+  const std::vector<Detections> found = timed(times, &Timings::nms, [&] {
     std::vector<Detections> kept;
     for (size_t i = 0; i < infos.size(); ++i) {
       kept.push_back(suppress(config, regions[i], infos[i]));
     }
     return kept;
   });
-  const Tensor probabilities = timed(times, &PartTimes::mask_heads, [&] {
+  const Tensor probabilities = timed(times, &Timings::mask_heads, [&] {
     return mask_probabilities(net, pyramid, found, infos);
   });
-  return timed(times, &PartTimes::paste, [&] {
+  return timed(times, &Timings::paste, [&] {
     std::vector<std::vector<Detection>> detections;
     int64_t first = 0;
     for (size_t i = 0; i < infos.size(); ++i) {
@@ -193,15 +193,15 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
 }
 
 std::vector<std::vector<Detection>> detect(DetectorNetImpl& net, const Tensor& images,
-                                           const std::vector<ImageInfo>& infos, PartTimes* times) {
+                                           const std::vector<ImageInfo>& infos, Timings* times) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = net.parameters().front().device();
-  const auto maps = timed(times, &PartTimes::backbone,
+  const auto maps = timed(times, &Timings::backbone,
                           [&] { return net.backbone()->forward(images.to(device)); });
   return detect_on_maps(net, maps, infos, times);
 }
 
-std::vector<Detection> detect(DetectorNetImpl& net, const data::Item& item, PartTimes* times) {
+std::vector<Detection> detect(DetectorNetImpl& net, const data::Item& item, Timings* times) {
   return detect(net, item.image.unsqueeze(0), {item.info}, times).front();
 }
 

@@ -35,21 +35,21 @@ struct Detection {
 // Of Mask R-CNN, as in the authors' code, which takes them for what fills up a batch, proposals
 // with y2 = 0 are not classified, and detections with y2 = 0 have an empty mask.
 //
-// `images` are normalised and padded (data/dense_input.h), `infos` has an entry per image. The
+// `images` are normalized and padded (data/dense_input.h), `infos` has an entry per image. The
 // network must be in evaluation mode: Error(kInvalidArgument). No gradient. The part times of a
 // batch are added to `times`.
 std::vector<std::vector<Detection>> detect(DetectorNetImpl& net, const torch::Tensor& images,
                                            const std::vector<data::ImageInfo>& infos,
-                                           PartTimes* times = nullptr);
+                                           Timings* times = nullptr);
 
 // Of one image.
 std::vector<Detection> detect(DetectorNetImpl& net, const data::Item& item,
-                              PartTimes* times = nullptr);
+                              Timings* times = nullptr);
 
 // What follows the backbone, whose maps are given.
 std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
                                                    const std::vector<torch::Tensor>& maps,
                                                    const std::vector<data::ImageInfo>& infos,
-                                                   PartTimes* times = nullptr);
+                                                   Timings* times = nullptr);
 
 }  // namespace asmlp::detect

@@ -4,7 +4,7 @@
 
 namespace asmlp::detect {
 
-std::optional<DetectorSpec> recognised_detector(const TensorMap& tensors) {
+std::optional<DetectorSpec> recognized_detector(const TensorMap& tensors) {
   for (const std::string& name : zoo_detector_names()) {
     DetectorSpec spec = zoo_detector(name);
     const bool cascade = spec.config.kind == DetectorKind::kCascade;
@@ -18,13 +18,13 @@ std::optional<DetectorSpec> recognised_detector(const TensorMap& tensors) {
 }
 
 DetectorFile load_detector(const std::filesystem::path& path, const DetectorLoadOptions& options) {
-  const nn::DenseKind<DetectorSpec> kind{kDetectorKey, detector_from_json, recognised_detector};
+  const nn::DenseKind<DetectorSpec> kind{recognized_detector};
   return nn::load_dense_file<DetectorNet>(path, kind, options);
 }
 
 void save_detector(const std::filesystem::path& path, const DetectorSpec& spec,
                    const DetectorNetImpl& net) {
-  nn::save_dense_file(path, kDetectorKey, spec, net);
+  nn::save_dense_file(path, spec, net);
 }
 
 }  // namespace asmlp::detect

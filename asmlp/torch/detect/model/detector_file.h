@@ -13,7 +13,7 @@ using DetectorFile = nn::DenseFile<DetectorSpec, DetectorNet>;
 
 // The zoo's detector whose tensors these are, with the number of classes that they show. By
 // backbone and heads; whether every tensor fits, loading finds out.
-std::optional<DetectorSpec> recognised_detector(const TensorMap& tensors);
+std::optional<DetectorSpec> recognized_detector(const TensorMap& tensors);
 
 // Reads what save_detector wrote, or an official checkpoint (.pth with "meta" and "state_dict"),
 // into a new network in evaluation mode. What must be said with an official file, and which errors
@@ -23,7 +23,7 @@ DetectorFile load_detector(const std::filesystem::path& path,
                            const DetectorLoadOptions& options = {});
 
 // Writes a safetensors file atomically: parameters and buffers under the official names, and
-// __metadata__.asmlp_detector = to_json(spec). Error(kInvalidArgument) unless spec.config is the
+// __metadata__.asmlp = to_json(spec). Error(kInvalidArgument) unless spec.config is the
 // network's.
 void save_detector(const std::filesystem::path& path, const DetectorSpec& spec,
                    const DetectorNetImpl& net);

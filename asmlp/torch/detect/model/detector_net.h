@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "asmlp/torch/detect/model/box_head.h"
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/detect/model/fpn.h"
 #include "asmlp/torch/detect/model/mask_head.h"
 #include "asmlp/torch/detect/model/rpn_head.h"
@@ -30,10 +30,10 @@ TORCH_MODULE(RoiHeads);
 // (mmdet's MaskRCNN and CascadeRCNN).
 class DetectorNetImpl : public torch::nn::Module {
  public:
-  // Initialised as the parts say. Error(kInvalidArgument) for a wrong config.
+  // Initialized as the parts say. Error(kInvalidArgument) for a wrong config.
   explicit DetectorNetImpl(const DetectorConfig& config);
 
-  // Images N x in_chans x H x W, normalised and padded, to the pyramid: one map N x fpn_channels x
+  // Images N x in_chans x H x W, normalized and padded, to the pyramid: one map N x fpn_channels x
   // h x w per stride of config.rpn.anchors (P2..P6).
   std::vector<torch::Tensor> features(const torch::Tensor& images) {
     return pyramid(backbone_(images));

@@ -4,7 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/detect/model/detector_file.h"
-#include "asmlp/torch/detect/flops.h"
+#include "asmlp/model/flops.h"
 #include "tests/support/detectors.h"
 #include "tests/support/modules.h"
 #include "tests/support/weight_files.h"
@@ -65,16 +65,16 @@ TEST(DetectorNet, HasThePublishedNumberOfParametersAndTensors) {
     TensorMap state = nn::export_state(*net);
     EXPECT_EQ(state.size(), tensors) << name;
     // Which they are shows in the tensors, and so does the number of classes.
-    EXPECT_EQ(recognised_detector(state), zoo_detector(name));
+    EXPECT_EQ(recognized_detector(state), zoo_detector(name));
     const bool cascade = net->config().kind == DetectorKind::kCascade;
     state[fmt::format("roi_head.bbox_head.{}fc_cls.bias", cascade ? "0." : "")].shape = {8};
-    EXPECT_EQ(recognised_detector(state)->config.num_classes, 7) << name;
+    EXPECT_EQ(recognized_detector(state)->config.num_classes, 7) << name;
     state["backbone.layers.3.blocks.2.norm1.weight"] = state["backbone.norm3.weight"];
-    EXPECT_EQ(recognised_detector(state), std::nullopt) << name;
+    EXPECT_EQ(recognized_detector(state), std::nullopt) << name;
   }
 }
 
-TEST(DetectorNet, InitialisationIsTheAuthors) {
+TEST(DetectorNet, InitializationIsTheAuthors) {
   torch::manual_seed(7);
   DetectorSpec spec = small_spec(DetectorKind::kCascade);
   spec.config.fpn_channels = spec.config.rpn.channels = 64;
@@ -225,7 +225,7 @@ TEST(DetectorFile, ReadsACheckpointOfMmdet) {
 
   // The same file starts a backbone alone, and a part of it another detector.
   nn::Backbone backbone(spec.config.backbone);
-  const nn::BackboneReport report = nn::load_backbone(*backbone, path);
+  const nn::BackboneReport report = nn::load_backbone(*backbone, read_weights(path));
   EXPECT_TRUE(report.state.complete()) << nn::describe(report.state);
   EXPECT_TRUE(torch::equal(backbone->named_parameters()["norm1.weight"],
                            filled("backbone.norm1.weight", {12})));

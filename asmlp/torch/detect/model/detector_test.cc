@@ -19,7 +19,7 @@ using data::Item, torch::Tensor;
 
 constexpr DetectorKind kKinds[]{DetectorKind::kMaskRcnn, DetectorKind::kCascade};
 
-// A picture of smooth random colours.
+// A picture of smooth random colors.
 Image some_picture(int height, int width, uint64_t seed) {
   data::Random random(seed);
   Image coarse(5, 7, 3);
@@ -28,7 +28,7 @@ Image some_picture(int height, int width, uint64_t seed) {
 }
 
 Item some_item(uint64_t seed, int height = 27, int width = 41) {
-  nn::DenseInput input;
+  DenseInput input;
   input.short_side = 48;
   input.long_side = 80;
   return data::test_item(some_picture(height, width, seed), input);
@@ -120,7 +120,7 @@ Tensor slow_pool(const DetectorConfig& config, const std::vector<Tensor>& pyrami
   const auto level = static_cast<int64_t>(
       std::clamp(std::floor(std::log2(size / 56 + 1e-6)), 0.0, double(config.roi.levels - 1)));
   const Tensor roi = torch::tensor({0.0, box.x1, box.y1, box.x2, box.y2}).view({1, 5});
-  return composed_roi_align({pyramid[static_cast<size_t>(level)]}, {1.0 / double(4 << level)},
+  return eager_roi_align({pyramid[static_cast<size_t>(level)]}, {1.0 / double(4 << level)},
                             roi.to(torch::kFloat), torch::zeros({1}, torch::kInt64),
                             {bins, bins, 0});
 }
@@ -238,7 +238,7 @@ TEST(Detector, ABatchIsItsImages) {
     // Of one padded size, but not of one size.
     const Item a = some_item(1), b = some_item(2, 26, 41);
     ASSERT_EQ(a.image.sizes(), b.image.sizes());
-    PartTimes times;
+    Timings times;
     const auto both = detect(*net, torch::stack({a.image, b.image}), {a.info, b.info}, &times);
     ASSERT_EQ(both.size(), 2u);
     for (const auto& [item, found] : {std::pair{a, both[0]}, std::pair{b, both[1]}}) {
@@ -252,7 +252,7 @@ TEST(Detector, ABatchIsItsImages) {
         EXPECT_EQ(found[i].mask.height, item.info.original_height);
       }
     }
-    PartTimes::visit(times,
+    Timings::visit(times,
                      [](const char* name, double seconds) { EXPECT_GT(seconds, 0) << name; });
   }
 }

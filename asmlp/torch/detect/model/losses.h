@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "asmlp/torch/detect/ops/box_coder.h"
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/detect/ops/sampler.h"
 
 namespace asmlp::detect {

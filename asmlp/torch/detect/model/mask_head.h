@@ -3,7 +3,7 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 
 namespace asmlp::detect {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "asmlp/torch/detect/ops/anchors.h"
-#include "asmlp/torch/detect/detector_config.h"
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/detect/ops/proposals.h"
 #include "asmlp/torch/detect/model/rpn_head.h"
 

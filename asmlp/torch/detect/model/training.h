@@ -25,7 +25,7 @@ struct TrainingPass {
 // and loss_cls, loss_bbox, loss_mask, which in a cascade stand once per stage (s0.loss_cls, ...).
 using DetectorLosses = std::vector<std::pair<std::string, torch::Tensor>>;
 
-// The losses of images N x channels x H x W (normalised, padded, on the network's device) whose
+// The losses of images N x channels x H x W (normalized, padded, on the network's device) whose
 // objects stand in `infos`: of the proposals of the network itself (rpn.train_proposals, detached),
 // which are assigned and sampled anew for every stage of the box heads as config.stages says. Their
 // sum is what is trained; it depends on every parameter. The network must be in training mode.

@@ -39,7 +39,7 @@ DetectorConfig small_config(DetectorKind kind) {
   return config;
 }
 
-// A bright square of class 0 and a dark one of class 1 on grey noise.
+// A bright square of class 0 and a dark one of class 1 on gray noise.
 struct Scene {
   torch::Tensor image = torch::randn({3, 64, 64}) * 0.1;
   data::ImageInfo info;
@@ -133,8 +133,8 @@ std::pair<float, float> learn(DetectorNet& net, const Scene& scene, uint64_t ste
   return ends;
 }
 
-// From the losses to the detections: what is learnt by heart is found again.
-TEST(DetectorTraining, WhatIsLearntIsDetected) {
+// From the losses to the detections: what is learned by heart is found again.
+TEST(DetectorTraining, WhatIsLearnedIsDetected) {
   torch::manual_seed(3);
   const Scene scene({{8, 8, 30, 28}, {36, 30, 60, 58}});
   DetectorNet net(small_config(DetectorKind::kMaskRcnn));

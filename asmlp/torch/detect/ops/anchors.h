@@ -23,7 +23,7 @@ struct MapSize {
 };
 
 // The anchors of every level, (height * width * ratios) x 4 in fp32, in the order row, column,
-// ratio. The anchors of a cell are centred at (column * stride, row * stride), its upper left
+// ratio. The anchors of a cell are centered at (column * stride, row * stride), its upper left
 // corner; their width is scale * stride / sqrt(ratio), the height scale * stride * sqrt(ratio), not
 // rounded. Error(kInvalidArgument) unless there is one size per stride, and all are positive.
 std::vector<torch::Tensor> make_anchors(const AnchorOptions& options,

@@ -7,12 +7,12 @@ torch::Tensor row(const std::array<float, 4>& values, const torch::Tensor& like)
   return torch::tensor({values[0], values[1], values[2], values[3]}).to(like.options());
 }
 
-// Centres and sizes.
-struct Centred {
+// Centers and sizes.
+struct Centered {
   torch::Tensor x, y, width, height;
 };
 
-Centred centred(const torch::Tensor& boxes) {
+Centered centered(const torch::Tensor& boxes) {
   const auto edge = boxes.unbind(1);
   return {(edge[0] + edge[2]) * 0.5, (edge[1] + edge[3]) * 0.5, edge[2] - edge[0],
           edge[3] - edge[1]};
@@ -25,7 +25,7 @@ torch::Tensor encode(const BoxCoder& coder, const torch::Tensor& boxes,
   check_boxes("encode: boxes", boxes);
   check_boxes("encode: targets", targets);
   check_rows("encode: targets", targets, boxes.size(0));
-  const Centred from = centred(widen(boxes)), to = centred(widen(targets));
+  const Centered from = centered(widen(boxes)), to = centered(widen(targets));
   const auto offsets =
       torch::stack({(to.x - from.x) / from.width, (to.y - from.y) / from.height,
                     torch::log(to.width / from.width), torch::log(to.height / from.height)},
@@ -44,7 +44,7 @@ torch::Tensor decode(const BoxCoder& coder, const torch::Tensor& boxes, const to
       given.reshape({deltas.size(0), deltas.size(1) / 4, 4}) * row(coder.stds, given) +
       row(coder.means, given);
   const auto offset = offsets.unbind(2);
-  const auto from = centred(widen(boxes).unsqueeze(2));  // N x 1 each
+  const auto from = centered(widen(boxes).unsqueeze(2));  // N x 1 each
   const auto x = from.x + from.width * offset[0], y = from.y + from.height * offset[1];
   const auto size = [&](const torch::Tensor& length, const torch::Tensor& log_ratio) {
     return length * torch::exp(log_ratio.clamp(-coder.max_log_ratio, coder.max_log_ratio));

@@ -10,7 +10,7 @@ namespace asmlp::detect {
 // memory beside the result; fast when M is the larger.
 torch::Tensor pairwise_iou(const torch::Tensor& a, const torch::Tensor& b);
 
-// Generalised IoU (Rezatofighi et al., CVPR 2019) of row i of `a` with row i of `b` (both N x 4): N
+// Generalized IoU (Rezatofighi et al., CVPR 2019) of row i of `a` with row i of `b` (both N x 4): N
 // values in [-1, 1], differentiable. With u = max(union, 1e-6) and e = max(area of the smallest box
 // around both, 1e-6) it is intersection / u - (e - u) / e.
 torch::Tensor generalized_iou(const torch::Tensor& a, const torch::Tensor& b);

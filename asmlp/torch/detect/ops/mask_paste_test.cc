@@ -12,8 +12,8 @@ torch::Tensor sampled(const torch::Tensor& mask, const torch::Tensor& box, Image
   namespace F = torch::nn::functional;
   const auto edge = box.to(torch::kDouble);
   const auto along = [&](int64_t pixels, int axis) {
-    const auto centre = torch::arange(pixels, torch::kDouble) + 0.5;
-    const auto u = (centre - edge[axis]) / (edge[axis + 2] - edge[axis]) * 2 - 1;
+    const auto center = torch::arange(pixels, torch::kDouble) + 0.5;
+    const auto u = (center - edge[axis]) / (edge[axis + 2] - edge[axis]) * 2 - 1;
     return torch::where(u.isinf(), torch::zeros_like(u), u);
   };
   const auto x = along(image.width, 0).unsqueeze(0).expand({image.height, image.width});
@@ -67,7 +67,7 @@ TEST(MaskPaste, IsGridSampleWithinTheBox) {
 
 TEST(MaskPaste, ByHand) {
   const auto full = torch::ones({1, 2, 2});
-  // Pixels 1 and 2 are mask cells; from there the mask falls to 0 at the centre of the next pixel.
+  // Pixels 1 and 2 are mask cells; from there the mask falls to 0 at the center of the next pixel.
   const auto pasted = decoded(paste_masks(full, boxes_of({1, 1, 3, 3}), {5, 5}), {5, 5});
   auto expected = torch::zeros({1, 5, 5}, torch::kBool);
   expected.slice(1, 1, 3).slice(2, 1, 3).fill_(true);

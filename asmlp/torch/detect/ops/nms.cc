@@ -13,7 +13,7 @@ namespace {
 // From here on batched_nms goes class by class (the authors' constant).
 constexpr int64_t kManyBoxes = 10000;
 
-// Boxes by descending score, one array per coordinate, so that the loop of suppress() vectorises.
+// Boxes by descending score, one array per coordinate, so that the loop of suppress() vectorizes.
 struct Columns {
   std::vector<float> x1, y1, x2, y2, area;
 

@@ -6,7 +6,7 @@
 namespace asmlp::detect {
 
 // Seconds, added up over the images.
-struct PartTimes {
+struct Timings {
   double backbone = 0;
   double pyramid = 0;
   double rpn = 0;         // its convolutions
@@ -30,7 +30,7 @@ struct PartTimes {
 
 // f(), whose time is added to a part of `times`, which may be null.
 template <typename F>
-auto timed(PartTimes* times, double PartTimes::*part, const F& f) {
+auto timed(Timings* times, double Timings::*part, const F& f) {
   if (times == nullptr) return f();
   const auto begin = std::chrono::steady_clock::now();
   auto result = f();

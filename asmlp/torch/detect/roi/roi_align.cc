@@ -302,7 +302,7 @@ torch::Tensor dense_weights(const torch::Tensor& from, const torch::Tensor& to, 
 
 }  // namespace
 
-torch::Tensor composed_roi_align(const std::vector<torch::Tensor>& maps,
+torch::Tensor eager_roi_align(const std::vector<torch::Tensor>& maps,
                                  const std::vector<double>& scales, const torch::Tensor& rois,
                                  const torch::Tensor& levels, const RoiAlignOptions& options) {
   check(maps, scales, rois, levels, options);
@@ -340,7 +340,7 @@ torch::Tensor roi_align(const std::vector<torch::Tensor>& maps, const std::vecto
                         const torch::Tensor& rois, const torch::Tensor& levels,
                         const RoiAlignOptions& options) {
   check(maps, scales, rois, levels, options);
-  if (!maps[0].device().is_cpu()) return composed_roi_align(maps, scales, rois, levels, options);
+  if (!maps[0].device().is_cpu()) return eager_roi_align(maps, scales, rois, levels, options);
   auto plan = c10::make_intrusive<Plan>();
   plan->grid = {options.height, options.width, options.sampling_ratio};
   plan->format = maps[0].is_contiguous() || !maps[0].is_contiguous(at::MemoryFormat::ChannelsLast)

@@ -1,5 +1,5 @@
 // RoIAlign (He et al., ICCV 2017) as the authors' detection code has it: average pooling, aligned
-// to the centres of cells (what others call aligned = true).
+// to the centers of cells (what others call aligned = true).
 #pragma once
 
 #include <torch/torch.h>
@@ -23,7 +23,7 @@ struct RoiAlignOptions {
 // On the CPU the numbers are fp32 or fp64 (half-precision maps are widened), and the result has the
 // same bits for any number of threads, as has the gradient. Maps with the memory of B x H x W x C
 // (channels-last) are fastest; the result has the memory format of maps[0]. On other devices it is
-// composed of LibTorch's operators. Without RoIs the result is empty, but still part of the graph.
+// eager of LibTorch's operators. Without RoIs the result is empty, but still part of the graph.
 //
 // Error(kInvalidArgument) when shapes or types do not fit, an index is out of range, or a RoI is
 // not finite.
@@ -36,7 +36,7 @@ torch::Tensor roi_align(const torch::Tensor& map, double scale, const torch::Ten
                         const RoiAlignOptions& options);
 
 // The same of LibTorch's operators, a RoI at a time: for other devices, and as a reference.
-torch::Tensor composed_roi_align(const std::vector<torch::Tensor>& maps,
+torch::Tensor eager_roi_align(const std::vector<torch::Tensor>& maps,
                                  const std::vector<double>& scales, const torch::Tensor& rois,
                                  const torch::Tensor& levels, const RoiAlignOptions& options);
 

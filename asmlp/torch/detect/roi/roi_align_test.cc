@@ -49,7 +49,7 @@ TEST(RoiAlign, HasTorchvisionsFigures) {
 }
 
 TEST(RoiAlign, ByHand) {
-  // Cells 0 1 2 / 3 4 5 / 6 7 8 with centres at half pixels.
+  // Cells 0 1 2 / 3 4 5 / 6 7 8 with centers at half pixels.
   const auto map = torch::arange(9).to(torch::kFloat).view({1, 1, 3, 3});
   const auto pool = [&](std::initializer_list<float> box, int64_t bins, int64_t samples) {
     const auto roi = torch::cat({torch::zeros({1, 1}), boxes_of(box)}, 1);
@@ -59,7 +59,7 @@ TEST(RoiAlign, ByHand) {
   EXPECT_TRUE(pool({1, 1, 2, 2}, 1, 1).equal(values_of({4})));
   EXPECT_TRUE(pool({0, 0, 3, 3}, 1, 0).equal(values_of({4})));           // mean of 3 x 3 samples
   EXPECT_TRUE(pool({0.5f, 1, 1.5f, 2}, 1, 1).equal(values_of({3.5f})));  // between two cells
-  // At -1 cell from the first centre a sample still counts, as the edge; beyond it does not.
+  // At -1 cell from the first center a sample still counts, as the edge; beyond it does not.
   EXPECT_TRUE(pool({-0.5f, 1, -0.5f, 2}, 1, 1).equal(values_of({3})));
   EXPECT_TRUE(pool({-0.6f, 1, -0.6f, 2}, 1, 1).equal(values_of({0})));
   EXPECT_TRUE(pool({3.5f, 1, 3.5f, 2}, 1, 1).equal(values_of({5})));  // at the map's extent
@@ -87,7 +87,7 @@ TEST(RoiAlign, KernelEqualsTheComposedForm) {
     const auto rois = random_rois(count, 2, type);
     const auto levels = torch::randint(0, i % 6 == 5 ? 2 : 3, {count}, torch::kInt64);
     const auto pooled = roi_align(maps, scales, rois, levels, options);
-    const auto expected = composed_roi_align(maps, scales, rois, levels, options);
+    const auto expected = eager_roi_align(maps, scales, rois, levels, options);
     const double tolerance = type == torch::kFloat64 ? 1e-12 : 1e-4;
     EXPECT_LT(max_difference(pooled, expected), tolerance) << i;
     const auto d_pooled = torch::randn_like(pooled);

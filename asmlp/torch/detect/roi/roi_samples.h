@@ -48,9 +48,9 @@ struct RoiSamples {
 };
 
 // `box` is x1, y1, x2, y2 in pixels, `scale` cells per pixel. Positions are box * scale - 0.5 (the
-// centre of the first cell is 0), bins are an equal part of the RoI, which has no least size, and
+// center of the first cell is 0), bins are an equal part of the RoI, which has no least size, and
 // an adaptive bin has ceil(its size) samples: a RoI of no (or negative) size has none and gives 0.
-// A sample outside of [-1, cells] counts 0; one beyond the centre of an edge cell takes that cell.
+// A sample outside of [-1, cells] counts 0; one beyond the center of an edge cell takes that cell.
 // Error(kInvalidArgument) when the box is not finite or larger than 2^22 cells.
 template <typename T>
 RoiSamples<T> sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cells_y,

@@ -6,6 +6,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/data/augment/mixup.h"
+#include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/train/tasks/evaluate.h"
@@ -22,7 +23,7 @@ bool mixes(const TrainOptions& o, int epoch) {
   return (o.mixup > 0 || o.cutmix > 0) && (o.mixup_off_epoch == 0 || epoch < o.mixup_off_epoch);
 }
 
-class ClassifyTask final : public Task {
+class ClassifyTask final : public TrainingTask {
  public:
   ClassifyTask(const TrainOptions& options, std::shared_ptr<const data::DataSource> training,
                std::shared_ptr<const data::DataSource> validation, const std::string& tag,
@@ -47,19 +48,19 @@ class ClassifyTask final : public Task {
     facts_.classes = names;
     facts_.training_images = training_->size();
     facts_.validation_images = validation_->size();
-    facts_.multiply_adds = nn::multiply_adds(architecture_, side, side);
+    facts_.multiply_adds = multiply_adds(architecture_, side, side);
     facts_.image_size = fmt::format("{0} x {0}", side);
-    facts_.main_figure = "top1";
+    facts_.eval_metric = "top1";
   }
 
   const TaskFacts& facts() const override { return facts_; }
 
   std::string model_json() const override {
-    nn::Architecture architecture = architecture_;
+    Architecture architecture = architecture_;
     architecture.spec.name.clear();
     architecture.spec.classes.clear();
     architecture.spec.origin.clear();
-    return nn::to_json(architecture);
+    return to_json(architecture);
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
@@ -78,21 +79,21 @@ class ClassifyTask final : public Task {
 
   std::vector<std::string> load_initial_weights(torch::nn::Module& model,
                                                 const std::filesystem::path& path) const override {
-    return train::load_initial_weights(model, architecture_, path);
+    return nn::load_initial_weights(model, {architecture_}, path);
   }
 
-  // An AS-MLP is what load_checkpoint (weights/checkpoint.h) and the native engine read; another
-  // architecture says itself under __metadata__.asmlp_architecture and can be a start of training.
+  // An AS-MLP is what load_checkpoint (weights/checkpoint.h) and the native engine read; a baseline
+  // can be a start of training.
   void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
                    const std::map<std::string, std::string>& origin) const override {
-    nn::Architecture described = architecture_;
+    Architecture described = architecture_;
     for (const auto& [key, value] : origin) described.spec.origin.insert_or_assign(key, value);
     TensorMap tensors = nn::export_parameters(model);
-    if (nn::is_as_mlp(described)) {
+    if (is_as_mlp(described)) {
       save_checkpoint(path, {described.spec, std::move(tensors)});
     } else {
       write_safetensors(path, tensors,
-                        {{"asmlp_architecture", nn::to_json(described)}, {"format", "pt"}});
+                        {{kDescriptionKey, to_json(described)}, {"format", "pt"}});
     }
   }
 
@@ -113,13 +114,13 @@ class ClassifyTask final : public Task {
   TrainOptions options_;
   std::shared_ptr<const data::DataSource> training_, validation_;
   dist::World& world_;
-  nn::Architecture architecture_;
+  Architecture architecture_;
   TaskFacts facts_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> classify_task(const TrainOptions& options,
+std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
                                     std::shared_ptr<const data::DataSource> training,
                                     std::shared_ptr<const data::DataSource> validation,
                                     const std::string& tag, dist::World& world) {
@@ -127,7 +128,7 @@ std::unique_ptr<Task> classify_task(const TrainOptions& options,
                                         world);
 }
 
-std::unique_ptr<Task> classify_task(const TrainOptions& options, const std::string& tag,
+std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                     dist::World& world) {
   return classify_task(options, data::open_data_source(options.data, Split::kTrain),
                        data::open_data_source(options.data, Split::kValidation), tag, world);

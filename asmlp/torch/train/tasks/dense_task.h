@@ -13,8 +13,9 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/data/sample_loader.h"
 #include "asmlp/torch/distributed/world.h"
+#include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/backbone.h"
-#include "asmlp/torch/nn/dense_spec.h"
+#include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
@@ -23,14 +24,6 @@ namespace asmlp::train {
 data::ItemLoaderOptions training_items(const TrainOptions& options, data::Remainder remainder,
                                        const dist::World& world);
 data::ItemLoaderOptions validation_items(const TrainOptions& options, const dist::World& world);
-
-// Copies the weights of a file: of a whole network of this kind (it has tensors under
-// `head_prefix`) all that have the network's names and shapes, else the backbone's
-// (nn/backbone_weights.h). What a user should know. Error(kMismatch) when the backbone's do not
-// fit.
-std::vector<std::string> load_dense_weights(torch::nn::Module& model, nn::BackboneImpl& backbone,
-                                            const std::string& head_prefix,
-                                            const std::filesystem::path& path);
 
 // The spec to train: options.model, which is a name of the zoo, a .json, .yaml or .yml file or a
 // JSON object in text, with drop_path and the data's classes, called "<model>.<tag>".
@@ -50,7 +43,7 @@ Spec dense_spec_to_train(const TrainOptions& options, const std::string& tag,
   return spec;
 }
 
-// What makes two specs the same for a run that goes on (Task::model_json).
+// What makes two specs the same for a run that goes on (TrainingTask::model_json).
 template <typename Spec>
 std::string essence_of(Spec spec) {
   spec.name.clear();
@@ -62,7 +55,7 @@ std::string essence_of(Spec spec) {
 // A task on a Spec of the network `Net`, whose namespace has validate, to_json, multiply_adds; what
 // differs is data, loss, validation, and how a network is saved.
 template <typename Spec, typename Net>
-class DenseTask : public Task {
+class DenseTask : public TrainingTask {
  public:
   using Impl = typename Net::ContainedType;
 
@@ -78,7 +71,7 @@ class DenseTask : public Task {
 
   std::vector<std::string> load_initial_weights(torch::nn::Module& model,
                                                 const std::filesystem::path& path) const final {
-    return load_dense_weights(model, *net_of(model).backbone(), head_prefix_, path);
+    return nn::load_initial_weights(model, {spec_}, path);
   }
 
   void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
@@ -89,24 +82,23 @@ class DenseTask : public Task {
   }
 
  protected:
-  // `head_prefix` is of names that only a whole network has.
-  DenseTask(const TrainOptions& options, Spec spec, const char* head_prefix, dist::World& world)
-      : options_(options), world_(world), spec_(std::move(spec)), head_prefix_(head_prefix) {}
+  DenseTask(const TrainOptions& options, Spec spec, dist::World& world)
+      : options_(options), world_(world), spec_(std::move(spec)) {}
 
   virtual void save(const std::filesystem::path& path, const Spec& spec, const Impl& net) const = 0;
 
   static Impl& net_of(torch::nn::Module& model) { return static_cast<Impl&>(model); }
 
   // facts(), for data of so many images.
-  void describe(int64_t training_images, int64_t validation_images, const char* main_figure) {
-    const nn::DenseInput& input = spec_.preprocessing;
+  void describe(int64_t training_images, int64_t validation_images, const char* eval_metric) {
+    const DenseInput& input = spec_.preprocessing;
     facts_.model = spec_.name;
     facts_.classes = spec_.classes;
     facts_.training_images = training_images;
     facts_.validation_images = validation_images;
     facts_.multiply_adds = multiply_adds(spec_.config, input.short_side, input.long_side);
     facts_.image_size = fmt::format("{} x {}", input.short_side, input.long_side);
-    facts_.main_figure = main_figure;
+    facts_.eval_metric = eval_metric;
   }
 
   TrainOptions options_;
@@ -114,7 +106,6 @@ class DenseTask : public Task {
   Spec spec_;
 
  private:
-  const char* head_prefix_;
   TaskFacts facts_;
 };
 

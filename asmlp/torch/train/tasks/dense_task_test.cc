@@ -8,7 +8,7 @@
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/segment/segmentor_file.h"
-#include "asmlp/torch/train/task.h"
+#include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 #include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/weights/checkpoint.h"
@@ -151,7 +151,7 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
                                                HasSubstr("4 missing (norm0.bias"))));
   }
   // A detector of other classes: all but what depends on them.
-  detect::DetectorSpec spec = detect::resolve_detector(options.model);
+  DetectorSpec spec = resolve_detector(options.model);
   spec.config.num_classes = 4;
   detect::DetectorNet net(spec.config);
   detect::save_detector(path, spec, *net);
@@ -167,19 +167,19 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
 }
 
 TEST_F(DenseTask, GivesItsBackboneToAClassifier) {
-  detect::DetectorSpec spec = detect::resolve_detector(detection().model);
+  DetectorSpec spec = resolve_detector(detection().model);
   detect::DetectorNet net(spec.config);
   const auto path = folder_.path() / "detector.safetensors";
   detect::save_detector(path, spec, *net);
   const TensorMap from = read_safetensors(path).tensors;
-  nn::Architecture architecture;
+  Architecture architecture;
   architecture.spec.config = spec.config.backbone;
   architecture.spec.config.num_classes = 6;
   architecture.spec.config.shift_size = {5, 5};
   nn::Classifier model = nn::make_classifier(architecture);
   const TensorMap before = nn::export_parameters(*model);
   const std::vector<float> head = to_f32(before.at("head.weight"));
-  const auto notes = load_initial_weights(*model, architecture, path);
+  const auto notes = nn::load_initial_weights(*model, {architecture}, path);
   EXPECT_THAT(notes, testing::Contains(HasSubstr("head starts anew: the file has none")));
   EXPECT_THAT(notes, testing::Contains(AllOf(HasSubstr("shift size 3"), HasSubstr("is 5"))));
   const std::string last = fmt::format("backbone.norm{}.", spec.config.backbone.num_stages() - 1);
@@ -193,7 +193,7 @@ TEST_F(DenseTask, GivesItsBackboneToAClassifier) {
   // A backbone of another width is not this classifier's.
   architecture.spec.config.embed_dim = 16;
   nn::Classifier wide = nn::make_classifier(architecture);
-  EXPECT_THAT(test::error_of([&] { load_initial_weights(*wide, architecture, path); }).what(),
+  EXPECT_THAT(test::error_of([&] { nn::load_initial_weights(*wide, {architecture}, path); }).what(),
               HasSubstr("detector.safetensors"));
 }
 

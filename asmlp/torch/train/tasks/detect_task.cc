@@ -8,7 +8,7 @@
 #include "asmlp/torch/detect/data/coco_source.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/detect/evaluate.h"
-#include "asmlp/torch/detect/flops.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/torch/detect/model/training.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
 
@@ -46,14 +46,14 @@ detect::TrainTransformOptions transform_options(const TrainOptions& o) {
   return transform;
 }
 
-class DetectTask final : public DenseTask<detect::DetectorSpec, detect::DetectorNet> {
+class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
  public:
   DetectTask(const TrainOptions& options, const std::string& tag, CocoSplit training,
              CocoSplit validation, dist::World& world)
       : DenseTask(options,
                   dense_spec_to_train(options, tag, names_of(training.annotations),
-                                      detect::resolve_detector),
-                  "rpn_head.", world),
+                                      resolve_detector),
+                  world),
         training_(std::move(training)),
         validation_(std::move(validation)),
         training_images_(training_.images, training_.annotations, transform_options(options),
@@ -102,7 +102,7 @@ class DetectTask final : public DenseTask<detect::DetectorSpec, detect::Detector
   }
 
  private:
-  void save(const std::filesystem::path& path, const detect::DetectorSpec& spec,
+  void save(const std::filesystem::path& path, const DetectorSpec& spec,
             const detect::DetectorNetImpl& net) const override {
     detect::save_detector(path, spec, net);
   }
@@ -114,7 +114,7 @@ class DetectTask final : public DenseTask<detect::DetectorSpec, detect::Detector
 
 }  // namespace
 
-std::unique_ptr<Task> detect_task(const TrainOptions& options, const std::string& tag,
+std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                   dist::World& world) {
   return std::make_unique<DetectTask>(options, tag, read_split(options.data, Split::kTrain),
                                       read_split(options.data, Split::kValidation), world);

@@ -48,7 +48,7 @@ std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchS
   const auto [count, correct1, correct5, loss] = mine.sums();
   torch::Tensor sums = torch::tensor(
       {count, correct1, correct5, loss, double(bad_samples), stopped ? 1.0 : 0.0}, torch::kDouble);
-  world.sum(sums);
+  world.all_reduce(sums);
   const double* all = sums.data_ptr<double>();
   if (all[5] > 0) return std::nullopt;
   const TopKMeter meter = TopKMeter::from_sums({all[0], all[1], all[2], all[3]});

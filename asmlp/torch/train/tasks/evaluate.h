@@ -15,8 +15,8 @@
 namespace asmlp::train {
 
 struct Evaluation {
-  double top1 = 0;  // per cent
-  double top5 = 0;  // per cent
+  double top1 = 0;  // percent
+  double top5 = 0;  // percent
   double loss = 0;  // mean cross entropy, nats
   int64_t images = 0;
   int64_t bad_samples = 0;  // that could not be read: not among the images

@@ -6,7 +6,7 @@
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
-#include "asmlp/torch/segment/flops.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
@@ -20,13 +20,13 @@ std::vector<std::string> names_of(const Ade20k& data) {
   return names;
 }
 
-class SegmentTask final : public DenseTask<segment::SegmentorSpec, segment::SegmentorNet> {
+class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet> {
  public:
   SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
               Ade20k validation, dist::World& world)
       : DenseTask(options,
-                  dense_spec_to_train(options, tag, names_of(training), segment::resolve_segmentor),
-                  "decode_head.", world),
+                  dense_spec_to_train(options, tag, names_of(training), resolve_segmentor),
+                  world),
         training_(std::move(training)),
         validation_(std::move(validation)),
         training_images_(training_, spec_.preprocessing,
@@ -78,7 +78,7 @@ class SegmentTask final : public DenseTask<segment::SegmentorSpec, segment::Segm
   }
 
  private:
-  void save(const std::filesystem::path& path, const segment::SegmentorSpec& spec,
+  void save(const std::filesystem::path& path, const SegmentorSpec& spec,
             const segment::SegmentorNetImpl& net) const override {
     segment::save_segmentor(path, spec, net);
   }
@@ -90,7 +90,7 @@ class SegmentTask final : public DenseTask<segment::SegmentorSpec, segment::Segm
 
 }  // namespace
 
-std::unique_ptr<Task> segment_task(const TrainOptions& options, const std::string& tag,
+std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                    dist::World& world) {
   return std::make_unique<SegmentTask>(options, tag, Ade20k(options.data, Split::kTrain),
                                        Ade20k(options.data, Split::kValidation), world);
