@@ -1,6 +1,6 @@
 # asmlp_unity(TARGET): with ASMLP_UNITY, compile its sources several at a time, so that heavy headers
-# cost once per group. For targets on LibTorch, which costs 20 s per source; names that are local to a
-# file must then be unique in its room. A source with compiler flags of its own stays alone.
+# (LibTorch: 20 s, CLI11: 15 s, GoogleTest: 5 s) cost once per group. Names that are local to a file must
+# then be unique in its room. A source with compiler flags of its own stays alone.
 function(asmlp_unity TARGET)
   set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ${ASMLP_UNITY} UNITY_BUILD_BATCH_SIZE 12)
   if(ASMLP_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -53,6 +53,7 @@ function(asmlp_test NAME)
   endif()
   set(target asmlp_${NAME}_test)
   add_executable(${target} ${ARG_SOURCES})
+  asmlp_unity(${target})  # every test file has a namespace of its own
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock
                         GTest::gtest_main asmlp_source_folder)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})

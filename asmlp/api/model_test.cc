@@ -10,7 +10,7 @@
 #include "asmlp/model/params.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::model_test {
 namespace {
 
 using test::data;
@@ -114,4 +114,4 @@ TEST(ReadImage, FilesAndBytesGiveTheDecodersPixels) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::model_test

@@ -11,7 +11,7 @@
 #include "asmlp/metrics/topk.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::runners_test {
 namespace {
 
 using test::data;
@@ -202,4 +202,4 @@ TEST_F(Runners, RefusesWhatIsNoInputAndGoesOn) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::runners_test

@@ -11,7 +11,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::recipe_test {
 namespace {
 
 void expect_read_back(const train::TrainOptions& options) {
@@ -140,4 +140,4 @@ TEST(RawOption, IsFoundInBothSpellings) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::recipe_test

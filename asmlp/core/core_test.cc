@@ -12,7 +12,7 @@
 #include "asmlp/core/tensor.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::core_test {
 namespace {
 
 size_t files_in(const std::filesystem::path& folder) {
@@ -102,4 +102,4 @@ TEST(Cpu, TheEnvironmentForcesTheIsa) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::core_test

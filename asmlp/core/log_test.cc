@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace asmlp {
+namespace asmlp::log_test {
 namespace {
 
 class Log : public testing::Test {
@@ -64,4 +64,4 @@ TEST_F(Log, LosesNothingFromManyThreads) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::log_test

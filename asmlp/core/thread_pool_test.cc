@@ -6,7 +6,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::thread_pool_test {
 namespace {
 
 TEST(ThreadPool, RunsEveryTaskOnceForAnySizeAndCount) {
@@ -61,4 +61,4 @@ TEST(ThreadPool, RefusesSenselessSizes) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::thread_pool_test

@@ -28,7 +28,7 @@ void* operator new(size_t size) {
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
 
-namespace asmlp {
+namespace asmlp::engine_test {
 namespace {
 
 ModelSpec spec_of(Config config, int size) {
@@ -232,4 +232,4 @@ TEST(Engine, RefusesWhatItCannotRun) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::engine_test

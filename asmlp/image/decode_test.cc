@@ -17,7 +17,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::decode_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -260,4 +260,4 @@ TEST(DecodeWindow, RefusesWindowsOutsideAndDamage) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::decode_test

@@ -16,7 +16,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::label_png_test {
 namespace {
 
 using test::error_of;
@@ -69,7 +69,7 @@ TEST(LabelPng, GivesBackEveryLabelAndShowsThePalette) {
   for (const int classes : {1, 2, 11, 151, 256}) {
     std::vector<Color> palette(classes);
     for (Color& color : palette) {
-      for (uint8_t& part : color) part = static_cast<uint8_t>(random());
+      for (uint8_t* part : {&color.r, &color.g, &color.b}) *part = static_cast<uint8_t>(random());
     }
     for (const auto& [height, width] : {std::pair{1, 1}, {1, 9}, {7, 1}, {13, 17}}) {
       SCOPED_TRACE(testing::Message() << classes << " classes, " << height << " x " << width);
@@ -85,8 +85,8 @@ TEST(LabelPng, GivesBackEveryLabelAndShowsThePalette) {
       }
       const Image shown = decode_image(folder.path() / "palette.png");
       for (size_t i = 0; i < labels.pixels.size(); ++i) {
-        EXPECT_TRUE(std::equal(shown.pixels.begin() + 3 * i, shown.pixels.begin() + 3 * i + 3,
-                               palette[labels.pixels[i]].begin()));
+        const uint8_t* pixel = shown.pixels.data() + 3 * i;
+        EXPECT_EQ((Color{pixel[0], pixel[1], pixel[2]}), palette[labels.pixels[i]]);
       }
     }
   }
@@ -188,4 +188,4 @@ TEST(LabelPng, DamagedFilesAreHarmless) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::label_png_test

@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/image/resize.h"
 
-namespace asmlp {
+namespace asmlp::preprocess_test {
 namespace {
 
 Image random_image(int height, int width, int channels) {
@@ -82,4 +82,4 @@ TEST(Preprocess, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::preprocess_test

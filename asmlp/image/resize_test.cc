@@ -11,7 +11,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/image/resize_kernels.h"
 
-namespace asmlp {
+namespace asmlp::resize_test {
 namespace {
 
 Image random_image(std::mt19937& random, int height, int width, int channels) {
@@ -213,4 +213,4 @@ TEST(Resize, RefusesNonsenseAndGiants) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::resize_test

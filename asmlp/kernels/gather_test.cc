@@ -9,7 +9,7 @@
 #include "asmlp/core/aligned.h"
 #include "tests/support/kernel_sets.h"
 
-namespace asmlp {
+namespace asmlp::gather_test {
 namespace {
 
 // A value of its own for every element, so that a wrong index cannot give the right one.
@@ -187,4 +187,4 @@ INSTANTIATE_TEST_SUITE_P(Sets, NormalizingGathers,
                          [](const auto& info) { return test::name_of(*info.param); });
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::gather_test

@@ -10,7 +10,7 @@
 #include "asmlp/kernels/gemm.h"
 #include "tests/support/kernel_sets.h"
 
-namespace asmlp {
+namespace asmlp::kernels_test {
 namespace {
 
 std::vector<float> random_values(int64_t n, unsigned seed, float scale = 1.0f) {
@@ -311,4 +311,4 @@ INSTANTIATE_TEST_SUITE_P(Sets, Kernels, testing::ValuesIn(test::kernel_sets_unde
                          [](const auto& info) { return test::name_of(*info.param); });
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::kernels_test

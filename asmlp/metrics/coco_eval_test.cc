@@ -10,7 +10,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/metrics/run_throwing.h"
 
-namespace asmlp {
+namespace asmlp::coco_eval_test {
 namespace {
 
 CocoTruth object(int image, int label, CocoBox box, bool crowd = false) {
@@ -167,4 +167,4 @@ TEST(RunThrowing, PassesAnExceptionOnAndLeavesThePoolUsable) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::coco_eval_test

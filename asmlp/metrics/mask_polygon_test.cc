@@ -8,7 +8,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/metrics/mask_rle.h"
 
-namespace asmlp {
+namespace asmlp::mask_polygon_test {
 namespace {
 
 struct Point {
@@ -113,4 +113,4 @@ TEST(MaskPolygon, BadPolygonsAreErrors) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::mask_polygon_test

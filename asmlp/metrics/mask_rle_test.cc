@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::mask_rle_test {
 namespace {
 
 // Row-major zeros and ones: with few changes (long runs) or many.
@@ -199,4 +199,4 @@ TEST(MaskRle, BrokenMasksAreErrors) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::mask_rle_test

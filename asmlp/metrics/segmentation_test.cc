@@ -9,7 +9,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::segmentation_test {
 namespace {
 
 using testing::ElementsAre;
@@ -159,4 +159,4 @@ TEST(SegmentationMeter, RefusesWhatIsNoClassAndStaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::segmentation_test

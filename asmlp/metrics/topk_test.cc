@@ -10,7 +10,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::topk_test {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -118,4 +118,4 @@ TEST(ConfusionMatrix, CountsByTrueAndPredictedClass) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::topk_test

@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::config_test {
 namespace {
 
 // torch.chunk as documented: pieces of ceil(n / chunks) elements, the last one shorter, perhaps
@@ -115,4 +115,4 @@ TEST(ValidateConfig, NamesTheFieldAndItsValue) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::config_test

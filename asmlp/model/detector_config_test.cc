@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::detector_config_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -140,4 +140,4 @@ TEST(DetectorConfig, MistakesAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::detector_config_test

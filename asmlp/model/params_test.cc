@@ -8,7 +8,7 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/schema/nearest.h"
 
-namespace asmlp {
+namespace asmlp::params_test {
 namespace {
 
 struct Published {
@@ -100,4 +100,4 @@ TEST(ParameterTable, IsTheOfficialStateDictsOfASmallModel) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::params_test

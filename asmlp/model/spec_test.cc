@@ -9,7 +9,7 @@
 #include "asmlp/model/zoo.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::spec_test {
 namespace {
 
 ModelSpec random_spec(std::mt19937& random) {
@@ -190,4 +190,4 @@ TEST(LoadSpec, ChoosesByExtension) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::spec_test

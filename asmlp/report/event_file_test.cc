@@ -15,7 +15,7 @@
 #include "asmlp/report/crc32c.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::event_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -180,4 +180,4 @@ TEST(EventFile, OfAResumedRunComesLaterAndSaysWhereItStarts) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::event_file_test

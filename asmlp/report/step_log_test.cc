@@ -15,7 +15,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::step_log_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -123,4 +123,4 @@ TEST(StepLog, OtherFilesAreNoLines) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::step_log_test

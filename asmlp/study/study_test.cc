@@ -17,7 +17,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
-namespace asmlp::study {
+namespace asmlp::study::study_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -355,4 +355,4 @@ TEST(StudyPool, RunsAllNotesCodesAndStopsAtTheDeadline) {
 }
 
 }  // namespace
-}  // namespace asmlp::study
+}  // namespace asmlp::study::study_test

@@ -2,13 +2,14 @@
 
 #include <random>
 
+#include "asmlp/model/description/description.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::checkpoint_test {
 namespace {
 
 using test::error_of;
@@ -307,4 +308,4 @@ TEST(LoadCheckpoint, RefusesBaselines) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::checkpoint_test

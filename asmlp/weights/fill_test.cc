@@ -6,7 +6,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::fill_test {
 namespace {
 
 TEST(FillRule, ReproducesTheGoldenInputs) {
@@ -38,4 +38,4 @@ TEST(FillRule, KeepsToItsRanges) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::fill_test

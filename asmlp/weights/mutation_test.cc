@@ -48,7 +48,7 @@ void operator delete(void* block, const std::nothrow_t&) noexcept { uncounted(bl
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
 void operator delete[](void* block, std::size_t) noexcept { uncounted(block); }
 
-namespace asmlp {
+namespace asmlp::mutation_test {
 namespace {
 
 enum class Format { kSafetensors, kPth, kPthUnchecked };
@@ -142,4 +142,4 @@ TEST(Damage, InTensorsOfAZipIsFound) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::mutation_test

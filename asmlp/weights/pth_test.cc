@@ -8,7 +8,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::pth_test {
 namespace {
 
 using test::as_bytes;
@@ -372,4 +372,4 @@ TEST(Pth, ReadsZipArchives) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::pth_test

@@ -4,7 +4,7 @@
 
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::safetensors_test {
 namespace {
 
 using test::as_bytes;
@@ -165,4 +165,4 @@ TEST(Safetensors, WriterRefusesWhatItCouldNotReadBack) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::safetensors_test

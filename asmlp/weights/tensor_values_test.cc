@@ -4,7 +4,7 @@
 
 #include "tests/support/weight_files.h"
 
-namespace asmlp {
+namespace asmlp::tensor_values_test {
 namespace {
 
 // sign * mantissa * 2^exponent of a small binary format.
@@ -78,4 +78,4 @@ TEST(TensorValues, CountsRefuseOverflow) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::tensor_values_test

@@ -9,7 +9,7 @@
 #include "asmlp/weights/fill.h"
 #include "tests/support/golden.h"
 
-namespace asmlp::test {
+namespace asmlp::test::engine_golden_test {
 namespace {
 
 ModelSpec spec_of(const Config& config) {
@@ -96,4 +96,4 @@ INSTANTIATE_TEST_SUITE_P(Isas, EngineGolden, testing::ValuesIn(available_isas())
                          [](const auto& info) { return to_string(info.param); });
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::engine_golden_test

@@ -7,7 +7,7 @@
 #include "asmlp/engine/plan.h"
 #include "tests/support/golden.h"
 
-namespace asmlp::test {
+namespace asmlp::test::engine_shift_test {
 namespace {
 
 Padding padding_named(const std::string& name) {
@@ -64,4 +64,4 @@ TEST(EngineShift, EqualsEveryGoldenShift) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::engine_shift_test

@@ -10,7 +10,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::image_test {
 namespace {
 
 void expect_equal(const Image& image, const Tensor& expected, const std::string& name) {
@@ -64,4 +64,4 @@ TEST(ImageGolden, EveryFormatDecodesAsInPillow) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::image_test

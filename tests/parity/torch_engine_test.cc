@@ -12,7 +12,7 @@
 #include "tests/support/random_config.h"
 #include "tests/support/support.h"
 
-namespace asmlp::test {
+namespace asmlp::test::torch_engine_test {
 namespace {
 
 const ConfigChoices kChoices{.in_chans = {1, 3},
@@ -77,4 +77,4 @@ TEST(TwoPaths, AgreeOnRandomConfigs) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::torch_engine_test

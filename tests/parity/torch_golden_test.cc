@@ -18,7 +18,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::torch_golden_test {
 namespace {
 
 torch::Tensor to_torch(const Tensor& tensor) {
@@ -160,4 +160,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.first); });
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::torch_golden_test

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace asmlp::test {
+namespace asmlp::test::support_test {
 
 TEST(RelativeError, IsRelativeToTheReference) {
   const std::vector<float> a{1.0f, 2.5f}, b{1.0f, 2.0f};
@@ -13,4 +13,4 @@ TEST(RelativeError, IsRelativeToTheReference) {
   EXPECT_EQ(relative_error(std::vector<float>{NAN}, std::vector<float>{1}), INFINITY);
 }
 
-}  // namespace asmlp::test
+}  // namespace asmlp::test::support_test

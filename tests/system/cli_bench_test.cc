@@ -9,7 +9,7 @@
 #include "asmlp/model/params.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_bench_test {
 namespace {
 
 using testing::HasSubstr;
@@ -216,4 +216,4 @@ TEST_F(Bench, LibTorchsRowsComeFromTheProgramBesideThisOne) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_bench_test

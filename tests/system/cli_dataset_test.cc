@@ -5,7 +5,7 @@
 #include "asmlp/image/decode.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_dataset_test {
 namespace {
 
 using testing::ElementsAre;
@@ -111,4 +111,4 @@ TEST_F(DatasetCommand, SaysWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_dataset_test

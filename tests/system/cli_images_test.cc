@@ -6,7 +6,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_images_test {
 namespace {
 
 using testing::AllOf;
@@ -200,4 +200,4 @@ TEST_F(Images, ValidateReadsIdxFilesAndChecksTheClasses) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_images_test

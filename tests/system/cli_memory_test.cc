@@ -5,7 +5,7 @@
 #include "asmlp/model/zoo.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_memory_test {
 namespace {
 
 // The weights are mapped, packed once, and their pages given back while they are packed: the model
@@ -36,4 +36,4 @@ TEST(Memory, TinyNeedsItsWeightsAndFortyMegabytes) {
 #endif
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_memory_test

@@ -5,7 +5,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_scenes_test {
 namespace {
 
 using testing::ElementsAre;
@@ -155,4 +155,4 @@ TEST_F(ScenesCommand, RefusesWhatItCannotDoAndLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_scenes_test

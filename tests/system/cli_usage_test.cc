@@ -4,7 +4,7 @@
 
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::cli_usage_test {
 namespace {
 
 using testing::ElementsAre;
@@ -274,4 +274,4 @@ TEST_F(Alone, TheBundledModelIsFoundAndNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::cli_usage_test

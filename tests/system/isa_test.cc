@@ -8,7 +8,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::isa_test {
 namespace {
 
 using testing::HasSubstr;
@@ -88,4 +88,4 @@ TEST_F(ForcedIsa, ThatIsNotHereIsAnErrorThatNamesIt) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::isa_test

@@ -10,7 +10,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::torch_detect_test {
 namespace {
 
 using testing::ElementsAre, testing::HasSubstr, testing::SizeIs;
@@ -236,4 +236,4 @@ TEST_F(DetectCommand, BenchTellsTheParts) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::torch_detect_test

@@ -13,7 +13,7 @@
 #include "tests/support/segmentors.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test {
+namespace asmlp::test::torch_segment_test {
 namespace {
 
 using testing::ElementsAre;
@@ -203,4 +203,4 @@ TEST_F(SegmentCommand, ValidateNamesWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace asmlp::test
+}  // namespace asmlp::test::torch_segment_test

@@ -8,7 +8,7 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/report/machine.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::bench_test {
 namespace {
 
 using testing::HasSubstr;
@@ -84,4 +84,4 @@ TEST(BenchText, SaysWhereEachRowWasVerifiedAndWhatItReached) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::bench_test

@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::statistics_test {
 namespace {
 
 TEST(Statistics, OfAnEvenlySpacedRampInAnyOrder) {
@@ -43,4 +43,4 @@ TEST(Statistics, OfOneOrTwoSamplesAndOfNone) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::statistics_test

@@ -12,7 +12,7 @@
 #include "asmlp/weights/fill.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::cam_test {
 namespace {
 
 // The reason to call the map exact: on any model and image size its mean is the logit.
@@ -111,4 +111,4 @@ TEST(WriteCam, DrawsSmallImagesLargeAndSurvivesAnyName) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::cam_test

@@ -8,7 +8,7 @@
 #include "asmlp/image/decode.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::detection_drawing_test {
 namespace {
 
 int distance(Color a, Color b) {
@@ -146,4 +146,4 @@ TEST(WriteDetections, AnythingThatCanBeFound) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::detection_drawing_test

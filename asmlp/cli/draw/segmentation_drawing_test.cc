@@ -8,7 +8,7 @@
 #include "asmlp/image/decode.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::segmentation_drawing_test {
 namespace {
 
 using testing::ElementsAre;
@@ -95,4 +95,4 @@ TEST(WriteSegmentation, ShowsPictureAndLegend) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::segmentation_drawing_test

@@ -11,7 +11,7 @@
 #include "asmlp/weights/fill.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::evaluation_test {
 namespace {
 
 using testing::ElementsAre;
@@ -172,4 +172,4 @@ TEST(Sheet, IsDrawnForAnyContent) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::evaluation_test

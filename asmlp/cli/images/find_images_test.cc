@@ -7,7 +7,7 @@
 
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::find_images_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -72,4 +72,4 @@ TEST_F(FindImages, WhatLeadsNowhereIsReportedAndTheRestGoesOn) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::find_images_test

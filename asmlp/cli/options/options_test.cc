@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::options_test {
 namespace {
 
 TEST(ShiftSizeOption, OneNumberOrTwo) {
@@ -38,4 +38,4 @@ TEST(IsaOption, EveryAvailableNameAndNoOther) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::options_test

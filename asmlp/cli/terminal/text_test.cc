@@ -9,7 +9,7 @@
 #include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::text_test {
 namespace {
 
 TEST(Table, ColumnsAreAsWideAsTheirWidestCellInCodePoints) {
@@ -156,4 +156,4 @@ TEST(Progress, Durations) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::text_test

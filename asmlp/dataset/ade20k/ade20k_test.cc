@@ -11,7 +11,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::ade20k_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -167,7 +167,7 @@ TEST(Ade20kClasses, AreTheOnesOfMmsegmentation) {
   for (const SegmentationClass& one : classes) {
     EXPECT_TRUE(names.insert(one.name).second) << one.name;
     EXPECT_FALSE(one.name.empty() || one.name.front() == ' ' || one.name.back() == ' ');
-    sum += one.color[0] + one.color[1] + one.color[2];
+    sum += one.color.r + one.color.g + one.color.b;
   }
   EXPECT_EQ(sum, 58427);  // of mmsegmentation's palette
   const auto is = [&](int label, const char* name, const Color& color) {
@@ -200,4 +200,4 @@ TEST(ReduceLabels, EveryLabelOfEveryNumberOfClasses) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::ade20k_test

@@ -12,7 +12,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::dataset_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -260,4 +260,4 @@ TEST(OpenDataset, SaysWhatItExpected) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::dataset_test

@@ -8,7 +8,7 @@
 #include "asmlp/dataset/coco/coco_results.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::coco_golden_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -91,4 +91,4 @@ TEST(CocoGolden, TheTwelveNumbersAreThoseOfPycocotools) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::coco_golden_test

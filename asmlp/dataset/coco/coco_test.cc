@@ -13,7 +13,7 @@
 #include "asmlp/dataset/coco/coco_results.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::coco_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -371,4 +371,4 @@ TEST(CocoResults, BadFilesAndDetectionsAreErrors) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::coco_test

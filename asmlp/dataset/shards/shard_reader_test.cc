@@ -9,7 +9,7 @@
 #include "asmlp/dataset/shards/shards.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::shard_reader_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -172,4 +172,4 @@ TEST(ShardReader, AMissingShardAndAForeignFileAreLostSamples) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::shard_reader_test

@@ -14,7 +14,7 @@
 #include "asmlp/image/encode.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::shards_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -289,4 +289,4 @@ TEST(OpenDataset, SaysThatShardsAreForTraining) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::shards_test

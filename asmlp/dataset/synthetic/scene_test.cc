@@ -12,7 +12,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::scene_test {
 namespace {
 
 using test::error_of;
@@ -245,4 +245,4 @@ TEST(Scene, RefusesOptionsAndItemsItCannotUse) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::scene_test

@@ -22,7 +22,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::scenes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -317,4 +317,4 @@ TEST(Scenes, AFailureLeavesNothingBehind) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::scenes_test

@@ -8,7 +8,7 @@
 #include "asmlp/model/zoo.h"
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::architecture_test {
 namespace {
 
 using testing::HasSubstr;
@@ -154,4 +154,4 @@ TEST(Architecture, TheModelLayerRefusesComparisons) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::architecture_test

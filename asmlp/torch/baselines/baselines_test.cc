@@ -10,12 +10,13 @@
 #include "asmlp/model/baselines/architecture.h"
 #include "asmlp/torch/ops/batched_gemm.h"
 #include "tests/support/gradients.h"
+#include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/baselines/swin.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::baselines_test {
 namespace {
 
 // One small description per family and variant; images of `size` pixels.
@@ -403,4 +404,4 @@ TEST(TokenMixers, OneWindowIsGlobal) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::baselines_test

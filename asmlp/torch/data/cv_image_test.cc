@@ -14,7 +14,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data {
+namespace asmlp::data::cv_image_test {
 namespace {
 
 CvSize parsed_size(const std::string& text) {
@@ -126,4 +126,4 @@ TEST(CvImage, RefusesWhatHasNoMeaning) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::cv_image_test

@@ -6,7 +6,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data {
+namespace asmlp::data::dense_input_test {
 namespace {
 
 TEST(DenseInput, NormalizesAsOpenCvDoes) {
@@ -68,4 +68,4 @@ TEST(DenseInput, ItemsOfATest) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::dense_input_test

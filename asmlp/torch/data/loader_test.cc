@@ -11,7 +11,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::data {
+namespace asmlp::data::loader_test {
 namespace {
 
 // `size` gray images of 2 x 3 pixels that hold their own index.
@@ -334,4 +334,4 @@ TEST(Loader, BadOptionsAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::loader_test

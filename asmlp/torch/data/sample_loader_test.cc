@@ -9,7 +9,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::data {
+namespace asmlp::data::sample_loader_test {
 namespace {
 
 using Indices = std::vector<int64_t>;
@@ -390,4 +390,4 @@ TEST(ItemLoader, BadOptionsAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::sample_loader_test

@@ -15,7 +15,7 @@
 #include "asmlp/torch/data/data_source.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data {
+namespace asmlp::data::shard_loader_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -344,4 +344,4 @@ TEST_F(ShardLoaderTest, ADataSourceOpensShardsAndFoldersAlike) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::shard_loader_test

@@ -14,7 +14,7 @@
 #include "asmlp/torch/nn/load_state.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::evaluate_test {
 namespace {
 
 constexpr int kImages = 7;
@@ -203,4 +203,4 @@ TEST(CocoEvaluation, StopsEverywhereAndRefusesOtherCategories) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::evaluate_test

@@ -23,7 +23,7 @@
 
 extern char** environ;
 
-namespace asmlp::dist {
+namespace asmlp::dist::connect_test {
 namespace {
 
 using testing::AllOf, testing::HasSubstr;
@@ -71,10 +71,10 @@ void collectives() {
     for (int i = 0; i < 300 * r; ++i) bytes += static_cast<char>(i);
     return bytes;
   };
-  const std::vector<std::string> all = gather(*world, bytes_of(rank));
+  const std::vector<std::string> all = all_gather(*world, bytes_of(rank));
   ASSERT_EQ(static_cast<int>(all.size()), size);
   for (int r = 0; r < size; ++r) EXPECT_EQ(all[static_cast<size_t>(r)], bytes_of(r)) << r;
-  EXPECT_EQ(gather(*world, ""), std::vector<std::string>(static_cast<size_t>(size)));
+  EXPECT_EQ(all_gather(*world, ""), std::vector<std::string>(static_cast<size_t>(size)));
   world->barrier();
   // The ends of a run are not at the same time everywhere, and that is no failure.
   if (rank == 0) std::this_thread::sleep_for(3s);
@@ -340,4 +340,4 @@ TEST(Connect, MeetingsThatFailSayWhy) {
 }
 
 }  // namespace
-}  // namespace asmlp::dist
+}  // namespace asmlp::dist::connect_test

@@ -7,7 +7,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::dist {
+namespace asmlp::dist::rendezvous_test {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -144,4 +144,4 @@ TEST(Rendezvous, FirstNodeOfAList) {
 }
 
 }  // namespace
-}  // namespace asmlp::dist
+}  // namespace asmlp::dist::rendezvous_test

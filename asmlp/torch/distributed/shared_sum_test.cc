@@ -11,7 +11,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::dist {
+namespace asmlp::dist::shared_sum_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -113,4 +113,4 @@ TEST(SharedSum, LeavesNothingBehind) {
 }
 
 }  // namespace
-}  // namespace asmlp::dist
+}  // namespace asmlp::dist::shared_sum_test

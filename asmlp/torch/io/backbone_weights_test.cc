@@ -16,7 +16,7 @@
 #include "tests/support/random_config.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::backbone_weights_test {
 namespace {
 
 const test::ConfigChoices kChoices{.in_chans = {1, 3},
@@ -261,4 +261,4 @@ TEST(LoadState, ConvertsToTheTypesOfTheModule) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::backbone_weights_test

@@ -10,7 +10,7 @@
 #include "tests/support/gradients.h"
 #include "tests/support/random_config.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::as_mlp_test {
 namespace {
 
 // Names, shapes and order of named_parameters() are those of the one parameter table.
@@ -194,4 +194,4 @@ TEST(DropPath, DropsSamplesAndKeepsTheMean) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::as_mlp_test

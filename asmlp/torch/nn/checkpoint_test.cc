@@ -8,7 +8,7 @@
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/ops/autocast.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::checkpoint_test {
 namespace {
 
 Config small_config() {
@@ -122,4 +122,4 @@ TEST(Checkpoint, TheGraphHoldsTheInputsOfBlocksOnly) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::checkpoint_test

@@ -5,7 +5,7 @@
 #include "tests/support/modules.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::conv_module_test {
 namespace {
 
 TEST(FoldBatchNorm, ComputesTheSameWithoutNorms) {
@@ -43,4 +43,4 @@ TEST(FoldBatchNorm, ComputesTheSameWithoutNorms) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::conv_module_test

@@ -8,7 +8,7 @@
 #include "asmlp/torch/ops/autocast.h"
 #include "tests/support/random_config.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::eager_as_mlp_test {
 namespace {
 
 // Loss and the gradients of all parameters, in the order of parameters().
@@ -109,4 +109,4 @@ TEST(EagerAsMlp, Bf16AutocastStaysNearTheFp32Gradients) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::eager_as_mlp_test

@@ -8,7 +8,7 @@
 #include "asmlp/torch/nn/load_state.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::sync_batch_norm_test {
 namespace {
 
 using dist::run_ranks;
@@ -179,4 +179,4 @@ TEST(SyncBatchNorm, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::sync_batch_norm_test

@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "tests/support/gradients.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::axial_shift_test {
 namespace {
 
 AxialShift random_shift(std::mt19937& random) {
@@ -97,4 +97,4 @@ TEST(AxialShift, WrongInputIsRefused) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::axial_shift_test

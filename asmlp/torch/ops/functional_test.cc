@@ -10,7 +10,7 @@
 #include "asmlp/torch/ops/autocast.h"
 #include "tests/support/gradients.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::functional_test {
 namespace {
 
 constexpr Activation kActivations[] = {Activation::kNone, Activation::kGelu};
@@ -348,4 +348,4 @@ TEST(Functional, OtherTypesTakeTheComposedForm) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::functional_test

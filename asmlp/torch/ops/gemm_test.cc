@@ -6,7 +6,7 @@
 #include <limits>
 #include <random>
 
-namespace asmlp::nn {
+namespace asmlp::nn::gemm_test {
 namespace {
 
 template <typename T>
@@ -84,4 +84,4 @@ TYPED_TEST(Product, TransposedEqualsTheSums) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::gemm_test

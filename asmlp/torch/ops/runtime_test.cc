@@ -10,7 +10,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 
-namespace asmlp::nn {
+namespace asmlp::nn::runtime_test {
 namespace {
 
 TEST(Runtime, SetsTheThreadsOfLibTorch) {
@@ -37,4 +37,4 @@ TEST(Runtime, OurLoopsUseTheThreadsOfLibTorch) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp::nn::runtime_test

@@ -6,7 +6,7 @@
 #include "asmlp/model/segmentor_config.h"
 #include "tests/support/support.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::ade_source_test {
 namespace {
 
 TEST(AdeTrainingSource, GivesBatchesOfCropsWithLabels) {
@@ -72,4 +72,4 @@ TEST(AdeTestSource, GivesThePicturesOfTheFiles) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::ade_source_test

@@ -13,7 +13,7 @@
 #include "tests/support/segmentors.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::evaluate_test {
 namespace {
 
 constexpr int kClasses = 5;
@@ -147,4 +147,4 @@ TEST_F(EvaluateTest, UnreadableImagesAreNamedAndLeftOut) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::evaluate_test

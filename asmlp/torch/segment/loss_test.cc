@@ -7,7 +7,7 @@
 #include "tests/support/modules.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::loss_test {
 namespace {
 
 using nn::filled;
@@ -185,4 +185,4 @@ TEST(SegmentationLosses, WrongLabelsAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::loss_test

@@ -12,7 +12,7 @@
 #include "tests/support/segmentors.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::predict_test {
 namespace {
 
 // Smooth, with some noise: classes come in regions.
@@ -232,4 +232,4 @@ TEST(Predict, MistakesAreErrors) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::predict_test

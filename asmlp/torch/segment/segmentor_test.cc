@@ -9,7 +9,7 @@
 #include "asmlp/torch/segment/segmentor_net.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::segmentor_test {
 namespace {
 
 using nn::fill_module, nn::filled;
@@ -148,4 +148,4 @@ TEST(SegmentorConfig, JsonReadsBackEqualAndMistakesAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::segmentor_test

@@ -10,7 +10,7 @@
 #include "asmlp/model/segmentor_config.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::segment {
+namespace asmlp::segment::train_transform_test {
 namespace {
 
 using data::Random;
@@ -221,4 +221,4 @@ TEST(TrainTransformOptions, MistakesAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::segment
+}  // namespace asmlp::segment::train_transform_test

@@ -10,7 +10,7 @@
 #include "asmlp/torch/train/grad_scaler.h"
 #include "asmlp/torch/train/schedule.h"
 
-namespace asmlp::train {
+namespace asmlp::train::adamw_test {
 namespace {
 
 torch::nn::Sequential small_module() {
@@ -244,4 +244,4 @@ TEST(WeightDecay, FollowsTheRuleOfTheTask) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::adamw_test

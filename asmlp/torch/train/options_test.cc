@@ -8,7 +8,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp::train {
+namespace asmlp::train::options_test {
 namespace {
 
 using testing::HasSubstr;
@@ -202,4 +202,4 @@ TEST(TrainOptions, TheModelTakesTheOptionsIntoAccount) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::options_test

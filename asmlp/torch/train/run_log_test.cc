@@ -11,7 +11,7 @@
 #include "asmlp/report/run_json.h"
 #include "tests/support/support.h"
 
-namespace asmlp::train {
+namespace asmlp::train::run_log_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -157,4 +157,4 @@ TEST(RunLog, ErrorsOfWritingAreOneWarningPerFileAndNoMore) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::run_log_test

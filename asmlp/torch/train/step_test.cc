@@ -7,7 +7,7 @@
 #include "asmlp/torch/data/data_source.h"
 #include "asmlp/torch/train/tasks/classify_task.h"
 
-namespace asmlp::train {
+namespace asmlp::train::step_test {
 namespace {
 
 // One pixel per image, 1, 2, 3, ...; two classes.
@@ -136,4 +136,4 @@ TEST(Step, AWishToStopIsHandedOn) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::step_test

@@ -1,7 +1,7 @@
 // A run that was stopped, killed or damaged goes on.
 #include "tests/support/trainer_runs.h"
 
-namespace asmlp::train {
+namespace asmlp::train::trainer_resume_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -213,4 +213,4 @@ TEST_F(TrainerTest, ResumesByItselfFromTheLastWholeState) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::trainer_resume_test

@@ -5,7 +5,7 @@
 #include "asmlp/torch/train/sources.h"
 #include "tests/support/trainer_runs.h"
 
-namespace asmlp::train {
+namespace asmlp::train::trainer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -213,4 +213,4 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::trainer_test

@@ -13,7 +13,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data {
+namespace asmlp::data::augment_ops_test {
 namespace {
 
 const std::map<std::string, AugmentOp> kOps{{"auto_contrast", AugmentOp::kAutoContrast},
@@ -126,4 +126,4 @@ TEST(AugmentOps, TranslateShowsTheFillColor) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::augment_ops_test

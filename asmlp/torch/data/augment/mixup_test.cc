@@ -9,7 +9,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/ops/loss.h"
 
-namespace asmlp::data {
+namespace asmlp::data::mixup_test {
 namespace {
 
 MixupOptions options_of(double mixup, double cutmix, int classes = 5) {
@@ -185,4 +185,4 @@ TEST(SoftTargetCrossEntropy, ByHandAndInFp32) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::mixup_test

@@ -13,7 +13,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/data/augment/color.h"
 
-namespace asmlp::data {
+namespace asmlp::data::rand_augment_test {
 namespace {
 
 using testing::HasSubstr;
@@ -275,4 +275,4 @@ TEST(ColorJitter, TheOrderIsDrawn) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::rand_augment_test

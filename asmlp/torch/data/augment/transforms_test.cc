@@ -13,7 +13,7 @@
 #include "asmlp/torch/data/augment/noise.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data {
+namespace asmlp::data::transforms_test {
 namespace {
 
 Image noise_image(int height, int width, int channels) {
@@ -330,4 +330,4 @@ TEST(TrainingTransform, TheGeneratorDecidesEverything) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::transforms_test

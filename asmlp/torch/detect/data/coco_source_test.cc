@@ -13,7 +13,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::coco_source_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -268,4 +268,4 @@ TEST(CocoSource, ReadsMadeScenes) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::coco_source_test

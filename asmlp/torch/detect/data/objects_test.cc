@@ -10,7 +10,7 @@
 #include "tests/support/boxes.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::objects_test {
 namespace {
 
 using Box = std::array<float, 4>;
@@ -308,4 +308,4 @@ TEST(ObjectImage, RefusesWhatHasNoMeaning) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::objects_test

@@ -10,7 +10,7 @@
 #include "tests/support/images.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::train_transform_test {
 namespace {
 
 using data::Item;
@@ -243,4 +243,4 @@ TEST(TrainTransform, BadOptionsAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::train_transform_test

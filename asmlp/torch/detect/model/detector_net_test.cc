@@ -9,7 +9,7 @@
 #include "tests/support/modules.h"
 #include "tests/support/weight_files.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::detector_net_test {
 namespace {
 
 using nn::fill_module, nn::filled;
@@ -232,4 +232,4 @@ TEST(DetectorFile, ReadsACheckpointOfMmdet) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::detector_net_test

@@ -12,7 +12,7 @@
 #include "tests/support/boxes.h"
 #include "tests/support/detectors.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::detector_test {
 namespace {
 
 using data::Item, torch::Tensor;
@@ -341,4 +341,4 @@ TEST(Detector, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::detector_test

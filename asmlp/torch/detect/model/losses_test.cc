@@ -7,7 +7,7 @@
 #include "asmlp/torch/detect/ops/iou.h"
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::losses_test {
 namespace {
 
 // -log of the logistic function.
@@ -173,4 +173,4 @@ TEST(Losses, RefuseWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::losses_test

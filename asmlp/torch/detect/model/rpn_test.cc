@@ -6,7 +6,7 @@
 #include "tests/support/boxes.h"
 #include "tests/support/detectors.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::rpn_test {
 namespace {
 
 TEST(Rpn, ProposesForEveryImageOfABatch) {
@@ -72,4 +72,4 @@ TEST(Rpn, CodersHaveTheConfigsLimit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::rpn_test

@@ -11,7 +11,7 @@
 #include "asmlp/torch/detect/ops/iou.h"
 #include "tests/support/support.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::training_test {
 namespace {
 
 using testing::HasSubstr;
@@ -202,4 +202,4 @@ TEST(MaskHead, UpsamplesAsATransposedConvolutionDoes) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::training_test

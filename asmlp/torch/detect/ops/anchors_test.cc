@@ -6,7 +6,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::anchors_test {
 namespace {
 
 TEST(Anchors, LieOnTheCornersOfTheirCells) {
@@ -86,4 +86,4 @@ TEST(Anchors, RefuseWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::anchors_test

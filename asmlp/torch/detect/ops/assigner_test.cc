@@ -7,7 +7,7 @@
 #include "asmlp/torch/detect/ops/iou.h"
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::assigner_test {
 namespace {
 
 // The definition, in plain loops over the whole matrix.
@@ -106,4 +106,4 @@ TEST(Assigner, ManyBoxesAreAssignedAsFewAre) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::assigner_test

@@ -7,7 +7,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::box_coder_test {
 namespace {
 
 const BoxCoder kHead{.means = {0, 0, 0, 0}, .stds = {0.1f, 0.1f, 0.2f, 0.2f}};
@@ -87,4 +87,4 @@ TEST(BoxCoder, RefusesShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::box_coder_test

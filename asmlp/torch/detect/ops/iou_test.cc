@@ -7,7 +7,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::iou_test {
 namespace {
 
 TEST(Iou, ByHand) {
@@ -62,4 +62,4 @@ TEST(Iou, RefusesShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::iou_test

@@ -4,7 +4,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::mask_paste_test {
 namespace {
 
 // The whole image through LibTorch's grid_sample, in fp64.
@@ -100,4 +100,4 @@ TEST(MaskPaste, EmptyAndWrongArguments) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::mask_paste_test

@@ -4,7 +4,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::multiclass_nms_test {
 namespace {
 
 TEST(MulticlassNms, ByHand) {
@@ -39,4 +39,4 @@ TEST(MulticlassNms, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::multiclass_nms_test

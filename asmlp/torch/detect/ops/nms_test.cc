@@ -10,7 +10,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::nms_test {
 namespace {
 
 // The definition: every pair, one after the other.
@@ -125,4 +125,4 @@ TEST(Nms, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::nms_test

@@ -5,7 +5,7 @@
 #include "asmlp/torch/detect/ops/nms.h"
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::proposals_test {
 namespace {
 
 TEST(Proposals, ByHand) {
@@ -67,4 +67,4 @@ TEST(Proposals, RefuseWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::proposals_test

@@ -4,7 +4,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::refine_test {
 namespace {
 
 // Deltas of class c move a box of 10 pixels to the right by c.
@@ -49,4 +49,4 @@ TEST(Refine, OfNothing) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::refine_test

@@ -6,7 +6,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::sampler_test {
 namespace {
 
 // 30 positives, 50 negatives, 20 ignored, mixed.
@@ -111,4 +111,4 @@ TEST(Sampler, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::sampler_test

@@ -6,7 +6,7 @@
 #include "asmlp/torch/detect/roi/roi_extractor.h"
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::mask_target_test {
 namespace {
 
 TEST(MaskTarget, ByHand) {
@@ -62,4 +62,4 @@ TEST(MaskTarget, EmptyAndWrongArguments) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::mask_target_test

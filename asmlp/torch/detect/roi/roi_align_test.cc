@@ -9,7 +9,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::roi_align_test {
 namespace {
 
 constexpr at::MemoryFormat kFormats[] = {at::MemoryFormat::Contiguous,
@@ -179,4 +179,4 @@ TEST(RoiAlign, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::roi_align_test

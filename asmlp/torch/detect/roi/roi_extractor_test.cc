@@ -4,7 +4,7 @@
 
 #include "tests/support/boxes.h"
 
-namespace asmlp::detect {
+namespace asmlp::detect::roi_extractor_test {
 namespace {
 
 TEST(RoiExtractor, LevelsChangeAtPowersOfTwoTimes56) {
@@ -48,4 +48,4 @@ TEST(RoiExtractor, TakesEveryRoiFromItsLevel) {
 }
 
 }  // namespace
-}  // namespace asmlp::detect
+}  // namespace asmlp::detect::roi_extractor_test

@@ -6,6 +6,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/dataset/synthetic/scenes.h"
 #include "asmlp/torch/detect/model/detector_file.h"
+#include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/make_task.h"
@@ -16,7 +17,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/support.h"
 
-namespace asmlp::train {
+namespace asmlp::train::dense_task_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -216,4 +217,4 @@ TEST_F(DenseTask, WhatDoesNotFitIsNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::train
+}  // namespace asmlp::train::dense_task_test
