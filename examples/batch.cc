@@ -1,7 +1,6 @@
-// Many pictures with several threads, each with a classifier of its own.   batch MODEL IMAGE...
-#include <asmlp/asmlp.h>
-
+// Many images with several threads, each with a classifier of its own.   batch MODEL IMAGE...
 #include <algorithm>
+#include <asmlp/asmlp.hpp>
 #include <future>
 #include <iomanip>
 #include <iostream>
@@ -14,10 +13,10 @@ using Results = std::vector<std::vector<asmlp::Prediction>>;
 // camera.
 Results classify(std::shared_ptr<const asmlp::Model> model,
                  std::vector<asmlp::DecodedImage> images) {
-  asmlp::RunSettings settings;
-  settings.threads = 1;    // this caller's; the default is all cores
-  settings.max_batch = 4;  // the list is cut into batches of 4; that changes no bit of a result
-  asmlp::Classifier classifier(std::move(model), settings);
+  asmlp::RunOptions options;
+  options.threads = 1;    // this caller's; the default is all cores
+  options.max_batch = 4;  // the list is cut into batches of 4; that changes no bit of a result
+  asmlp::Classifier classifier(std::move(model), options);
   std::vector<asmlp::ImageView> views;
   for (const asmlp::DecodedImage& image : images) views.push_back(image.view());
   return classifier.classify(views, 1);
@@ -31,7 +30,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const auto model = asmlp::load_model(argv[1]);
+    const auto model = asmlp::load_model(argv[1]).model;
     std::vector<asmlp::DecodedImage> images;
     for (int i = 2; i < argc; ++i) images.push_back(asmlp::read_image(argv[i]));
 

@@ -1,5 +1,5 @@
-/* What is on a picture?   classify_c MODEL IMAGE */
-#include <asmlp.h>
+/* What is on an image?   classify_c MODEL IMAGE */
+#include <asmlp/asmlp.h>
 #include <stdio.h>
 
 int main(int argc, char** argv) {

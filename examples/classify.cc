@@ -1,6 +1,5 @@
-// What is on a picture?   classify MODEL IMAGE
-#include <asmlp/asmlp.h>
-
+// What is on an image?   classify MODEL IMAGE
+#include <asmlp/asmlp.hpp>
 #include <iomanip>
 #include <iostream>
 
@@ -10,7 +9,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    asmlp::Classifier classifier(asmlp::load_model(argv[1]));
+    asmlp::Classifier classifier(argv[1]);
     for (const asmlp::Prediction& p : classifier.classify(argv[2], 3)) {
       std::cout << std::setprecision(9) << p.probability << ' ' << p.label << '\n';
     }

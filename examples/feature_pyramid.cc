@@ -1,6 +1,5 @@
-// Feature maps at every scale, of a picture and of a larger input.   feature_pyramid MODEL IMAGE
-#include <asmlp/asmlp.h>
-
+// Feature maps at every scale, of an image and of a larger input.   feature_pyramid MODEL IMAGE
+#include <asmlp/asmlp.hpp>
 #include <iostream>
 
 namespace {
@@ -20,16 +19,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const auto model = asmlp::load_model(argv[1]);
+    const auto model = asmlp::load_model(argv[1]).model;
     asmlp::Backbone backbone(model);
 
-    // A picture, resized and cropped as the model was trained.
+    // An image, resized and cropped as the model was trained.
     const asmlp::Features features = backbone.features(argv[2]);
     print(features);
     std::cout << "embedding: " << features.embedding.size() << " values\n";
 
     // A tensor of any size, normalized by the caller: batch x channels x height x width.
-    const int channels = asmlp::model_info(*model).in_channels;
+    const int channels = model->info().in_channels;
     const std::vector<float> zeros(static_cast<std::size_t>(channels) * 75 * 130);
     print(backbone.features(asmlp::TensorView{zeros.data(), 1, channels, 75, 130}));
   } catch (const asmlp::Error& error) {

@@ -1,6 +1,5 @@
 // Weights of your own: safetensors, or a PyTorch checkpoint.   own_weights FILE [SHIFT_SIZE]
-#include <asmlp/asmlp.h>
-
+#include <asmlp/asmlp.hpp>
 #include <cstdlib>
 #include <iostream>
 
@@ -10,18 +9,20 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    asmlp::LoadSettings settings;
-    settings.precision = "fp32";  // or "bf16"
+    asmlp::LoadOptions options;
+    options.precision = asmlp::Precision::kFp32;  // or kBf16
+    options.isa = asmlp::Isa::kAuto;              // the best that this machine can run
     // For both axes; without it, what the file says.
-    if (argc == 3) settings.shift_h = std::atoi(argv[2]);
+    if (argc == 3) options.shift_h = std::atoi(argv[2]);
 
     // A file that does not describe itself leaves something to assume; this says what.
-    std::vector<std::string> notes;
-    const auto model = asmlp::load_model(argv[1], settings, &notes);
+    const auto [model, notes] = asmlp::load_model(argv[1], options);
     for (const std::string& note : notes) std::cerr << "note: " << note << '\n';
 
-    const asmlp::ModelInfo info = asmlp::model_info(*model);
-    std::cout << info.name << ", " << info.parameters << " parameters, " << info.precision << '\n'
+    const asmlp::ModelInfo& info = model->info();
+    std::cout << info.name << ", " << info.parameters << " parameters, "
+              << asmlp::to_string(info.precision) << ", " << asmlp::to_string(info.isa) << '\n'
+              << (info.is_classifier ? "a classifier" : "a backbone without head") << '\n'
               << "input: " << info.in_channels << " x " << info.image_size << " x "
               << info.image_size << '\n'
               << "classes: " << info.num_classes << '\n';

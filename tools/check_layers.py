@@ -53,9 +53,10 @@ MAX_FILES_OF_A_ROOM = 40
 # What the levels alone would allow, but the design does not: the two execution paths meet in tests.
 FORBIDDEN = {("torch", "engine"), ("torch", "api"), ("torch", "study")}
 
-# The installed headers (include/) that start with "asmlp/", and the layers that implement them. They
-# include one another and the standard library, nothing else; examples/ includes nothing else of ours.
-PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.h": "core", "asmlp/asmlp.h": "api"}
+# The installed headers (include/) and the layers that implement them. They include one another and the
+# standard library, nothing else; examples/ includes nothing else of ours.
+PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.hpp": "core", "asmlp/enums.hpp": "core",
+                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api"}
 PUBLIC_FOLDERS = {"include", "examples"}
 STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
@@ -97,7 +98,8 @@ PRINTING = re.compile(r"std::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|
                       r"\b(?<!\.)(printf|puts|fprintf|putchar|perror|_exit)\s*\(|\bfmt::print\b")
 
 MAX_LINES, WARN_LINES = 600, 400
-CPP_SUFFIXES = {".h", ".cc", ".inc"}
+HEADER_SUFFIXES = {".h", ".hpp"}
+CPP_SUFFIXES = HEADER_SUFFIXES | {".cc", ".inc"}
 TEXT_SUFFIXES = CPP_SUFFIXES | {".c", ".map", ".py", ".sh", ".cmake", ".txt", ".yaml", ".json"}
 SOURCE_FOLDERS = ["asmlp", "include", "examples", "tests", "benchmarks", "cmake", "scripts", "tools", "recipes"]
 DATA_FOLDERS = [("tests", "data"), ("tests", "fuzz", "corpus"), ("benchmarks", "results")]
@@ -191,14 +193,14 @@ def check_cpp(path, text):
         bracket, included = match.groups()
         if included.split("/")[0] in ("asmlp", "tests"):
             problem = check_own_include(path, included)
-        elif bracket == '"' and path.parts[0] == "asmlp" and included != "asmlp.h":
+        elif bracket == '"' and path.parts[0] == "asmlp":
             problem = f'includes "{included}": write project headers from the root (asmlp/...)'
         else:
             problem = check_third_party(path, included)
         if problem:
             yield number, problem
 
-    if path.suffix == ".h" and not re.search(r"^#pragma once$", text, re.MULTILINE):
+    if path.suffix in HEADER_SUFFIXES and not re.search(r"^#pragma once$", text, re.MULTILINE):
         yield 1, "is a header without #pragma once"
     code = COMMENTS_AND_STRINGS.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
     if layer is not None:
@@ -320,14 +322,16 @@ SELF_TEST = [
     ("asmlp/engine/h_test.cc", '#include "tests/support/random_config.h"\n', None),
     ("asmlp/kernels/h_test.cc", '#include "tests/support/random_config.h"\n', "lower levels only"),
     ("tests/parity/a_test.cc", '#include <torch/torch.h>\n#include "asmlp/engine/engine.h"\n', None),
-    ("include/asmlp/asmlp.h", '#pragma once\n#include <vector>\n#include "asmlp/error.h"\n', None),
-    ("include/asmlp/error.h", "#pragma once\n#include <fmt/format.h>\n", "standard library only"),
+    ("include/asmlp/asmlp.hpp", '#pragma once\n#include <vector>\n#include "asmlp/error.hpp"\n', None),
+    ("include/asmlp/asmlp.h", '#pragma once\n#include <stdint.h>\n#include "asmlp/export.h"\n', None),
+    ("include/asmlp/error.hpp", "#pragma once\n#include <fmt/format.h>\n", "standard library only"),
+    ("include/asmlp/enums.hpp", "enum class A {};\n", "without #pragma once"),
     ("include/asmlp/export.h", '#pragma once\n#include "asmlp/core/a.h"\n', "not installed"),
-    ("examples/a.cc", "#include <asmlp.h>\n#include <asmlp/asmlp.h>\n", None),
+    ("examples/a.cc", "#include <asmlp/asmlp.h>\n#include <asmlp/asmlp.hpp>\n", None),
     ("examples/b.cc", '#include "asmlp/engine/engine.h"\n', "not installed"),
-    ("asmlp/core/public.cc", '#include "asmlp/error.h"\n', None),
-    ("asmlp/engine/public.cc", '#include "asmlp/asmlp.h"\n', "lower levels only"),
-    ("asmlp/api/c_api.cc", '#include "asmlp.h"\n#include "asmlp/asmlp.h"\n', None),
+    ("asmlp/core/public.cc", '#include "asmlp/error.hpp"\n#include "asmlp/enums.hpp"\n', None),
+    ("asmlp/engine/public.cc", '#include "asmlp/asmlp.hpp"\n', "lower levels only"),
+    ("asmlp/api/c_api.cc", '#include "asmlp/asmlp.h"\n#include "asmlp/asmlp.hpp"\n', None),
     ("tests/data/golden/x.json", "{\u00e9}\n", None),
 ]
 

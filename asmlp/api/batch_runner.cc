@@ -30,7 +30,7 @@ Image copy_of(const ImageView& view) {
 }
 
 // Appends what `engine` has kept of its last batch.
-void append(Collected& all, const Engine& engine, int batch) {
+void append(Collected& all, const ModelInfo& info, const Engine& engine, int batch) {
   const auto extend = [](std::vector<float>& values, std::span<const float> more) {
     values.insert(values.end(), more.begin(), more.end());
   };
@@ -41,11 +41,11 @@ void append(Collected& all, const Engine& engine, int batch) {
   maps.resize(static_cast<size_t>(engine.num_features()));
   for (int k = 0; k < engine.num_features(); ++k) {
     FeatureMap& map = maps[static_cast<size_t>(k)];
-    const FeatureInfo info = feature_info(engine.model().config(), k);
+    const FeatureInfo& feature = info.features[static_cast<size_t>(k)];
     const Shape shape = engine.feature_shape(k);
-    map.name = info.name;
-    map.stride = info.stride;
-    map.channels = info.channels;
+    map.name = feature.name;
+    map.stride = feature.stride;
+    map.channels = feature.channels;
     map.height = static_cast<int>(shape[2]);
     map.width = static_cast<int>(shape[3]);
     const size_t old = map.values.size();
@@ -57,19 +57,21 @@ void append(Collected& all, const Engine& engine, int batch) {
 template <typename Input>
 Collected collect_from(BatchRunner& runner, const Input& input) {
   Collected all{};
-  runner.run(input, [&](const Engine& engine, int batch) { append(all, engine, batch); });
+  runner.run(input, [&](const Engine& engine, int batch) {
+    append(all, runner.model().info(), engine, batch);
+  });
   return all;
 }
 
 }  // namespace
 
-BatchRunner::BatchRunner(std::shared_ptr<const Model> model, const RunSettings& settings, Keep keep)
-    : model_(std::move(model)), settings_(settings), keep_(keep) {
+BatchRunner::BatchRunner(std::shared_ptr<const Model> model, const RunOptions& options, Keep keep)
+    : model_(std::move(model)), options_(options), keep_(keep) {
   require(model_ != nullptr, ErrorCode::kInvalidArgument, "the model is a null pointer");
-  require(settings.max_batch >= 1 && settings.max_batch <= 4096, ErrorCode::kInvalidArgument,
-          "max_batch is {}, must be between 1 and 4096", settings.max_batch);
-  preprocessing_ = model_->spec().preprocessing;
-  if (settings.image_size != 0) preprocessing_.size = settings.image_size;
+  require(options.max_batch >= 1 && options.max_batch <= 4096, ErrorCode::kInvalidArgument,
+          "max_batch is {}, must be between 1 and 4096", options.max_batch);
+  preprocessing_ = model_->packed()->spec().preprocessing;
+  if (options.image_size != 0) preprocessing_.size = options.image_size;
   engine(preprocessing_.size, preprocessing_.size, 1);
 }
 
@@ -78,20 +80,18 @@ Engine& BatchRunner::engine(int height, int width, int batch) {
                     engine_->max_batch() >= batch;
   if (!fits) {
     engine_.reset();  // the memory of the old one first
-    EngineOptions options;
-    options.height = height;
-    options.width = width;
-    options.max_batch = batch;
-    options.threads = settings_.threads;
-    options.features = keep_ == Keep::kFeatures;
-    engine_.emplace(model_, options);
+    engine_.emplace(model_->packed(), EngineOptions{.height = height,
+                                                    .width = width,
+                                                    .max_batch = batch,
+                                                    .threads = options_.threads,
+                                                    .features = keep_ == Keep::kFeatures});
   }
   return *engine_;
 }
 
 // Fills input_. Several images are shared among the threads, one image is not worth starting them.
 void BatchRunner::preprocess(const ImageView* images, int count) {
-  const int channels = model_->config().in_chans;
+  const int channels = model_->info().in_channels;
   const size_t side = static_cast<size_t>(preprocessing_.size);
   const size_t length = static_cast<size_t>(channels) * side * side;
   input_.resize(length * static_cast<size_t>(count));
@@ -108,7 +108,7 @@ void BatchRunner::preprocess(const ImageView* images, int count) {
   if (count == 1) {
     prepare(0, 0);
   } else {
-    if (!pool_) pool_.emplace(settings_.threads);
+    if (!pool_) pool_.emplace(options_.threads);
     pool_->run(count, prepare);
   }
   for (const std::exception_ptr& failure : failures) {
@@ -116,24 +116,16 @@ void BatchRunner::preprocess(const ImageView* images, int count) {
   }
 }
 
-void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
-  const int channels = model_->config().in_chans;
+InputSize BatchRunner::check(const std::vector<ImageView>& images) const {
+  const int channels = model_->info().in_channels;
   require(channels == 1 || channels == 3, ErrorCode::kUnsupported,
           "the model takes {} channels, images have 1 or 3; give it a tensor", channels);
   for (size_t i = 0; i < images.size(); ++i) check_image(images[i], i);
-  for (size_t first = 0; first < images.size();) {
-    const int batch =
-        static_cast<int>(std::min(static_cast<size_t>(settings_.max_batch), images.size() - first));
-    preprocess(images.data() + first, batch);
-    Engine& chosen = engine(preprocessing_.size, preprocessing_.size, batch);
-    chosen.run(input_, batch);
-    consume(chosen, batch);
-    first += static_cast<size_t>(batch);
-  }
+  return {images.size(), preprocessing_.size, preprocessing_.size};
 }
 
-void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
-  const int channels = model_->config().in_chans;
+InputSize BatchRunner::check(const TensorView& tensor) const {
+  const int channels = model_->info().in_channels;
   require(tensor.data != nullptr && tensor.batch >= 1, ErrorCode::kInvalidArgument,
           "a tensor of {} images{}; it must not be empty", tensor.batch,
           tensor.data == nullptr ? " at a null pointer" : "");
@@ -144,10 +136,28 @@ void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
             "the tensor has {} x {} pixels, each side must be between 1 and 16384", tensor.height,
             tensor.width);
   }
-  const size_t length = static_cast<size_t>(channels) * static_cast<size_t>(tensor.height) *
+  return {static_cast<size_t>(tensor.batch), tensor.height, tensor.width};
+}
+
+void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
+  const InputSize input = check(images);
+  for (size_t first = 0; first < images.size();) {
+    const int batch =
+        static_cast<int>(std::min(static_cast<size_t>(options_.max_batch), images.size() - first));
+    preprocess(images.data() + first, batch);
+    Engine& chosen = engine(input.height, input.width, batch);
+    chosen.run(input_, batch);
+    consume(chosen, batch);
+    first += static_cast<size_t>(batch);
+  }
+}
+
+void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
+  check(tensor);
+  const size_t length = static_cast<size_t>(tensor.channels) * static_cast<size_t>(tensor.height) *
                         static_cast<size_t>(tensor.width);
   for (int first = 0; first < tensor.batch;) {
-    const int batch = std::min(settings_.max_batch, tensor.batch - first);
+    const int batch = std::min(options_.max_batch, tensor.batch - first);
     Engine& chosen = engine(tensor.height, tensor.width, batch);
     chosen.run(std::span(tensor.data + static_cast<size_t>(first) * length,
                          static_cast<size_t>(batch) * length),
@@ -155,6 +165,14 @@ void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
     consume(chosen, batch);
     first += batch;
   }
+}
+
+void check_output(const OutputView& out, size_t needed, const char* what) {
+  require(out.size == needed, ErrorCode::kMismatch,
+          "the output for {} has room for {} floats, exactly {} are needed", what, out.size,
+          needed);
+  require(out.data != nullptr || needed == 0, ErrorCode::kInvalidArgument,
+          "the output for {} is a null pointer", what);
 }
 
 Collected collect(BatchRunner& runner, const std::vector<ImageView>& images) {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "asmlp/asmlp.h"
+#include "asmlp/asmlp.hpp"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/image.h"
@@ -17,15 +17,26 @@ namespace asmlp {
 // Whether the engine keeps its feature maps, which costs memory and copies.
 enum class Keep { kLogits, kFeatures };
 
+// What the network sees of an input: `images` of height x width pixels.
+struct InputSize {
+  size_t images;
+  int height;
+  int width;
+};
+
 class BatchRunner {
  public:
-  // Checks the settings and makes an engine for one image of the image size.
-  BatchRunner(std::shared_ptr<const Model> model, const RunSettings& settings, Keep keep);
+  // Checks the options and makes an engine for one image of the image size.
+  BatchRunner(std::shared_ptr<const Model> model, const RunOptions& options, Keep keep);
 
   const Model& model() const { return *model_; }
 
-  // Calls consume(engine, batch) after every batch, in the order of the inputs. Error
-  // (kInvalidArgument) naming the input that is none; nothing has run then.
+  // Error(kInvalidArgument) naming the input that is none; kUnsupported for images, kMismatch for a
+  // tensor with other channels than the model's.
+  InputSize check(const std::vector<ImageView>& images) const;
+  InputSize check(const TensorView& tensor) const;
+
+  // Checks, then calls consume(engine, batch) after every batch, in the order of the inputs.
   using Consume = std::function<void(const Engine& engine, int batch)>;
   void run(const std::vector<ImageView>& images, const Consume& consume);
   void run(const TensorView& tensor, const Consume& consume);
@@ -35,7 +46,7 @@ class BatchRunner {
   void preprocess(const ImageView* images, int count);
 
   std::shared_ptr<const Model> model_;
-  RunSettings settings_;
+  RunOptions options_;
   Keep keep_;
   Preprocessing preprocessing_;
   std::optional<Engine> engine_;    // for the size used last; made anew for another
@@ -51,7 +62,7 @@ struct Collected {
 Collected collect(BatchRunner& runner, const std::vector<ImageView>& images);
 Collected collect(BatchRunner& runner, const TensorView& tensor);
 
-// Feature k of a config, 0..num_stages().
-FeatureInfo feature_info(const Config& config, int k);
+// Error(kMismatch / kInvalidArgument) unless `out` has room for exactly `needed` floats of `what`.
+void check_output(const OutputView& out, size_t needed, const char* what);
 
 }  // namespace asmlp

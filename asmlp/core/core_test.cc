@@ -1,5 +1,5 @@
 // Files, tensors and the choice of the instruction set.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <cstring>
@@ -96,9 +96,41 @@ TEST(Cpu, TheEnvironmentForcesTheIsa) {
   }
   ::setenv("ASMLP_ISA", "mmx", 1);
   EXPECT_THROW(default_isa(), Error);
+  EXPECT_THROW(usable_isa(Isa::kAuto), Error);
+  EXPECT_EQ(usable_isa(Isa::kReference), Isa::kReference);
+  ::setenv("ASMLP_ISA", "auto", 1);
+  EXPECT_EQ(default_isa(), available_isas().back());
   ::unsetenv("ASMLP_ISA");
   EXPECT_EQ(default_isa(), available_isas().back());
   if (old != nullptr) ::setenv("ASMLP_ISA", saved.c_str(), 1);
+}
+
+TEST(Cpu, AnIsaIsFoundByItsName) {
+  const auto refused = [](const auto& call, ErrorCode code, const std::string& said) {
+    try {
+      call();
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code);
+      EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr(said),
+                                               testing::HasSubstr("available here: reference")));
+    }
+  };
+  for (const char* name : {"", "auto"}) EXPECT_EQ(parse_isa(name, "--isa"), default_isa());
+  for (const char* name : {"mmx", "AVX2"}) {
+    refused([&] { parse_isa(name, "--isa"); }, ErrorCode::kInvalidArgument,
+            std::string("--isa ") + name + ": unknown");
+  }
+  for (Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16, Isa::kAvx512Amx}) {
+    const std::string name = to_string(isa);
+    if (isa <= available_isas().back()) {
+      EXPECT_EQ(parse_isa(name, "--isa"), isa);
+      EXPECT_EQ(usable_isa(isa), isa);
+    } else {
+      refused([&] { parse_isa(name, "--isa"); }, ErrorCode::kUnsupported, "--isa " + name + ":");
+      refused([&] { usable_isa(isa); }, ErrorCode::kUnsupported, name);
+    }
+  }
 }
 
 }  // namespace

@@ -50,10 +50,32 @@ bool runs_here(Isa isa) {
 #endif
 }
 
+std::string available_names() {
+  std::string names;
+  for (Isa isa : available_isas())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(isa));
+  return names;
+}
+
+// A name that is not "" or "auto". `said` is the name where it was said: "--isa mmx".
+Isa named(const std::string& name, const std::string& said) {
+  for (Isa isa : kIsas) {
+    if (name != to_string(isa)) continue;
+    if (runs_here(isa)) return isa;
+    fail(ErrorCode::kUnsupported, "{}: this processor cannot run it; available here: {}", said,
+         available_names());
+  }
+  fail(ErrorCode::kInvalidArgument, "{}: unknown; available here: {}", said, available_names());
+}
+
+bool is_auto(const std::string& name) { return name.empty() || name == to_string(Isa::kAuto); }
+
 }  // namespace
 
 const char* to_string(Isa isa) {
   switch (isa) {
+    case Isa::kAuto:
+      return "auto";
     case Isa::kAvx2:
       return "avx2";
     case Isa::kAvx512:
@@ -74,17 +96,21 @@ std::vector<Isa> available_isas() {
 }
 
 Isa default_isa() {
-  const char* forced = std::getenv("ASMLP_ISA");
-  if (forced == nullptr || *forced == '\0') return available_isas().back();
-  for (Isa isa : kIsas) {
-    if (std::string(forced) != to_string(isa)) continue;
-    require(runs_here(isa), ErrorCode::kUnsupported,
-            "ASMLP_ISA={}: this processor cannot run it; unset the variable", forced);
-    return isa;
-  }
-  fail(ErrorCode::kInvalidArgument,
-       "ASMLP_ISA={}: unknown; use reference, avx2, avx512, avx512_bf16 or avx512_amx, or unset it",
-       forced);
+  const char* variable = std::getenv("ASMLP_ISA");
+  const std::string forced = variable != nullptr ? variable : "";
+  return is_auto(forced) ? available_isas().back() : named(forced, "ASMLP_ISA=" + forced);
+}
+
+Isa usable_isa(Isa isa) {
+  if (isa == Isa::kAuto) return default_isa();
+  if (runs_here(isa)) return isa;
+  fail(ErrorCode::kUnsupported,
+       "this processor cannot run the instruction set {}; available here: {}", to_string(isa),
+       available_names());
+}
+
+Isa parse_isa(const std::string& name, const std::string& where) {
+  return is_auto(name) ? default_isa() : named(name, where + " " + name);
 }
 
 const char* to_string(Precision precision) {

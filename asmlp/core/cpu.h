@@ -4,28 +4,28 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/enums.hpp"  // Isa, Precision
+
 namespace asmlp {
 
-// In order of preference, the last the best.
-enum class Isa { kReference, kAvx2, kAvx512, kAvx512Bf16, kAvx512Amx };
-
-// "reference", "avx2" (AVX2 and FMA), "avx512" (AVX-512 F, BW, DQ and VL), "avx512_bf16" (those and
-// the bf16 dot product), "avx512_amx" (those and the bf16 tile products of AMX).
-const char* to_string(Isa isa);
-
-// ISAs this build has kernels for and this machine can run, best last; kReference is always there.
+// ISAs this build has kernels for and this machine can run, best last; kReference is always there,
+// kAuto never.
 std::vector<Isa> available_isas();
 
-// The best available ISA, or the one named by the environment variable ASMLP_ISA. Error
-// (kInvalidArgument / kUnsupported) when that is no known name or cannot run here.
+// The best available ISA, or the one named by the environment variable ASMLP_ISA ("" and "auto" are
+// the best). Error (kInvalidArgument / kUnsupported) when that is no known name or cannot run here.
 Isa default_isa();
 
-// The numbers of a product: of its weights and of the rows it multiplies them with. Sums, the
-// residual stream and all statistics are fp32 in both.
-enum class Precision { kFp32, kBf16 };
+// default_isa() for kAuto, another ISA as it is. Error(kUnsupported) when it cannot run here,
+// listing what can.
+Isa usable_isa(Isa isa);
 
-const char* to_string(Precision precision);  // "fp32", "bf16"
-// Error(kInvalidArgument) for any other name.
+// The ISA of that name; default_isa() for "" and "auto". `where` is where the name was said, e.g.
+// "--isa". Error (kInvalidArgument / kUnsupported) when it is not known or cannot run here, listing
+// what can.
+Isa parse_isa(const std::string& name, const std::string& where);
+
+// Error(kInvalidArgument) for any other name than "fp32" and "bf16".
 Precision parse_precision(const std::string& name);
 
 // The processor's name as the operating system reports it.

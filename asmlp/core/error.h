@@ -1,4 +1,4 @@
-// Throwing the one exception type of the library, asmlp::Error (include/asmlp/error.h).
+// Throwing the one exception type of the library, asmlp::Error (include/asmlp/error.hpp).
 //
 // Thrown at untrusted edges (files, images, options, requests) and while planning; never by
 // Engine::run on a valid plan. A message names the culprit and says what to do next.
@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "asmlp/error.h"
+#include "asmlp/error.hpp"
 
 namespace asmlp {
 

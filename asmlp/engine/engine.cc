@@ -9,25 +9,27 @@
 
 namespace asmlp {
 
-Model::Model(ModelSpec spec, const ModelOptions& options)
-    : spec_(std::move(spec)), options_(options) {}
-Model::~Model() = default;
+PackedModel::PackedModel(ModelSpec spec, const PackOptions& options)
+    : spec_(std::move(spec)), options_(options) {
+  options_.isa = usable_isa(options.isa);
+}
+PackedModel::~PackedModel() = default;
 
-std::shared_ptr<const Model> Model::create(ModelSpec spec, const TensorMap& tensors,
-                                           const ModelOptions& options) {
+std::shared_ptr<const PackedModel> PackedModel::create(ModelSpec spec, const TensorMap& tensors,
+                                                       const PackOptions& options) {
   validate(spec);
   check_parameters(spec.config, tensors, spec.name.empty() ? "model" : spec.name);
-  std::shared_ptr<Model> model(new Model(std::move(spec), options));
+  std::shared_ptr<PackedModel> model(new PackedModel(std::move(spec), options));
   model->weights_ = std::make_unique<const PackedWeights>(
-      kernel_set(options.isa, options.precision), model->spec_.config, tensors);
-  log_message(LogLevel::kDebug,
-              fmt::format("kernels: {}, {}", to_string(options.isa), to_string(options.precision)));
+      kernel_set(model->isa(), model->precision()), model->spec_.config, tensors);
+  log_message(LogLevel::kDebug, fmt::format("kernels: {}, {}", to_string(model->isa()),
+                                            to_string(model->precision())));
   return model;
 }
 
 namespace {
 
-EngineOptions with_defaults(EngineOptions options, const Model& model) {
+EngineOptions with_defaults(EngineOptions options, const PackedModel& model) {
   if (options.height == 0) options.height = model.spec().preprocessing.size;
   if (options.width == 0) options.width = model.spec().preprocessing.size;
   return options;
@@ -35,7 +37,7 @@ EngineOptions with_defaults(EngineOptions options, const Model& model) {
 
 }  // namespace
 
-Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& options)
+Engine::Engine(std::shared_ptr<const PackedModel> model, const EngineOptions& options)
     : model_(std::move(model)),
       options_(with_defaults(options, *model_)),
       plan_(std::make_unique<Plan>(*model_, options_)) {}
@@ -80,22 +82,26 @@ MapSize Engine::final_map_size() const { return plan_->stages.back().size; }
 
 int Engine::num_features() const { return static_cast<int>(plan_->features.size()); }
 
-Shape Engine::feature_shape(int k) const {
+const StagePlan& Engine::feature_stage(int k) const {
   require(k >= 0 && k < num_features(), ErrorCode::kInvalidArgument,
           "feature {} does not exist: the engine keeps {} (EngineOptions::features)", k,
           num_features());
-  const size_t stage = std::min<size_t>(k, plan_->stages.size() - 1);
-  const StagePlan& plan = plan_->stages[stage];
-  return {plan_->batch, plan.channels, plan.size.h, plan.size.w};
+  return plan_->stages[std::min<size_t>(k, plan_->stages.size() - 1)];
+}
+
+Shape Engine::feature_shape(int k) const {
+  const StagePlan& stage = feature_stage(k);
+  return {plan_->batch, stage.channels, stage.size.h, stage.size.w};
 }
 
 void Engine::copy_feature(int k, std::span<float> out) const {
-  const Shape shape = feature_shape(k);
-  require(static_cast<int64_t>(out.size()) == element_count(shape), ErrorCode::kInvalidArgument,
-          "feature {} has shape {}, the buffer {} values", k, to_string(shape), out.size());
-  const int64_t channels = shape[1], pixels = shape[2] * shape[3];
+  const StagePlan& stage = feature_stage(k);
+  const int64_t channels = stage.channels, pixels = stage.pixels();
+  require(static_cast<int64_t>(out.size()) == plan_->batch * channels * pixels,
+          ErrorCode::kInvalidArgument, "feature {} has {} x {} x {} x {} values, the buffer {}", k,
+          plan_->batch, channels, stage.size.h, stage.size.w, out.size());
   const float* source = plan_->features[k];
-  for (int64_t image = 0; image < shape[0]; ++image) {
+  for (int64_t image = 0; image < plan_->batch; ++image) {
     for (int64_t p = 0; p < pixels; ++p, source += channels) {
       for (int64_t c = 0; c < channels; ++c) out[(image * channels + c) * pixels + p] = source[c];
     }

@@ -1,4 +1,4 @@
-// Inference: a Model (immutable, shared) and Engines (one per caller) that run it.
+// Inference: a PackedModel (immutable, shared) and Engines (one per caller) that run it.
 #pragma once
 
 #include <filesystem>
@@ -16,33 +16,34 @@ namespace asmlp {
 
 struct PackedWeights;
 struct Plan;
+struct StagePlan;
 
 // How a model's weights are packed, and with what it computes.
-struct ModelOptions {
-  Isa isa = default_isa();
+struct PackOptions {
+  Isa isa = Isa::kAuto;
   Precision precision = Precision::kFp32;
 };
 
 // Weights packed for one ISA and precision. Immutable: any number of threads and engines may share
 // it.
-class Model {
+class PackedModel {
  public:
   // `tensors` must have exactly the parameters of spec.config (Error kMismatch otherwise); they are
-  // copied, the source may go away.
-  static std::shared_ptr<const Model> create(ModelSpec spec, const TensorMap& tensors,
-                                             const ModelOptions& options = {});
-  ~Model();
+  // copied, the source may go away. Error(kUnsupported) for an ISA that this machine cannot run.
+  static std::shared_ptr<const PackedModel> create(ModelSpec spec, const TensorMap& tensors,
+                                                   const PackOptions& options = {});
+  ~PackedModel();
 
   const ModelSpec& spec() const { return spec_; }
   const Config& config() const { return spec_.config; }
-  Isa isa() const { return options_.isa; }
+  Isa isa() const { return options_.isa; }  // never kAuto
   Precision precision() const { return options_.precision; }
   const PackedWeights& weights() const { return *weights_; }
 
  private:
-  Model(ModelSpec spec, const ModelOptions& options);
+  PackedModel(ModelSpec spec, const PackOptions& options);
   ModelSpec spec_;
-  ModelOptions options_;
+  PackOptions options_;
   std::unique_ptr<const PackedWeights> weights_;
 };
 
@@ -69,12 +70,12 @@ struct ProfileEntry {
 class Engine {
  public:
   // Error(kInvalidArgument) for a size outside 1..16384 or a batch outside 1..4096.
-  Engine(std::shared_ptr<const Model> model, const EngineOptions& options = {});
+  Engine(std::shared_ptr<const PackedModel> model, const EngineOptions& options = {});
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
-  const Model& model() const { return *model_; }
+  const PackedModel& model() const { return *model_; }
   int height() const { return options_.height; }
   int width() const { return options_.width; }
   int max_batch() const { return options_.max_batch; }
@@ -97,16 +98,18 @@ class Engine {
 
   // With options.features: feature 0 is the patch embedding after its norm, feature k the output of
   // stage k-1 including its patch merging. Copies `feature k` of the batch as NCHW.
-  int num_features() const;          // stages + 1, or 0
-  Shape feature_shape(int k) const;  // {batch, channels, h, w} of the last run
-  void copy_feature(int k, std::span<float> out) const;
+  int num_features() const;                              // stages + 1, or 0
+  Shape feature_shape(int k) const;                      // {batch, channels, h, w} of the last run
+  void copy_feature(int k, std::span<float> out) const;  // allocates nothing
 
   // With options.profile: the steps in the order of the forward pass; otherwise empty.
   std::span<const ProfileEntry> profile() const;
   void reset_profile();
 
  private:
-  std::shared_ptr<const Model> model_;
+  const StagePlan& feature_stage(int k) const;  // whose size and channels feature k has
+
+  std::shared_ptr<const PackedModel> model_;
   EngineOptions options_;
   std::unique_ptr<Plan> plan_;
 };

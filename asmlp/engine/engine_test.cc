@@ -51,8 +51,8 @@ const test::ConfigChoices kChoices{.in_chans = {1, 3, 4},
                                    .dilation = {1, 2, 3}};
 
 std::vector<float> run(const Config& config, int h, int w, int batch, int threads,
-                       const ModelOptions& options, std::span<const float> input) {
-  const auto model = Model::create(spec_of(config, 8), fill_parameters(config), options);
+                       const PackOptions& options, std::span<const float> input) {
+  const auto model = PackedModel::create(spec_of(config, 8), fill_parameters(config), options);
   Engine engine(model, {.height = h, .width = w, .max_batch = batch, .threads = threads});
   engine.run(input, batch);
   const auto map = engine.final_map(), logits = engine.logits();
@@ -93,7 +93,7 @@ TEST(Engine, GivesTheSameBitsForAnyThreadCountAndBatchSplit) {
   for (Isa isa : available_isas()) {
     for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
       const auto model =
-          Model::create(spec_of(config, side), fill_parameters(config), {isa, precision});
+          PackedModel::create(spec_of(config, side), fill_parameters(config), {isa, precision});
       EXPECT_EQ(model->precision(), precision);
       Engine whole(model, {.max_batch = batch, .threads = 1});
       whole.run(input, batch);
@@ -120,7 +120,7 @@ TEST(Engine, EnginesRunSideBySide) {
   config.embed_dim = 16;
   config.depths = {1, 1};
   config.num_classes = 7;
-  const auto model = Model::create(spec_of(config, 40), fill_parameters(config));
+  const auto model = PackedModel::create(spec_of(config, 40), fill_parameters(config));
   const auto input = to_f32(fill_tensor("input", {4, 3, 40, 40}));
   const size_t image = input.size() / 4;
   std::vector<std::vector<float>> got(4), expected(4);
@@ -148,7 +148,7 @@ TEST(Engine, ProfileCoversEveryMultiplyAdd) {
     config.embed_dim = 16;
     config.depths = {2, 1, 1};
     config.connection = connection;
-    const auto model = Model::create(spec_of(config, 64), fill_parameters(config));
+    const auto model = PackedModel::create(spec_of(config, 64), fill_parameters(config));
     Engine plain(model, {}), engine(model, {.profile = true});
     EXPECT_TRUE(plain.profile().empty());
     const auto input = to_f32(fill_tensor("input", {1, 3, 64, 64}));
@@ -172,10 +172,12 @@ TEST(Engine, RunAllocatesNothing) {
     config.embed_dim = 16;
     config.connection = connection;
     const auto input = to_f32(fill_tensor("input", {2, 3, 64, 64}));
-    const auto model = Model::create(spec_of(config, 64), fill_parameters(config));
+    const auto model = PackedModel::create(spec_of(config, 64), fill_parameters(config));
     Engine engine(model, {.max_batch = 2, .threads = 2, .features = true});
+    std::vector<float> map(2 * 16 * 16 * 16);  // of the patch embedding
     const int64_t before = allocations;
     engine.run(input, 2);
+    engine.copy_feature(0, map);
     engine.run(std::span(input).first(input.size() / 2), 1);
     EXPECT_EQ(allocations - before, 0);
   }
@@ -185,7 +187,7 @@ TEST(Engine, PooledIsTheMeanOfTheFinalMap) {
   Config config;
   config.embed_dim = 12;
   config.depths = {1, 1};
-  const auto model = Model::create(spec_of(config, 30), fill_parameters(config));
+  const auto model = PackedModel::create(spec_of(config, 30), fill_parameters(config));
   Engine engine(model, {.max_batch = 2});
   engine.run(to_f32(fill_tensor("input", {2, 3, 30, 30})), 2);
   const MapSize size = engine.final_map_size();
@@ -204,7 +206,7 @@ TEST(Engine, PooledIsTheMeanOfTheFinalMap) {
 TEST(Engine, RefusesWhatItCannotRun) {
   Config config;
   config.embed_dim = 8;
-  const auto model = Model::create(spec_of(config, 32), fill_parameters(config));
+  const auto model = PackedModel::create(spec_of(config, 32), fill_parameters(config));
   const auto code_of = [](auto&& call) {
     try {
       call();
@@ -228,7 +230,8 @@ TEST(Engine, RefusesWhatItCannotRun) {
   engine.run(std::vector<float>(3 * 32 * 32), 1);
   TensorMap missing = fill_parameters(config);
   missing.erase("head.bias");
-  EXPECT_EQ(code_of([&] { Model::create(spec_of(config, 32), missing); }), ErrorCode::kMismatch);
+  EXPECT_EQ(code_of([&] { PackedModel::create(spec_of(config, 32), missing); }),
+            ErrorCode::kMismatch);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class Forward : private Steps {
 
   // Rows of A from the map, normalized on the way.
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
-                             const StagePlan& stage, const Task& task) {
+                             const StagePlan& stage, const GridTask& task) {
     const int64_t lda = plan_.lda(weight.depth());
     gather_normalized(kernels_, view(map, stage), plan_.norms, norm.gamma, norm.beta,
                       task.rows.begin, task.rows.size(), task.scratch.a, lda,
@@ -66,7 +66,7 @@ class Forward : private Steps {
                           float* out, const StagePlan& stage, TileStart start) {
     product(
         weight, rows(stage), 2 * stage.stride,
-        [&](const Task& task) {
+        [&](const GridTask& task) {
           GemmBlock block = normalized_block(norm, weight, in, stage, task);
           block.c = out + task.rows.begin * stage.stride;
           block.ldc = stage.stride;
@@ -83,7 +83,7 @@ class Forward : private Steps {
     profiled("patch_embed", work(proj, rows(stage)), [&] {
       product(
           proj, rows(stage), proj.depth() + stage.stride,
-          [&](const Task& task) {
+          [&](const GridTask& task) {
             gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
                            proj.padded_depth(), task.scratch.tile);
             gemm(kernels_, proj,
@@ -139,7 +139,7 @@ class Forward : private Steps {
 
   // One axis of the shift for one task: out (+)= GELU(weight(shift(in))).
   void shifted_product(const PackedMatrix& weight, Axis axis, const float* in, float* out,
-                       const StagePlan& stage, const Task& task, TileEnd end) {
+                       const StagePlan& stage, const GridTask& task, TileEnd end) {
     const ShiftTable& table = axis == Axis::kW ? stage.shift_w : stage.shift_h;
     const int64_t lda = plan_.lda(weight.depth());
     const auto gather = [&]<typename T>(T* a) {
@@ -163,7 +163,7 @@ class Forward : private Steps {
   void mix_parallel(const PackedBlock& block, const StagePlan& stage) {
     product(
         block.conv2_1, rows(stage), 2 * stage.stride,
-        [&](const Task& task) {
+        [&](const GridTask& task) {
           shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGelu);
           shifted_product(block.conv2_2, Axis::kH, plan_.y, plan_.z, stage, task,
                           TileEnd::kAddGelu);
@@ -173,12 +173,12 @@ class Forward : private Steps {
 
   // z = GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(y))))))
   void mix_serial(const PackedBlock& block, const StagePlan& stage) {
-    product(block.conv2_1, rows(stage), 2 * stage.stride, [&](const Task& task) {
+    product(block.conv2_1, rows(stage), 2 * stage.stride, [&](const GridTask& task) {
       shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGeluPanel);
     });
     product(
         block.conv2_2, rows(stage), 2 * stage.stride,
-        [&](const Task& task) {
+        [&](const GridTask& task) {
           shifted_product(block.conv2_2, Axis::kH, plan_.z, plan_.y, stage, task, TileEnd::kGelu);
         },
         &stage, plan_.y);
@@ -194,7 +194,7 @@ class Forward : private Steps {
       if (plan_.grid(count, floats_per_row, block.fc2.panels()).col_blocks == 1) {
         product(
             block.fc2, count, floats_per_row,
-            [&](const Task& task) { mlp_of_rows(block, stage, task); }, &stage, plan_.x);
+            [&](const GridTask& task) { mlp_of_rows(block, stage, task); }, &stage, plan_.x);
       } else {
         mlp_of_columns(block, stage, floats_per_row);
       }
@@ -203,7 +203,7 @@ class Forward : private Steps {
 
   // All of the MLP for some rows: the hidden rows never leave the cache, because a chunk of their
   // columns is consumed as soon as it is there.
-  void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const Task& task) {
+  void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const GridTask& task) {
     const int64_t chunk = std::min(plan_.chunk_panels(task.rows.size()), block.fc1.panels());
     GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
     const int64_t cols = kernels_.tile_cols, ld_hidden = plan_.lda(chunk * cols);
@@ -228,7 +228,7 @@ class Forward : private Steps {
   // Few rows: the threads share the columns of the weights, and the hidden rows go through memory.
   void mlp_of_columns(const PackedBlock& block, const StagePlan& stage, int64_t floats_per_row) {
     const int64_t row_bytes = stage.hidden_stride * element_;
-    product(block.fc1, rows(stage), floats_per_row, [&](const Task& task) {
+    product(block.fc1, rows(stage), floats_per_row, [&](const GridTask& task) {
       GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
       first.c = plan_.hidden + task.rows.begin * row_bytes;
       first.ldc = stage.hidden_stride;
@@ -236,7 +236,7 @@ class Forward : private Steps {
     });
     product(
         block.fc2, rows(stage), floats_per_row,
-        [&](const Task& task) {
+        [&](const GridTask& task) {
           gemm(kernels_, block.fc2,
                block_of(task, plan_.hidden + task.rows.begin * row_bytes, stage.hidden_stride,
                         plan_.x + task.rows.begin * stage.stride, stage.stride),
@@ -255,7 +255,7 @@ class Forward : private Steps {
       if (zeros > 0) image_statistics(from, zeros);  // the row statistics of x are still in place
       product(
           reduction, rows(to), reduction.depth() + to.stride,
-          [&](const Task& task) {
+          [&](const GridTask& task) {
             gather_merged(kernels_, view(plan_.x, from), plan_.norms, packed.merge_norm.gamma,
                           packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
                           lda, reduction.padded_depth(), plan_.zeros);
@@ -290,7 +290,7 @@ class Forward : private Steps {
     const int64_t ldc = round_up(config_.num_classes, kernels_.tile_cols),
                   lda = plan_.lda(channels);
     const MapView<float> pooled{plan_.pooled, batch_, 1, static_cast<int>(channels), channels};
-    product(head, batch_, 2 * channels, [&](const Task& task) {
+    product(head, batch_, 2 * channels, [&](const GridTask& task) {
       gather_converted(kernels_, pooled, task.rows.begin, task.rows.size(), task.scratch.a, lda,
                        head.padded_depth());
       gemm(kernels_, head,

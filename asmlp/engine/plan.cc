@@ -124,7 +124,7 @@ void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
   arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
 }
 
-Plan::Plan(const Model& model, const EngineOptions& options)
+Plan::Plan(const PackedModel& model, const EngineOptions& options)
     : kernels(*model.weights().kernels), pool(checked(options).threads), cache_floats(l2_floats()) {
   const Config& config = model.config();
   const int64_t max_batch = options.max_batch;

@@ -45,7 +45,7 @@ struct ThreadScratch {
 struct Plan {
   // Validates and allocates; Error(kTooLarge) when the buffers do not fit into the machine's
   // memory.
-  Plan(const Model& model, const EngineOptions& options);
+  Plan(const PackedModel& model, const EngineOptions& options);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 

@@ -21,7 +21,7 @@ inline Range block_range(int64_t total, int64_t index, int64_t blocks) {
 }
 
 // One task of a product: these rows, these column panels, this thread's memory.
-struct Task {
+struct GridTask {
   Range rows;
   Range panels;
   const ThreadScratch& scratch;
@@ -59,9 +59,9 @@ class Steps {
     const Grid grid = plan_.grid(row_count, floats_per_row, weight.panels());
     const bool whole_rows = grid.col_blocks == 1;
     plan_.pool.run(static_cast<int>(grid.tasks()), [&](int index, int thread) {
-      const Task task{block_range(row_count, index / grid.col_blocks, grid.row_blocks),
-                      block_range(weight.panels(), index % grid.col_blocks, grid.col_blocks),
-                      plan_.scratch[thread]};
+      const GridTask task{block_range(row_count, index / grid.col_blocks, grid.row_blocks),
+                          block_range(weight.panels(), index % grid.col_blocks, grid.col_blocks),
+                          plan_.scratch[thread]};
       if (task.rows.size() == 0 || task.panels.size() == 0) return;
       body(task);
       if (map != nullptr && whole_rows) row_statistics(*stage, map, task.rows);
@@ -94,7 +94,7 @@ class Steps {
   }
 
   // The block of a task: A and C begin at its first row.
-  static GemmBlock block_of(const Task& task, const void* a, int64_t lda, void* c = nullptr,
+  static GemmBlock block_of(const GridTask& task, const void* a, int64_t lda, void* c = nullptr,
                             int64_t ldc = 0) {
     return {.a = a,
             .lda = lda,

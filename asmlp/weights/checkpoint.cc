@@ -64,8 +64,8 @@ std::string name_of(const Config& config) {
   return "asmlp";
 }
 
-void check_wanted_shift(const LoadOptions& options, const ShiftSize& found, const std::string& what,
-                        const std::string& source) {
+void check_wanted_shift(const CheckpointOptions& options, const ShiftSize& found,
+                        const std::string& what, const std::string& source) {
   require(
       !options.shift_size || *options.shift_size == found, ErrorCode::kMismatch,
       "{}: shift size {} was asked for, but {} says {}; leave the option out, or give the whole "
@@ -73,7 +73,7 @@ void check_wanted_shift(const LoadOptions& options, const ShiftSize& found, cons
       what, to_string(options.shift_size.value_or(ShiftSize{})), source, to_string(found));
 }
 
-void choose_shift(Config& config, const Hints& hints, const LoadOptions& options,
+void choose_shift(Config& config, const Hints& hints, const CheckpointOptions& options,
                   const std::string& what, Notes& notes) {
   if (hints.given.contains("shift_size")) {
     check_wanted_shift(options, config.shift_size, what, hints.source);
@@ -101,8 +101,8 @@ void choose_shift(Config& config, const Hints& hints, const LoadOptions& options
 }
 
 // A spec for a file that does not carry one: shapes first, then what else the file says.
-ModelSpec describe(const WeightFile& file, const LoadOptions& options, const std::string& what,
-                   Notes& notes) {
+ModelSpec describe(const WeightFile& file, const CheckpointOptions& options,
+                   const std::string& what, Notes& notes) {
   const Hints hints = file.training_config.empty() ? hints_from_metadata(file.metadata, what)
                                                : hints_from_training_config(file.training_config, what);
   ModelSpec spec = hints.spec;
@@ -152,7 +152,7 @@ ModelSpec classifier_of(const Description& description) {
 
 }  // namespace
 
-Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options,
+Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options,
                            std::vector<std::string>* notes) {
   Notes ignored;
   Notes& said = notes != nullptr ? *notes : ignored;

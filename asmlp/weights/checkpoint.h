@@ -31,14 +31,14 @@ Config infer_config(const TensorMap& tensors, const Config& base, const std::str
 // shapes. Then the tensors are checked against it. Detection and segmentation checkpoints of the
 // authors (keys under "backbone.") give their backbone: num_classes 0, extra norm0..3 dropped.
 // `notes` (may be null) receives one sentence for everything that was assumed, e.g. the shift size.
-struct LoadOptions {
+struct CheckpointOptions {
   std::optional<ModelSpec> spec;        // overrides what the file says
   std::optional<ShiftSize> shift_size;  // for files that do not say it
   // Take the backbone of a file that describes itself as a detector or segmentor, too, as a
   // classifier without head, instead of refusing it.
   bool backbone_of_any_task = false;
 };
-Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options = {},
+Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options = {},
                            std::vector<std::string>* notes = nullptr);
 
 // Checks, then writes a self-describing safetensors file atomically. Tensors are stored as they are.

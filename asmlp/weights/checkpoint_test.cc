@@ -127,7 +127,7 @@ TEST(InferConfig, SaysWhyTensorsAreNoAsMlp) {
 
 class LoadCheckpoint : public testing::Test {
  protected:
-  Checkpoint load(const std::filesystem::path& path, const LoadOptions& options = {}) {
+  Checkpoint load(const std::filesystem::path& path, const CheckpointOptions& options = {}) {
     notes_.clear();
     Checkpoint checkpoint = load_checkpoint(path, options, &notes_);
     check_parameters(checkpoint.spec.config, checkpoint.tensors, "loaded");

@@ -1,206 +1,178 @@
-// asmlp: AS-MLP models on a CPU. The C++ API of libasmlp.so; it needs C++17 and nothing else.
-//
-//   auto model = asmlp::load_model("model.safetensors");
-//   asmlp::Classifier classifier(model);
-//   for (const auto& p : classifier.classify("photo.jpg")) use(p.label, p.probability);
-//
-// docs/api.md explains it by the programs of examples/.
-//
-// Threads. A Model is immutable: share it between any number of threads. A Classifier or Backbone
-// has threads and memory of its own and serves one caller at a time: make one per thread, from the
-// same model. Results have the same bits for any number of threads and any batch, on one
-// instruction set.
-//
-// Errors. Everything that fails throws asmlp::Error, with a code and a message that says what to do
-// (std::bad_alloc when memory runs out). An object whose call has thrown can be used further.
+/* asmlp: AS-MLP models on a CPU. The C API of libasmlp.so (C99), for other languages too.
+ *
+ *   asmlp_model* model = NULL;
+ *   asmlp_engine* engine = NULL;
+ *   if (asmlp_model_load("model.safetensors", NULL, &model) != ASMLP_OK ||
+ *       asmlp_engine_create(model, NULL, &engine) != ASMLP_OK)
+ *     fprintf(stderr, "%s\n", asmlp_last_error());
+ *
+ * Every function that can fail returns a status and leaves a message in asmlp_last_error(); it
+ * never throws, prints or exits. A NULL where an object is needed is ASMLP_INVALID_ARGUMENT. A
+ * returned object belongs to the caller, who frees it; a returned pointer to text or numbers
+ * belongs to the object it came from.
+ *
+ * Threads: a model is immutable and may be shared. An engine serves one caller at a time: make one
+ * per thread. An engine keeps its model alive, so they may be freed in any order.
+ *
+ * docs/api.md has an example; C++ programs use <asmlp/asmlp.hpp>. */
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <filesystem>
-#include <memory>
-#include <string>
-#include <vector>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "asmlp/error.h"
 #include "asmlp/export.h"
 
-namespace asmlp {
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-// The version of the library that runs, e.g. "0.1.0".
-ASMLP_API const char* version() noexcept;
+typedef enum asmlp_status {
+  ASMLP_OK = 0,
+  ASMLP_INVALID_ARGUMENT = 1, /* a value outside its documented range */
+  ASMLP_NOT_FOUND = 2,        /* no such file */
+  ASMLP_IO = 3,               /* the operating system refused to read */
+  ASMLP_BAD_FORMAT = 4,       /* a file breaks the rules of its format */
+  ASMLP_UNSUPPORTED = 5,      /* valid, but outside what this build or machine can do */
+  ASMLP_MISMATCH = 6,         /* two things that must agree do not */
+  ASMLP_TOO_LARGE = 7,        /* over a documented limit */
+  ASMLP_INTERRUPTED = 8,      /* the user asked to stop */
+  ASMLP_OUT_OF_MEMORY = 9,
+  ASMLP_INTERNAL = 10 /* a fault of the library; please report the message */
+} asmlp_status;
 
-// ---- Models ----
+/* The version of the library that runs: "0.2.0", and 10000 * major + 100 * minor + patch. */
+ASMLP_API const char* asmlp_version(void);
+ASMLP_API int asmlp_version_number(void);
 
-// A network with its weights, packed for one instruction set and precision; handled by pointer
-// only.
-class Model;
+/* What went wrong in the last call of this thread that failed ("" before one has); valid until the
+ * next that fails. */
+ASMLP_API const char* asmlp_last_error(void);
 
-struct LoadSettings {
-  // What products compute with, "fp32" or "bf16"; sums and statistics are fp32 in both.
-  std::string precision = "fp32";
-  // "reference", "avx2", "avx512", "avx512_bf16" or "avx512_amx"; "" takes the environment variable
-  // ASMLP_ISA, or the best that this machine can run.
-  std::string isa;
-  // Shift positions per axis, 1..255, for files that do not say it (the authors' .pth do, in most
-  // cases; weights do not show it). 0: what the file says, else 5. One of them alone sets both.
-  int shift_h = 0;
-  int shift_w = 0;
-  // The whole description of the model as JSON text (docs/formats.md), instead of the file's own:
-  // {"model": "asmlp_tiny_patch4_shift5_224", "num_classes": 7, "padding": "reflect"}. "": the
-  // file's.
-  std::string config;
-};
+/* The status as a lower-case word, e.g. "not_found"; "unknown" for another number. */
+ASMLP_API const char* asmlp_status_name(asmlp_status status);
 
-// Loads a .safetensors or PyTorch .pth file (told apart by content; no Python, nothing in the file
-// is executed). `notes`, if given, receives one sentence for everything that had to be assumed.
-// Errors: kNotFound, kIo, kBadFormat, kMismatch (weights that are no such model), kInvalidArgument
-// and kUnsupported (settings).
-ASMLP_API std::shared_ptr<const Model> load_model(const std::filesystem::path& file,
-                                                  const LoadSettings& settings = {},
-                                                  std::vector<std::string>* notes = nullptr);
+/* ---- Models ---- */
 
-// A feature map that a Backbone gives.
-struct FeatureInfo {
-  std::string name;  // "patch_embed", then "layers.0", "layers.1", ...
-  int channels;
-  int stride;  // pixels of the input per pixel of the map, on both axes; sizes are rounded up
-};
+typedef struct asmlp_model asmlp_model;
 
-struct ModelInfo {
-  std::string name;    // e.g. "asmlp_tiny_patch4_shift5_224"
-  int in_channels;     // 3 for RGB
-  int num_classes;     // 0 for a model without head
-  int image_size;      // side of the square input that images are cropped to
-  int embedding_size;  // channels before the head
-  std::vector<FeatureInfo> features;
-  std::vector<std::string> classes;  // num_classes labels, "class 17" where the file has no names
-  std::int64_t parameters;
-  std::int64_t multiply_adds;  // of one image of image_size
-  std::string precision;       // "fp32" or "bf16"
-  std::string isa;             // "avx2", ...
-  std::string description;     // JSON: config, preprocessing, classes, origin (docs/formats.md)
-};
+/* What a model is for. */
+typedef enum asmlp_task {
+  ASMLP_TASK_CLASSIFY = 0,
+  ASMLP_TASK_DETECT = 1,
+  ASMLP_TASK_SEGMENT = 2
+} asmlp_task;
 
-ASMLP_API ModelInfo model_info(const Model& model);
+/* What products compute with; sums and statistics are fp32 in both. */
+typedef enum asmlp_precision { ASMLP_PRECISION_FP32 = 0, ASMLP_PRECISION_BF16 = 1 } asmlp_precision;
 
-// ---- Inputs ----
+/* Instruction sets in order of preference, the last the best. */
+typedef enum asmlp_isa {
+  ASMLP_ISA_AUTO = 0,        /* $ASMLP_ISA, or the best that this machine can run */
+  ASMLP_ISA_REFERENCE = 1,   /* portable, on every machine */
+  ASMLP_ISA_AVX2 = 2,        /* AVX2 and FMA */
+  ASMLP_ISA_AVX512 = 3,      /* AVX-512 F, BW, DQ and VL */
+  ASMLP_ISA_AVX512_BF16 = 4, /* those and the bf16 dot product */
+  ASMLP_ISA_AVX512_AMX = 5   /* those and the bf16 tile products of AMX */
+} asmlp_isa;
 
-// 8-bit pixels that somebody else keeps: height rows of width x channels bytes, RGB or gray.
-struct ImageView {
-  const std::uint8_t* pixels;
+/* The value as a word: "classify", "bf16", "avx512_bf16"; "unknown" for another number. */
+ASMLP_API const char* asmlp_task_name(asmlp_task task);
+ASMLP_API const char* asmlp_precision_name(asmlp_precision precision);
+ASMLP_API const char* asmlp_isa_name(asmlp_isa isa);
+
+/* All zero is the default. */
+typedef struct asmlp_load_options {
+  asmlp_precision precision;
+  asmlp_isa isa;
+  int shift_h;        /* shift positions per axis for files that do not say it; 0: 5, or the */
+  int shift_w;        /* other axis's */
+  const char* config; /* description of the model as JSON, instead of the file's own; or NULL */
+} asmlp_load_options;
+
+/* Loads a .safetensors or PyTorch .pth file. options may be NULL. *model is NULL after an error;
+ * ASMLP_UNSUPPORTED for a detector, a segmentor or a baseline, which the message names. */
+ASMLP_API asmlp_status asmlp_model_load(const char* file, const asmlp_load_options* options,
+                                        asmlp_model** model);
+ASMLP_API void asmlp_model_free(asmlp_model* model); /* NULL is allowed */
+
+typedef struct asmlp_model_info {
+  asmlp_task task;           /* what the weights are for */
+  int is_classifier;         /* 1: it has a head; 0: a backbone, for embeddings and feature maps */
+  asmlp_precision precision; /* what it computes with */
+  asmlp_isa isa;             /* never ASMLP_ISA_AUTO */
+  int num_notes;             /* of asmlp_model_note */
+  int in_channels;           /* 3 for RGB */
+  int num_classes;           /* 0 for a model without head */
+  int image_size;            /* side of the square input that images are cropped to */
+  int embedding_size;        /* channels before the head */
+  int num_features;          /* feature maps: the patch embedding and one per stage */
+  int64_t parameters;
+  int64_t multiply_adds; /* of one image of image_size */
+} asmlp_model_info;
+
+ASMLP_API asmlp_status asmlp_model_get_info(const asmlp_model* model, asmlp_model_info* info);
+/* Its name; its whole description as JSON; the label of class 0..num_classes-1. */
+ASMLP_API asmlp_status asmlp_model_name(const asmlp_model* model, const char** name);
+ASMLP_API asmlp_status asmlp_model_description(const asmlp_model* model, const char** json);
+ASMLP_API asmlp_status asmlp_model_class(const asmlp_model* model, int index, const char** label);
+/* Sentence 0..num_notes-1 about what had to be assumed, because the file does not say it. */
+ASMLP_API asmlp_status asmlp_model_note(const asmlp_model* model, int index, const char** note);
+/* Channels, height and width of feature map 0..num_features-1 for an input of height x width. */
+ASMLP_API asmlp_status asmlp_model_feature_shape(const asmlp_model* model, int feature, int height,
+                                                 int width, int64_t shape[3]);
+
+/* ---- Engines ---- */
+
+typedef struct asmlp_engine asmlp_engine;
+
+/* All zero is the default. */
+typedef struct asmlp_run_options {
+  int threads;    /* 1..256; 0: every core that the process may use */
+  int image_size; /* side that images are resized and cropped to; 0: the model's own */
+  int max_batch;  /* images computed at once, 1..4096; 0: 8 */
+  int features;   /* 1: also keep the feature maps; 0: do not */
+} asmlp_run_options;
+
+ASMLP_API asmlp_status asmlp_engine_create(const asmlp_model* model,
+                                           const asmlp_run_options* options, asmlp_engine** engine);
+ASMLP_API void asmlp_engine_free(asmlp_engine* engine); /* NULL is allowed */
+
+/* 8-bit pixels: height rows of width x channels bytes. */
+typedef struct asmlp_image {
+  const uint8_t* pixels;
   int height;
   int width;
-  int channels = 3;              // 3 (RGB) or 1 (gray); converted to what the model takes
-  std::ptrdiff_t row_bytes = 0;  // from one row to the next; 0: width * channels
-};
+  int channels;        /* 3 (RGB) or 1 (gray) */
+  ptrdiff_t row_bytes; /* from one row to the next; 0: width * channels */
+} asmlp_image;
 
-// 8-bit RGB pixels, height x width x 3.
-struct DecodedImage {
-  int height = 0;
-  int width = 0;
-  std::vector<std::uint8_t> pixels;
-  ImageView view() const { return {pixels.data(), height, width}; }
-};
+/* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), or
+ * on batch x in_channels x height x width normalized floats. Any number of images; the results
+ * below are then those of this run, until the next. */
+ASMLP_API asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images,
+                                               int count);
+ASMLP_API asmlp_status asmlp_engine_run_file(asmlp_engine* engine, const char* file);
+ASMLP_API asmlp_status asmlp_engine_run_tensor(asmlp_engine* engine, const float* nchw, int batch,
+                                               int height, int width);
 
-// Decodes a JPEG, PNG or WebP to the pixels that Pillow's Image.open(...).convert("RGB") gives.
-// Errors: kNotFound, kIo, kBadFormat, kTooLarge (over 89 megapixels), kUnsupported (other formats).
-ASMLP_API DecodedImage read_image(const std::filesystem::path& file);
-// The same from the bytes of such a file in memory.
-ASMLP_API DecodedImage read_image(const void* bytes, std::size_t size);
+typedef struct asmlp_prediction {
+  int index;         /* of the class, or -1: there are fewer classes than asked for */
+  float probability; /* softmax over all classes */
+  const char* label; /* valid as long as the engine or the model; "" with index -1 */
+} asmlp_prediction;
 
-// Floats that somebody else keeps: batch x channels x height x width, row-major, normalized as the
-// model was trained. Any size of 1..16384 pixels a side.
-struct TensorView {
-  const float* data;
-  int batch;
-  int channels;
-  int height;
-  int width;
-};
+/* Writes the k most probable classes of image 0..batch-1 of the last run, best first. */
+ASMLP_API asmlp_status asmlp_engine_top_k(const asmlp_engine* engine, int image, int k,
+                                          asmlp_prediction* predictions);
 
-struct RunSettings {
-  int threads = 0;     // 1..256; 0 takes every core that the process may use
-  int image_size = 0;  // side that images are resized and cropped to; 0: the model's own
-  int max_batch = 8;   // images computed at once, 1..4096; memory grows with it, results stay
-};
+/* Results of the last run: *values points to batch x num_classes (the head's outputs before
+ * softmax), batch x embedding_size, or, with options.features, to the shape[4] = {batch, channels,
+ * height, width} of a feature map. */
+ASMLP_API asmlp_status asmlp_engine_logits(const asmlp_engine* engine, const float** values);
+ASMLP_API asmlp_status asmlp_engine_embedding(const asmlp_engine* engine, const float** values);
+ASMLP_API asmlp_status asmlp_engine_feature(const asmlp_engine* engine, int feature,
+                                            const float** values, int64_t shape[4]);
 
-// ---- Classification ----
-
-struct Prediction {
-  int index;          // of the class, 0..num_classes-1
-  float probability;  // softmax over all classes
-  std::string label;
-};
-
-class BatchRunner;
-
-// What is on these images? Images are resized, cropped and normalized as the model's description
-// says, with Pillow's bits. Results come in the order of the inputs; a list may be of any length.
-class ASMLP_API Classifier {
- public:
-  // Error(kUnsupported) for a model without head, kInvalidArgument for settings out of range.
-  explicit Classifier(std::shared_ptr<const Model> model, const RunSettings& settings = {});
-  ~Classifier();
-  // An object that was moved from can only be assigned to or destroyed.
-  Classifier(Classifier&&) noexcept;
-  Classifier& operator=(Classifier&&) noexcept;
-
-  const Model& model() const;
-
-  // The most probable classes, best first: top_k of them, or all if there are fewer.
-  std::vector<Prediction> classify(const std::filesystem::path& file, int top_k = 5);
-  std::vector<Prediction> classify(const ImageView& image, int top_k = 5);
-  std::vector<std::vector<Prediction>> classify(const std::vector<ImageView>& images,
-                                                int top_k = 5);
-  std::vector<std::vector<Prediction>> classify(const TensorView& tensor, int top_k = 5);
-
-  // The head's outputs before softmax: images x num_classes.
-  std::vector<float> logits(const std::vector<ImageView>& images);
-  std::vector<float> logits(const TensorView& tensor);
-
- private:
-  std::unique_ptr<BatchRunner> runner_;
-};
-
-// ---- Features ----
-
-struct FeatureMap {
-  std::string name;  // as in FeatureInfo
-  int stride;
-  int channels;
-  int height;
-  int width;
-  std::vector<float> values;  // batch x channels x height x width
-};
-
-struct Features {
-  int batch;
-  // As ModelInfo::features: map 0 is the patch embedding after its norm, map k the output of
-  // layers[k-1], its patch merging included.
-  std::vector<FeatureMap> maps;
-  // batch x embedding_size: the last map normalized and averaged.
-  std::vector<float> embedding;
-};
-
-// Feature maps for detection, segmentation or search, at any image size. Models without a head are
-// welcome.
-class ASMLP_API Backbone {
- public:
-  explicit Backbone(std::shared_ptr<const Model> model, const RunSettings& settings = {});
-  ~Backbone();
-  Backbone(Backbone&&) noexcept;
-  Backbone& operator=(Backbone&&) noexcept;
-
-  const Model& model() const;
-
-  // Images are resized and cropped to RunSettings::image_size; a tensor is taken as it is.
-  Features features(const std::filesystem::path& file);
-  Features features(const std::vector<ImageView>& images);
-  Features features(const TensorView& tensor);
-
- private:
-  std::unique_ptr<BatchRunner> runner_;
-};
-
-}  // namespace asmlp
+#ifdef __cplusplus
+}
+#endif

@@ -1,6 +1,7 @@
 /* The C API from C99: every function, and what happens when it is used wrongly.
- * Arguments: a model of 10 classes and one channel, an image. */
-#include <asmlp.h>
+ * Arguments: a model of 10 classes and one channel, an image, a file that does not describe itself,
+ * a detector. */
+#include <asmlp/asmlp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,12 @@ static void check_text(void) {
   CHECK(strcmp(asmlp_status_name(ASMLP_NOT_FOUND), "not_found") == 0);
   CHECK(strcmp(asmlp_status_name(ASMLP_INTERRUPTED), "interrupted") == 0);
   CHECK(strcmp(asmlp_status_name((asmlp_status)(ASMLP_INTERNAL + 1)), "unknown") == 0);
+  CHECK(strcmp(asmlp_task_name(ASMLP_TASK_SEGMENT), "segment") == 0);
+  CHECK(strcmp(asmlp_task_name((asmlp_task)3), "unknown") == 0);
+  CHECK(strcmp(asmlp_precision_name(ASMLP_PRECISION_BF16), "bf16") == 0);
+  CHECK(strcmp(asmlp_isa_name(ASMLP_ISA_AUTO), "auto") == 0);
+  CHECK(strcmp(asmlp_isa_name(ASMLP_ISA_AVX512_AMX), "avx512_amx") == 0);
+  CHECK(strcmp(asmlp_isa_name((asmlp_isa)(ASMLP_ISA_AVX512_AMX + 1)), "unknown") == 0);
   for (status = ASMLP_OK; status <= ASMLP_INTERNAL; ++status) {
     CHECK(strcmp(asmlp_status_name((asmlp_status)status), "unknown") != 0);
   }
@@ -39,12 +46,12 @@ static void check_load_errors(const char* file) {
   CHECK(model == NULL);
   REFUSED(asmlp_model_load(NULL, NULL, &model), ASMLP_INVALID_ARGUMENT, "file is NULL");
   REFUSED(asmlp_model_load(file, NULL, NULL), ASMLP_INVALID_ARGUMENT, "model is NULL");
-  options.precision = "fp17";
-  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "fp17");
-  options.precision = NULL;
-  options.isa = "mmx";
-  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "mmx");
-  options.isa = NULL;
+  options.precision = (asmlp_precision)2;
+  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "precision is 2");
+  options.precision = ASMLP_PRECISION_FP32;
+  options.isa = (asmlp_isa)(ASMLP_ISA_AVX512_AMX + 1);
+  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "isa is 6");
+  options.isa = ASMLP_ISA_AUTO;
   options.shift_h = 7;
   REFUSED(asmlp_model_load(file, &options, &model), ASMLP_MISMATCH, "shift size 7");
   options.shift_h = 0;
@@ -53,11 +60,37 @@ static void check_load_errors(const char* file) {
   CHECK(model == NULL);
 }
 
+/* A file that says little of itself: what was assumed, and options that reach the model. */
+static void check_notes(const char* file) {
+  asmlp_model* model = NULL;
+  asmlp_model_info info;
+  asmlp_load_options options = {0};
+  const char* note = NULL;
+  int i, found = 0;
+  options.precision = ASMLP_PRECISION_BF16;
+  options.isa = ASMLP_ISA_REFERENCE;
+  options.shift_w = 3;
+  CHECK(asmlp_model_load(file, &options, &model) == ASMLP_OK);
+  CHECK(asmlp_model_get_info(model, &info) == ASMLP_OK && info.num_notes > 0);
+  CHECK(info.precision == ASMLP_PRECISION_BF16 && info.isa == ASMLP_ISA_REFERENCE);
+  for (i = 0; i < info.num_notes; ++i) {
+    CHECK(asmlp_model_note(model, i, &note) == ASMLP_OK);
+    found += strstr(note, "shift size 3") != NULL;
+  }
+  CHECK(found == 1);
+  REFUSED(asmlp_model_note(model, info.num_notes, &note), ASMLP_INVALID_ARGUMENT, "no note");
+  REFUSED(asmlp_model_note(model, 0, NULL), ASMLP_INVALID_ARGUMENT, "note is NULL");
+  REFUSED(asmlp_model_note(NULL, 0, &note), ASMLP_INVALID_ARGUMENT, "model is NULL");
+  asmlp_model_free(model);
+}
+
 static void check_model(const asmlp_model* model) {
   asmlp_model_info info;
   const char* text = NULL;
   int64_t shape[3] = {0, 0, 0};
   CHECK(asmlp_model_get_info(model, &info) == ASMLP_OK);
+  CHECK(info.task == ASMLP_TASK_CLASSIFY && info.is_classifier == 1 && info.num_notes == 0);
+  CHECK(info.precision == ASMLP_PRECISION_FP32 && info.isa >= ASMLP_ISA_REFERENCE);
   CHECK(info.in_channels == 1 && info.num_classes == 10 && info.image_size == 28);
   CHECK(info.embedding_size == 160 && info.num_features == 4);
   CHECK(info.parameters == 748130 && info.multiply_adds > info.parameters);
@@ -80,7 +113,7 @@ static void check_model(const asmlp_model* model) {
 
 static void check_engine_options(const asmlp_model* model) {
   asmlp_engine* engine = NULL;
-  asmlp_engine_options options = {0};
+  asmlp_run_options options = {0};
   const float* values = NULL;
   int64_t shape[4];
   options.threads = -1;
@@ -160,10 +193,12 @@ static void check_engine(asmlp_engine* engine, const char* file) {
 int main(int argc, char** argv) {
   asmlp_model* model = NULL;
   asmlp_engine* engine = NULL;
-  asmlp_engine_options options = {0};
-  if (argc != 3) return 2;
+  asmlp_run_options options = {0};
+  if (argc != 5) return 2;
   check_text();
   check_load_errors(argv[1]);
+  check_notes(argv[3]);
+  REFUSED(asmlp_model_load(argv[4], NULL, &model), ASMLP_UNSUPPORTED, "detector");
   CHECK(asmlp_model_load(argv[1], NULL, &model) == ASMLP_OK);
   check_model(model);
   check_engine_options(model);

@@ -19,7 +19,7 @@ fail() {
 prefix=$work/prefix
 mv "$work/elsewhere" "$prefix"
 pc=$(find "$prefix" -name asmlp.pc)
-for file in include/asmlp.h include/asmlp/asmlp.h bin/asmlp share/doc/asmlp/LICENSE; do
+for file in include/asmlp/asmlp.h include/asmlp/asmlp.hpp bin/asmlp share/doc/asmlp/{LICENSE,CHANGELOG.md}; do
   [[ -s $prefix/$file ]] || fail "$file is not installed"
 done
 targets=$(find "$prefix" -name asmlpTargets.cmake)
@@ -83,6 +83,9 @@ layers.0: stride 4, 1 x 80 x 19 x 33
 layers.1: stride 8, 1 x 160 x 10 x 17
 layers.2: stride 8, 1 x 160 x 10 x 17
 EXPECTED
+
+"$work/build/own_memory" "$model" >"$work/out" 2>"$work/log" || fail "own_memory"
+[[ $(sort -u "$work/out" | wc -l) == 3 ]] || fail "own_memory: not three different results"
 
 # The authors' file, and one that does not say its shift size.
 checkpoints=$project/tests/data/golden/checkpoints

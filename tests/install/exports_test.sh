@@ -13,12 +13,12 @@ fail() {
 # Names without parameters, e.g. "asmlp::Classifier::logits".
 exported=$(nm -D --defined-only "$library" | awk '{ print $NF }' | c++filt |
   sed -E 's/\(.*//' | sort -u)
-declared_in_c=$(grep -oE 'asmlp_[a-z_]+\(' "$include/asmlp.h" | tr -d '(' | sort -u)
+declared_in_c=$(grep -oE 'asmlp_[a-z_]+\(' "$include/asmlp/asmlp.h" | tr -d '(' | sort -u)
 
 while IFS= read -r name; do
   case "$name" in
-    asmlp::Classifier::* | asmlp::Backbone::* | asmlp::Error::*) ;;
-    asmlp::version | asmlp::load_model | asmlp::model_info | asmlp::read_image) ;;
+    asmlp::Model::* | asmlp::Classifier::* | asmlp::Backbone::* | asmlp::Error::*) ;;
+    asmlp::version | asmlp::load_model | asmlp::read_image) ;;
     asmlp::to_string | "typeinfo for asmlp::Error" | "typeinfo name for asmlp::Error") ;;
     "vtable for asmlp::Error") ;;
     *) grep -qxF "$name" <<<"$declared_in_c" || fail "exported, but no part of the API: $name" ;;
@@ -26,7 +26,8 @@ while IFS= read -r name; do
 done <<<"$exported"
 
 for name in $declared_in_c asmlp::{Classifier::{Classifier,classify,logits},Backbone::features} \
-  asmlp::{version,load_model,model_info,read_image,to_string} "typeinfo for asmlp::Error"; do
+  asmlp::{Model::feature_shape,version,load_model,read_image,to_string} \
+  "typeinfo for asmlp::Error"; do
   grep -qxF "$name" <<<"$exported" || fail "declared, but not exported: $name"
 done
 

@@ -36,7 +36,8 @@ class EngineGolden : public testing::TestWithParam<Isa> {
     const TensorFile file = read_safetensors(data("golden/full_size_logits.safetensors"));
     const ModelSpec spec = zoo_model(full.model);
     const int side = spec.preprocessing.size;
-    const auto model = Model::create(spec, fill_parameters(spec.config), {GetParam(), precision});
+    const auto model =
+        PackedModel::create(spec, fill_parameters(spec.config), {GetParam(), precision});
     Engine engine(model, {.max_batch = full.batch});
     const Tensor input = fill_tensor(std::string("input.") + full.tag, {full.batch, 3, side, side});
     engine.run(to_f32(input), full.batch);
@@ -51,8 +52,8 @@ TEST_P(EngineGolden, FeaturesAndLogitsOfTheSmallModels) {
   for (const GoldenModel& golden : golden_models()) {
     const TensorFile file = read_safetensors(data(golden.file()));
     const Tensor& input = file.tensors.at("input");
-    const auto model =
-        Model::create(spec_of(golden.config), fill_parameters(golden.config), {.isa = GetParam()});
+    const auto model = PackedModel::create(spec_of(golden.config), fill_parameters(golden.config),
+                                           {.isa = GetParam()});
     const int batch = static_cast<int>(input.shape[0]);
     Engine engine(model, {.height = static_cast<int>(input.shape[2]),
                           .width = static_cast<int>(input.shape[3]),

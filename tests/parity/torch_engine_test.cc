@@ -53,7 +53,7 @@ TEST(TwoPaths, AgreeOnRandomConfigs) {
     const auto torch_features = module->forward_features(as_torch(input, shape));
     const auto torch_logits = module->forward_head(torch_features.back()).contiguous();
 
-    Engine engine(Model::create(spec, weights),
+    Engine engine(PackedModel::create(spec, weights),
                   {.height = h, .width = w, .max_batch = batch, .features = true});
     engine.run(input, batch);
     ASSERT_EQ(torch_features.size(), static_cast<size_t>(engine.num_features()));

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "asmlp/asmlp.h"
+#include "asmlp/asmlp.hpp"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/fill.h"
 

@@ -11,7 +11,7 @@
 #include <span>
 #include <string>
 
-#include "asmlp/error.h"
+#include "asmlp/error.hpp"
 
 namespace asmlp::test {
 

@@ -57,7 +57,7 @@ TEST_F(ForcedIsa, ComputesItsBitsAndIsReported) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_EQ(read_safetensors(path("y.safetensors")).metadata.at("isa"), name);
 
-    Engine engine(Model::create(checkpoint.spec, checkpoint.tensors, {.isa = isa}),
+    Engine engine(PackedModel::create(checkpoint.spec, checkpoint.tensors, {.isa = isa}),
                   {.height = kHeight, .width = kWidth, .max_batch = kImages, .features = true});
     engine.run(input_, kImages);
     logits[isa].assign(engine.logits().begin(), engine.logits().end());

@@ -25,7 +25,7 @@ class Peaks {
   // LibTorch's kernels are compared with the best instruction set here.
   Peaks(const Runner& runner, const BenchCase& c)
       : pool_(runner.threads()),
-        isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa)),
+        isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa, "--isa")),
         own_(parse_precision(c.run.precision)) {}
 
   void sample() {

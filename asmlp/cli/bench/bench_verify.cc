@@ -46,8 +46,8 @@ const std::vector<float>& Verifier::reference(const BenchModel& model, int size,
   std::vector<float>& logits = references_[{model.file, size}];
   const Config& config = model.checkpoint.spec.config;
   if (logits.size() < static_cast<size_t>(images) * static_cast<size_t>(config.num_classes)) {
-    Engine engine(Model::create(model.checkpoint.spec, model.checkpoint.tensors,
-                                {.isa = Isa::kReference, .precision = Precision::kFp32}),
+    Engine engine(PackedModel::create(model.checkpoint.spec, model.checkpoint.tensors,
+                                      {.isa = Isa::kReference, .precision = Precision::kFp32}),
                   {.height = size, .width = size, .max_batch = images, .threads = threads});
     engine.run(to_f32(fill_tensor("input", {images, config.in_chans, size, size})), images);
     logits.assign(engine.logits().begin(), engine.logits().end());

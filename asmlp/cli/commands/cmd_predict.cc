@@ -144,9 +144,9 @@ int run(const Options& options) {
 
   std::unique_ptr<CamWriter> cams;
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
-  const auto model = Model::create(
-      spec, loaded.checkpoint.tensors,
-      {.isa = parse_isa(options.run.isa), .precision = parse_precision(options.run.precision)});
+  const auto model = PackedModel::create(spec, loaded.checkpoint.tensors,
+                                         {.isa = parse_isa(options.run.isa, "--isa"),
+                                          .precision = parse_precision(options.run.precision)});
   const int batch_size = std::min(options.batch_size, images);
   Engine engine(model, {.max_batch = batch_size, .threads = options.run.threads});
   ThreadPool pool(options.run.threads);

@@ -25,7 +25,7 @@ TEST(ClassActivationMap, MeanIsTheLogit) {
   spec.config.patch_size = 2;
   spec.preprocessing = default_preprocessing(spec.config, 28);
   const TensorMap tensors = fill_parameters(spec.config);
-  const auto model = Model::create(spec, tensors);
+  const auto model = PackedModel::create(spec, tensors);
   const std::vector<float> weight = to_f32(tensors.at("head.weight"));
   const std::vector<float> bias = to_f32(tensors.at("head.bias"));
   const size_t channels = static_cast<size_t>(spec.config.num_features());

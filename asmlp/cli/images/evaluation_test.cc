@@ -55,7 +55,7 @@ TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes)
   const Noise data;
   const ModelSpec spec = small_spec();
   const Checkpoint checkpoint{spec, fill_parameters(spec.config)};
-  const auto model = Model::create(spec, checkpoint.tensors);
+  const auto model = PackedModel::create(spec, checkpoint.tensors);
   // The expectation, straightforwardly.
   TopKMeter meter;
   ConfusionMatrix confusion(3);

@@ -183,7 +183,7 @@ void check_not_overwritten(const fs::path& input, const fs::path& output) {
 
 LoadedModel load_model(const ModelOptions& options) {
   LoadedModel loaded;
-  LoadOptions load;
+  CheckpointOptions load;
   if (!options.weights.empty()) {
     require(options.model.empty() || !looks_like_file(options.model), ErrorCode::kInvalidArgument,
             "--weights {} and --model {} are both files; give one of them", options.weights,
@@ -260,17 +260,6 @@ ShiftSize parse_shift_size(const std::string& text) {
   require(values.size() == 1 || values.size() == 2, ErrorCode::kInvalidArgument,
           "--shift-size {}: must be one number or H,W, each between 1 and 255", text);
   return {values.front(), values.back()};
-}
-
-Isa parse_isa(const std::string& name) {
-  if (name.empty()) return default_isa();
-  std::string names;
-  for (Isa isa : available_isas()) {
-    if (name == to_string(isa)) return isa;
-    names += (names.empty() ? "" : ", ") + std::string(to_string(isa));
-  }
-  fail(ErrorCode::kInvalidArgument, "--isa {}: unknown or not on this machine; available: {}", name,
-       names);
 }
 
 std::vector<std::string> read_class_map(const fs::path& path) {

@@ -89,9 +89,6 @@ LoadedModel load_classifier(const ModelOptions& options, const PreprocessingOpti
 // "5" or "5,7" (h,w) to a ShiftSize; Error(kInvalidArgument) otherwise.
 ShiftSize parse_shift_size(const std::string& text);
 
-// The named ISA, or default_isa() for "". Error(kInvalidArgument) lists what can run here.
-Isa parse_isa(const std::string& name);
-
 // One name per line; empty lines at the end are dropped.
 std::vector<std::string> read_class_map(const std::filesystem::path& path);
 

@@ -31,11 +31,5 @@ TEST(ClassLabel, FallsBackToTheNumber) {
   EXPECT_EQ(class_label({}, 17), "class 17");
 }
 
-TEST(IsaOption, EveryAvailableNameAndNoOther) {
-  for (Isa isa : available_isas()) EXPECT_EQ(parse_isa(to_string(isa)), isa);
-  EXPECT_EQ(parse_isa(""), default_isa());
-  EXPECT_THROW(parse_isa("avx9000"), Error);
-}
-
 }  // namespace
 }  // namespace asmlp::cli::options_test

@@ -8,9 +8,9 @@ namespace {
 class NativeRunner : public Runner {
  public:
   NativeRunner(const Checkpoint& checkpoint, const RunnerOptions& options)
-      : engine_(Model::create(checkpoint.spec, checkpoint.tensors,
-                              {.isa = parse_isa(options.run.isa),
-                               .precision = parse_precision(options.run.precision)}),
+      : engine_(PackedModel::create(checkpoint.spec, checkpoint.tensors,
+                                    {.isa = parse_isa(options.run.isa, "--isa"),
+                                     .precision = parse_precision(options.run.precision)}),
                 {.height = options.height,
                  .width = options.width,
                  .max_batch = options.max_batch,

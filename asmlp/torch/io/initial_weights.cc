@@ -27,7 +27,7 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
     return file.tensors;
   }
   const Config& wanted = architecture.spec.config;
-  LoadOptions options;
+  CheckpointOptions options;
   options.backbone_of_any_task = true;
   if (!described || described->task() == Task::kClassify) options.shift_size = wanted.shift_size;
   Checkpoint checkpoint = load_checkpoint(path, options, &notes);

@@ -1,0 +1,51 @@
+// What the files of the C API share: its handles, and exceptions turned into status codes.
+#pragma once
+
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "asmlp/asmlp.h"
+#include "asmlp/asmlp.hpp"
+#include "asmlp/core/error.h"
+
+struct asmlp_model {
+  std::shared_ptr<const asmlp::Model> model;
+  std::vector<std::string> notes;
+};
+
+namespace asmlp {
+
+// Makes asmlp_last_error() say `message`, even when there is no memory for it.
+void remember(const char* message) noexcept;
+asmlp_status status_of(ErrorCode code);
+
+// Runs `body`; whatever it throws becomes a status and a message.
+template <typename Body>
+asmlp_status guarded(const Body& body) noexcept {
+  try {
+    body();
+    return ASMLP_OK;
+  } catch (const Error& error) {
+    remember(error.what());
+    return status_of(error.code());
+  } catch (const std::bad_alloc&) {
+    remember("out of memory; use a smaller image or batch");
+    return ASMLP_OUT_OF_MEMORY;
+  } catch (const std::exception& error) {
+    remember(error.what());
+  } catch (...) {
+    remember("an exception of an unknown type");
+  }
+  return ASMLP_INTERNAL;
+}
+
+// *pointer. Error(kInvalidArgument) "<name> is NULL".
+template <typename T>
+T& checked(T* pointer, const char* name) {
+  require(pointer != nullptr, ErrorCode::kInvalidArgument, "{} is NULL", name);
+  return *pointer;
+}
+
+}  // namespace asmlp
