@@ -152,7 +152,7 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   const train::TrainOptions& options = arguments.options;
   std::unique_ptr<train::TrainingTask> task = train::make_task(options, tag_of(options.data), world);
   const std::string model_name = model_of(task->facts().model);
-  const fs::path folder = run_folder(arguments, model_name.empty() ? "asmlp" : model_name);
+  const fs::path folder = run_folder(arguments, model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
                                                              : folder / "last.safetensors";
   const bool speaks = world.rank() == 0;

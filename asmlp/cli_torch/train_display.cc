@@ -6,11 +6,20 @@
 
 namespace asmlp::cli {
 
-TrainDisplay::TrainDisplay(int log_interval, int64_t first_step)
-    : style_(ProgressStyle::detect()), log_interval_(log_interval), first_step_(first_step) {}
+TrainDisplay::TrainDisplay(int log_interval, int64_t first_step, const ProgressStyle& style)
+    : style_(style), log_interval_(log_interval), first_step_(first_step) {
+  if (style_.out == nullptr) style_.out = &std::cerr;
+}
 
 double TrainDisplay::images_per_second() const {
   return seconds_ > 0 ? double(images_) / seconds_ : 0;
+}
+
+// Of the whole run. It counts validation too: that is part of the wall time so far.
+double TrainDisplay::seconds_left(const train::StepReport& r) const {
+  const int64_t step = r.epoch * r.batches + r.batch + 1;
+  const double wall = std::chrono::duration<double>(last_ - start_).count();
+  return wall / double(step - first_step_) * double(int64_t{r.epochs} * r.batches - step);
 }
 
 void TrainDisplay::on_step(const train::StepReport& r) {
@@ -22,27 +31,29 @@ void TrainDisplay::on_step(const train::StepReport& r) {
   if (r.skipped) ++skipped_;
   bad_ += r.bad_samples;
 
-  // The time left counts validation too: it is part of the wall time so far.
-  const int64_t step = r.epoch * r.batches + r.batch + 1;
-  const double wall = std::chrono::duration<double>(now - start_).count();
-  const double left =
-      wall / double(step - first_step_) * double(int64_t{r.epochs} * r.batches - step);
-  std::string details =
-      fmt::format("loss {:.4f} lr {:.2e} ETA {}", r.mean_loss, r.lr, format_duration(left));
-  if (skipped_ > 0) details += fmt::format(" skipped {}", skipped_);
-  if (bad_ > 0) details += fmt::format(" bad {}", bad_);
+  const std::string loss = fmt::format("loss {:.4f}", r.mean_loss);
+  const std::string lr = fmt::format(" lr {:.2e}", r.lr);
+  std::string end = fmt::format(" ETA {}", format_duration(seconds_left(r)));
+  if (skipped_ > 0) end += fmt::format(" skipped {}", skipped_);
+  if (bad_ > 0) end += fmt::format(" bad {}", bad_);
   if (style_.terminal) {
     if (!bar_) {
       bar_first_ = r.batch;
       bar_ = std::make_unique<Progress>(fmt::format("epoch {}/{}", r.epoch + 1, r.epochs),
                                         (r.batches - r.batch) * r.images, "img", style_);
     }
-    bar_->update((r.batch + 1 - bar_first_) * r.images, details);
+    bar_->update((r.batch + 1 - bar_first_) * r.images, loss + lr + end);
   } else if ((r.batch + 1) % log_interval_ == 0 || r.batch + 1 == r.batches) {
-    std::cerr << fmt::format("epoch {}/{} step {}/{} {:.0f} img/s {} grad {:.3g}\n", r.epoch + 1,
-                             r.epochs, r.batch + 1, r.batches, images_per_second(), details,
-                             r.gradient_norm)
-              << std::flush;
+    const std::string head =
+        fmt::format("epoch {}/{} step {}/{} ", r.epoch + 1, r.epochs, r.batch + 1, r.batches);
+    const std::string rate = fmt::format("{:.0f} img/s ", images_per_second());
+    const std::string norm = fmt::format(" grad {:.3g}", r.gradient_norm);
+    *style_.out << first_fitting(
+                       {head + rate + loss + lr + end + norm, head + rate + loss + lr + end,
+                        head + loss + lr + end, head + loss + end},
+                       style_.columns)
+                << '\n'
+                << std::flush;
   }
 }
 
@@ -67,7 +78,7 @@ void TrainDisplay::on_epoch(const EpochSummary& s, bool best) {
                         eval_metric_info(metric.name).label, eval_metric_text(metric));
   }
   if (best) line += "  *best*";
-  std::cerr << line << '\n' << std::flush;
+  *style_.out << line << '\n' << std::flush;
   last_ = Clock::now();
 }
 

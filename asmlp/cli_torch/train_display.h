@@ -9,14 +9,15 @@
 
 namespace asmlp::cli {
 
-// On a terminal a bar per epoch; elsewhere a line every `log_interval` steps. After each epoch one
-// line with its summary:
+// On a terminal a bar per epoch; elsewhere a line every `log_interval` steps. Both are cut to the
+// width: what steps.csv has too is left out first. After each epoch one line with its summary:
 //   epoch 3/30  loss 0.8123  lr 2.0e-03  validation loss 0.3120  top-1 90.120 %  top-5 99.700 %
 //   *best*
 class TrainDisplay : public train::Observer {
  public:
   // `first_step` is where the run starts (not 0 when it is resumed): rates count from there.
-  TrainDisplay(int log_interval, int64_t first_step);
+  TrainDisplay(int log_interval, int64_t first_step,
+               const ProgressStyle& style = ProgressStyle::detect());
 
   void on_step(const train::StepReport& report) override;
   void on_validation(int64_t images, int64_t total) override;
@@ -29,6 +30,8 @@ class TrainDisplay : public train::Observer {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  double seconds_left(const train::StepReport& report) const;
 
   ProgressStyle style_;
   int log_interval_;

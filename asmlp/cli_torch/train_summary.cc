@@ -22,7 +22,7 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
             {"train_images_per_second", images_per_second}};
   if (state.best_epoch >= 0) {
     json["best_" + facts.eval_metric] = state.best;
-    json["best_epoch"] = state.best_epoch;
+    json["best_epoch"] = state.best_epoch + 1;  // from 1
   }
   if (!state.history.empty()) {
     for (const EvalMetric& metric : state.history.back().metrics) {

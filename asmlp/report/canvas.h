@@ -25,7 +25,7 @@ class Canvas {
 
   struct TextStyle {
     double size = 12;  // font size in pixels
-    Color color{30, 30, 30};
+    Color color = kLight.ink;
     Anchor anchor = Anchor::kLeft;
     bool bold = false;
     double max_width = 0;  // cut with an ellipsis when wider; 0: never

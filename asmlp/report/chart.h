@@ -2,15 +2,12 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-namespace asmlp {
+#include "asmlp/report/axis.h"
 
-// Text as the content of an HTML element or a quoted attribute: & < > " ' escaped, control
-// characters (which no page may hold) replaced.
-std::string escape_html(std::string_view text);
+namespace asmlp {
 
 struct Series {
   std::string name;
@@ -25,23 +22,21 @@ struct Chart {
   // Decimal logarithm instead of the value, where all values are positive and they span more than
   // two decades.
   bool may_be_logarithmic = false;
-  bool from_zero = false;  // the axis of the values begins at 0
+  bool from_zero = false;     // the axis of the values begins at 0
+  Range limits = kUnlimited;  // what the axis of the values shows at most
 };
-
-// Positions of ticks within [low, high]: multiples of 1, 2 or 5 times a power of ten, about `count`
-// of them. low < high, both finite.
-std::vector<double> ticks(double low, double high, int count);
 
 // A <figure> with heading, legend, axes, a line per series and, under the pointer, the values as
 // titles. Series of many points are drawn as their mean per column of pixels, over a pale band from
-// the least to the greatest. "" without a finite point. Classes are those of kChartStyle.
+// the least to the greatest. "" without a finite point. The page around it has kChartStyle and the
+// css_properties of a palette (palette.h). Error(kInvalidArgument) for more series than colors.
 std::string chart_html(const Chart& chart);
 
 // The charts in two columns as one SVG picture of its own, on white, without what needs a pointer.
+// Colors, widths and fonts are attributes, so that every program that draws SVG draws it.
 std::string charts_svg(const std::vector<Chart>& charts);
 
-// The rules that chart_html relies on. Colors are custom properties: --ink, --muted, --grid,
-// --card, --series-1 to --series-4.
+// The rules that chart_html relies on.
 extern const char* const kChartStyle;
 
 }  // namespace asmlp

@@ -21,7 +21,7 @@ void write_summary(const std::filesystem::path& path, const std::vector<EpochSum
     for (const EvalMetric& column : columns) out << "eval_" << column.name << ',';
     out << "lr\n";
     for (const EpochSummary& e : history) {
-      out << fmt::format("{},{:.6g},", e.epoch, e.train_loss);
+      out << fmt::format("{},{:.6g},", e.number(), e.train_loss);
       for (const EvalMetric& column : columns) {
         if (e.validated()) out << fmt::format("{:.6g}", value_of(e.metrics, column.name));
         out << ',';

@@ -1,5 +1,7 @@
 #include "asmlp/report/palette.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -15,7 +17,36 @@ uint8_t encode_srgb(double linear) {
   return static_cast<uint8_t>(std::lround(encoded * 255));
 }
 
+std::string hex(Color color) {
+  return fmt::format("#{:02x}{:02x}{:02x}", color.r, color.g, color.b);
+}
+
 }  // namespace
+
+std::string css_properties(const Palette& palette) {
+  const Paints paints = literal_paints(palette);
+  std::string text =
+      fmt::format("--page: {}; --paper: {}; --ink: {}; --muted: {}; --grid: {};", hex(palette.page),
+                  paints.paper, paints.ink, paints.muted, paints.grid);
+  for (size_t s = 0; s < paints.series.size(); ++s) {
+    text += fmt::format(" --series-{}: {};", s + 1, paints.series[s]);
+  }
+  return text;
+}
+
+Paints literal_paints(const Palette& palette) {
+  Paints paints{hex(palette.paper), hex(palette.ink), hex(palette.muted), hex(palette.grid), {}};
+  std::ranges::transform(palette.series, paints.series.begin(), hex);
+  return paints;
+}
+
+Paints property_paints() {
+  Paints paints{"var(--paper)", "var(--ink)", "var(--muted)", "var(--grid)", {}};
+  for (size_t s = 0; s < paints.series.size(); ++s) {
+    paints.series[s] = fmt::format("var(--series-{})", s + 1);
+  }
+  return paints;
+}
 
 Color from_oklch(double lightness, double chroma, double hue) {
   const double angle = hue * std::numbers::pi / 180;

@@ -6,31 +6,30 @@
 #include <cmath>
 
 #include "asmlp/report/chart.h"
+#include "asmlp/report/html.h"
+#include "asmlp/report/palette.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kPageStyle = R"(:root { color-scheme: light dark;
-  --page: #f6f7f9; --card: #ffffff; --ink: #1c2430; --muted: #66707f; --grid: #e6e9ee;
-  --series-1: #2563c9; --series-2: #d9662b; --series-3: #2a8f5c; --series-4: #8a4fc2; }
-@media (prefers-color-scheme: dark) { :root {
-  --page: #12161c; --card: #1b2129; --ink: #e4e8ee; --muted: #97a1b0; --grid: #2b333e;
-  --series-1: #6aa2f7; --series-2: #f09a66; --series-3: #5cc492; --series-4: #bd93ea; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
+// Behind the palettes' properties, which style_sheet() puts in front.
+constexpr const char* kPageStyle =
+    R"(body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
   max-width: 1240px; margin: 0 auto; padding: 1.5em 1.2em 3em; }
 h1 { font-size: 1.5em; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.1em; margin: 1.8em 0 .6em; }
 .lead { color: var(--muted); margin: .1em 0 1.2em; overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(11em, 1fr)); gap: .8em;
   margin-bottom: 1em; }
-.tiles div { background: var(--card); border-radius: 8px; padding: .6em 1em; }
+.tiles div { background: var(--paper); border-radius: 8px; padding: .6em 1em; }
 .tiles b { display: block; font-size: 1.45em; font-weight: 600; white-space: nowrap; }
 .tiles span { color: var(--muted); font-size: .85em; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr));
   gap: 1em; }
-.card, .charts figure { background: var(--card); border-radius: 8px; padding: .8em 1em; }
+.card, .charts figure { background: var(--paper); border-radius: 8px; padding: .8em 1em; }
 .card { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2em 1.4em .2em 0; vertical-align: top;
@@ -42,6 +41,13 @@ pre, code { font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap;
 summary { cursor: pointer; }
 )";
 
+std::string style_sheet() {
+  return fmt::format(
+      ":root {{ color-scheme: light dark; {} }}\n"
+      "@media (prefers-color-scheme: dark) {{ :root {{ {} }} }}\n{}{}",
+      css_properties(kLight), css_properties(kDark), kPageStyle, kChartStyle);
+}
+
 std::string word(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) {
@@ -51,13 +57,6 @@ std::string word(const Json& value) {
   }
   if (value.is_number_float()) return fmt::format("{:.6g}", value.get<double>());
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// Digits in threes, as people read them.
-std::string grouped(int64_t value) {
-  std::string text = std::to_string(value);
-  for (size_t at = text.size(); at > 3 + (value < 0); at -= 3) text.insert(at - 3, 1, ',');
-  return text;
 }
 
 std::string duration(double seconds) {
@@ -74,21 +73,21 @@ std::string tile(const std::string& value, const std::string& label) {
 
 std::string tiles(const ReportData& data) {
   const EpochSummary *best = nullptr, *last = nullptr;
-  const auto main = [&](const EpochSummary& e) { return value_of(e.metrics, data.eval_metric); };
+  const auto value = [&](const EpochSummary& e) { return value_of(e.metrics, data.eval_metric); };
   for (const EpochSummary& e : data.history) {
     if (!e.validated()) continue;
     last = &e;
-    if (!best || main(e) > main(*best)) best = &e;
+    if (!best || value(e) > value(*best)) best = &e;
   }
   std::string html = "<div class=\"tiles\">\n";
   if (best) {
     html += tile(
-        eval_metric_text({data.eval_metric, main(*best)}),
-        fmt::format("best {}, epoch {}", eval_metric_info(data.eval_metric).label, best->epoch + 1));
+        eval_metric_text({data.eval_metric, value(*best)}),
+        fmt::format("best {}, epoch {}", eval_metric_info(data.eval_metric).label, best->number()));
     for (const EvalMetric& metric : last->metrics) {
-      html +=
-          tile(eval_metric_text(metric), fmt::format("{} of epoch {}, validation",
-                                                eval_metric_info(metric.name).label, last->epoch + 1));
+      html += tile(eval_metric_text(metric),
+                   fmt::format("{} of epoch {}, validation", eval_metric_info(metric.name).label,
+                               last->number()));
     }
   }
   if (!data.history.empty()) {
@@ -105,7 +104,7 @@ std::string tiles(const ReportData& data) {
       images += 1;
       seconds += 1 / line.images_per_second;
     }
-    html += tile(grouped(end.step), "steps");
+    html += tile(group_digits(end.step), "steps");
     if (seconds > 0) html += tile(fmt::format("{:.4g}", images / seconds), "images/s, training");
     html += tile(duration(end.seconds), "running time");
   }
@@ -134,26 +133,30 @@ std::vector<Chart> charts_of(const ReportData& data) {
     const EvalMetricInfo& info = eval_metric_info(metric.name);
     Series points{metric.name == "loss" ? "validation" : info.label, {}};
     for (const EpochSummary& e : data.history) {
-      if (e.validated()) points.points.emplace_back(e.epoch + 1, value_of(e.metrics, metric.name));
+      if (e.validated()) points.points.emplace_back(e.number(), value_of(e.metrics, metric.name));
     }
     auto chart = std::ranges::find(all, info.chart, &Chart::title);
     if (chart == all.end()) {
-      chart = all.insert(chart, {info.chart, "epoch", *info.unit ? info.unit : "fraction", {}});
+      const bool percent = *info.unit != '\0';
+      chart = all.insert(chart, {.title = info.chart,
+                                 .x_label = "epoch",
+                                 .y_label = percent ? info.unit : "fraction",
+                                 .series = {},
+                                 .limits = percent ? kPercentages : kFractions});
     }
     chart->series.push_back(std::move(points));
   }
   all.push_back({"Learning rate", "epoch", "learning rate", {of_steps("rate", &StepLine::lr)}});
-  all.push_back({"Gradient norm before clipping",
-                 "epoch",
-                 "norm",
-                 {of_steps("norm", &StepLine::gradient_norm)},
-                 true});
-  all.push_back({"Speed",
-                 "epoch",
-                 "images/s",
-                 {of_steps("training", &StepLine::images_per_second)},
-                 false,
-                 true});
+  all.push_back({.title = "Gradient norm before clipping",
+                 .x_label = "epoch",
+                 .y_label = "norm",
+                 .series = {of_steps("norm", &StepLine::gradient_norm)},
+                 .may_be_logarithmic = true});
+  all.push_back({.title = "Speed",
+                 .x_label = "epoch",
+                 .y_label = "images/s",
+                 .series = {of_steps("training", &StepLine::images_per_second)},
+                 .from_zero = true});
   return all;
 }
 
@@ -180,12 +183,12 @@ std::string epoch_table(const std::vector<EpochSummary>& history) {
   }
   html += heading("learning rate") + "</tr>\n";
   for (const EpochSummary& e : history) {
-    html += "<tr>" + cell(std::to_string(e.epoch + 1)) + cell(fmt::format("{:.4f}", e.train_loss));
+    html += "<tr>" + cell(std::to_string(e.number())) + cell(fmt::format("{:.4f}", e.train_loss));
     for (const EvalMetric& column : columns) {
-      const bool per_cent = *eval_metric_info(column.name).unit != '\0';
+      const bool percent = *eval_metric_info(column.name).unit != '\0';
       const double value = value_of(e.metrics, column.name);
       html += cell(!e.validated() ? ""
-                   : per_cent     ? fmt::format("{:.3f}", value)
+                   : percent      ? fmt::format("{:.3f}", value)
                                   : fmt::format("{:.4f}", value));
     }
     html += cell(fmt::format("{:.3g}", e.lr)) + "</tr>\n";
@@ -204,7 +207,7 @@ std::string rows(const Json& object, const std::string& prefix = "") {
     } else if (value.is_number_integer()) {
       // A seed and a port are names, not amounts; they are short in practice.
       html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escape_html(name),
-                          key == "seed" ? word(value) : grouped(value.get<int64_t>()));
+                          key == "seed" ? word(value) : group_digits(value.get<int64_t>()));
     } else if (!value.is_array() || value.empty() || !value[0].is_object()) {
       html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escape_html(name),
                           key == "command" ? "<code>" + escape_html(word(value)) + "</code>"
@@ -236,11 +239,11 @@ std::string report_html(const ReportData& data) {
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>{0}</title>\n<style>\n{1}{2}</style>\n</head>\n<body>\n"
-      "<h1>{0}</h1>\n<p class=\"lead\">{3} on {4}</p>\n{5}{6}{7}"
-      "<h2>Run</h2>\n<div class=\"card\"><table>{8}</table></div>\n{9}"
-      "<h2>Recipe</h2>\n<div class=\"card\"><pre>{10}</pre></div>\n</body>\n</html>\n",
-      escape_html(model), kPageStyle, kChartStyle, escape_html(outcome),
+      "<title>{0}</title>\n<style>\n{1}</style>\n</head>\n<body>\n"
+      "<h1>{0}</h1>\n<p class=\"lead\">{2} on {3}</p>\n{4}{5}{6}"
+      "<h2>Run</h2>\n<div class=\"card\"><table>{7}</table></div>\n{8}"
+      "<h2>Recipe</h2>\n<div class=\"card\"><pre>{9}</pre></div>\n</body>\n</html>\n",
+      escape_html(model), style_sheet(), escape_html(outcome),
       escape_html(word(about.value("data", Json("")))), tiles(data), charts(data),
       epoch_table(data.history), rows(about), starts(list), escape_html(data.recipe));
 }

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/report/step_log.h"
 #include "asmlp/report/history.h"
+#include "asmlp/report/step_log.h"
 
 namespace asmlp {
 

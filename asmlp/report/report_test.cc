@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <random>
+#include <regex>
 
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/report/chart.h"
 #include "asmlp/report/machine.h"
@@ -18,28 +19,8 @@ namespace asmlp::report_test {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-TEST(Chart, TicksAreRoundAndInside) {
-  EXPECT_THAT(ticks(0, 1, 5),
-              ElementsAre(0, 0.2, testing::DoubleEq(0.4), testing::DoubleEq(0.6), 0.8, 1));
-  std::mt19937 random(3);
-  std::uniform_real_distribution<double> exponent(-9, 9), share(-3, 3);
-  for (int i = 0; i < 500; ++i) {
-    const double span = std::pow(10, exponent(random)), low = span * share(random);
-    const double margin = span * 1e-6;
-    const auto positions = ticks(low, low + span, 5);
-    ASSERT_GE(positions.size(), 2u);
-    ASSERT_LE(positions.size(), 11u);
-    EXPECT_GE(positions.front(), low - margin);
-    EXPECT_LE(positions.back(), low + span + margin);
-    const double step = positions[1] - positions[0];
-    const double digit = step / std::pow(10, std::floor(std::log10(step * (1 + 1e-9))));
-    EXPECT_NEAR(digit * (digit - 1) * (digit - 2) * (digit - 5), 0, 1e-4) << step;
-  }
-}
 
 // Every start tag of the page has its end tag, in order (void elements apart).
 void expect_well_formed(const std::string& html) {
@@ -72,7 +53,7 @@ TEST(Chart, DrawsEveryFiniteRunOfPoints) {
   EXPECT_THAT(html, Not(HasSubstr("inf")));
   EXPECT_THAT(html, Not(HasSubstr("none")));
   // Three pieces: three times the pen is set down.
-  const size_t line = html.find("class=\"line");
+  const size_t line = html.find("<path fill=\"none\"");
   const std::string path = html.substr(line, html.find("/>", line) - line);
   EXPECT_EQ(std::count(path.begin(), path.end(), 'M'), 3);
   EXPECT_THAT(html, HasSubstr("x 3\na: 4"));
@@ -86,6 +67,26 @@ TEST(Chart, DrawsEveryFiniteRunOfPoints) {
   expect_well_formed(drawing);
   EXPECT_LT(drawing.size(), 100'000u);
   EXPECT_THAT(drawing, HasSubstr("(log)"));
+}
+
+TEST(Chart, RefusesMoreSeriesThanColors) {
+  EXPECT_THROW(chart_html({"t", "x", "y", std::vector<Series>(5)}), Error);
+}
+
+// An accuracy of 100 % alone gave an axis to 110.
+TEST(Chart, PercentagesEndAtAHundred) {
+  ReportData data;
+  data.history = {{0, 1, 1e-3, {{"top1", 100}}}};
+  const std::string svg = curves_svg(data);
+  EXPECT_THAT(svg, HasSubstr(">100</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr(">105</text>")));
+}
+
+TEST(History, CountsEpochsFromOne) {
+  test::TemporaryFolder folder;
+  const fs::path path = folder.path() / "summary.csv";
+  write_summary(path, {{0, 1.5, 1e-3, {{"top1", 50}}}, {1, 1.25, 1e-4, {}}});
+  EXPECT_EQ(read_file(path), "epoch,train_loss,eval_top1,lr\n1,1.5,50,0.001\n2,1.25,,0.0001\n");
 }
 
 TEST(Report, IsOneWellFormedPageWhateverTheNames) {
@@ -111,6 +112,7 @@ TEST(Report, IsOneWellFormedPageWhateverTheNames) {
   EXPECT_THAT(html, HasSubstr("28,282,696"));
   EXPECT_THAT(html, HasSubstr("1234567"));
   EXPECT_THAT(html, HasSubstr("50.000 %"));
+  EXPECT_THAT(html, HasSubstr("best top-1, epoch 1<"));
   EXPECT_THAT(html, HasSubstr("1 min 05 s"));
   EXPECT_THAT(html, HasSubstr("Resumed (1 of 1)"));
   EXPECT_THAT(html, HasSubstr("<b>5</b><span>bad samples"));
@@ -118,7 +120,26 @@ TEST(Report, IsOneWellFormedPageWhateverTheNames) {
   expect_well_formed(report_html({}));
 }
 
-// Six figures of a detector are more than one chart has colors for.
+// Programs other than browsers know no style sheet and no custom properties: rsvg-convert drew
+// nothing but black dots.
+void expect_colors_as_attributes(const std::string& svg) {
+  EXPECT_THAT(svg, Not(HasSubstr("var(")));
+  EXPECT_THAT(svg, Not(HasSubstr("<style")));
+  EXPECT_THAT(svg, Not(HasSubstr("class=")));
+  const std::regex element("<(path|text|circle|rect) [^>]*>");
+  int lines = 0;
+  for (std::sregex_iterator e(svg.begin(), svg.end(), element), end; e != end; ++e) {
+    const std::string tag = e->str();
+    EXPECT_TRUE(tag.find(" fill=\"#") != tag.npos || tag.find(" stroke=\"#") != tag.npos) << tag;
+    if (tag.find(" fill=\"none\"") == tag.npos) continue;
+    ++lines;
+    EXPECT_THAT(tag, testing::AllOf(HasSubstr(" stroke=\"#"), HasSubstr(" stroke-width=")));
+  }
+  EXPECT_GT(lines, 0);
+  EXPECT_THAT(svg, HasSubstr("font-family="));
+}
+
+// Six metrics of a detector are more than one chart has colors for.
 TEST(Report, TheCurvesAreAPictureOfTheirOwn) {
   ReportData data;
   data.eval_metric = "bbox_AP";
@@ -136,7 +157,7 @@ TEST(Report, TheCurvesAreAPictureOfTheirOwn) {
   EXPECT_THAT(svg, testing::StartsWith("<svg xmlns="));
   EXPECT_THAT(svg, HasSubstr(">Boxes</text>"));
   EXPECT_THAT(svg, HasSubstr("mask AP75 0.6"));
-  EXPECT_THAT(svg, Not(HasSubstr("s5")));
+  expect_colors_as_attributes(svg);
   expect_well_formed(curves_svg({}));
 }
 
@@ -144,12 +165,10 @@ TEST(RunJson, SurvivesAnything) {
   test::TemporaryFolder folder;
   const fs::path path = folder.path() / "run.json";
   EXPECT_TRUE(read_run_json(path).empty());
-  write_run_json(
-      path, {{"data", "not UTF-8: \xff"}, {"machine", machine_facts()}});
+  write_run_json(path, {{"data", "not UTF-8: \xff"}, {"machine", machine_facts()}});
   const auto run = read_run_json(path);
   EXPECT_GT(run["machine"]["cores"], 0);
   EXPECT_NE(run["machine"]["host"], "");
-  EXPECT_NE(run["l"]["blas"], "");
   for (const char* text : {"", "[]", "{", "null"}) {
     std::ofstream(path, std::ios::trunc) << text;
     EXPECT_THROW(read_run_json(path), Error) << text;

@@ -4,17 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
+#include "asmlp/report/axis.h"
 #include "asmlp/report/canvas.h"
+#include "asmlp/report/palette.h"
 
 namespace asmlp::study {
 namespace {
 
-constexpr Color kGray{120, 120, 120};
-constexpr Color kGrid{225, 225, 225};
+constexpr Color kMuted = kLight.muted, kGrid = kLight.grid, kPaper = kLight.paper;
+constexpr Color kMean = kLight.series[0], kBaseline = kLight.series[1];
 
 constexpr int kMargin = 24;
 constexpr int kLabel = 300;  // names
@@ -24,43 +25,7 @@ constexpr int kRow = 24;
 constexpr int kTitle = 34;  // the name of a group
 constexpr int kBottom = 52;
 
-Color mean_color() { return from_oklch(0.55, 0.15, 260); }
-Color seed_color() { return from_oklch(0.78, 0.09, 260); }
-Color baseline_color() { return from_oklch(0.62, 0.16, 35); }
-
-// An axis from `low` to `high` with grid lines at multiples of `step` (1, 2 or 5 times a power of
-// ten).
-struct Axis {
-  double low = 0;
-  double high = 1;
-  double step = 0.5;
-
-  // Four to ten steps that cover the values.
-  static Axis covering(double min, double max) {
-    Axis axis;
-    const double span = std::max(max - min, std::max(std::abs(max) * 1e-3, 1e-9));
-    const double power = std::pow(10, std::floor(std::log10(span / 4)));
-    const double rest = span / 4 / power;
-    axis.step = power * (rest >= 5 ? 5 : rest >= 2 ? 2 : 1);
-    axis.low = std::floor(min / axis.step) * axis.step;
-    axis.high = std::ceil(max / axis.step) * axis.step;
-    if (axis.high <= axis.low) axis.high = axis.low + axis.step;
-    return axis;
-  }
-  double share(double value) const { return (value - low) / (high - low); }
-  int lines() const { return static_cast<int>(std::lround((high - low) / step)) + 1; }
-};
-
-// Range of one key's values over all rows that have it.
-struct Range {
-  double min = std::numeric_limits<double>::infinity();
-  double max = -min;
-  void add(double value) {
-    min = std::min(min, value);
-    max = std::max(max, value);
-  }
-  bool empty() const { return min > max; }
-};
+Color seed_color() { return mix(kMean, kPaper, 0.5); }
 
 double number(const Json& row, const char* key) { return row[key].get<double>(); }
 double deviation(const Json& row) {
@@ -77,7 +42,7 @@ void draw_title(Canvas& canvas, const Json& document, const std::string& title, 
                   runs["finished"].get<int>(), runs["planned"].get<int>(),
                   document["epochs"].get<int>(), document["machine"]["cpu"].get<std::string>(),
                   document["date"].get<std::string>()),
-      {.size = 12, .color = kGray, .max_width = width - 2.0 * kMargin});
+      {.size = 12, .color = kMuted, .max_width = width - 2.0 * kMargin});
 }
 
 void draw_row(Canvas& canvas, const Json& row, const Axis& axis, double y) {
@@ -87,11 +52,11 @@ void draw_row(Canvas& canvas, const Json& row, const Axis& axis, double y) {
   canvas.text(left - 12, y + 17, row["name"].get<std::string>(),
               {.size = 13, .anchor = Anchor::kRight, .bold = baseline, .max_width = kLabel - 12});
   if (!row.contains("mean")) {
-    canvas.text(left + 8, y + 17, "no finished run", {.size = 12, .color = kGray});
+    canvas.text(left + 8, y + 17, "no finished run", {.size = 12, .color = kMuted});
     return;
   }
   const double mean = number(row, "mean"), spread = deviation(row);
-  const Color color = baseline ? baseline_color() : mean_color();
+  const Color color = baseline ? kBaseline : kMean;
   canvas.fill(place(mean - spread), y + kRow / 2.0 - 1,
               std::max(1.0, place(mean + spread) - place(mean - spread)), 2, color);
   for (const Json& top1 : row["top1"]) {
@@ -106,16 +71,15 @@ void draw_row(Canvas& canvas, const Json& row, const Axis& axis, double y) {
 
 // The axis of top-1 along the bottom.
 void draw_scale(Canvas& canvas, const Axis& axis, int height) {
-  for (int k = 0; k < axis.lines(); ++k) {
-    const double value = axis.low + k * axis.step;
+  for (const double value : axis.ticks) {
     const double x = kMargin + kLabel + kScale * axis.share(value);
     canvas.fill(x, kTop - 6, 1, height - kTop - kBottom + 12, kGrid);
-    canvas.text(x, height - kBottom + 22, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
+    canvas.text(x, height - kBottom + 22, short_number(value),
+                {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
   }
   canvas.text(kMargin + kLabel + kScale / 2.0, height - kBottom + 40,
               "top-1 in % (last epoch); light: one seed, dark: mean and standard deviation",
-              {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
+              {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
 }
 
 // One mark of the second picture.
@@ -146,29 +110,38 @@ std::vector<Point> points_of(const Json& document) {
 
 }  // namespace
 
-void write_study_top1(const std::filesystem::path& path, const Json& document) {
+std::optional<Axis> top1_axis(const Json& document) {
   Range range;
+  for (const Json& group : document["groups"]) {
+    for (const Json& row : group["rows"]) {
+      if (!row.contains("mean")) continue;
+      range.add(std::min(number(row, "min"), number(row, "mean") - deviation(row)));
+      range.add(std::max(number(row, "max"), number(row, "mean") + deviation(row)));
+    }
+  }
+  if (range.empty()) return std::nullopt;
+  return make_axis(range, 6, AxisKind::kRound, kPercentages);
+}
+
+void write_study_top1(const std::filesystem::path& path, const Json& document) {
+  const std::optional<Axis> axis = top1_axis(document);
+  if (!axis) return;
   double baseline = NAN;
   int height = kTop + kBottom;
   for (const Json& group : document["groups"]) {
     height += kTitle;
     for (const Json& row : group["rows"]) {
       height += kRow;
-      if (!row.contains("mean")) continue;
-      range.add(std::min(number(row, "min"), number(row, "mean") - deviation(row)));
-      range.add(std::max(number(row, "max"), number(row, "mean") + deviation(row)));
-      if (row["baseline"] == true) baseline = number(row, "mean");
+      if (row.contains("mean") && row["baseline"] == true) baseline = number(row, "mean");
     }
   }
-  if (range.empty()) return;
-  const Axis axis = Axis::covering(range.min, range.max);
   const int width = 2 * kMargin + kLabel + kScale + 120;
-  Canvas canvas(width, height, {255, 255, 255});
+  Canvas canvas(width, height, kPaper);
   draw_title(canvas, document, "top-1", width);
-  draw_scale(canvas, axis, height);
+  draw_scale(canvas, *axis, height);
   if (std::isfinite(baseline)) {
-    canvas.fill(kMargin + kLabel + kScale * axis.share(baseline) - 0.5, kTop - 6, 1,
-                height - kTop - kBottom + 12, mix(baseline_color(), {255, 255, 255}, 0.4));
+    canvas.fill(kMargin + kLabel + kScale * axis->share(baseline) - 0.5, kTop - 6, 1,
+                height - kTop - kBottom + 12, mix(kBaseline, kPaper, 0.4));
   }
   double y = kTop;
   for (const Json& group : document["groups"]) {
@@ -176,7 +149,7 @@ void write_study_top1(const std::filesystem::path& path, const Json& document) {
                 {.size = 14, .bold = true, .max_width = kLabel - 12});
     y += kTitle;
     for (const Json& row : group["rows"]) {
-      draw_row(canvas, row, axis, y);
+      draw_row(canvas, row, *axis, y);
       y += kRow;
     }
   }
@@ -192,35 +165,34 @@ void write_study_cost(const std::filesystem::path& path, const Json& document) {
     costs.add(point.cost * 1e-6);
     tops.add(point.top1);
   }
-  const Axis x_axis = Axis::covering(costs.min, costs.max);
-  const Axis y_axis = Axis::covering(tops.min, tops.max);
+  const Axis x_axis = make_axis(costs, 6, AxisKind::kRound);
+  const Axis y_axis = make_axis(tops, 6, AxisKind::kRound, kPercentages);
   const int width = kLeft + kSize + 30 + kList + kMargin;
   const int height =
       std::max(kTop + kSize + kBottom, kTop + kLine * static_cast<int>(points.size()) + kMargin);
-  Canvas canvas(width, height, {255, 255, 255});
+  Canvas canvas(width, height, kPaper);
   draw_title(canvas, document, "top-1 against multiply-adds", width);
-  for (int k = 0; k < x_axis.lines(); ++k) {
-    const double value = x_axis.low + k * x_axis.step, x = kLeft + kSize * x_axis.share(value);
+  for (const double value : x_axis.ticks) {
+    const double x = kLeft + kSize * x_axis.share(value);
     canvas.fill(x, kTop, 1, kSize, kGrid);
-    canvas.text(x, kTop + kSize + 18, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
+    canvas.text(x, kTop + kSize + 18, short_number(value),
+                {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
   }
-  for (int k = 0; k < y_axis.lines(); ++k) {
-    const double value = y_axis.low + k * y_axis.step;
+  for (const double value : y_axis.ticks) {
     const double y = kTop + kSize * (1 - y_axis.share(value));
     canvas.fill(kLeft, y, kSize, 1, kGrid);
-    canvas.text(kLeft - 8, y + 4, fmt::format("{:.6g}", value),
-                {.size = 12, .color = kGray, .anchor = Anchor::kRight});
+    canvas.text(kLeft - 8, y + 4, short_number(value),
+                {.size = 12, .color = kMuted, .anchor = Anchor::kRight});
   }
   canvas.text(kLeft + kSize / 2.0, kTop + kSize + 38, "millions of multiply-adds of one image",
-              {.size = 12, .color = kGray, .anchor = Anchor::kCenter});
+              {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
   canvas.text(24, kTop + kSize / 2.0, "top-1 in %",
-              {.size = 12, .color = kGray, .anchor = Anchor::kCenter, .angle = 90});
+              {.size = 12, .color = kMuted, .anchor = Anchor::kCenter, .angle = 90});
   // Marks of nearly equal cost would cover each other's numbers: those move aside.
   std::vector<std::pair<double, double>> taken;
   int index = 0;
   for (const Point& point : points) {
-    const Color color = point.baseline ? baseline_color() : mean_color();
+    const Color color = point.baseline ? kBaseline : kMean;
     const double x = kLeft + kSize * x_axis.share(point.cost * 1e-6);
     const double y = kTop + kSize * (1 - y_axis.share(point.top1));
     canvas.fill(x - 3.5, y - 3.5, 7, 7, color);

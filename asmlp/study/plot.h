@@ -2,10 +2,16 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
+#include "asmlp/report/axis.h"
 #include "asmlp/study/plan.h"
 
 namespace asmlp::study {
+
+// The axis of the first picture: all seeds' top-1 and one standard deviation around every mean, not
+// beyond 100 %. Nothing while no run has finished.
+std::optional<Axis> top1_axis(const Json& document);
 
 // Every variant of every group on one scale of top-1: a mark per seed, their mean, and one standard
 // deviation to both sides; a line at the baseline's mean. Written as PNG, atomically; Error(kIo).

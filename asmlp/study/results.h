@@ -1,4 +1,4 @@
-// The figures of a study: per group a row for each variant, compared with the baseline.
+// The results of a study: per group a row for each variant, compared with the baseline.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,7 @@ Sample describe_sample(const std::vector<double>& values);
 
 // The deviation within samples that are taken to spread alike (the analysis of variance's):
 // sqrt(sum (n - 1) s^2 / sum (n - 1)). With two or three seeds each, a variant's own deviation is
-// mostly chance; together they are a usable figure.
+// mostly chance; together they are usable.
 struct PooledDeviation {
   double deviation = 0;
   int freedom = 0;  // sum of n - 1; 0: nothing is known

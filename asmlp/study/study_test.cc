@@ -1,4 +1,4 @@
-// What a study decides without training anything: its plan, its figures, what it knows of a run.
+// What a study decides without training anything: its plan, its results, what it knows of a run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,14 +7,14 @@
 #include <random>
 #include <set>
 
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
 #include "asmlp/study/child.h"
 #include "asmlp/study/folder.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/plot.h"
 #include "asmlp/study/pool.h"
 #include "asmlp/study/results.h"
-#include "asmlp/core/atomic_file.h"
-#include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
 namespace asmlp::study::study_test {
@@ -270,6 +270,22 @@ TEST(StudyResults, AStudyWithoutARunHasATableAndNoPicture) {
   write_study_cost(folder.path() / "b.png", made_up_document());
   for (const char* name : {"a.png", "b.png"}) {
     EXPECT_THAT(read_file(folder.path() / name), testing::StartsWith("\x89PNG"));
+  }
+}
+
+// Means near 100 % and their deviations gave an axis to 105.
+TEST(StudyPlot, AccuraciesEndAtAHundred) {
+  for (const auto& [mean, spread] :
+       {std::pair{99.2, 1.5}, {100.0, 0.0}, {91.0, 9.5}, {99.97, 0.02}}) {
+    const Json row{{"mean", mean},
+                   {"deviation", spread},
+                   {"min", mean - spread},
+                   {"max", std::min(100.0, mean + spread)}};
+    const auto axis = top1_axis({{"groups", {{{"rows", {row}}}}}});
+    ASSERT_TRUE(axis);
+    EXPECT_EQ(axis->high, 100) << mean;
+    EXPECT_EQ(axis->ticks.back(), 100) << mean;
+    EXPECT_LT(axis->low, mean);
   }
 }
 

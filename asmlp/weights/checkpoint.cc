@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "asmlp/core/error.h"
-#include "asmlp/model/zoo.h"
+#include "asmlp/model/description/model_name.h"
 #include "asmlp/weights/hints.h"
 #include "asmlp/weights/safetensors.h"
 #include "asmlp/weights/weight_file.h"
@@ -51,17 +51,6 @@ void select_model(TensorMap& tensors, Notes& notes) {
     }
     return;
   }
-}
-
-// The published model with this config's visible fields; "asmlp" when there is none.
-std::string name_of(const Config& config) {
-  for (const std::string& name : zoo_names()) {
-    Config published = zoo_model(name).config;
-    published.num_classes = config.num_classes;
-    published.drop_path = config.drop_path;
-    if (published == config) return name;
-  }
-  return "asmlp";
 }
 
 void check_wanted_shift(const CheckpointOptions& options, const ShiftSize& found,
@@ -132,7 +121,7 @@ ModelSpec describe(const WeightFile& file, const CheckpointOptions& options,
   if (hints.given.contains("name")) {
     notes.push_back(fmt::format("the name '{}' is taken from {}.", spec.name, hints.source));
   }
-  if (spec.name.empty()) spec.name = name_of(config);
+  spec.name = model_name({Architecture{spec, AsMlpFamily{}}});
   spec.origin["source"] = std::filesystem::path(what).filename().string();
   return spec;
 }
@@ -144,8 +133,8 @@ ModelSpec classifier_of(const Description& description) {
   }
   ModelSpec spec;
   spec.config = description.backbone();
-  spec.name = name_of(spec.config);
   spec.preprocessing = default_preprocessing(spec.config, spec.preprocessing.size);
+  spec.name = model_name({Architecture{spec, AsMlpFamily{}}});
   spec.origin = description.origin();
   return spec;
 }

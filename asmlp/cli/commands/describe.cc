@@ -5,6 +5,7 @@
 
 #include "asmlp/report/table.h"
 #include "asmlp/core/tensor.h"
+#include "asmlp/model/description/model_name.h"
 #include "asmlp/model/params.h"
 
 namespace asmlp::cli {
@@ -13,6 +14,10 @@ namespace {
 std::string shift_text(const ShiftSize& shift) {
   return shift.h == shift.w ? fmt::format("{}", shift.h)
                             : fmt::format("{} vertical, {} horizontal", shift.h, shift.w);
+}
+
+std::string shown_name(const ModelSpec& spec) {
+  return model_name({Architecture{spec, AsMlpFamily{}}});
 }
 
 std::string classes_text(const ModelSpec& spec) {
@@ -33,7 +38,7 @@ std::string describe_model(const ModelSpec& spec, const std::filesystem::path& f
   const auto row = [&](const std::string& key, const std::string& value) {
     table.add_row({key, value});
   };
-  row("model", spec.name.empty() ? "(no name)" : spec.name);
+  row("model", shown_name(spec));
   if (!file.empty()) {
     std::error_code error;
     const auto bytes = std::filesystem::file_size(file, error);
@@ -62,6 +67,7 @@ std::string describe_model(const ModelSpec& spec, const std::filesystem::path& f
 
 Json model_to_json(const ModelSpec& spec, const std::filesystem::path& file) {
   Json json = Json::parse(to_json(spec));
+  json["name"] = shown_name(spec);
   if (!file.empty()) json["file"] = file.string();
   json["parameters"] = parameter_count(spec.config);
   json["img_size"] = spec.preprocessing.size;

@@ -21,7 +21,28 @@ std::string format_rate(double rate) {
   return rate < 10 ? fmt::format("{:.2f}", rate) : fmt::format("{:.{}f}", rate, rate < 100 ? 1 : 0);
 }
 
+// COLUMNS of the environment; 0 when it is not set or no width.
+int wanted_columns() {
+  const char* text = std::getenv("COLUMNS");
+  const int columns = text != nullptr ? std::atoi(text) : 0;
+  return columns > 0 ? columns : 0;
+}
+
+std::string bar_text(int64_t done, int64_t total, int cells) {
+  const int filled = static_cast<int>(done * cells / total);
+  std::string bar;
+  for (int i = 0; i < cells; ++i) bar += i < filled ? "\u2588" : "\u00b7";
+  return bar;
+}
+
 }  // namespace
+
+std::string first_fitting(std::initializer_list<std::string> lines, int columns) {
+  for (const std::string& line : lines) {
+    if (display_width(line) <= columns) return line;
+  }
+  return lines.size() > 0 ? *(lines.end() - 1) : "";
+}
 
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e8) return "--:--";
@@ -37,7 +58,9 @@ ProgressStyle ProgressStyle::detect() {
   const char* kind = std::getenv("TERM");
   style.terminal = ::isatty(STDERR_FILENO) == 1 && !(kind && std::string(kind) == "dumb");
   winsize size{};
-  if (style.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+  if (const int columns = wanted_columns(); columns > 0) {
+    style.columns = columns;
+  } else if (style.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     style.columns = size.ws_col;
   }
   return style;
@@ -76,23 +99,28 @@ std::string Progress::line() const {
                        details_.empty() ? "" : ", ", details_);
   }
   const int64_t percent = done_ * 100 / total_;
+  const std::string end = details_.empty() ? "" : (style_.terminal ? " " : ", ") + details_;
   if (!style_.terminal) {
-    return fmt::format("{}: {}/{} ({}%), {}{}{}{}", label_, done_, total_, percent, rate_text,
-                       done_ < total_ ? ", " + left + " left" : " in " + format_duration(seconds()),
-                       details_.empty() ? "" : ", ", details_);
+    const std::string head = fmt::format("{}: {}/{} ({}%)", label_, done_, total_, percent);
+    const std::string time =
+        done_ < total_ ? ", " + left + " left" : " in " + format_duration(seconds());
+    return first_fitting({fmt::format("{}, {}{}{}", head, rate_text, time, end),
+                          head + (done_ < total_ ? time : "") + end, head + end},
+                         style_.columns);
   }
-  const std::string head = fmt::format("{} {:3}%|", label_, percent);
-  const std::string tail =
-      fmt::format("| {}/{} [{}<{}, {}]{}{}", done_, total_, format_duration(seconds()), left,
-                  rate_text, details_.empty() ? "" : " ", details_);
+  const int columns = style_.columns - 1;  // a character in the last one makes some terminals wrap
+  const std::string head = fmt::format("{} {:3}%", label_, percent);
+  const std::string count = fmt::format(" {}/{}", done_, total_);
+  const std::string times =
+      fmt::format(" [{}<{}, {}]", format_duration(seconds()), left, rate_text);
   // The bar takes what is left of the line, within reason.
-  const int room = style_.columns - 1 - display_width(head) - display_width(tail);
-  if (room < 5) return head.substr(0, head.size() - 1) + tail.substr(1);
-  const int cells = std::min(room, 30);
-  const int filled = static_cast<int>(done_ * cells / total_);
-  std::string bar;
-  for (int i = 0; i < cells; ++i) bar += i < filled ? "\u2588" : "\u00b7";
-  return head + bar + tail;
+  const int room = columns - 2 - display_width(head + count + times + end);
+  if (room >= 5) {
+    return head + '|' + bar_text(done_, total_, std::min(room, 30)) + '|' + count + times + end;
+  }
+  return first_fitting(
+      {head + count + times + end, head + times + end, head + ' ' + rate_text + end, head + end},
+      columns);
 }
 
 void Progress::clear() {

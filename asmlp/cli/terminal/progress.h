@@ -3,16 +3,18 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <iosfwd>
 #include <string>
 
 namespace asmlp::cli {
 
-// Where a bar goes. The default asks standard error what it is.
+// Where a bar goes. detect() asks standard error what it is; the width is COLUMNS of the
+// environment, else the terminal's.
 struct ProgressStyle {
   std::ostream* out = nullptr;  // null: standard error
   bool terminal = false;        // redraw one line instead of printing lines
-  int columns = 80;             // width of the terminal
+  int columns = 80;             // no line of a bar is wider
   static ProgressStyle detect();
 };
 
@@ -20,6 +22,7 @@ struct ProgressStyle {
 //   validate  43%|########            | 4300/10000 [00:12<00:16, 351 images/s] Acc@1 93.12
 // elsewhere (a file, CI) a line is printed when another tenth is done:
 //   validate: 4300/10000 (43%), 351 images/s, 00:16 left, Acc@1 93.12
+// What has no room is left out: first the bar, then counts, times and rate; label and details stay.
 // Not thread-safe. Never throws because of the stream.
 class Progress {
  public:
@@ -58,6 +61,9 @@ class Progress {
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point drawn_;
 };
+
+// The first of `lines`, which become shorter, that takes at most `columns`; else the last.
+std::string first_fitting(std::initializer_list<std::string> lines, int columns);
 
 // Seconds as "00:16", "1:02:03"; "--:--" when not finite or negative.
 std::string format_duration(double seconds);

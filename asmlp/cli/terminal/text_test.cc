@@ -2,12 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <random>
 #include <sstream>
 
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli::text_test {
 namespace {
@@ -139,6 +140,60 @@ TEST(Progress, OnATerminalEveryStateFitsTheWidthAndWarningsStandAlone) {
     EXPECT_TRUE(warned) << columns;
     EXPECT_TRUE(out.str().ends_with('\n'));
   }
+}
+
+// What is seen of a bar that has been drawn once.
+std::string drawn(const std::string& label, int64_t done, int64_t total, const std::string& details,
+                  bool terminal, int columns) {
+  std::ostringstream out;
+  {
+    Progress progress(label, total, "images", {&out, terminal, columns});
+    progress.update(done, details);
+  }
+  std::string text = out.str();
+  if (text.ends_with('\n')) text.pop_back();
+  const size_t last = text.rfind("\x1b[2K");
+  return last == std::string::npos ? text : text.substr(last + 4);
+}
+
+// The bar of a training run took 118 columns, of which the last were cut off.
+TEST(Progress, TheLongestLinesFitEightyColumnsWithTheirDetails) {
+  const std::string training = "loss 6.9873 lr 1.00e-03 ETA 100:00:00 skipped 123 bad 1234";
+  for (const bool terminal : {true, false}) {
+    for (const std::string& details :
+         {training, std::string("top-1 100.00 % top-5 100.00 %"), std::string()}) {
+      const std::string label = details == training ? "epoch 300/300" : "validate";
+      const std::string line = drawn(label, 1281167, 1281168, details, terminal, 80);
+      EXPECT_LE(display_width(line), 80) << line;
+      EXPECT_THAT(line, testing::StartsWith(label));
+      EXPECT_THAT(line, testing::EndsWith(details));
+      EXPECT_THAT(line, testing::HasSubstr("99%"));
+    }
+  }
+  // On a narrower one the end is cut.
+  const std::string narrow = drawn("epoch 300/300", 1, 2, training, true, 40);
+  EXPECT_EQ(display_width(narrow), 39);
+  EXPECT_TRUE(narrow.ends_with("\u2026"));
+}
+
+TEST(Progress, TheWidthIsThatOfTheEnvironment) {
+  const char* before = std::getenv("COLUMNS");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("COLUMNS", "57", 1);
+  EXPECT_EQ(ProgressStyle::detect().columns, 57);
+  ::unsetenv("COLUMNS");
+  const int own = ProgressStyle::detect().columns;
+  for (const char* text : {"", "0", "wide", "-3"}) {
+    ::setenv("COLUMNS", text, 1);
+    EXPECT_EQ(ProgressStyle::detect().columns, own) << text;
+  }
+  kept.empty() ? ::unsetenv("COLUMNS") : ::setenv("COLUMNS", kept.c_str(), 1);
+}
+
+TEST(Text, TheFirstLineThatFits) {
+  EXPECT_EQ(first_fitting({"longest", "long", "l"}, 7), "longest");
+  EXPECT_EQ(first_fitting({"longest", "long", "l"}, 6), "long");
+  EXPECT_EQ(first_fitting({"longest", "long"}, 1), "long");
 }
 
 TEST(Progress, AnUnfinishedBarEndsItsLine) {

@@ -94,8 +94,10 @@ TEST(RunLog, LogsMeansAtEveryIntervalAndAtTheEndOfAnEpoch) {
   EXPECT_EQ(run["result"]["bad_samples"], 2);
   ASSERT_EQ(run["starts"].size(), 1u);
   EXPECT_EQ(run["starts"][0]["command"], "asmlp train 0");
+  EXPECT_NE(run["starts"][0]["blas"], "");
   const std::string page = read_file(folder.path() / "report.html");
   EXPECT_THAT(page, HasSubstr("32.000 %"));
+  EXPECT_THAT(page, HasSubstr("best top-1, epoch 3<"));
   EXPECT_THAT(page, HasSubstr("epochs: 3"));
 }
 

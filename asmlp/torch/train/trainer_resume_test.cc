@@ -45,6 +45,29 @@ TEST_F(TrainerTest, ResumedRunsEndWithTheSameBits) {
   EXPECT_FALSE(content("a-whole", "final.safetensors") == content("a-other", "final.safetensors"));
 }
 
+// The epochs of summary.csv, in its order.
+std::vector<std::string> epochs_of(const std::string& summary) {
+  std::vector<std::string> epochs;
+  std::istringstream lines(summary);
+  for (std::string line; std::getline(lines, line);)
+    epochs.push_back(line.substr(0, line.find(',')));
+  return epochs;
+}
+
+// Versions before 0.2 counted from 0 there; the state is the same.
+TEST_F(TrainerTest, EpochsAreCountedFromOneInTheFolderOfAnEarlierVersionToo) {
+  run("old", small_options(), {7});
+  fs::rename(folder_.path() / "old", folder_.path() / "on");
+  const fs::path summary = folder_.path() / "on" / "summary.csv";
+  EXPECT_THAT(epochs_of(read_file(summary)), testing::ElementsAre("epoch", "1"));
+  std::ofstream(summary, std::ios::trunc) << "epoch,train_loss,lr\n0,1.5,0.001\n";
+  Trainer t = trainer("on");
+  t.resume(t.state_path());
+  Observer quiet;
+  t.run(quiet);
+  EXPECT_THAT(epochs_of(read_file(summary)), testing::ElementsAre("epoch", "1", "2", "3"));
+}
+
 TEST_F(TrainerTest, TheCommandThatStartedTheRunIsKept) {
   run("1", small_options(), {3});
   fs::rename(folder_.path() / "1", folder_.path() / "2");

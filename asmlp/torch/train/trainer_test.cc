@@ -39,6 +39,14 @@ TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   EXPECT_THAT(content("run", "summary.csv"), testing::StartsWith("epoch,train_loss,eval_loss,"));
 }
 
+// It was called ".brightness".
+TEST_F(TrainerTest, AModelWithoutANameGetsOneFromItsSizes) {
+  TrainOptions options = small_options();
+  options.model = R"({"in_chans": 1, "embed_dim": 6, "depths": [1, 1], "patch_size": 2,
+                      "img_size": 8})";
+  EXPECT_EQ(trainer("nameless", options).facts().model, "asmlp_e6_d1-1_p2_s5.brightness");
+}
+
 TEST_F(TrainerTest, ADivergedRunEndsWithAnErrorAndAGoodStateStays) {
   // 1e30 spoils the losses after its first step, 1e39 the weights themselves; the good steps before
   // are a warmup at 0.

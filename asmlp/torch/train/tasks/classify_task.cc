@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/data/augment/mixup.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/nn/as_mlp.h"
@@ -38,7 +39,8 @@ class ClassifyTask final : public TrainingTask {
     const int classes = static_cast<int>(names.size());
     architecture_ = resolve_model(options, classes);
     ModelSpec& spec = architecture_.spec;
-    spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
+    const std::string name = model_name({architecture_});
+    spec.name = name.substr(0, name.find('.')) + "." + tag;
     require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
             "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
     if (spec.config.num_classes == classes) spec.classes = names;

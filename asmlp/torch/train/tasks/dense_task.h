@@ -15,7 +15,7 @@
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/backbone.h"
-#include "asmlp/model/dense_spec.h"
+#include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {
@@ -32,7 +32,8 @@ Spec dense_spec_to_train(const TrainOptions& options, const std::string& tag,
                          const std::vector<std::string>& classes,
                          Spec (*resolve)(const std::string& model)) {
   Spec spec = resolve(options.model);
-  spec.name = spec.name.substr(0, spec.name.find('.')) + "." + tag;
+  const std::string name = model_name({spec});
+  spec.name = name.substr(0, name.find('.')) + "." + tag;
   spec.config.num_classes = options.num_classes.value_or(static_cast<int>(classes.size()));
   require(spec.config.num_classes == static_cast<int>(classes.size()), ErrorCode::kInvalidArgument,
           "num-classes {}: the data set has {} classes; leave the option out",

@@ -68,7 +68,7 @@ class DenseTask : public testing::Test {
     return o;
   }
   TrainOptions segmentation() {
-    TrainOptions o = options(TaskKind::kSegment, R"({"name": "small", "config": {
+    TrainOptions o = options(TaskKind::kSegment, R"({"config": {
         "num_classes": 10, "backbone": {"embed_dim": 8, "depths": [1, 1, 1], "shift_size": 3},
         "decode_head": {"channels": 8}, "auxiliary_head": {"channels": 8, "stage": 1}},
         "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 1}})");
@@ -127,7 +127,7 @@ TEST_F(DenseTask, ADetectorTrainsResumesAndIsExported) {
 TEST_F(DenseTask, ASegmentorTrainsResumesAndIsExported) {
   expect_resumable(segmentation(), 3);
   const auto file = segment::load_segmentor(folder_.path() / "whole" / "final.safetensors");
-  EXPECT_EQ(file.spec.name, "small.scenes");
+  EXPECT_EQ(file.spec.name, "upernet_asmlp_e8_d1-1-1_p4_s3.scenes");  // it came without one
   EXPECT_EQ(file.spec.classes.size(), 11u);
   EXPECT_TRUE(file.spec.origin.contains("validation_mIoU"));
 }
