@@ -21,19 +21,19 @@ void run(const std::string& path, int workers, int64_t images) {
   using Clock = std::chrono::steady_clock;
   const auto opened = Clock::now();
   const auto source = data::open_data_source(path, Split::kTrain);
-  data::LoaderOptions options;
-  options.batch_size = 32;
-  options.workers = workers;
-  options.shuffle = options.drop_last = options.encoded = true;
   const Preprocessing preprocessing;  // ImageNet's: 224, mean and std
   data::Augmentation augmentation;
   augmentation.rand_augment.reset();
   augmentation.erase_probability = 0;
-  const auto batches = source->batches(
-      [=](const Sample& sample, data::Random& random, std::span<float> out) {
-        data::transform_for_training(sample, preprocessing, augmentation, random, out);
-      },
-      options);
+  data::Transform transform;
+  transform.encoded = true;
+  transform.apply = [=](const Sample& sample, data::Random& random, std::span<float> out) {
+    data::transform_for_training(sample, preprocessing, augmentation, random, out);
+  };
+  const auto batches = source->batches(transform, {.batch_size = 32,
+                                                   .workers = workers,
+                                                   .order = data::Order::kShuffled,
+                                                   .remainder = data::Remainder::kDrop});
   data::BatchStream stream = batches->start(0);
   const auto begin = Clock::now();
   int64_t done = 0;

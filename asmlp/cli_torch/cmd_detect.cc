@@ -157,9 +157,9 @@ int run(const Options& options) {
     const fs::path& file = found.files[static_cast<size_t>(i)];
     try {
       const Image image = decode_image(file);
-      const data::Item item =
-          data::test_item(gray ? to_gray(image) : image, model.spec.preprocessing);
-      reporter.add(report, file, i, image, detect::detect(*model.net, item));
+      const data::TensorSample sample =
+          data::test_sample(gray ? to_gray(image) : image, model.spec.preprocessing);
+      reporter.add(report, file, i, image, detect::detect(*model.net, sample));
     } catch (const Error& error) {
       report.add_failure(file.string(), error.code(), error.what());
     }

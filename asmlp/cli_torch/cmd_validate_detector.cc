@@ -5,12 +5,12 @@
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/report/table.h"
+#include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/coco_source.h"
 #include "asmlp/torch/detect/evaluate.h"
 
@@ -159,11 +159,11 @@ int run(const Options& options) {
   LoadedDetector model = load_named_detector(options.detector);
   detect::check_categories(model.spec.config, annotations);
   const detect::CocoTestSource source(folder.images, annotations, model.spec.preprocessing);
-  const data::ItemLoader loader(source, {.batch_size = 1, .workers = options.workers});
+  const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
 
   Progress progress("validate", loader.images(), "images");
   int64_t bad = 0;
-  detect::CocoEvaluationOptions evaluation;
+  data::EvaluateOptions evaluation;
   evaluation.on_bad = [&](const std::string& message) {
     ++bad;
     progress.print(error_line(message));

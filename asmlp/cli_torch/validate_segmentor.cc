@@ -119,14 +119,10 @@ int run(const Options& options) {
   LoadedSegmentor model = load_segmentor(options.segmentor);
   check_classes(data, model, options.data);
   const segment::AdeTestSource source(data);
-  data::ItemLoaderOptions loading;
-  loading.batch_size = 1;
-  loading.workers = options.workers;
-  const data::ItemLoader loader(source, loading);
+  const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
 
   Progress progress("validate", data.size(), "images");
-  segment::SegmentationEvaluationOptions settings;
-  settings.predict = model.views;
+  data::EvaluateOptions settings;
   settings.progress = [&](int64_t images) {
     progress.update(images);
     return true;
@@ -134,7 +130,8 @@ int run(const Options& options) {
   settings.on_bad = [&](const std::string& bad) { progress.print(error_line(bad)); };
   const auto world = dist::single_world();
   const SegmentationEvaluation scores =
-      segment::evaluate(*model.net, loader, model.spec.preprocessing, *world, settings).value();
+      segment::evaluate(*model.net, loader, model.spec.preprocessing, model.views, *world, settings)
+          .value();
   progress.finish(fmt::format("mIoU {:.2f}", scores.mean_iou));
 
   const Json json = results_json(options, model, data, scores);

@@ -1,6 +1,8 @@
 #include "asmlp/torch/data/batch_maker.h"
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <exception>
 #include <map>
 #include <thread>
@@ -9,6 +11,77 @@
 #include "asmlp/core/error.h"
 
 namespace asmlp::data {
+namespace {
+
+constexpr uint8_t kNoClass = 255;
+
+// All of one type in one tensor as large as the largest, `fill` around each.
+torch::Tensor stack_padded(const std::vector<torch::Tensor>& tensors, double fill) {
+  int64_t height = 0, width = 0;
+  for (const torch::Tensor& t : tensors) {
+    height = std::max(height, t.size(-2));
+    width = std::max(width, t.size(-1));
+  }
+  std::vector<int64_t> shape = tensors.front().sizes().vec();
+  shape[shape.size() - 2] = height;
+  shape[shape.size() - 1] = width;
+  shape.insert(shape.begin(), std::ssize(tensors));
+  const torch::Tensor out = torch::full(shape, fill, tensors.front().options());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    out[int64_t(i)]
+        .narrow(-2, 0, tensors[i].size(-2))
+        .narrow(-1, 0, tensors[i].size(-1))
+        .copy_(tensors[i]);
+  }
+  return out;
+}
+
+// Collects the samples of a batch of `places` at most.
+class Collator {
+ public:
+  Collator(Collation collation, int64_t places) : collation_(collation), places_(places) {}
+
+  void add(TensorSample sample) {
+    if (sample.target.defined()) targets_.push_back(std::move(sample.target));
+    if (collation_ == Collation::kStack) return stack(sample.image.contiguous());
+    images_.push_back(std::move(sample.image));
+    batch_.infos.push_back(std::move(sample.info));
+  }
+
+  Batch finish() {
+    if (collation_ == Collation::kStack) {
+      batch_.images = filled_ > 0 ? batch_.images.narrow(0, 0, filled_) : torch::empty({0});
+      batch_.targets = filled_ > 0 ? torch::stack(targets_) : torch::empty({0}, torch::kInt64);
+    } else if (!images_.empty()) {
+      batch_.images = stack_padded(images_, 0);
+      if (!targets_.empty()) batch_.targets = stack_padded(targets_, kNoClass);
+    }
+    return std::move(batch_);
+  }
+
+ private:
+  // At once into its place: samples of one size need not wait for the last one. (memcpy, because
+  // LibTorch's copy_ would start threads of its own in every worker.)
+  void stack(const torch::Tensor& image) {
+    if (filled_ == 0) {
+      std::vector<int64_t> shape = image.sizes().vec();
+      shape.insert(shape.begin(), places_);
+      batch_.images = torch::empty(shape, image.options());
+    }
+    require(image.sizes() == batch_.images.sizes().slice(1), ErrorCode::kMismatch,
+            "an image of {} elements in a batch of others of {}: to stack, all must have one size",
+            image.numel(), batch_.images.numel() / places_);
+    std::memcpy(static_cast<char*>(batch_.images.data_ptr()) + filled_++ * image.nbytes(),
+                image.data_ptr(), image.nbytes());
+  }
+
+  Collation collation_;
+  int64_t places_, filled_ = 0;
+  Batch batch_;
+  std::vector<torch::Tensor> images_, targets_;
+};
+
+}  // namespace
 
 void check_options(const LoaderOptions& options) {
   const auto check = [](const char* name, int value, int low, int high) {
@@ -20,6 +93,13 @@ void check_options(const LoaderOptions& options) {
   check("world size", options.world, 1, 1 << 20);
   check("rank", options.rank, 0, options.world - 1);
   check("shuffle-buffer", options.shuffle_buffer, 1, 1 << 24);
+  require(options.batches_per_epoch >= 0, ErrorCode::kInvalidArgument,
+          "batches per epoch {}: must not be negative", options.batches_per_epoch);
+  require(
+      options.training() || (options.order != Order::kGrouped && options.batches_per_epoch == 0),
+      ErrorCode::kInvalidArgument,
+      "groups and epochs of a fixed length are for training, which drops or repeats the "
+      "remainder");
 }
 
 bool Reported::add(const std::string& message) {
@@ -157,45 +237,34 @@ BatchStream BatchMaker::start(std::unique_ptr<BatchMaker> maker, std::shared_ptr
 
 MadeBatch fill_batch(int64_t index, const std::vector<Slot>& slots,
                      const std::function<Slot(size_t place, int attempt)>& replacement,
-                     const Transform& transform, const LoaderOptions& options) {
-  const auto places = static_cast<int64_t>(slots.size());
-  const size_t size = size_t(options.channels) * options.height * options.width;
+                     Collation collation) {
   MadeBatch made;
-  Batch& batch = made.batch;
-  batch.index = index;
-  batch.images = torch::empty({places, options.channels, options.height, options.width});
-  batch.targets = torch::empty({places}, torch::kInt64);
-  float* images = batch.images.data_ptr<float>();
-  int64_t* targets = batch.targets.data_ptr<int64_t>();
-  int64_t filled = 0;
+  Collator collator(collation, std::ssize(slots));
   const auto fill = [&](const Slot& slot) {
+    TensorSample sample;
     try {
-      const Sample sample = slot.read();
-      Random random(slot.seed);
-      transform(sample, random, {images + filled * size, size});
-      targets[filled++] = sample.target;
-      return true;
+      sample = slot();
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kInterrupted) throw;
       made.bad.push_back({error.what()});
       return false;
     }
+    collator.add(std::move(sample));
+    return true;
   };
   for (size_t place = 0; place < slots.size(); ++place) {
     bool done = fill(slots[place]);
-    for (int attempt = 0; !done && options.drop_last; ++attempt) {
+    for (int attempt = 0; !done && replacement; ++attempt) {
       const Slot other = replacement(place, attempt);
-      require(bool{other.read}, ErrorCode::kBadFormat,
+      require(bool{other}, ErrorCode::kBadFormat,
               "no sample that can be read was found in the place of a bad one ({} tried, the last: "
               "{}): the data is damaged, or none of it is what the file names promise",
               attempt + 1, made.bad.back().message);
       done = fill(other);
     }
   }
-  if (filled < places) {
-    batch.images = batch.images.narrow(0, 0, filled);
-    batch.targets = batch.targets.narrow(0, 0, filled);
-  }
+  made.batch = collator.finish();
+  made.batch.index = index;
   return made;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/dataset/dataset.h"
 #include "asmlp/torch/data/batch_source.h"
 
 namespace asmlp::data {
@@ -44,17 +45,15 @@ class BatchMaker {
                            int workers, int64_t first, int64_t end);
 };
 
-// One sample of a batch: reads it (an Error when it cannot be read), and the seed of its draws.
-struct Slot {
-  std::function<Sample()> read;
-  uint64_t seed = 0;
-};
+// One sample of a batch: reads and augments it (an Error when it cannot be used).
+using Slot = std::function<TensorSample()>;
 
-// Reads and transforms `slots` into a batch. A slot that throws Error goes to `bad`; its place is
-// left out, or, with options.drop_last, filled by what `replacement(place, attempt)` names for
-// attempt = 0, 1, ... while it names a slot. Error(kBadFormat) when nothing fills it.
+// Makes a batch of `slots`. A slot that throws Error goes to `bad`; its place is left out, or, with
+// a `replacement`, filled by what replacement(place, attempt) names for attempt = 0, 1, ... while
+// it names a slot. Error(kBadFormat) when nothing fills it, kMismatch for images of different sizes
+// to stack.
 MadeBatch fill_batch(int64_t index, const std::vector<Slot>& slots,
                      const std::function<Slot(size_t place, int attempt)>& replacement,
-                     const Transform& transform, const LoaderOptions& options);
+                     Collation collation);
 
 }  // namespace asmlp::data

@@ -19,7 +19,8 @@ class RandomAccessSource final : public DataSource {
   int64_t size() const override { return dataset_->size(); }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
-    return std::make_unique<Loader>(*dataset_, std::move(transform), options);
+    return std::make_unique<Loader>(
+        std::make_unique<LabeledSource>(*dataset_, std::move(transform)), options);
   }
 
  private:
@@ -43,6 +44,20 @@ class ShardSource final : public DataSource {
 };
 
 }  // namespace
+
+TensorSample transformed(const Sample& sample, const Transform& transform, Random& random) {
+  TensorSample result;
+  result.image = torch::empty({transform.channels, transform.height, transform.width});
+  transform.apply(sample, random,
+                  {result.image.data_ptr<float>(), static_cast<size_t>(result.image.numel())});
+  result.target = torch::scalar_tensor(sample.target, torch::kInt64);
+  return result;
+}
+
+TensorSample LabeledSource::get(int64_t index, Random& random) const {
+  return transformed(transform_.encoded ? dataset_->get_encoded(index) : dataset_->get(index),
+                     transform_, random);
+}
 
 std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split) {
   if (names_shards(path)) return std::make_unique<ShardSource>(open_shards(path, split));

@@ -1,9 +1,11 @@
-// A split of a data set as training sees it: what it holds, and its batches. The one way to open
-// data, whatever its form.
+// A split of a classifier's data as training sees it: what it holds, and its batches. The one way
+// to open such data, whatever its form.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,13 +14,42 @@
 
 namespace asmlp::data {
 
+// From a labeled image to a classifier's input.
+struct Transform {
+  int channels = 3;
+  int height = 224;  // of the result
+  int width = 224;
+  // JPEGs reach `apply` as Sample::encoded; otherwise every sample has been decoded.
+  bool encoded = false;
+  // Writes channels * height * width floats. Called from several threads at once. An Error says
+  // that the sample cannot be used: it is then treated as one that cannot be read.
+  std::function<void(const Sample&, Random&, std::span<float>)> apply;
+};
+
+// The image and its class, by transform.apply.
+TensorSample transformed(const Sample& sample, const Transform& transform, Random& random);
+
+// A data set with random access, for the Loader. The data set must outlive it.
+class LabeledSource final : public SampleSource {
+ public:
+  LabeledSource(const Dataset& dataset, Transform transform)
+      : dataset_(&dataset), transform_(std::move(transform)) {}
+  int64_t size() const override { return dataset_->size(); }
+  TensorSample get(int64_t index, Random& random) const override;
+  Collation collation() const override { return Collation::kStack; }
+
+ private:
+  const Dataset* dataset_;
+  Transform transform_;
+};
+
 class DataSource {
  public:
   virtual ~DataSource() = default;
   virtual const std::vector<std::string>& classes() const = 0;
   virtual int64_t size() const = 0;  // images, known without decoding
-  // The images in batches. Must not outlive the DataSource. Errors: check_options', and
-  // kInvalidArgument for fewer images than a batch for each rank, or fewer shards than ranks.
+  // The images in batches. Must not outlive the DataSource. Errors: those of Loader, or of
+  // ShardLoader.
   virtual std::unique_ptr<BatchSource> batches(Transform transform,
                                                const LoaderOptions& options) const = 0;
 };

@@ -29,17 +29,17 @@ torch::Tensor normalized(const Image& rgb, const DenseInput& input) {
   return out;
 }
 
-Item test_item(const Image& rgb, const DenseInput& input) {
+TensorSample test_sample(const Image& rgb, const DenseInput& input) {
   const CvSize size = fitted_size(rgb.height, rgb.width, input.short_side, input.long_side);
-  Item item;
-  item.image = normalized(resize_bilinear(rgb, size), input);
-  item.info.height = size.height;
-  item.info.width = size.width;
-  item.info.padded_height = item.image.size(1);
-  item.info.padded_width = item.image.size(2);
-  item.info.original_height = rgb.height;
-  item.info.original_width = rgb.width;
-  return item;
+  TensorSample sample;
+  sample.image = normalized(resize_bilinear(rgb, size), input);
+  sample.info.height = size.height;
+  sample.info.width = size.width;
+  sample.info.padded_height = sample.image.size(1);
+  sample.info.padded_width = sample.image.size(2);
+  sample.info.original_height = rgb.height;
+  sample.info.original_width = rgb.width;
+  return sample;
 }
 
 }  // namespace asmlp::data

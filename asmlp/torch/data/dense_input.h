@@ -1,4 +1,4 @@
-// From pictures to the input of detectors and segmentors (nn/dense_spec.h).
+// From images to the input of detectors and segmentors (nn/dense_spec.h).
 #pragma once
 
 #include "asmlp/torch/data/cv_image.h"
@@ -12,8 +12,8 @@ namespace asmlp::data {
 // input.pad_multiple.
 torch::Tensor normalized(const Image& rgb, const DenseInput& input);
 
-// The picture as a test sees it: resized with its ratio kept to input.short_side, input.long_side,
+// The image as a test sees it: resized with its ratio kept to input.short_side, input.long_side,
 // normalized, padded. `info` has the sizes. Error(kInvalidArgument) for an image without pixels.
-Item test_item(const Image& rgb, const DenseInput& input);
+TensorSample test_sample(const Image& rgb, const DenseInput& input);
 
 }  // namespace asmlp::data

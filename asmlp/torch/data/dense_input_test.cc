@@ -43,11 +43,11 @@ TEST(DenseInput, PadsWithZerosOfTheNormalizedImage) {
 
 TEST(DenseInput, ItemsOfATest) {
   const auto sizes = [](int height, int width, const DenseInput& input) {
-    const Item item = test_item(noise_image(height, width, 3), input);
-    const ImageInfo& info = item.info;
+    const TensorSample sample = test_sample(noise_image(height, width, 3), input);
+    const ImageInfo& info = sample.info;
     EXPECT_EQ(info.original_height, height);
     EXPECT_EQ(info.original_width, width);
-    EXPECT_EQ(item.image.sizes().vec(),
+    EXPECT_EQ(sample.image.sizes().vec(),
               (std::vector<int64_t>{3, info.padded_height, info.padded_width}));
     EXPECT_FALSE(info.boxes.defined());
     return std::vector<int64_t>{info.height, info.width, info.padded_height, info.padded_width};
@@ -60,11 +60,11 @@ TEST(DenseInput, ItemsOfATest) {
   segmentor.long_side = 2048;
   segmentor.pad_multiple = 1;
   EXPECT_EQ(sizes(480, 640, segmentor), (std::vector<int64_t>{512, 683, 512, 683}));
-  // The picture itself, resized and normalized.
+  // The image itself, resized and normalized.
   const Image image = noise_image(30, 40, 3);
   const auto expected = normalized(resize_bilinear(image, {800, 1067}), detector);
-  EXPECT_TRUE(test_item(image, detector).image.equal(expected));
-  EXPECT_THROW(test_item(Image(0, 0, 3), detector), Error);
+  EXPECT_TRUE(test_sample(image, detector).image.equal(expected));
+  EXPECT_THROW(test_sample(Image(0, 0, 3), detector), Error);
 }
 
 }  // namespace

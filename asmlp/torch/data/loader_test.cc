@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/data/data_source.h"
 
 namespace asmlp::data::loader_test {
 namespace {
@@ -45,17 +46,23 @@ void number_and_noise(const Sample& sample, Random& random, std::span<float> out
   for (float& value : out.subspan(1)) value = static_cast<float>(random.uniform());
 }
 
+LoaderOptions small_options() {
+  return {.batch_size = 8, .workers = 1, .seed = 5, .order = Order::kShuffled};
+}
+
+Loader loader_of(const Dataset& dataset, const LoaderOptions& options) {
+  return Loader(
+      std::make_unique<LabeledSource>(
+          dataset, Transform{.channels = 1, .height = 2, .width = 3, .apply = number_and_noise}),
+      options);
+}
+
 Loader loader_of(const Dataset& dataset, int workers, bool drop_last = false, uint64_t seed = 5) {
-  LoaderOptions options;
-  options.batch_size = 8;
+  LoaderOptions options = small_options();
   options.workers = workers;
-  options.shuffle = true;
-  options.drop_last = drop_last;
   options.seed = seed;
-  options.channels = 1;
-  options.height = 2;
-  options.width = 3;
-  return Loader(dataset, number_and_noise, options);
+  if (drop_last) options.remainder = Remainder::kDrop;
+  return loader_of(dataset, options);
 }
 
 std::vector<Batch> all(const Loader& loader, int64_t epoch, int64_t first_batch = 0) {
@@ -148,7 +155,8 @@ TEST(Loader, AnExceptionReachesTheConsumerWhenItsBatchIsDue) {
   const int64_t crash_batch = 4;
   data.crash_at = loader_of(data, 0).order(0)[crash_batch * 8 + 3];
   for (int workers : {0, 1, 2, 5}) {
-    BatchStream stream = loader_of(data, workers).start(0);
+    const Loader loader = loader_of(data, workers);
+    BatchStream stream = loader.start(0);
     for (int64_t i = 0; i < crash_batch; ++i) EXPECT_EQ(stream.next()->index, i);
     try {
       stream.next();
@@ -158,18 +166,6 @@ TEST(Loader, AnExceptionReachesTheConsumerWhenItsBatchIsDue) {
     }
     EXPECT_EQ(stream.next()->index, crash_batch + 1);  // the rest is unharmed
   }
-}
-
-LoaderOptions small_options() {
-  LoaderOptions options;
-  options.batch_size = 8;
-  options.workers = 1;
-  options.shuffle = true;
-  options.seed = 5;
-  options.channels = 1;
-  options.height = 2;
-  options.width = 3;
-  return options;
 }
 
 // The numbers of the images of a batch.
@@ -186,15 +182,15 @@ TEST(Loader, RanksSeeTogetherWhatOneProcessWithTheirBatchesSees) {
   for (bool drop_last : {true, false}) {
     for (int world : {1, 2, 3, 5}) {
       LoaderOptions options = small_options();
-      options.drop_last = drop_last;
+      if (drop_last) options.remainder = Remainder::kDrop;
       options.batch_size = 8 * world;
-      const auto whole = all(Loader(data, number_and_noise, options), 2);
+      const auto whole = all(loader_of(data, options), 2);
       options.batch_size = 8;
       options.world = world;
       std::vector<std::vector<Batch>> parts;
       int64_t images = 0;
       for (options.rank = 0; options.rank < world; ++options.rank) {
-        const Loader loader(data, number_and_noise, options);
+        const Loader loader = loader_of(data, options);
         parts.push_back(all(loader, 2));
         EXPECT_EQ(std::ssize(parts.back()), loader.batches());
         if (drop_last) {
@@ -227,11 +223,11 @@ TEST(Loader, EvaluationLeavesBadImagesOutAndNamesThemOnce) {
     std::vector<std::string> bad;
     for (int rank = 0; rank < world; ++rank) {
       LoaderOptions options = small_options();
-      options.shuffle = false;
+      options.order = Order::kSequential;
       options.workers = rank;
       options.rank = rank;
       options.world = world;
-      const Loader loader(data, number_and_noise, options);
+      const Loader loader = loader_of(data, options);
       for (const Batch& batch : all(loader, 0)) {
         EXPECT_EQ(batch.images.size(0), batch.targets.size(0));
         EXPECT_EQ(batch.bad_samples, std::ssize(batch.bad));
@@ -256,10 +252,10 @@ TEST(Loader, TrainingReplacesBadImagesTheSameWayForAnyNumberOfWorkersAndAnyStart
   for (int64_t i = 0; i < 101; i += 3) broken.insert(i);
   const Numbers data(101, broken);
   LoaderOptions options = small_options();
-  options.drop_last = true;
+  options.remainder = Remainder::kDrop;
   const auto batches = [&](int workers, int64_t first) {
     options.workers = workers;
-    return all(Loader(data, number_and_noise, options), 3, first);
+    return all(loader_of(data, options), 3, first);
   };
   const auto expected = batches(0, 0);
   ASSERT_EQ(expected.size(), 12u);
@@ -290,11 +286,12 @@ TEST(Loader, GivesUpWhenNothingIsGood) {
   for (int64_t i = 0; i < 40; ++i) broken.insert(i);
   const Numbers data(40, broken);
   LoaderOptions options = small_options();
-  options.drop_last = true;
-  BatchStream stream = Loader(data, number_and_noise, options).start(0);
+  options.remainder = Remainder::kDrop;
+  const Loader loader = loader_of(data, options);
+  BatchStream stream = loader.start(0);
   EXPECT_THROW(stream.next(), Error);
-  options.drop_last = false;  // an evaluation of nothing ends
-  for (const Batch& batch : all(Loader(data, number_and_noise, options), 0)) {
+  options.remainder = Remainder::kKeep;  // an evaluation of nothing ends
+  for (const Batch& batch : all(loader_of(data, options), 0)) {
     EXPECT_EQ(batch.images.size(0), 0);
     EXPECT_EQ(batch.bad_samples, 8);
   }
@@ -303,7 +300,8 @@ TEST(Loader, GivesUpWhenNothingIsGood) {
 TEST(Loader, WorkersStayAFewBatchesAheadAndStopWhenDropped) {
   const Numbers data(8000);
   {
-    BatchStream stream = loader_of(data, 2).start(0);
+    const Loader loader = loader_of(data, 2);
+    BatchStream stream = loader.start(0);
     stream.next();
     while (data.decoded < 6 * 8) std::this_thread::yield();  // they do work ahead
     for (int i = 0; i < 1000; ++i) std::this_thread::yield();
@@ -317,20 +315,64 @@ TEST(Loader, BadOptionsAreNamed) {
     LoaderOptions options;
     change(options);
     try {
-      Loader(data, number_and_noise, options);
+      loader_of(data, options);
     } catch (const Error& error) {
       return error.what();
     }
     return "";
   };
+  using testing::HasSubstr;
   using testing::StartsWith;
   EXPECT_THAT(error_of([](auto& o) { o.batch_size = 0; }), StartsWith("batch-size 0"));
   EXPECT_THAT(error_of([](auto& o) { o.workers = -1; }), StartsWith("workers -1"));
   EXPECT_THAT(error_of([](auto& o) { o.rank = 2, o.world = 2; }), StartsWith("rank 2"));
-  EXPECT_THAT(error_of([](auto& o) { o.batch_size = 6, o.world = 2, o.drop_last = true; }),
-              testing::HasSubstr("one batch of 6 for each of 2 processes"));
-  EXPECT_THAT(error_of([](auto& o) { o.batch_size = 11, o.drop_last = true; }),
-              testing::HasSubstr("10 images, fewer than one batch of 11"));
+  EXPECT_THAT(error_of([](auto& o) { o.batches_per_epoch = 5; }), HasSubstr("for training"));
+  EXPECT_THAT(
+      error_of([](auto& o) { o.batch_size = 6, o.world = 2, o.remainder = Remainder::kDrop; }),
+      HasSubstr("one batch of 6 for each of 2 processes"));
+  EXPECT_THAT(error_of([](auto& o) { o.batch_size = 11, o.remainder = Remainder::kDrop; }),
+              HasSubstr("10 images, fewer than one batch of 11"));
+}
+
+// Of the loader at d0ef276, computed from its source: a run that was begun then goes on with them.
+TEST(Loader, KeepsTheBatchesOfEarlierVersions) {
+  const Numbers data(11, {2, 7});
+  LoaderOptions options = small_options();
+  options.batch_size = 4;
+  options.remainder = Remainder::kDrop;
+  const std::vector<std::pair<int64_t, float>> expected{
+      {6, 0.590123072f}, {3, 0.886063281f}, {8, 0.734514373f}, {4, 0.327228413f},
+      {1, 0.897714251f}, {9, 0.378914867f}, {0, 0.393868426f}, {1, 0.323077576f}};
+  size_t place = 0;
+  for (const Batch& batch : all(loader_of(data, options), 3)) {
+    for (size_t i = 0; i < 4; ++i, ++place) {
+      EXPECT_EQ(numbers(batch)[i], expected.at(place).first);
+      EXPECT_FLOAT_EQ(batch.images[int64_t(i)].view(-1)[1].item<float>(), expected[place].second);
+    }
+  }
+  EXPECT_EQ(place, expected.size());
+}
+
+// A source whose images cannot be stacked says so, in training and in evaluation.
+TEST(Loader, ImagesOfDifferentSizesAreNotStacked) {
+  class Growing final : public SampleSource {
+   public:
+    int64_t size() const override { return 8; }
+    TensorSample get(int64_t index, Random&) const override {
+      return {torch::zeros({1, 2, 3 + index}), torch::scalar_tensor(0, torch::kInt64), {}};
+    }
+    Collation collation() const override { return Collation::kStack; }
+  };
+  const Growing data;
+  for (const Remainder remainder : {Remainder::kKeep, Remainder::kDrop}) {
+    const Loader loader(data, {.batch_size = 4, .workers = 0, .remainder = remainder});
+    try {
+      loader.start(0).next();
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kMismatch);
+    }
+  }
 }
 
 }  // namespace

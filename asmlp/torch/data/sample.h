@@ -1,9 +1,11 @@
-// One image of a detector's or segmentor's data, ready for a batch.
+// One image on its way to a network, and where such samples come from.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
+
+#include "asmlp/torch/data/augment/random.h"
 
 namespace asmlp::data {
 
@@ -26,14 +28,34 @@ struct ImageInfo {
   torch::Tensor label_map;
 };
 
-struct Item {
-  // channels x padded_height x padded_width, fp32, normalized; for validation of a segmentor, which
-  // resizes by itself, uint8 as in the file.
+struct TensorSample {
+  // channels x height x width, fp32, normalized; a detector's or segmentor's has its padded size.
+  // For validation of a segmentor, which resizes by itself, uint8 as in the file.
   torch::Tensor image;
-  // Training of a segmentor: the classes of the pixels, uint8, padded_height x padded_width, 255
-  // where there is none. Undefined otherwise.
+  // Of a classifier: the class, int64, without dimensions. Training of a segmentor: the classes of
+  // the pixels, uint8, padded_height x padded_width, 255 where there is none. Undefined otherwise.
   torch::Tensor target;
-  ImageInfo info;
+  ImageInfo info;  // of detectors and segmentors
+};
+
+// How samples become a batch.
+enum class Collation {
+  kStack,  // images of one size, with their targets
+  kPad,    // images as large as the largest, zeros to the right and below, with their infos;
+           // targets likewise, with 255
+};
+
+// The samples of a split, by index.
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  virtual int64_t size() const = 0;
+  // Reads and augments image `index` in [0, size()). Called from several threads at once. An Error
+  // says that the image cannot be used.
+  virtual TensorSample get(int64_t index, Random& random) const = 0;
+  // Images of one group may share a batch (detection: wide or high); groups count from 0.
+  virtual int group(int64_t) const { return 0; }
+  virtual Collation collation() const { return Collation::kPad; }
 };
 
 }  // namespace asmlp::data

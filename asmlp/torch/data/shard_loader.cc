@@ -12,14 +12,14 @@ namespace asmlp::data {
 namespace {
 
 // A sample on its way from the shard to the batch.
-struct ShardItem {
+struct Entry {
   std::shared_ptr<const ShardSample> sample;
   uint64_t number = 0;  // in the set
   uint64_t round = 0;   // how often the rank's shards were read before, in this epoch
 };
 
-Sample read_item(const ShardItem& item, bool encoded) {
-  Sample sample{Image(), item.sample->target, item.sample->name, item.sample->bytes};
+Sample read_entry(const Entry& entry, bool encoded) {
+  Sample sample{Image(), entry.sample->target, entry.sample->name, entry.sample->bytes};
   return encoded && is_jpeg(sample.encoded) ? sample : decoded(std::move(sample));
 }
 
@@ -36,8 +36,8 @@ class ShardLoader::Maker final : public BatchMaker {
         shards_(loader.shards(epoch)),
         to_skip_(first_batch),
         random_(derive_seed(options_.seed, {kSeedShuffle, epoch_, uint64_t(options_.rank)})) {
-    wanted_ = options_.drop_last ? loader.batches() * options_.batch_size
-                                 : std::numeric_limits<int64_t>::max();
+    wanted_ = options_.training() ? loader.batches() * options_.batch_size
+                                  : std::numeric_limits<int64_t>::max();
   }
 
   Task take(int64_t index) override {
@@ -45,16 +45,16 @@ class ShardLoader::Maker final : public BatchMaker {
       if (draw_batch().empty()) break;
     }
     to_skip_ = 0;
-    std::vector<ShardItem> items = draw_batch();
-    if (items.empty() && unreadable_.empty()) return {};
-    std::vector<ShardItem> spares;
-    if (options_.drop_last) {
+    std::vector<Entry> entries = draw_batch();
+    if (entries.empty() && unreadable_.empty()) return {};
+    std::vector<Entry> spares;
+    if (options_.training()) {
       std::copy_n(buffer_.begin(), std::min<size_t>(kSpares, buffer_.size()),
                   std::back_inserter(spares));
     }
-    return [this, index, items = std::move(items), spares = std::move(spares),
+    return [this, index, entries = std::move(entries), spares = std::move(spares),
             unreadable = std::exchange(unreadable_, {})] {
-      MadeBatch made = make(index, items, spares);
+      MadeBatch made = make(index, entries, spares);
       made.bad.insert(made.bad.begin(), unreadable.begin(), unreadable.end());
       return made;
     };
@@ -62,11 +62,11 @@ class ShardLoader::Maker final : public BatchMaker {
 
  private:
   // The next sample of the shards in their order; nothing when the epoch has what it wants.
-  std::optional<ShardItem> read() {
+  std::optional<Entry> read() {
     while (read_ < wanted_) {
       if (!reader_) {
         if (shard_ == shards_.size()) {
-          if (!options_.drop_last) return std::nullopt;
+          if (!options_.training()) return std::nullopt;
           require(read_ > 0, ErrorCode::kBadFormat,
                   "no sample can be read from the {} shards of rank {}, from {} on{}",
                   shards_.size(), options_.rank, set_->shards[shards_.front()].path.string(),
@@ -84,8 +84,8 @@ class ShardLoader::Maker final : public BatchMaker {
       for (Unreadable& bad : reader_->take_unreadable()) unreadable_.push_back(std::move(bad));
       if (sample) {
         ++read_;
-        return ShardItem{std::make_shared<const ShardSample>(std::move(*sample)),
-                         uint64_t(first_[shards_[shard_]] + place_++), round_};
+        return Entry{std::make_shared<const ShardSample>(std::move(*sample)),
+                     uint64_t(first_[shards_[shard_]] + place_++), round_};
       }
       reader_.reset();
       ++shard_;
@@ -94,55 +94,59 @@ class ShardLoader::Maker final : public BatchMaker {
   }
 
   // The next sample in the order of the epoch.
-  std::optional<ShardItem> draw() {
-    if (!options_.shuffle) return read();
+  std::optional<Entry> draw() {
+    if (options_.order == Order::kSequential) return read();
     while (!ended_ && std::ssize(buffer_) < options_.shuffle_buffer) {
-      std::optional<ShardItem> item = read();
-      if (item) {
-        buffer_.push_back(std::move(*item));
+      std::optional<Entry> entry = read();
+      if (entry) {
+        buffer_.push_back(std::move(*entry));
       } else {
         ended_ = true;
       }
     }
     if (buffer_.empty()) return std::nullopt;
     std::swap(buffer_[random_.below(std::ssize(buffer_))], buffer_.back());
-    ShardItem item = std::move(buffer_.back());
+    Entry entry = std::move(buffer_.back());
     buffer_.pop_back();
-    return item;
+    return entry;
   }
 
-  std::vector<ShardItem> draw_batch() {
-    std::vector<ShardItem> items;
-    while (std::ssize(items) < options_.batch_size) {
-      std::optional<ShardItem> item = draw();
-      if (!item) break;
-      items.push_back(std::move(*item));
+  std::vector<Entry> draw_batch() {
+    std::vector<Entry> entries;
+    while (std::ssize(entries) < options_.batch_size) {
+      std::optional<Entry> entry = draw();
+      if (!entry) break;
+      entries.push_back(std::move(*entry));
     }
-    return items;
+    return entries;
   }
 
-  Slot slot(const ShardItem& item, uint64_t seed) const {
-    return {[&item, encoded = options_.encoded] { return read_item(item, encoded); }, seed};
+  Slot slot(const Entry& entry, uint64_t seed) const {
+    return [this, &entry, seed] {
+      Random random(seed);
+      return transformed(read_entry(entry, transform_.encoded), transform_, random);
+    };
   }
 
-  MadeBatch make(int64_t index, const std::vector<ShardItem>& items,
-                 const std::vector<ShardItem>& spares) const {
+  MadeBatch make(int64_t index, const std::vector<Entry>& entries,
+                 const std::vector<Entry>& spares) const {
     std::vector<Slot> slots;
-    for (const ShardItem& item : items) {
-      slots.push_back(
-          slot(item, derive_seed(options_.seed, {kSeedSample, epoch_, item.number, item.round})));
+    for (const Entry& entry : entries) {
+      slots.push_back(slot(
+          entry, derive_seed(options_.seed, {kSeedSample, epoch_, entry.number, entry.round})));
     }
+    if (!options_.training()) return fill_batch(index, slots, {}, Collation::kStack);
     // A sample that is still in the buffer; without one, another one of the batch.
     const auto replacement = [&](size_t place, int attempt) -> Slot {
       const uint64_t seed = derive_seed(
-          options_.seed, {kSeedReplace, epoch_, items[place].number, uint64_t(attempt)});
+          options_.seed, {kSeedReplace, epoch_, entries[place].number, uint64_t(attempt)});
       const auto tried = static_cast<size_t>(attempt);
       if (tried < spares.size()) return slot(spares[(place + tried) % spares.size()], seed);
       const size_t next = tried - spares.size() + 1;
-      if (next < items.size()) return slot(items[(place + next) % items.size()], seed);
+      if (next < entries.size()) return slot(entries[(place + next) % entries.size()], seed);
       return {};
     };
-    return fill_batch(index, slots, replacement, transform_, options_);
+    return fill_batch(index, slots, replacement, Collation::kStack);
   }
 
   const ShardSet* set_;
@@ -161,7 +165,7 @@ class ShardLoader::Maker final : public BatchMaker {
   int64_t read_ = 0;
   uint64_t round_ = 0;
   bool ended_ = false;
-  std::vector<ShardItem> buffer_;
+  std::vector<Entry> buffer_;
   Random random_;
   std::vector<Unreadable> unreadable_;
 };
@@ -169,12 +173,17 @@ class ShardLoader::Maker final : public BatchMaker {
 ShardLoader::ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options)
     : set_(&set), transform_(std::move(transform)), options_(options) {
   check_options(options);
+  require(options.order != Order::kGrouped && options.remainder != Remainder::kRepeat &&
+              options.batches_per_epoch == 0,
+          ErrorCode::kInvalidArgument,
+          "tar shards are read from beginning to end: they have neither groups nor repeated "
+          "remainders nor epochs of a fixed length");
   int64_t first = 0;
   for (const Shard& shard : set.shards) {
     first_.push_back(first);
     first += shard.samples;
   }
-  if (!options.drop_last) return;
+  if (!options.training()) return;
   require(batches() >= 1, ErrorCode::kInvalidArgument,
           "the shards hold {} samples, fewer than one batch of {} for each of {} processes: choose "
           "a smaller batch-size",
@@ -188,32 +197,33 @@ ShardLoader::ShardLoader(const ShardSet& set, Transform transform, LoaderOptions
 
 int64_t ShardLoader::batches() const {
   const int64_t b = options_.batch_size, w = options_.world;
-  if (options_.drop_last) return set_->samples / (b * w);
+  if (options_.training()) return set_->samples / (b * w);
   int64_t samples = 0;
   for (int64_t shard : shards(0)) samples += set_->shards[shard].samples;
   return (samples + b - 1) / b;
 }
 
 int64_t ShardLoader::images() const {
-  return options_.drop_last ? batches() * options_.batch_size * options_.world : set_->samples;
+  return options_.training() ? batches() * options_.batch_size * options_.world : set_->samples;
 }
 
 std::vector<int64_t> ShardLoader::shards(int64_t epoch) const {
   std::vector<int64_t> order(set_->shards.size());
   std::iota(order.begin(), order.end(), int64_t{0});
   Random random(derive_seed(options_.seed, {kSeedOrder, uint64_t(epoch)}));
-  // Without drop_last a rank's number of samples must not depend on the epoch.
-  if (options_.shuffle && options_.drop_last) shuffle(order, random);
+  // In an evaluation a rank's number of samples must not depend on the epoch.
+  const bool shuffled = options_.order == Order::kShuffled;
+  if (shuffled && options_.training()) shuffle(order, random);
   std::vector<int64_t> mine;
   for (size_t i = options_.rank; i < order.size(); i += options_.world) mine.push_back(order[i]);
-  if (options_.shuffle && !options_.drop_last) shuffle(mine, random);
+  if (shuffled && !options_.training()) shuffle(mine, random);
   return mine;
 }
 
 BatchStream ShardLoader::start(int64_t epoch, int64_t first_batch) const {
   return BatchMaker::start(std::make_unique<Maker>(*this, epoch, first_batch), reported_,
                            options_.workers, first_batch,
-                           options_.drop_last ? batches() : std::numeric_limits<int64_t>::max());
+                           options_.training() ? batches() : std::numeric_limits<int64_t>::max());
 }
 
 }  // namespace asmlp::data

@@ -7,19 +7,20 @@
 
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/torch/data/batch_maker.h"
-#include "asmlp/torch/data/batch_source.h"
+#include "asmlp/torch/data/data_source.h"
 
 namespace asmlp::data {
 
 // One of the workers at a time reads the rank's shards in their order, the others decode: the
 // number of workers has nothing to do with the number of shards, nor with the order of the samples.
 //
-// Training (drop_last): the order of the shards is drawn from (seed, epoch), and rank r reads the
-// shards r, r + world, r + 2 world, ... of it through a buffer of `shuffle_buffer` encoded samples,
-// from which the next one is drawn. Every rank makes floor(samples / (batch_size * world)) batches:
-// one whose shards hold fewer samples begins again with its first shard; of one whose shards hold
-// more, the last are left out of this epoch. (With shards of equal size whose number is a multiple
-// of `world` neither happens, but for what a last batch lacks.)
+// Training: the order of the shards is drawn from (seed, epoch), and rank r reads the shards r,
+// r + world, r + 2 world, ... of it through a buffer of `shuffle_buffer` encoded samples, from
+// which the next one is drawn. Every rank makes floor(samples / (batch_size * world)) batches: one
+// whose shards hold fewer samples begins again with its first shard; of one whose shards hold more,
+// the last are left out of this epoch. (With shards of equal size whose number is a multiple of
+// `world` neither happens, but for what a last batch lacks.)
+//
 // Evaluation: rank r reads the shards r, r + world, ... in the order of their names, to their ends.
 // A rank may have no shard. More or fewer batches come than batches() says when the shards hold
 // other numbers of samples than their index says.
@@ -28,8 +29,9 @@ namespace asmlp::data {
 // nothing of it.
 class ShardLoader final : public BatchSource {
  public:
-  // The set must outlive the loader and its streams. Errors: check_options', and kInvalidArgument
-  // for fewer samples than a batch for each rank, or fewer shards than ranks (with drop_last).
+  // The set must outlive the loader. Errors: check_options', and kInvalidArgument for groups,
+  // kRepeat and epochs of a fixed length, which shards do not have, and in training for fewer
+  // samples than a batch for each rank, or fewer shards than ranks.
   ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options);
 
   int64_t batches() const override;

@@ -59,24 +59,18 @@ void number_and_noise(const Sample& sample, Random& random, std::span<float> out
   out[1] = static_cast<float>(random.uniform());
 }
 
+const Transform kNumberAndNoise{.channels = 1, .height = 1, .width = 2, .apply = number_and_noise};
+
 LoaderOptions training_options() {
-  LoaderOptions options;
-  options.batch_size = 8;
-  options.workers = 0;
-  options.shuffle = options.drop_last = true;
-  options.seed = 5;
-  options.channels = 1;
-  options.height = 1;
-  options.width = 2;
-  options.shuffle_buffer = 20;
-  return options;
+  return {.batch_size = 8,
+          .workers = 0,
+          .seed = 5,
+          .order = Order::kShuffled,
+          .remainder = Remainder::kDrop,
+          .shuffle_buffer = 20};
 }
 
-LoaderOptions evaluation_options() {
-  LoaderOptions options = training_options();
-  options.shuffle = options.drop_last = false;
-  return options;
-}
+LoaderOptions evaluation_options() { return {.batch_size = 8, .workers = 0}; }
 
 std::vector<Batch> all(const BatchSource& source, int64_t epoch, int64_t first_batch = 0) {
   BatchStream stream = source.start(epoch, first_batch);
@@ -131,15 +125,15 @@ TEST_F(ShardLoaderTest, SameBatchesForAnyNumberOfWorkersAndAnyStartBadSamplesInc
       LoaderOptions options = training_options();
       options.rank = world - 1;
       options.world = world;
-      const auto expected = all(ShardLoader(set, number_and_noise, options), 3);
+      const auto expected = all(ShardLoader(set, kNumberAndNoise, options), 3);
       ASSERT_EQ(std::ssize(expected), 100 / (8 * world));
       for (int workers : {1, 2, 5}) {
         options.workers = workers;
-        const auto again = all(ShardLoader(set, number_and_noise, options), 3);
+        const auto again = all(ShardLoader(set, kNumberAndNoise, options), 3);
         expect_equal(again, expected);
         EXPECT_EQ(bad_of(again), bad_of(expected));
         for (int64_t first : {1, 4, 100 / (8 * world)}) {
-          expect_equal(all(ShardLoader(set, number_and_noise, options), 3, first),
+          expect_equal(all(ShardLoader(set, kNumberAndNoise, options), 3, first),
                        std::span(expected).subspan(first));
         }
       }
@@ -151,7 +145,7 @@ TEST_F(ShardLoaderTest, AnEpochIsAShuffleOfTheShardsAndOfTheirSamples) {
   write_shards(folder_.path(), std::vector<int>(12, 8));
   const ShardSet set = open();
   LoaderOptions options = training_options();
-  const ShardLoader loader(set, number_and_noise, options);
+  const ShardLoader loader(set, kNumberAndNoise, options);
   std::vector<int> first = numbers(all(loader, 0)), second = numbers(all(loader, 1));
   EXPECT_NE(first, second);
   EXPECT_EQ(first, numbers(all(loader, 0)));
@@ -168,7 +162,7 @@ TEST_F(ShardLoaderTest, AnEpochIsAShuffleOfTheShardsAndOfTheirSamples) {
   EXPECT_EQ(spread, 12);
   EXPECT_GT(unordered, 20);
   options.seed = 6;
-  EXPECT_NE(numbers(all(ShardLoader(set, number_and_noise, options), 0)), first);
+  EXPECT_NE(numbers(all(ShardLoader(set, kNumberAndNoise, options), 0)), first);
 }
 
 TEST_F(ShardLoaderTest, RanksReadDifferentShardsAndHaveEqualNumbersOfFullBatches) {
@@ -179,7 +173,7 @@ TEST_F(ShardLoaderTest, RanksReadDifferentShardsAndHaveEqualNumbersOfFullBatches
     options.world = world;
     std::multiset<int> seen;
     for (options.rank = 0; options.rank < world; ++options.rank) {
-      const ShardLoader loader(set, number_and_noise, options);
+      const ShardLoader loader(set, kNumberAndNoise, options);
       EXPECT_EQ(loader.batches(), 96 / (8 * world));
       EXPECT_EQ(loader.images(), 96);
       const auto batches = all(loader, 2);
@@ -199,7 +193,7 @@ TEST_F(ShardLoaderTest, ARankWithFewerSamplesBeginsAgainWithAnotherView) {
   options.batch_size = 5;
   options.world = 2;
   for (options.rank = 0; options.rank < 2; ++options.rank) {
-    const ShardLoader loader(set, number_and_noise, options);
+    const ShardLoader loader(set, kNumberAndNoise, options);
     ASSERT_EQ(loader.batches(), 5);  // of 25 samples
     const auto batches = all(loader, 0);
     const auto seen = numbers(batches);
@@ -223,7 +217,7 @@ TEST_F(ShardLoaderTest, EvaluationSeesEverySampleOnceOverTheRanks) {
     options.workers = 2;
     std::vector<int> seen;
     for (options.rank = 0; options.rank < world; ++options.rank) {
-      const ShardLoader loader(set, number_and_noise, options);
+      const ShardLoader loader(set, kNumberAndNoise, options);
       EXPECT_EQ(loader.images(), 101);
       const auto batches = all(loader, 0);
       EXPECT_EQ(std::ssize(batches), loader.batches());
@@ -245,7 +239,7 @@ TEST_F(ShardLoaderTest, DamageIsNamedOnceCountedAndPassedOver) {
   for (const bool training : {false, true}) {
     LoaderOptions options = training ? training_options() : evaluation_options();
     options.workers = 2;
-    const ShardLoader loader(set, number_and_noise, options);
+    const ShardLoader loader(set, kNumberAndNoise, options);
     const auto batches = all(loader, 0);
     const auto seen = numbers(batches);
     const std::set<int> different(seen.begin(), seen.end());
@@ -276,18 +270,18 @@ TEST_F(ShardLoaderTest, GivesUpWhenNothingIsGood) {
   for (int workers : {0, 2}) {
     LoaderOptions options = training_options();
     options.workers = workers;
-    EXPECT_THROW(all(ShardLoader(set, number_and_noise, options), 0), Error);
+    EXPECT_THROW(all(ShardLoader(set, kNumberAndNoise, options), 0), Error);
     options = evaluation_options();
     options.workers = workers;
     int64_t bad = 0;
-    for (const Batch& batch : all(ShardLoader(set, number_and_noise, options), 0)) {
+    for (const Batch& batch : all(ShardLoader(set, kNumberAndNoise, options), 0)) {
       EXPECT_EQ(batch.images.size(0), 0);
       bad += batch.bad_samples;
     }
     EXPECT_EQ(bad, 40);
   }
   for (const Shard& shard : set.shards) fs::resize_file(shard.path, 100);
-  const ShardLoader loader(set, number_and_noise, training_options());
+  const ShardLoader loader(set, kNumberAndNoise, training_options());
   BatchStream stream = loader.start(0);
   EXPECT_THROW(stream.next(), Error);
 }
@@ -299,7 +293,7 @@ TEST_F(ShardLoaderTest, TooFewShardsOrSamplesAreSaid) {
     LoaderOptions options = training_options();
     change(options);
     try {
-      ShardLoader(set, number_and_noise, options);
+      ShardLoader(set, kNumberAndNoise, options);
     } catch (const Error& error) {
       return error.what();
     }
@@ -308,6 +302,9 @@ TEST_F(ShardLoaderTest, TooFewShardsOrSamplesAreSaid) {
   EXPECT_THAT(error_of([](auto& o) { o.world = 3; }), HasSubstr("2 shards for 3 processes"));
   EXPECT_THAT(error_of([](auto& o) { o.batch_size = 61; }), HasSubstr("fewer than one batch"));
   EXPECT_THAT(error_of([](auto& o) { o.shuffle_buffer = 0; }), HasSubstr("shuffle-buffer 0"));
+  EXPECT_THAT(error_of([](auto& o) { o.order = Order::kGrouped; }), HasSubstr("groups"));
+  EXPECT_THAT(error_of([](auto& o) { o.remainder = Remainder::kRepeat; }), HasSubstr("repeated"));
+  EXPECT_THAT(error_of([](auto& o) { o.batches_per_epoch = 3; }), HasSubstr("fixed length"));
   EXPECT_EQ(error_of([](auto& o) { o.world = 2, o.workers = 8; }), "");
 }
 
@@ -319,8 +316,8 @@ TEST_F(ShardLoaderTest, ADataSourceOpensShardsAndFoldersAlike) {
   EXPECT_EQ(train->size(), 18);
   EXPECT_EQ(val->size(), 5);
   EXPECT_EQ(train->classes(), val->classes());
-  EXPECT_EQ(train->batches(number_and_noise, training_options())->batches(), 2);
-  EXPECT_EQ(numbers(all(*val->batches(number_and_noise, evaluation_options()), 0)),
+  EXPECT_EQ(train->batches(kNumberAndNoise, training_options())->batches(), 2);
+  EXPECT_EQ(numbers(all(*val->batches(kNumberAndNoise, evaluation_options()), 0)),
             (std::vector<int>{0, 1, 2, 3, 4}));
 
   const test::TemporaryFolder images;
@@ -329,13 +326,13 @@ TEST_F(ShardLoaderTest, ADataSourceOpensShardsAndFoldersAlike) {
   std::ofstream(images.path() / "a" / "2.png", std::ios::binary) << picture(2);
   const auto source = open_data_source(images.path(), Split::kTrain);
   // A transform that asks for it gets JPEGs as bytes, from a folder as from shards.
-  LoaderOptions options = evaluation_options();
-  options.encoded = true;
-  const auto kind = [](const Sample& sample, Random&, std::span<float> out) {
+  Transform kind = kNumberAndNoise;
+  kind.encoded = true;
+  kind.apply = [](const Sample& sample, Random&, std::span<float> out) {
     out[0] = float(sample.encoded.size());
     out[1] = float(sample.image.width);
   };
-  const Batch batch = all(*source->batches(kind, options), 0).at(0);
+  const Batch batch = all(*source->batches(kind, evaluation_options()), 0).at(0);
   EXPECT_EQ(batch.images[0].view(-1)[0].item<float>(),
             float(fs::file_size(test::data("images/jpeg_420.jpg"))));
   EXPECT_EQ(batch.images[0].view(-1)[1].item<float>(), 0);

@@ -113,41 +113,21 @@ void check_categories(const DetectorConfig& config, const CocoAnnotations& annot
 
 std::optional<CocoEvaluation> evaluate(DetectorNetImpl& net, const CocoAnnotations& annotations,
                                        const data::BatchSource& source, dist::World& world,
-                                       const CocoEvaluationOptions& options) {
+                                       const data::EvaluateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   check_categories(net.config(), annotations);
-  const bool was_training = net.is_training();
-  net.eval();
-  CocoEvaluation result;
-  bool stopped = false;
-  data::BatchStream stream = source.start(0);
-  while (!stopped) {
-    const std::optional<data::Batch> batch = stream.next();
-    if (!batch) break;
-    result.bad_samples += batch->bad_samples;
-    if (options.on_bad) std::ranges::for_each(batch->bad, options.on_bad);
-    if (!batch->infos.empty()) {
-      auto found = detect(net, batch->images, batch->infos);
-      for (size_t i = 0; i < found.size(); ++i) {
-        for (Detection& d : found[i]) {
-          result.detections.push_back(
-              to_coco(std::move(d), static_cast<int>(batch->infos[i].index)));
+  std::vector<CocoDetection> mine;
+  const auto done =
+      data::evaluate_batches(net, source, world, options, [&](const data::Batch& batch) {
+        auto found = detect(net, batch.images, batch.infos);
+        for (size_t i = 0; i < found.size(); ++i) {
+          for (Detection& d : found[i]) {
+            mine.push_back(to_coco(std::move(d), static_cast<int>(batch.infos[i].index)));
+          }
         }
-      }
-      result.images += static_cast<int64_t>(batch->infos.size());
-    }
-    stopped = options.progress && !options.progress(result.images);
-  }
-  net.train(was_training);
-
-  torch::Tensor sums =
-      torch::tensor({result.images, result.bad_samples, int64_t{stopped}}, torch::kInt64);
-  world.all_reduce(sums);
-  const int64_t* all = sums.data_ptr<int64_t>();
-  if (all[2] > 0) return std::nullopt;
-  result.images = all[0];
-  result.bad_samples = all[1];
-  result.detections = gathered(world, std::move(result.detections));
+      });
+  if (!done) return std::nullopt;
+  CocoEvaluation result{*done, {}, {}, gathered(world, std::move(mine))};
   score(result, annotations, world);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

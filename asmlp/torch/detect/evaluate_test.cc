@@ -8,10 +8,10 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/data/dense_input.h"
-#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/torch/data/loader.h"
+#include "asmlp/torch/nn/load_state.h"
 #include "tests/support/detectors.h"
 #include "tests/support/ranks.h"
-#include "asmlp/torch/nn/load_state.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::detect::evaluate_test {
@@ -19,20 +19,20 @@ namespace {
 
 constexpr int kImages = 7;
 
-// Pictures of noise, sizes by number; one may be missing.
-class Pictures final : public data::ItemSource {
+// Images of noise, sizes by number; one may be missing.
+class NoiseImages final : public data::SampleSource {
  public:
-  explicit Pictures(int64_t missing = -1) : missing_(missing) {}
+  explicit NoiseImages(int64_t missing = -1) : missing_(missing) {}
   int64_t size() const override { return kImages; }
-  data::Item get(int64_t index, data::Random&) const override {
-    require(index != missing_, ErrorCode::kNotFound, "picture {} is not there", index);
+  data::TensorSample get(int64_t index, data::Random&) const override {
+    require(index != missing_, ErrorCode::kNotFound, "image {} is not there", index);
     data::Random random(static_cast<uint64_t>(index));
     Image image(height(index), width(index), 3);
     for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random.below(256));
     DenseInput input;
     input.short_side = 40;
     input.long_side = 64;
-    return data::test_item(image, input);
+    return data::test_sample(image, input);
   }
   static int height(int64_t index) { return 24 + static_cast<int>(index); }
   static int width(int64_t index) { return 40 - static_cast<int>(index); }
@@ -57,8 +57,8 @@ nlohmann::json empty_annotations() {
   for (int i = 0; i < kImages; ++i) {
     json["images"].push_back({{"id", 100 + 5 * i},
                               {"file_name", fmt::format("{}.png", i)},
-                              {"height", Pictures::height(i)},
-                              {"width", Pictures::width(i)}});
+                              {"height", NoiseImages::height(i)},
+                              {"width", NoiseImages::width(i)}});
   }
   return json;
 }
@@ -69,7 +69,7 @@ CocoAnnotations annotations_of(DetectorNet& net, bool exact) {
   int id = 0;
   for (int i = 0; i < kImages; ++i) {
     data::Random random(0);
-    for (const Detection& d : detect(*net, Pictures().get(i, random))) {
+    for (const Detection& d : detect(*net, NoiseImages().get(i, random))) {
       const auto [x1, y1, x2, y2] = d.box;
       if (mask_area(d.mask) == 0 || (x2 - x1) * (y2 - y1) < 1) continue;
       if (!exact && ++id % 3 != 0) continue;
@@ -104,8 +104,8 @@ TEST(CocoEvaluation, DetectionsFindThemselves) {
   const CocoAnnotations annotations = annotations_of(net, true);
   ASSERT_GT(annotations.annotations.size(), 20u);
   ASSERT_EQ(annotations.skips.annotations(), 0);
-  const Pictures pictures;
-  const data::ItemLoader loader(pictures, {.batch_size = 1, .workers = 1});
+  const NoiseImages images;
+  const data::Loader loader(images, {.batch_size = 1, .workers = 1});
   const auto world = dist::single_world();
   net->train();
   const auto result = evaluate(*net, annotations, loader, *world);
@@ -123,18 +123,19 @@ TEST(CocoEvaluation, IsTheSameForAnyNumberOfProcesses) {
   torch::manual_seed(4);
   DetectorNet net = lively_net(some_config());
   const CocoAnnotations annotations = annotations_of(net, false);
-  const Pictures pictures(2);
+  const NoiseImages images(2);
   std::vector<CocoDetection> detections;
   for (int i = 0; i < kImages; ++i) {
     data::Random random(0);
     if (i == 2) continue;
-    for (Detection& d : detect(*net, pictures.get(i, random))) {
+    for (Detection& d : detect(*net, images.get(i, random))) {
       detections.push_back(to_coco(std::move(d), i));
     }
   }
   ThreadPool pool(1);
   const auto direct = [&](CocoTask task) {
-    return evaluate_coco(task, kImages, 2, coco_ground_truth(annotations, task, pool), detections, pool);
+    return evaluate_coco(task, kImages, 2, coco_ground_truth(annotations, task, pool), detections,
+                         pool);
   };
   const CocoScores box = direct(CocoTask::kBox), mask = direct(CocoTask::kMask);
   EXPECT_GT(box.ap, 0.02);
@@ -148,12 +149,12 @@ TEST(CocoEvaluation, IsTheSameForAnyNumberOfProcesses) {
     const auto body = [&](dist::World& world) {
       DetectorNet mine(some_config());
       nn::load_state(*mine, state, "test");
-      const data::ItemLoader loader(
-          pictures, {.batch_size = 1, .workers = 0, .rank = world.rank(), .world = world.size()});
-      CocoEvaluationOptions options;
+      const data::Loader loader(
+          images, {.batch_size = 1, .workers = 0, .rank = world.rank(), .world = world.size()});
+      data::EvaluateOptions options;
       options.on_bad = [&](const std::string& message) {
         const std::lock_guard lock(mutex);
-        EXPECT_NE(message.find("picture 2"), std::string::npos) << message;
+        EXPECT_NE(message.find("image 2"), std::string::npos) << message;
         ++bad;
       };
       const auto result = evaluate(*mine, annotations, loader, world, options);
@@ -182,19 +183,19 @@ TEST(CocoEvaluation, StopsEverywhereAndRefusesOtherCategories) {
   DetectorNet net = lively_net(some_config());
   const CocoAnnotations annotations = parse_coco(empty_annotations().dump(), "test");
   const TensorMap state = nn::export_state(*net);
-  const Pictures pictures;
+  const NoiseImages images;
   dist::run_ranks(2, [&](dist::World& world) {
     DetectorNet mine(some_config());
     nn::load_state(*mine, state, "test");
-    const data::ItemLoader loader(
-        pictures, {.batch_size = 1, .workers = 0, .rank = world.rank(), .world = world.size()});
-    CocoEvaluationOptions options;
+    const data::Loader loader(
+        images, {.batch_size = 1, .workers = 0, .rank = world.rank(), .world = world.size()});
+    data::EvaluateOptions options;
     options.progress = [&](int64_t) { return world.rank() == 0; };
     EXPECT_FALSE(evaluate(*mine, annotations, loader, world, options).has_value());
   });
   nlohmann::json json = empty_annotations();
   json["categories"].push_back({{"id", 1}, {"name", "bird"}});
-  const data::ItemLoader loader(pictures, {.batch_size = 1, .workers = 0});
+  const data::Loader loader(images, {.batch_size = 1, .workers = 0});
   const auto world = dist::single_world();
   test::expect_words(
       test::error_of(ErrorCode::kMismatch,

@@ -22,22 +22,22 @@ AdeTrainingSource::AdeTrainingSource(const Ade20k& data, DenseInput input,
   validate(options);
 }
 
-data::Item AdeTrainingSource::get(int64_t index, data::Random& random) const {
-  return train_item(data_->get(index), input_, options_, random);
+data::TensorSample AdeTrainingSource::get(int64_t index, data::Random& random) const {
+  return train_sample(data_->get(index), input_, options_, random);
 }
 
-data::Item AdeTestSource::get(int64_t index, data::Random&) const {
+data::TensorSample AdeTestSource::get(int64_t index, data::Random&) const {
   const LabeledImage sample = data_->get(index);
-  data::Item item;
-  item.image = pixels_of(sample.image).permute({2, 0, 1}).contiguous();
-  data::ImageInfo& info = item.info;
+  data::TensorSample result;
+  result.image = pixels_of(sample.image).permute({2, 0, 1}).contiguous();
+  data::ImageInfo& info = result.info;
   info.height = info.padded_height = info.original_height = sample.image.height;
   info.width = info.padded_width = info.original_width = sample.image.width;
   info.label_map = pixels_of(sample.labels).squeeze(2);
-  return item;
+  return result;
 }
 
-Image picture(const data::Batch& batch, int64_t i) {
+Image image_of(const data::Batch& batch, int64_t i) {
   const data::ImageInfo& info = batch.infos.at(static_cast<size_t>(i));
   const torch::Tensor pixels = batch.images[i]
                                    .narrow(1, 0, info.height)

@@ -1,19 +1,19 @@
-// ADE20K, and data sets laid out like it, as items for data::ItemLoader.
+// ADE20K, and data sets laid out like it, as samples for data::Loader.
 #pragma once
 
 #include "asmlp/dataset/ade20k/ade20k.h"
-#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/segment/train_transform.h"
 
 namespace asmlp::segment {
 
 // Crops with their labels (train_transform.h). `data` must outlive the source.
-class AdeTrainingSource final : public data::ItemSource {
+class AdeTrainingSource final : public data::SampleSource {
  public:
   // Error(kInvalidArgument) for options outside their ranges.
   AdeTrainingSource(const Ade20k& data, DenseInput input, TrainTransformOptions options);
   int64_t size() const override { return data_->size(); }
-  data::Item get(int64_t index, data::Random& random) const override;
+  data::TensorSample get(int64_t index, data::Random& random) const override;
 
  private:
   const Ade20k* data_;
@@ -21,20 +21,20 @@ class AdeTrainingSource final : public data::ItemSource {
   TrainTransformOptions options_;
 };
 
-// Pictures as they are in the files, for evaluate(): an item's image is uint8, 3 x H x W, neither
+// Images as they are in the files, for evaluate(): a sample's image is uint8, 3 x H x W, neither
 // resized nor normalized (predict() does both, for each of its views), and info.label_map holds the
 // reduced labels, H x W. `data` must outlive the source.
-class AdeTestSource final : public data::ItemSource {
+class AdeTestSource final : public data::SampleSource {
  public:
   explicit AdeTestSource(const Ade20k& data) : data_(&data) {}
   int64_t size() const override { return data_->size(); }
-  data::Item get(int64_t index, data::Random& random) const override;
+  data::TensorSample get(int64_t index, data::Random& random) const override;
 
  private:
   const Ade20k* data_;
 };
 
-// Picture `i` of a batch of AdeTestSource's items, without the batch's padding.
-Image picture(const data::Batch& batch, int64_t i);
+// Image `i` of a batch of AdeTestSource's samples, without the batch's padding.
+Image image_of(const data::Batch& batch, int64_t i);
 
 }  // namespace asmlp::segment

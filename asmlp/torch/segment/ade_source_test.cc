@@ -19,10 +19,12 @@ TEST(AdeTrainingSource, GivesBatchesOfCropsWithLabels) {
   TrainTransformOptions options;
   options.crop = 48;
   const AdeTrainingSource source(data, input, options);
-  data::ItemLoaderOptions loading;
-  loading.training = true;
+  data::LoaderOptions loading;
+  loading.batch_size = 2;
   loading.seed = 4;
-  const data::ItemLoader loader(source, loading);
+  loading.order = data::Order::kGrouped;
+  loading.remainder = data::Remainder::kRepeat;
+  const data::Loader loader(source, loading);
   auto stream = loader.start(0);
   int64_t batches = 0, labeled = 0;
   while (const auto batch = stream.next()) {
@@ -37,27 +39,27 @@ TEST(AdeTrainingSource, GivesBatchesOfCropsWithLabels) {
   EXPECT_GT(labeled, 1000);
   // What is drawn is the generator's.
   data::Random a(7), b(7), c(8);
-  const data::Item one = source.get(0, a), two = source.get(0, b), other = source.get(0, c);
+  const data::TensorSample one = source.get(0, a), two = source.get(0, b), other = source.get(0, c);
   EXPECT_TRUE(torch::equal(one.image, two.image) && torch::equal(one.target, two.target));
   EXPECT_FALSE(torch::equal(one.image, other.image));
 }
 
-// Also out of a batch that is padded to its largest picture.
-TEST(AdeTestSource, GivesThePicturesOfTheFiles) {
+// Also out of a batch that is padded to its largest image.
+TEST(AdeTestSource, GivesTheImagesOfTheFiles) {
   const test::TemporaryFolder folder;
   write_ade(folder.path(), {{7, 9}, {5, 12}, {11, 3}}, 3);
   const Ade20k data(folder.path(), Split::kValidation);
   const AdeTestSource source(data);
   for (const int batch_size : {1, 3}) {
-    data::ItemLoaderOptions loading;
+    data::LoaderOptions loading;
     loading.batch_size = batch_size;
-    const data::ItemLoader loader(source, loading);
+    const data::Loader loader(source, loading);
     auto stream = loader.start(0);
     int64_t seen = 0;
     while (const auto batch = stream.next()) {
       for (size_t i = 0; i < batch->infos.size(); ++i, ++seen) {
         const LabeledImage expected = data.get(seen);
-        const Image image = picture(*batch, int64_t(i));
+        const Image image = image_of(*batch, int64_t(i));
         EXPECT_EQ(image.height, expected.image.height);
         EXPECT_EQ(image.width, expected.image.width);
         EXPECT_EQ(image.pixels, expected.image.pixels);

@@ -27,25 +27,23 @@ class EvaluateTest : public testing::Test {
 
   Ade20k open() const { return Ade20k(folder_.path(), Split::kValidation); }
 
-  std::optional<SegmentationEvaluation> run(const SegmentationEvaluationOptions& options,
-                                            dist::World& world, int batch_size = 1) {
+  std::optional<SegmentationEvaluation> run(const PredictOptions& predicting, dist::World& world,
+                                            const data::EvaluateOptions& options = {},
+                                            int batch_size = 1) {
     const Ade20k data = open();
     const AdeTestSource source(data);
-    data::ItemLoaderOptions loading;
-    loading.batch_size = batch_size;
-    loading.rank = world.rank();
-    loading.world = world.size();
-    const data::ItemLoader loader(source, loading);
+    const data::Loader loader(
+        source, {.batch_size = batch_size, .rank = world.rank(), .world = world.size()});
     SegmentorNet net = small_segmentor(kClasses);
     net->train();
-    const auto result = evaluate(*net, loader, small_input(), world, options);
+    const auto result = evaluate(*net, loader, small_input(), predicting, world, options);
     EXPECT_TRUE(net->is_training());
     return result;
   }
 
-  SegmentationEvaluation run_alone(const SegmentationEvaluationOptions& options = {},
-                                   int batch_size = 1) {
-    return run(options, *dist::single_world(), batch_size).value();
+  SegmentationEvaluation run_alone(const PredictOptions& predicting = {},
+                                   const data::EvaluateOptions& options = {}, int batch_size = 1) {
+    return run(predicting, *dist::single_world(), options, batch_size).value();
   }
 
   test::TemporaryFolder folder_;
@@ -76,7 +74,7 @@ TEST_F(EvaluateTest, GivesTheScoresOfAConfusionMatrix) {
     }
     double right = 0, all = 0, iou = 0, accuracy = 0;
     int with_iou = 0, with_accuracy = 0;
-    const SegmentationEvaluation result = run_alone({.predict = options});
+    const SegmentationEvaluation result = run_alone(options);
     ASSERT_EQ(result.iou.size(), size_t{kClasses});
     for (int k = 0; k < kClasses; ++k) {
       double labeled = 0, predicted = 0;
@@ -106,7 +104,7 @@ TEST_F(EvaluateTest, GivesTheScoresOfAConfusionMatrix) {
 
 TEST_F(EvaluateTest, TheNumberOfProcessesAndTheBatchSizeChangeNothing) {
   const SegmentationEvaluation alone = run_alone();
-  expect_equal(run_alone({}, 3), alone);
+  expect_equal(run_alone({}, {}, 3), alone);
   const int port = dist::free_port();
   std::vector<std::exception_ptr> errors(2);
   std::vector<std::thread> threads;
@@ -117,9 +115,9 @@ TEST_F(EvaluateTest, TheNumberOfProcessesAndTheBatchSizeChangeNothing) {
         const auto world = dist::connect({rank, 2, rank, "127.0.0.1", port, "a test"});
         expect_equal(run({}, *world).value(), alone);
         // Stopped by one, stopped for both.
-        SegmentationEvaluationOptions options;
+        data::EvaluateOptions options;
         options.progress = [&](int64_t images) { return rank == 0 || images < 2; };
-        EXPECT_FALSE(run(options, *world).has_value());
+        EXPECT_FALSE(run({}, *world, options).has_value());
       } catch (...) {
         errors[size_t(rank)] = std::current_exception();
       }
@@ -133,12 +131,12 @@ TEST_F(EvaluateTest, TheNumberOfProcessesAndTheBatchSizeChangeNothing) {
 
 TEST_F(EvaluateTest, UnreadableImagesAreNamedAndLeftOut) {
   std::ofstream(folder_.path() / "images/validation/image_2.png") << "no PNG";
-  SegmentationEvaluationOptions options;
+  data::EvaluateOptions options;
   std::vector<std::string> bad;
   std::vector<int64_t> done;
   options.on_bad = [&](const std::string& message) { bad.push_back(message); };
   options.progress = [&](int64_t images) { return done.push_back(images), true; };
-  const SegmentationEvaluation result = run_alone(options);
+  const SegmentationEvaluation result = run_alone({}, options);
   EXPECT_EQ(result.images, 6);
   EXPECT_EQ(result.bad_samples, 1);
   ASSERT_EQ(bad.size(), 1u);

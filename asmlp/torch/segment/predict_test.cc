@@ -197,10 +197,10 @@ TEST(Predict, PaddingIsNotStretched) {
   input.pad_multiple = 32;
   const Image picture = some_picture(50, 70);
   const torch::NoGradGuard no_grad;
-  const data::Item item = data::test_item(picture, input);
-  const auto padded = resized(net(item.image.unsqueeze(0)).decode, 64, 64);
-  ASSERT_EQ(item.image.sizes(), (torch::IntArrayRef{3, 64, 64}));
-  const auto cut = padded.narrow(2, 0, item.info.height).narrow(3, 0, item.info.width);
+  const data::TensorSample sample = data::test_sample(picture, input);
+  const auto padded = resized(net(sample.image.unsqueeze(0)).decode, 64, 64);
+  ASSERT_EQ(sample.image.sizes(), (torch::IntArrayRef{3, 64, 64}));
+  const auto cut = padded.narrow(2, 0, sample.info.height).narrow(3, 0, sample.info.width);
   expect_labels(predict(*net, picture, input), resized(cut, 50, 70).squeeze(0), "padded");
 }
 

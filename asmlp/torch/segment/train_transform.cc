@@ -78,8 +78,8 @@ void validate(const TrainTransformOptions& options) {
   check("hflip", options.hflip, 0, 1);
 }
 
-data::Item train_item(const LabeledImage& sample, const DenseInput& input,
-                      const TrainTransformOptions& options, data::Random& random) {
+data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& input,
+                                const TrainTransformOptions& options, data::Random& random) {
   const double r = random.uniform(options.ratio_range[0], options.ratio_range[1]);
   // Whole pixels, as mmseg has them.
   const double short_side = std::max(1, static_cast<int>(r * input.short_side));
@@ -101,17 +101,17 @@ data::Item train_item(const LabeledImage& sample, const DenseInput& input,
 
   DenseInput unpadded = input;
   unpadded.pad_multiple = 1;
-  data::Item item;
-  item.image =
+  data::TensorSample result;
+  result.image =
       torch::constant_pad_nd(data::normalized(image, unpadded),
                              {0, options.crop - window.width, 0, options.crop - window.height}, 0);
-  item.target = padded_target(labels, options.crop);
-  item.info.height = window.height;
-  item.info.width = window.width;
-  item.info.padded_height = item.info.padded_width = options.crop;
-  item.info.original_height = sample.image.height;
-  item.info.original_width = sample.image.width;
-  return item;
+  result.target = padded_target(labels, options.crop);
+  result.info.height = window.height;
+  result.info.width = window.width;
+  result.info.padded_height = result.info.padded_width = options.crop;
+  result.info.original_height = sample.image.height;
+  result.info.original_width = sample.image.width;
+  return result;
 }
 
 void distort(Image& rgb, data::Random& random) {

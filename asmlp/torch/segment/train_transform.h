@@ -1,4 +1,4 @@
-// A segmentor's training input: from a picture with its labels to a crop of fixed size, as the
+// A segmentor's training input: from an image with its labels to a crop of fixed size, as the
 // authors' AS-MLP-Semantic-Segmentation makes it (mmseg 0.11.0: Resize, RandomCrop, RandomFlip,
 // PhotoMetricDistortion, Normalize, Pad).
 #pragma once
@@ -31,10 +31,10 @@ void validate(const TrainTransformOptions& options);
 //   labeled pixels;
 // - mirrored, distorted (distort), normalized;
 // - padded to the right and below, the image with 0, the labels with 255.
-// The item's image is 3 x crop x crop, its target crop x crop; input.pad_multiple has no meaning.
+// The sample's image is 3 x crop x crop, its target crop x crop; input.pad_multiple has no meaning.
 // Error(kInvalidArgument) for an image without pixels.
-data::Item train_item(const LabeledImage& sample, const DenseInput& input,
-                      const TrainTransformOptions& options, data::Random& random);
+data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& input,
+                                const TrainTransformOptions& options, data::Random& random);
 
 // Photometric distortion, in place on RGB. Each with probability 1/2: brightness plus U(-32, 32),
 // contrast times U(0.5, 1.5), saturation times U(0.5, 1.5), hue plus an integer of -18..17 (of 180

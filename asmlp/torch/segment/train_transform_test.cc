@@ -50,26 +50,26 @@ TEST(TrainItem, WithoutDrawsItIsTheTestInputPadded) {
   DenseInput input = segmentor_input();
   input.short_side = 48;
   input.long_side = 70;
-  const data::Item test = data::test_item(sample.image, input);
+  const data::TensorSample test = data::test_sample(sample.image, input);
   Random random(1);
   input.pad_multiple = 32;  // of no meaning here
-  const data::Item item = train_item(sample, input, nothing_drawn(80), random);
-  ASSERT_EQ(item.image.sizes(), (torch::IntArrayRef{3, 80, 80}));
-  ASSERT_EQ(item.target.sizes(), (torch::IntArrayRef{80, 80}));
+  const data::TensorSample sample = train_sample(sample, input, nothing_drawn(80), random);
+  ASSERT_EQ(sample.image.sizes(), (torch::IntArrayRef{3, 80, 80}));
+  ASSERT_EQ(sample.target.sizes(), (torch::IntArrayRef{80, 80}));
   const int64_t h = test.info.height, w = test.info.width;
-  EXPECT_EQ(item.info.height, h);
-  EXPECT_EQ(item.info.width, w);
-  EXPECT_EQ(item.info.padded_width, 80);
-  EXPECT_EQ(item.info.original_height, 37);
-  EXPECT_TRUE(torch::equal(item.image.narrow(1, 0, h).narrow(2, 0, w), test.image));
+  EXPECT_EQ(sample.info.height, h);
+  EXPECT_EQ(sample.info.width, w);
+  EXPECT_EQ(sample.info.padded_width, 80);
+  EXPECT_EQ(sample.info.original_height, 37);
+  EXPECT_TRUE(torch::equal(sample.image.narrow(1, 0, h).narrow(2, 0, w), test.image));
   for (const int dim : {0, 1}) {
     const int64_t inside = dim == 0 ? h : w;
-    EXPECT_TRUE((item.image.narrow(1 + dim, inside, 80 - inside) == 0).all().item<bool>());
-    EXPECT_TRUE((item.target.narrow(dim, inside, 80 - inside) == 255).all().item<bool>());
+    EXPECT_TRUE((sample.image.narrow(1 + dim, inside, 80 - inside) == 0).all().item<bool>());
+    EXPECT_TRUE((sample.target.narrow(dim, inside, 80 - inside) == 255).all().item<bool>());
   }
   for (int64_t y = 0; y < h; ++y) {
     for (int64_t x = 0; x < w; ++x) {
-      ASSERT_EQ(item.target[y][x].item<int>(), sample.labels.row(int(y * 37 / h))[x * 61 / w]);
+      ASSERT_EQ(sample.target[y][x].item<int>(), sample.labels.row(int(y * 37 / h))[x * 61 / w]);
     }
   }
 }
@@ -86,14 +86,14 @@ TEST(TrainItem, ImageAndLabelsStayTogether) {
   const int runs = 60;
   for (uint64_t seed = 0; seed < runs; ++seed) {
     Random random(data::mix64(seed));
-    const data::Item item = train_item(sample, plain_input(60, 240), options, random);
-    const int64_t h = item.info.height, w = item.info.width;
+    const data::TensorSample sample = train_sample(sample, plain_input(60, 240), options, random);
+    const int64_t h = sample.info.height, w = sample.info.width;
     heights.insert(h);
-    const auto image = item.image.contiguous();
+    const auto image = sample.image.contiguous();
     const auto values = image.accessor<float, 3>();
-    const auto labels = item.target.accessor<uint8_t, 2>();
-    padded += (item.target == 255).sum().item<int64_t>();
-    ASSERT_EQ((item.target == 255).sum().item<int64_t>(), 64 * 64 - h * w);
+    const auto labels = sample.target.accessor<uint8_t, 2>();
+    padded += (sample.target == 255).sum().item<int64_t>();
+    ASSERT_EQ((sample.target == 255).sum().item<int64_t>(), 64 * 64 - h * w);
     for (int64_t y = 3; y + 3 < h; ++y) {
       for (int64_t x = 3; x + 3 < w; ++x) {
         if (labels[y - 3][x - 3] != labels[y + 3][x + 3]) continue;
@@ -121,7 +121,7 @@ TEST(TrainItem, ScalesAreUniform) {
   double sum = 0, least = 1e9, most = 0;
   for (int i = 0; i < runs; ++i) {
     const auto height =
-        double(train_item(sample, plain_input(40, 4000), options, random).info.height);
+        double(train_sample(sample, plain_input(40, 4000), options, random).info.height);
     sum += height;
     least = std::min(least, height);
     most = std::max(most, height);
@@ -147,7 +147,7 @@ TEST(TrainItem, CropsOfOneClassAreDrawnAgain) {
     std::map<int, int> counts;
     Random random(5);
     for (int i = 0; i < 500; ++i) {
-      ++counts[train_item(sample, plain_input(4, 8), options, random).image[0][0][0].item<int>()];
+      ++counts[train_sample(sample, plain_input(4, 8), options, random).image[0][0][0].item<int>()];
     }
     return counts;
   };
@@ -216,7 +216,7 @@ TEST(TrainTransformOptions, MistakesAreNamed) {
   refused({.hflip = -0.1}, "hflip");
   Random random(1);
   test::error_of(ErrorCode::kInvalidArgument, [&] {
-    train_item({Image(0, 4, 3), Image(0, 4, 1), ""}, plain_input(4, 8), {}, random);
+    train_sample({Image(0, 4, 3), Image(0, 4, 1), ""}, plain_input(4, 8), {}, random);
   });
 }
 

@@ -5,16 +5,11 @@
 namespace asmlp::train {
 namespace {
 
-data::LoaderOptions loader_options(const Preprocessing& preprocessing, int batch_size, int workers,
-                                   const dist::World& world) {
-  data::LoaderOptions loading;
-  loading.batch_size = batch_size;
-  loading.workers = workers;
-  loading.channels = static_cast<int>(preprocessing.mean.size());
-  loading.height = loading.width = preprocessing.size;
-  loading.rank = world.rank();
-  loading.world = world.size();
-  return loading;
+data::Transform transform_to(const Preprocessing& preprocessing) {
+  data::Transform transform;
+  transform.channels = static_cast<int>(preprocessing.mean.size());
+  transform.height = transform.width = preprocessing.size;
+  return transform;
 }
 
 }  // namespace
@@ -23,28 +18,32 @@ std::unique_ptr<data::BatchSource> training_source(const data::DataSource& split
                                                    const Preprocessing& preprocessing,
                                                    const TrainOptions& options,
                                                    const dist::World& world) {
-  data::LoaderOptions loading =
-      loader_options(preprocessing, options.batch_size, options.workers, world);
-  loading.shuffle = loading.drop_last = true;
-  loading.seed = options.seed;
-  loading.encoded = true;  // only the crop is decoded
-  return split.batches(
-      [preprocessing, augmentation = options.augmentation()](
-          const Sample& sample, data::Random& random, std::span<float> out) {
-        data::transform_for_training(sample, preprocessing, augmentation, random, out);
-      },
-      loading);
+  data::Transform transform = transform_to(preprocessing);
+  transform.encoded = true;  // only the crop is decoded
+  transform.apply = [preprocessing, augmentation = options.augmentation()](
+                        const Sample& sample, data::Random& random, std::span<float> out) {
+    data::transform_for_training(sample, preprocessing, augmentation, random, out);
+  };
+  return split.batches(transform, {.batch_size = options.batch_size,
+                                   .workers = options.workers,
+                                   .seed = options.seed,
+                                   .rank = world.rank(),
+                                   .world = world.size(),
+                                   .order = data::Order::kShuffled,
+                                   .remainder = data::Remainder::kDrop});
 }
 
 std::unique_ptr<data::BatchSource> evaluation_source(const data::DataSource& split,
                                                      const Preprocessing& preprocessing,
                                                      int batch_size, int workers,
                                                      const dist::World& world) {
+  data::Transform transform = transform_to(preprocessing);
+  transform.apply = [preprocessing](const Sample& sample, data::Random&, std::span<float> out) {
+    data::transform_for_evaluation(sample.image, preprocessing, out);
+  };
   return split.batches(
-      [preprocessing](const Sample& sample, data::Random&, std::span<float> out) {
-        data::transform_for_evaluation(sample.image, preprocessing, out);
-      },
-      loader_options(preprocessing, batch_size, workers, world));
+      transform,
+      {.batch_size = batch_size, .workers = workers, .rank = world.rank(), .world = world.size()});
 }
 
 }  // namespace asmlp::train

@@ -60,15 +60,11 @@ struct Rig {
   Rig(bool fp16, float brightness, double clip) {
     options.mixup = options.cutmix = 0;
     options.clip_grad = clip;
-    data::LoaderOptions loading;
-    loading.batch_size = 8;
-    loading.workers = 0;
-    loading.channels = loading.height = loading.width = 1;
-    source = split->batches(
-        [brightness](const Sample& sample, data::Random&, std::span<float> out) {
-          out[0] = brightness * float(sample.image.pixels[0]);
-        },
-        loading);
+    const auto apply = [brightness](const Sample& sample, data::Random&, std::span<float> out) {
+      out[0] = brightness * float(sample.image.pixels[0]);
+    };
+    source = split->batches({.channels = 1, .height = 1, .width = 1, .apply = apply},
+                            {.batch_size = 8, .workers = 0});
     stream.emplace(source->start(0));
     model = std::make_shared<Scaling>(fp16);
     // No autocast: before 2.x, LibTorch has none in fp16 on a CPU.

@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "asmlp/torch/data/batch_source.h"
-#include "asmlp/torch/distributed/world.h"
 #include "asmlp/metrics/eval_metric.h"
+#include "asmlp/torch/data/evaluate_loop.h"
+#include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::train {
@@ -55,13 +55,9 @@ struct Validation {
   int64_t bad_samples = 0;  // that could not be read: not among the images
 };
 
-struct ValidationOptions {
+struct ValidationOptions : data::EvaluateOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat;
-  // Called now and then with the images this process has done; returning false stops the
-  // validation, in all processes.
-  std::function<bool(int64_t images)> progress;
-  std::function<void(const std::string& bad)> on_bad;  // each sample that could not be read
 };
 
 class TrainingTask {

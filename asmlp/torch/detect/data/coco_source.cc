@@ -19,12 +19,12 @@ void check_index(int64_t index, int64_t size) {
           index, size);
 }
 
-Image read_picture(const fs::path& path, const CocoImage& image) {
-  Image picture = decode_image(path);
-  require(picture.height == image.height && picture.width == image.width, ErrorCode::kMismatch,
+Image read_image(const fs::path& path, const CocoImage& image) {
+  Image decoded = decode_image(path);
+  require(decoded.height == image.height && decoded.width == image.width, ErrorCode::kMismatch,
           "{}: is {} x {}, the annotations say {} x {} (height x width); are they of this folder?",
-          path.string(), picture.height, picture.width, image.height, image.width);
-  return picture;
+          path.string(), decoded.height, decoded.width, image.height, image.width);
+  return decoded;
 }
 
 ImageObject object_of(const CocoAnnotation& annotation, int source) {
@@ -68,7 +68,7 @@ CocoTrainingSource::CocoTrainingSource(fs::path images, const CocoAnnotations& a
   }
 }
 
-data::Item CocoTrainingSource::get(int64_t index, data::Random& random) const {
+data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) const {
   check_index(index, size());
   const CocoTrainingImage& used = used_[static_cast<size_t>(index)];
   const CocoImage& image = annotations_->images[static_cast<size_t>(used.image)];
@@ -85,8 +85,8 @@ data::Item CocoTrainingSource::get(int64_t index, data::Random& random) const {
       fail(error.code(), "{}: annotation {}: {}", path.string(), annotation.id, error.what());
     }
   };
-  ObjectImage picture(read_picture(path, image), std::move(objects));
-  return train_item(std::move(picture), mask_of, options_, input_, random);
+  return train_sample(ObjectImage(read_image(path, image), std::move(objects)), mask_of, options_,
+                      input_, random);
 }
 
 int CocoTrainingSource::group(int64_t index) const {
@@ -102,10 +102,10 @@ CocoTestSource::CocoTestSource(fs::path images, const CocoAnnotations& annotatio
   validate(input_, kChannels);
 }
 
-data::Item CocoTestSource::get(int64_t index, data::Random&) const {
+data::TensorSample CocoTestSource::get(int64_t index, data::Random&) const {
   check_index(index, size());
   const CocoImage& image = annotations_->images[static_cast<size_t>(index)];
-  return data::test_item(read_picture(folder_ / image.file_name, image), input_);
+  return data::test_sample(read_image(folder_ / image.file_name, image), input_);
 }
 
 }  // namespace asmlp::detect

@@ -7,9 +7,9 @@
 
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/dataset/dataset.h"
-#include "asmlp/torch/data/sample_loader.h"
-#include "asmlp/torch/detect/data/train_transform.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/torch/data/loader.h"
+#include "asmlp/torch/detect/data/train_transform.h"
 
 namespace asmlp::detect {
 
@@ -23,18 +23,18 @@ struct CocoFolder {
 // (kNotFound) says what is missing and what was expected.
 CocoFolder find_coco(const std::filesystem::path& root, Split split);
 
-// The images to train on (coco_training_images), augmented. Reads the picture and draws the masks
+// The images to train on (coco_training_images), augmented. Reads the image and draws the masks
 // of an image when it is asked for. In get(), an Error names the file: when it cannot be read, when
 // its size is not the one of the annotations (kMismatch), when a mask cannot be drawn.
-class CocoTrainingSource final : public data::ItemSource {
+class CocoTrainingSource final : public data::SampleSource {
  public:
-  // `images` is the folder of the pictures; `annotations` must outlive the source. Errors: those of
+  // `images` is the folder of the files; `annotations` must outlive the source. Errors: those of
   // the options' validate functions; kBadFormat for an object to train on that has no outline.
   CocoTrainingSource(std::filesystem::path images, const CocoAnnotations& annotations,
                      TrainTransformOptions options, DenseInput input);
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
-  data::Item get(int64_t index, data::Random& random) const override;
+  data::TensorSample get(int64_t index, data::Random& random) const override;
   // 1 for an image that is wider than high, else 0.
   int group(int64_t index) const override;
 
@@ -49,16 +49,16 @@ class CocoTrainingSource final : public data::ItemSource {
   std::vector<CocoTrainingImage> used_;
 };
 
-// Every image of the annotations as a test sees it (test_item); the index is that into
+// Every image of the annotations as a test sees it (test_sample); the index is that into
 // CocoAnnotations::images. Errors of get() as above.
-class CocoTestSource final : public data::ItemSource {
+class CocoTestSource final : public data::SampleSource {
  public:
   // As CocoTrainingSource.
   CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations,
                  DenseInput input);
 
   int64_t size() const override { return static_cast<int64_t>(annotations_->images.size()); }
-  data::Item get(int64_t index, data::Random& random) const override;
+  data::TensorSample get(int64_t index, data::Random& random) const override;
 
  private:
   std::filesystem::path folder_;

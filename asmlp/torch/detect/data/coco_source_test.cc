@@ -17,8 +17,8 @@ namespace asmlp::detect::coco_source_test {
 namespace {
 
 namespace fs = std::filesystem;
-using data::Item;
 using data::Random;
+using data::TensorSample;
 
 // Every image as it is: nothing is drawn, resized, normalized or padded.
 TrainTransformOptions plain_options(int short_side) {
@@ -101,7 +101,7 @@ TEST_F(CocoSourceTest, TrainsOnUsableImagesInTwoGroups) {
 TEST_F(CocoSourceTest, ItemsHoldPictureAndObjects) {
   const CocoTrainingSource source = plain_source();
   Random random(1);
-  const Item wide = source.get(0, random);
+  const TensorSample wide = source.get(0, random);
   EXPECT_TRUE(wide.image.equal(tensor_of(pictures_[0])));
   EXPECT_TRUE(wide.info.boxes.equal(
       torch::tensor({{10.5f, 5.0f, 30.5f, 35.25f}, {45.0f, 30.0f, 50.0f, 40.0f}})));
@@ -115,7 +115,7 @@ TEST_F(CocoSourceTest, ItemsHoldPictureAndObjects) {
   }
   EXPECT_EQ(wide.info.original_width, 50);
   // An image whose only object is a crowd is trained on as background.
-  const Item square = source.get(2, random);
+  const TensorSample square = source.get(2, random);
   EXPECT_TRUE(square.image.equal(tensor_of(pictures_[2])));
   EXPECT_EQ(square.info.boxes.sizes().vec(), (std::vector<int64_t>{0, 4}));
   EXPECT_EQ(square.info.masks.sizes().vec(), (std::vector<int64_t>{0, 40, 40}));
@@ -130,7 +130,7 @@ TEST_F(CocoSourceTest, TheSameSeedGivesTheSameItem) {
   std::set<double> sums;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Random one(seed), two(seed);
-    const Item a = source.get(0, one), b = source.get(0, two);
+    const TensorSample a = source.get(0, one), b = source.get(0, two);
     EXPECT_TRUE(a.image.equal(b.image));
     EXPECT_TRUE(a.info.masks.equal(b.info.masks));
     sums.insert(a.image.sum().item<double>());
@@ -143,10 +143,11 @@ TEST_F(CocoSourceTest, TestsSeeEveryImage) {
   ASSERT_EQ(source.size(), 5);
   Random random(1);
   for (int64_t i = 0; i < 5; ++i) {
-    const Item item = source.get(i, random), expected = data::test_item(pictures_[size_t(i)], {});
-    EXPECT_TRUE(item.image.equal(expected.image));
-    EXPECT_EQ(item.info.width, expected.info.width);
-    EXPECT_FALSE(item.info.boxes.defined());
+    const TensorSample sample = source.get(i, random),
+                       expected = data::test_sample(pictures_[size_t(i)], {});
+    EXPECT_TRUE(sample.image.equal(expected.image));
+    EXPECT_EQ(sample.info.width, expected.info.width);
+    EXPECT_FALSE(sample.info.boxes.defined());
   }
 }
 
@@ -155,8 +156,8 @@ TEST_F(CocoSourceTest, ErrorsNameTheFile) {
   const CocoTestSource tests(root(), annotations_, {});
   Random random(1);
   write_png(root() / "wide.png", data::noise_image(50, 40, 3));  // turned
-  for (const data::ItemSource* s : {static_cast<const data::ItemSource*>(&source),
-                                    static_cast<const data::ItemSource*>(&tests)}) {
+  for (const data::SampleSource* s : {static_cast<const data::SampleSource*>(&source),
+                                      static_cast<const data::SampleSource*>(&tests)}) {
     test::expect_words(test::error_of(ErrorCode::kMismatch, [&] { s->get(0, random); }),
                        {(root() / "wide.png").string(), "50 x 40", "40 x 50"});
   }
@@ -171,10 +172,10 @@ TEST_F(CocoSourceTest, ErrorsNameTheFile) {
     test::error_of(ErrorCode::kInvalidArgument, [&] { source.group(index); });
   }
   // The loader goes on with what is left, and reports.
-  data::ItemLoaderOptions options;
+  data::LoaderOptions options;
   options.workers = 0;
   options.batch_size = 5;
-  const auto batch = data::ItemLoader(tests, options).start(0).next();
+  const auto batch = data::Loader(tests, options).start(0).next();
   ASSERT_EQ(batch->infos.size(), 2u);
   EXPECT_EQ(batch->infos[0].index, 3);
   EXPECT_EQ(batch->bad.size(), 3u);
@@ -238,9 +239,11 @@ TEST(CocoSource, ReadsMadeScenes) {
                    val = find_coco(root, Split::kValidation);
   const CocoAnnotations objects = read_coco(train.annotations);
   const CocoTrainingSource source(train.images, objects, plain_options(96), {});
-  data::ItemLoaderOptions options;
-  options.training = true;
-  const data::ItemLoader loader(source, options);
+  data::LoaderOptions options;
+  options.batch_size = 2;
+  options.order = data::Order::kGrouped;
+  options.remainder = data::Remainder::kRepeat;
+  const data::Loader loader(source, options);
   data::BatchStream stream = loader.start(0);
   int64_t images = 0;
   while (const auto batch = stream.next()) {

@@ -62,9 +62,9 @@ void validate(const TrainTransformOptions& options) {
           options.crop_size[1]);
 }
 
-data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
-                      const TrainTransformOptions& options, const DenseInput& input,
-                      data::Random& random) {
+data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& mask_of,
+                                const TrainTransformOptions& options, const DenseInput& input,
+                                data::Random& random) {
   if (random.uniform() < options.hflip) image.flip();
   if (random.uniform() < options.crop_prob) {
     resize(image, one_of(options.crop_short_sides, random), options.long_side);
@@ -72,19 +72,19 @@ data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
   }
   resize(image, one_of(options.short_sides, random), options.long_side);
 
-  data::Item item;
-  item.image = data::normalized(image.image(), input);
-  data::ImageInfo& info = item.info;
+  data::TensorSample sample;
+  sample.image = data::normalized(image.image(), input);
+  data::ImageInfo& info = sample.info;
   info.height = image.size().height;
   info.width = image.size().width;
-  info.padded_height = item.image.size(1);
-  info.padded_width = item.image.size(2);
+  info.padded_height = sample.image.size(1);
+  info.padded_width = sample.image.size(2);
   info.original_height = image.original_size().height;
   info.original_width = image.original_size().width;
   info.boxes = image.boxes();
   info.labels = image.labels();
   info.masks = image.masks(mask_of, info.padded_height, info.padded_width);
-  return item;
+  return sample;
 }
 
 }  // namespace asmlp::detect

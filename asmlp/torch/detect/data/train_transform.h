@@ -31,11 +31,11 @@ struct TrainTransformOptions {
 // crop_size[1], short_sides not empty, crop_short_sides not empty unless crop_prob is 0.
 void validate(const TrainTransformOptions& options);
 
-// A training item: the image transformed by valid options, then normalized and padded as `input`
+// A training sample: the image transformed by valid options, then normalized and padded as `input`
 // says (whose own sizes are those of tests), with boxes, labels and masks of the objects that are
 // in it. Draws: flip, crop, [first short side, height, width, top, left of the crop,] short side.
-data::Item train_item(ObjectImage image, const ObjectImage::MaskOf& mask_of,
-                      const TrainTransformOptions& options, const DenseInput& input,
-                      data::Random& random);
+data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& mask_of,
+                                const TrainTransformOptions& options, const DenseInput& input,
+                                data::Random& random);
 
 }  // namespace asmlp::detect

@@ -13,8 +13,8 @@
 namespace asmlp::detect::train_transform_test {
 namespace {
 
-using data::Item;
 using data::Random;
+using data::TensorSample;
 
 // Red is the column, green the row.
 Image places(int height, int width) {
@@ -42,19 +42,19 @@ MaskRle full_mask(int height, int width) {
   return encode_mask({ones, height, width});
 }
 
-// An item of an image of which one object is all.
-Item item_of(const Image& image, const TrainTransformOptions& options, const DenseInput& input,
-             uint64_t seed) {
+// A sample of an image of which one object is all.
+TensorSample sample_of(const Image& image, const TrainTransformOptions& options,
+                       const DenseInput& input, uint64_t seed) {
   Random random(seed);
   const ImageObject all{{0, 0, float(image.width), float(image.height)}, 5, 1};
   const auto mask_of = [&](int) { return full_mask(image.height, image.width); };
-  return train_item(ObjectImage(image, {all}), mask_of, options, input, random);
+  return train_sample(ObjectImage(image, {all}), mask_of, options, input, random);
 }
 
-// Checks what holds for every item of item_of.
-void expect_whole(const Item& item) {
-  const data::ImageInfo& info = item.info;
-  EXPECT_EQ(item.image.sizes().vec(),
+// Checks what holds for every sample of sample_of.
+void expect_whole(const TensorSample& sample) {
+  const data::ImageInfo& info = sample.info;
+  EXPECT_EQ(sample.image.sizes().vec(),
             (std::vector<int64_t>{3, info.padded_height, info.padded_width}));
   const auto all = torch::tensor({{0.0f, 0.0f, float(info.width), float(info.height)}});
   EXPECT_TRUE(info.boxes.allclose(all, 1e-6, 1e-3));  // the factors of boxes are rounded
@@ -74,13 +74,14 @@ TEST(TrainTransform, WithoutChanceItIsATestsTransform) {
   input.long_side = 280;
   for (auto [height, width] : {std::pair{48, 64}, {64, 48}, {30, 90}, {1, 50}}) {
     const Image image = data::noise_image(height, width, 3);
-    const Item item = item_of(image, options, input, 1), expected = data::test_item(image, input);
-    expect_whole(item);
-    EXPECT_TRUE(item.image.equal(expected.image));
-    EXPECT_EQ(item.info.height, expected.info.height);
-    EXPECT_EQ(item.info.width, expected.info.width);
-    EXPECT_EQ(item.info.original_height, height);
-    EXPECT_EQ(item.info.original_width, width);
+    const TensorSample sample = sample_of(image, options, input, 1),
+                       expected = data::test_sample(image, input);
+    expect_whole(sample);
+    EXPECT_TRUE(sample.image.equal(expected.image));
+    EXPECT_EQ(sample.info.height, expected.info.height);
+    EXPECT_EQ(sample.info.width, expected.info.width);
+    EXPECT_EQ(sample.info.original_height, height);
+    EXPECT_EQ(sample.info.original_width, width);
   }
 }
 
@@ -89,13 +90,13 @@ TEST(TrainTransform, DefaultsCoverElevenScalesOfBothBranches) {
   std::map<int64_t, int> shorter;
   int cropped = 0;
   for (uint64_t seed = 0; seed < 110; ++seed) {
-    const Item item = item_of(image, {}, {}, seed);
-    ++shorter[std::min(item.info.height, item.info.width)];
-    EXPECT_LE(std::max(item.info.height, item.info.width), 1333);
-    EXPECT_EQ(item.info.padded_height % 32, 0);
-    EXPECT_LT(item.info.padded_height - item.info.height, 32);
-    EXPECT_LT(item.info.padded_width - item.info.width, 32);
-    cropped += item.info.height != item.info.width;  // a window that is a square is rare
+    const TensorSample sample = sample_of(image, {}, {}, seed);
+    ++shorter[std::min(sample.info.height, sample.info.width)];
+    EXPECT_LE(std::max(sample.info.height, sample.info.width), 1333);
+    EXPECT_EQ(sample.info.padded_height % 32, 0);
+    EXPECT_LT(sample.info.padded_height - sample.info.height, 32);
+    EXPECT_LT(sample.info.padded_width - sample.info.width, 32);
+    cropped += sample.info.height != sample.info.width;  // a window that is a square is rare
   }
   std::set<int64_t> scales;
   for (const auto& [side, count] : shorter) scales.insert(side);
@@ -117,9 +118,11 @@ TEST(TrainTransform, CropsAreDrawnAsDocumented) {
   std::set<int> heights, widths;
   int top = 0, bottom = 0, left = 0, right = 0;
   for (uint64_t seed = 0; seed < 1000; ++seed) {
-    const Item item = item_of(image, options, plain_input(), seed);
-    const auto pixel = [&](int c, int64_t y, int64_t x) { return item.image[c][y][x].item<int>(); };
-    const int64_t h = item.info.height - 1, w = item.info.width - 1;
+    const TensorSample sample = sample_of(image, options, plain_input(), seed);
+    const auto pixel = [&](int c, int64_t y, int64_t x) {
+      return sample.image[c][y][x].item<int>();
+    };
+    const int64_t h = sample.info.height - 1, w = sample.info.width - 1;
     const int x1 = pixel(0, 0, 0), x2 = pixel(0, 0, w) + 1;
     const int y1 = pixel(1, 0, 0), y2 = pixel(1, h, 0) + 1;
     heights.insert(y2 - y1);
@@ -130,7 +133,7 @@ TEST(TrainTransform, CropsAreDrawnAsDocumented) {
     right += x2 == 180;
     const auto size = data::fitted_size(y2 - y1, x2 - x1, 150, 1000);
     EXPECT_EQ(size, (data::CvSize{int(h) + 1, int(w) + 1}));
-    expect_whole(item);
+    expect_whole(sample);
   }
   const auto range = [](const std::set<int>& values) {
     return std::tuple{*values.begin(), *values.rbegin(), values.size()};
@@ -155,10 +158,10 @@ TEST(TrainTransform, ChancesAreTheOptions) {
     options.crop_prob = crop_prob;
     int flipped = 0, cropped = 0;
     for (uint64_t seed = 0; seed < 400; ++seed) {
-      const Item item = item_of(image, options, plain_input(), seed);
-      const auto row = item.image[0][0];
-      flipped += row[0].item<float>() > row[item.info.width - 1].item<float>();
-      cropped += row[0].item<int>() + row[item.info.width - 1].item<int>() != 63;
+      const TensorSample sample = sample_of(image, options, plain_input(), seed);
+      const auto row = sample.image[0][0];
+      flipped += row[0].item<float>() > row[sample.info.width - 1].item<float>();
+      cropped += row[0].item<int>() + row[sample.info.width - 1].item<int>() != 63;
     }
     return std::pair{flipped, cropped};
   };
@@ -178,7 +181,8 @@ TEST(TrainTransform, ItemsAreAFunctionOfTheSeed) {
   options.crop_size = {20, 45};
   std::set<double> sums;
   for (uint64_t seed = 0; seed < 40; ++seed) {
-    const Item a = item_of(image, options, {}, seed), b = item_of(image, options, {}, seed);
+    const TensorSample a = sample_of(image, options, {}, seed),
+                       b = sample_of(image, options, {}, seed);
     EXPECT_TRUE(a.image.equal(b.image));
     EXPECT_TRUE(a.info.boxes.equal(b.info.boxes));
     EXPECT_TRUE(a.info.masks.equal(b.info.masks));
@@ -196,13 +200,13 @@ TEST(TrainTransform, ACropMayHoldNoObject) {
   for (uint64_t seed = 0; seed < 100; ++seed) {
     Random random(seed);
     const ImageObject corner{{0, 0, 20, 20}, 0, 0};
-    const Item item = train_item(
+    const TensorSample sample = train_sample(
         ObjectImage(places(64, 64), {corner}), [&](int) { return full_mask(64, 64); }, options, {},
         random);
-    const int64_t objects = item.info.boxes.size(0);
-    EXPECT_EQ(item.info.labels.size(0), objects);
-    EXPECT_EQ(item.info.masks.sizes().vec(),
-              (std::vector<int64_t>{objects, item.info.padded_height, item.info.padded_width}));
+    const int64_t objects = sample.info.boxes.size(0);
+    EXPECT_EQ(sample.info.labels.size(0), objects);
+    EXPECT_EQ(sample.info.masks.sizes().vec(),
+              (std::vector<int64_t>{objects, sample.info.padded_height, sample.info.padded_width}));
     empty += objects == 0;
   }
   EXPECT_GT(empty, 50);
@@ -215,7 +219,7 @@ TEST(TrainTransform, ImagesOfOnePixelAndLongOnes) {
     for (uint64_t seed = 0; seed < 3; ++seed) {
       TrainTransformOptions options;
       options.crop_prob = seed > 0 ? 1 : 0;
-      expect_whole(item_of(image, options, {}, seed));
+      expect_whole(sample_of(image, options, {}, seed));
     }
   }
 }

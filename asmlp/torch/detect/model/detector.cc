@@ -89,9 +89,7 @@ Detections suppress(const DetectorConfig& config, const Regions& regions, const 
   const Tensor boxes = decode(coder, regions.boxes, regions.deltas, size_of(info));
   const Tensor original =
       (boxes.view({boxes.size(0), config.num_classes, 4}) / scale_of(info, boxes)).flatten(1);
-  return multiclass_nms(
-      regions.probabilities, original,
-      {config.test.score_threshold, config.test.nms_iou, config.test.max_detections});
+  return multiclass_nms(regions.probabilities, original, config.test);
 }
 
 // Probabilities of the pixels of each detection, all images one after the other: P x h x w.
@@ -201,8 +199,9 @@ std::vector<std::vector<Detection>> detect(DetectorNetImpl& net, const Tensor& i
   return detect_on_maps(net, maps, infos, times);
 }
 
-std::vector<Detection> detect(DetectorNetImpl& net, const data::Item& item, Timings* times) {
-  return detect(net, item.image.unsqueeze(0), {item.info}, times).front();
+std::vector<Detection> detect(DetectorNetImpl& net, const data::TensorSample& sample,
+                              Timings* times) {
+  return detect(net, sample.image.unsqueeze(0), {sample.info}, times).front();
 }
 
 }  // namespace asmlp::detect

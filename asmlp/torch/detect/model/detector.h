@@ -43,7 +43,7 @@ std::vector<std::vector<Detection>> detect(DetectorNetImpl& net, const torch::Te
                                            Timings* times = nullptr);
 
 // Of one image.
-std::vector<Detection> detect(DetectorNetImpl& net, const data::Item& item,
+std::vector<Detection> detect(DetectorNetImpl& net, const data::TensorSample& sample,
                               Timings* times = nullptr);
 
 // What follows the backbone, whose maps are given.

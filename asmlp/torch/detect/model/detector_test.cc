@@ -15,7 +15,7 @@
 namespace asmlp::detect::detector_test {
 namespace {
 
-using data::Item, torch::Tensor;
+using data::TensorSample, torch::Tensor;
 
 constexpr DetectorKind kKinds[]{DetectorKind::kMaskRcnn, DetectorKind::kCascade};
 
@@ -27,11 +27,11 @@ Image some_picture(int height, int width, uint64_t seed) {
   return data::resize_bilinear(coarse, {height, width});
 }
 
-Item some_item(uint64_t seed, int height = 27, int width = 41) {
+TensorSample some_sample(uint64_t seed, int height = 27, int width = 41) {
   DenseInput input;
   input.short_side = 48;
   input.long_side = 80;
-  return data::test_item(some_picture(height, width, seed), input);
+  return data::test_sample(some_picture(height, width, seed), input);
 }
 
 DetectorConfig some_config(DetectorKind kind) {
@@ -143,14 +143,14 @@ struct SlowDetection {
   Tensor mask;
 };
 
-std::vector<SlowDetection> slowly(DetectorNet& net, const Item& item) {
+std::vector<SlowDetection> slowly(DetectorNet& net, const TensorSample& sample) {
   const DetectorConfig& config = net->config();
   const auto stages = config.stages.size();
-  const auto pyramid = net->features(item.image.unsqueeze(0));
-  const double sx = double(item.info.width) / double(item.info.original_width);
-  const double sy = double(item.info.height) / double(item.info.original_height);
+  const auto pyramid = net->features(sample.image.unsqueeze(0));
+  const double sx = double(sample.info.width) / double(sample.info.original_width);
+  const double sy = double(sample.info.height) / double(sample.info.original_height);
   std::vector<Candidate> all;
-  for (const Candidate& proposal : slow_proposals(config, net->rpn(pyramid), item.info)) {
+  for (const Candidate& proposal : slow_proposals(config, net->rpn(pyramid), sample.info)) {
     Box box = proposal.box;
     if (stages == 1 && box.y2 == 0) continue;
     Tensor logits = torch::zeros({config.num_classes + 1}), deltas;
@@ -161,14 +161,14 @@ std::vector<SlowDetection> slowly(DetectorNet& net, const Item& item) {
       if (k + 1 == stages) break;
       const int64_t best =
           output.logits[0].slice(0, 0, config.num_classes).argmax().item<int64_t>();
-      box =
-          moved(box, deltas.slice(0, 4 * best, 4 * best + 4), config.stages[k].box_stds, item.info);
+      box = moved(box, deltas.slice(0, 4 * best, 4 * best + 4), config.stages[k].box_stds,
+                  sample.info);
     }
     const Tensor p = torch::exp(logits) / torch::exp(logits).sum();
     for (int64_t c = 0; c < config.num_classes; ++c) {
       if (p[c].item<double>() <= config.test.score_threshold) continue;
       Box b =
-          moved(box, deltas.slice(0, 4 * c, 4 * c + 4), config.stages.back().box_stds, item.info);
+          moved(box, deltas.slice(0, 4 * c, 4 * c + 4), config.stages.back().box_stds, sample.info);
       all.push_back({{b.x1 / sx, b.y1 / sy, b.x2 / sx, b.y2 / sy}, p[c].item<double>(), c});
     }
   }
@@ -180,7 +180,7 @@ std::vector<SlowDetection> slowly(DetectorNet& net, const Item& item) {
     for (size_t k = 0; k < stages; ++k) {
       mask = mask + torch::sigmoid(net->masks(k, pooled)[0][c.group]) / double(stages);
     }
-    detections.push_back({c, slow_mask(mask, c.box, item.info)});
+    detections.push_back({c, slow_mask(mask, c.box, sample.info)});
   }
   return detections;
 }
@@ -215,9 +215,9 @@ TEST(Detector, IsTheSlowRecomputation) {
     for (const uint64_t seed : {1, 2, 3}) {
       torch::manual_seed(seed);
       DetectorNet net = lively_net(some_config(kind));
-      const Item item = some_item(seed);
-      const std::vector<Detection> found = detect(*net, item);
-      expect_same(found, slowly(net, item), item.info);
+      const TensorSample sample = some_sample(seed);
+      const std::vector<Detection> found = detect(*net, sample);
+      expect_same(found, slowly(net, sample), sample.info);
       detections += found.size();
       for (const Detection& d : found) {
         const int64_t area = mask_area(d.mask);
@@ -236,20 +236,20 @@ TEST(Detector, ABatchIsItsImages) {
     torch::manual_seed(5);
     DetectorNet net = lively_net(some_config(kind));
     // Of one padded size, but not of one size.
-    const Item a = some_item(1), b = some_item(2, 26, 41);
+    const TensorSample a = some_sample(1), b = some_sample(2, 26, 41);
     ASSERT_EQ(a.image.sizes(), b.image.sizes());
     Timings times;
     const auto both = detect(*net, torch::stack({a.image, b.image}), {a.info, b.info}, &times);
     ASSERT_EQ(both.size(), 2u);
-    for (const auto& [item, found] : {std::pair{a, both[0]}, std::pair{b, both[1]}}) {
-      const std::vector<Detection> alone = detect(*net, item);
+    for (const auto& [sample, found] : {std::pair{a, both[0]}, std::pair{b, both[1]}}) {
+      const std::vector<Detection> alone = detect(*net, sample);
       ASSERT_EQ(alone.size(), found.size());
       ASSERT_FALSE(alone.empty());
       for (size_t i = 0; i < alone.size(); ++i) {
         EXPECT_EQ(alone[i].label, found[i].label);
         EXPECT_NEAR(alone[i].score, found[i].score, 1e-5);
         for (size_t k = 0; k < 4; ++k) EXPECT_NEAR(alone[i].box[k], found[i].box[k], 2e-3);
-        EXPECT_EQ(found[i].mask.height, item.info.original_height);
+        EXPECT_EQ(found[i].mask.height, sample.info.original_height);
       }
     }
     Timings::visit(times,
@@ -260,8 +260,8 @@ TEST(Detector, ABatchIsItsImages) {
 TEST(Detector, ResultsAreInOrderAndInTheImage) {
   torch::manual_seed(6);
   DetectorNet net = lively_net(some_config(DetectorKind::kMaskRcnn));
-  const Item item = some_item(8);
-  const std::vector<Detection> found = detect(*net, item);
+  const TensorSample sample = some_sample(8);
+  const std::vector<Detection> found = detect(*net, sample);
   ASSERT_GT(found.size(), 3u);
   EXPECT_LE(found.size(), 25u);
   EXPECT_TRUE(std::ranges::is_sorted(found, std::greater(), &Detection::score));
@@ -271,7 +271,7 @@ TEST(Detector, ResultsAreInOrderAndInTheImage) {
     EXPECT_LE(d.box[2], 41.001f);
     EXPECT_LE(d.box[3], 27.001f);
   }
-  EXPECT_EQ(found, detect(*net, item));  // nothing random, nothing remembered
+  EXPECT_EQ(found, detect(*net, sample));  // nothing random, nothing remembered
 }
 
 // Thresholds that nothing passes, and networks that propose nothing usable.
@@ -281,13 +281,13 @@ TEST(Detector, NothingIsFoundWithoutACrash) {
     config.test.score_threshold = 1;
     torch::manual_seed(7);
     DetectorNet none = lively_net(config);
-    EXPECT_TRUE(detect(*none, some_item(1)).empty());
+    EXPECT_TRUE(detect(*none, some_sample(1)).empty());
     config = some_config(kind);
     config.rpn.test_proposals.min_size = 1000;
     DetectorNet blind = lively_net(config);
-    EXPECT_TRUE(detect(*blind, some_item(1)).empty());
+    EXPECT_TRUE(detect(*blind, some_sample(1)).empty());
     const auto two =
-        detect(*blind, torch::zeros({2, 3, 64, 64}), {some_item(1).info, some_item(2).info});
+        detect(*blind, torch::zeros({2, 3, 64, 64}), {some_sample(1).info, some_sample(2).info});
     EXPECT_EQ(two, std::vector<std::vector<Detection>>(2));
   }
 }
@@ -301,12 +301,12 @@ TEST(Detector, RegionsAtTheUpperEdgeAreTakenForPadding) {
     torch::manual_seed(9);
     DetectorNet proposals = lively_net(some_config(kind));
     lift(proposals->named_parameters()["rpn_head.rpn_reg.bias"]);
-    EXPECT_EQ(detect(*proposals, some_item(1)).empty(), !cascade);
+    EXPECT_EQ(detect(*proposals, some_sample(1)).empty(), !cascade);
 
     DetectorNet results = lively_net(some_config(kind));
     lift(results->named_parameters()[cascade ? "roi_head.bbox_head.2.fc_reg.bias"
                                              : "roi_head.bbox_head.fc_reg.bias"]);
-    const std::vector<Detection> found = detect(*results, some_item(1));
+    const std::vector<Detection> found = detect(*results, some_sample(1));
     int lines = 0;
     for (const Detection& d : found) {
       EXPECT_EQ(d.mask.width, 41);
@@ -322,7 +322,7 @@ TEST(Detector, AnImageOfOnePixel) {
   for (const DetectorKind kind : kKinds) {
     torch::manual_seed(10);
     DetectorNet net = lively_net(some_config(kind));
-    for (const Detection& d : detect(*net, some_item(1, 1, 1))) {
+    for (const Detection& d : detect(*net, some_sample(1, 1, 1))) {
       EXPECT_EQ(d.mask.height, 1);
       EXPECT_EQ(d.mask.width, 1);
     }
@@ -331,11 +331,11 @@ TEST(Detector, AnImageOfOnePixel) {
 
 TEST(Detector, RefusesWhatDoesNotFit) {
   DetectorNet net(some_config(DetectorKind::kMaskRcnn));
-  const Item item = some_item(1);
-  EXPECT_THROW(detect(*net, item), Error);  // training mode
+  const TensorSample sample = some_sample(1);
+  EXPECT_THROW(detect(*net, sample), Error);  // training mode
   net->eval();
-  EXPECT_THROW(detect(*net, item.image.unsqueeze(0), {item.info, item.info}), Error);
-  Item wrong = item;
+  EXPECT_THROW(detect(*net, sample.image.unsqueeze(0), {sample.info, sample.info}), Error);
+  TensorSample wrong = sample;
   wrong.info.original_width = 0;
   EXPECT_THROW(detect(*net, wrong), Error);
 }

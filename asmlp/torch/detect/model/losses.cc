@@ -9,24 +9,25 @@ namespace {
 
 // Summed over boxes and coordinates. All P x 4.
 torch::Tensor box_loss(const torch::Tensor& deltas, const torch::Tensor& boxes,
-                       const torch::Tensor& gts, const BoxLossOptions& options) {
-  switch (options.kind) {
+                       const torch::Tensor& gts, const BoxLossConfig& config,
+                       const BoxCoder& coder) {
+  switch (config.kind) {
     case BoxLossKind::kL1:
-      return (deltas - encode(options.coder, boxes, gts)).abs().sum();
+      return (deltas - encode(coder, boxes, gts)).abs().sum();
     case BoxLossKind::kSmoothL1:
-      return torch::smooth_l1_loss(deltas, encode(options.coder, boxes, gts), at::Reduction::Sum,
-                                   options.beta);
+      return torch::smooth_l1_loss(deltas, encode(coder, boxes, gts), at::Reduction::Sum,
+                                   config.beta);
     case BoxLossKind::kGiou:
-      return (1 - generalized_iou(decode(options.coder, boxes, deltas), gts)).sum();
+      return (1 - generalized_iou(decode(coder, boxes, deltas), gts)).sum();
   }
-  fail(ErrorCode::kInvalidArgument, "box_loss: kind {} is unknown", static_cast<int>(options.kind));
+  fail(ErrorCode::kInvalidArgument, "box_loss: kind {} is unknown", static_cast<int>(config.kind));
 }
 
 }  // namespace
 
 RpnTargets rpn_targets(const torch::Tensor& anchors, const torch::Tensor& usable,
-                       const torch::Tensor& gts, const AssignOptions& assign_options,
-                       const SampleOptions& options, data::Random& random) {
+                       const torch::Tensor& gts, const MatchConfig& match,
+                       const SampleConfig& sampling, data::Random& random) {
   const torch::NoGradGuard no_grad;
   check_boxes("rpn_targets: anchors", anchors);
   require(usable.dim() == 1 && usable.size(0) == anchors.size(0) &&
@@ -34,15 +35,15 @@ RpnTargets rpn_targets(const torch::Tensor& anchors, const torch::Tensor& usable
           ErrorCode::kInvalidArgument, "rpn_targets: usable is {}, must be {} of type bool",
           shape_of(usable), anchors.size(0));
   const auto index = usable.nonzero().squeeze(1);
-  const auto assigned = assign(anchors.index_select(0, index), gts, assign_options);
-  const Sample chosen = sample(assigned.gt, options, random);
+  const auto assigned = assign(anchors.index_select(0, index), gts, match);
+  const Sample chosen = sample(assigned.gt, sampling, random);
   return {{index.index_select(0, chosen.positives), index.index_select(0, chosen.negatives)},
           gts.index_select(0, assigned.gt.index_select(0, chosen.positives))};
 }
 
 ClassAndBoxLoss rpn_losses(const torch::Tensor& logits, const torch::Tensor& deltas,
                            const torch::Tensor& anchors, const std::vector<RpnTargets>& targets,
-                           const BoxLossOptions& options) {
+                           const BoxLossConfig& config, const BoxCoder& coder) {
   check_boxes("rpn_losses: anchors", anchors);
   const int64_t images = static_cast<int64_t>(targets.size()), count = anchors.size(0);
   require(images > 0 && logits.sizes() == torch::IntArrayRef({images, count}) &&
@@ -69,13 +70,13 @@ ClassAndBoxLoss rpn_losses(const torch::Tensor& logits, const torch::Tensor& del
   const auto entropy =
       torch::binary_cross_entropy_with_logits(values, wanted, {}, {}, at::Reduction::Sum);
   const auto offsets = widen(deltas.reshape({-1, 4}).index_select(0, positive));
-  return {entropy / average, box_loss(offsets, torch::cat(boxes), torch::cat(gts), options) *
-                                 (options.weight / static_cast<double>(average))};
+  return {entropy / average, box_loss(offsets, torch::cat(boxes), torch::cat(gts), config, coder) *
+                                 (config.weight / static_cast<double>(average))};
 }
 
 ClassAndBoxLoss box_head_losses(const torch::Tensor& logits, const torch::Tensor& deltas,
-                                const std::vector<SampledRois>& images,
-                                const BoxLossOptions& options) {
+                                const std::vector<SampledRois>& images, const BoxLossConfig& config,
+                                const BoxCoder& coder) {
   std::vector<torch::Tensor> labels, positives, boxes, gts;
   int64_t count = 0;
   for (const SampledRois& rois : images) {
@@ -96,8 +97,8 @@ ClassAndBoxLoss box_head_losses(const torch::Tensor& logits, const torch::Tensor
   const auto offsets =
       of_class(widen(deltas).index_select(0, positive), label.index_select(0, positive));
   const double average = static_cast<double>(std::max<int64_t>(1, count));
-  return {entropy / average, box_loss(offsets, torch::cat(boxes), torch::cat(gts), options) *
-                                 (options.weight / average)};
+  return {entropy / average, box_loss(offsets, torch::cat(boxes), torch::cat(gts), config, coder) *
+                                 (config.weight / average)};
 }
 
 torch::Tensor mask_loss(const torch::Tensor& logits, const torch::Tensor& labels,

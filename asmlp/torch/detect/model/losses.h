@@ -14,14 +14,6 @@
 
 namespace asmlp::detect {
 
-// How a box head or a proposal network compares boxes.
-struct BoxLossOptions {
-  BoxLossKind kind = BoxLossKind::kL1;
-  double beta = 1.0 / 9;  // of kSmoothL1
-  double weight = 1;      // 10 for kGiou in the cascade
-  BoxCoder coder{};
-};
-
 struct ClassAndBoxLoss {
   torch::Tensor classes, boxes;  // scalars
 };
@@ -35,22 +27,22 @@ struct RpnTargets {
 // Assigns the anchors (A x 4, all levels) that are `usable` (bool, A) to `gts` (G x 4) and samples
 // them.
 RpnTargets rpn_targets(const torch::Tensor& anchors, const torch::Tensor& usable,
-                       const torch::Tensor& gts, const AssignOptions& assign_options,
-                       const SampleOptions& options, data::Random& random);
+                       const torch::Tensor& gts, const MatchConfig& match,
+                       const SampleConfig& sampling, data::Random& random);
 
 // `logits` B x A, `deltas` B x A x 4, `anchors` A x 4, one entry of `targets` per image. With
 // N = sum over the images of max(#positive, 1) + max(#negative, 1): binary cross entropy of the
 // sampled anchors / N, and the box loss of the positive ones, summed over coordinates, / N.
 ClassAndBoxLoss rpn_losses(const torch::Tensor& logits, const torch::Tensor& deltas,
                            const torch::Tensor& anchors, const std::vector<RpnTargets>& targets,
-                           const BoxLossOptions& options);
+                           const BoxLossConfig& config, const BoxCoder& coder);
 
 // `logits` R x (K + 1), `deltas` R x 4K (class-major), for the RoIs of all images one after the
 // other as sampled: cross entropy / R, and the box loss of the positives with the deltas of their
 // class, summed over coordinates, / R.
 ClassAndBoxLoss box_head_losses(const torch::Tensor& logits, const torch::Tensor& deltas,
-                                const std::vector<SampledRois>& images,
-                                const BoxLossOptions& options);
+                                const std::vector<SampledRois>& images, const BoxLossConfig& config,
+                                const BoxCoder& coder);
 
 // `logits` P x K x h x w of the positive RoIs, `labels` int64, P, `targets` P x h x w of 0 and 1:
 // binary cross entropy of the label's channel, mean over P * h * w.

@@ -32,11 +32,11 @@ TEST(Losses, OfProposalsByHand) {
   const double count = (1 + 2) + (1 + 1);
   const double classes =
       (entropy_of(2) + entropy_of(-1) + entropy_of(1) + entropy_of(-0.5)) / count;
-  const auto l1 = rpn_losses(logits, deltas, anchors, targets, {});
+  const auto l1 = rpn_losses(logits, deltas, anchors, targets, {}, {});
   EXPECT_NEAR(number(l1.classes), classes, 1e-6);
   EXPECT_NEAR(number(l1.boxes), 1.55 / count, 1e-6);
   const auto smooth =
-      rpn_losses(logits, deltas, anchors, targets, {.kind = BoxLossKind::kSmoothL1});
+      rpn_losses(logits, deltas, anchors, targets, {.kind = BoxLossKind::kSmoothL1}, {});
   EXPECT_NEAR(number(smooth.boxes), (0.05 * 0.05 * 9 / 2 + 1 + 0.5 - 2.0 / 18) / count, 1e-6);
   // Only what was sampled gets a gradient.
   (l1.classes + l1.boxes).backward();
@@ -60,9 +60,8 @@ TEST(Losses, OfABoxHeadByHand) {
   const double classes = (std::log(1 + std::exp(1.0) + std::exp(2.0)) - 1 +
                           std::log(2 + std::exp(3.0)) + std::log(3.0)) /
                          3;
-  BoxLossOptions options;
-  options.coder.stds = {0.1f, 0.1f, 0.2f, 0.2f};
-  const auto l1 = box_head_losses(logits, deltas, {first, second}, options);
+  const BoxCoder coder{.stds = {0.1f, 0.1f, 0.2f, 0.2f}};
+  const auto l1 = box_head_losses(logits, deltas, {first, second}, {}, coder);
   EXPECT_NEAR(number(l1.classes), classes, 1e-6);
   EXPECT_NEAR(number(l1.boxes), 1.0 / 3, 1e-6);  // dx = 0.1 / 0.1
   l1.boxes.backward();
@@ -70,9 +69,8 @@ TEST(Losses, OfABoxHeadByHand) {
   EXPECT_EQ((deltas.grad().slice(1, 0, 4) != 0).sum().item<int64_t>(), 0);
   EXPECT_EQ((deltas.grad().slice(0, 1, 3) != 0).sum().item<int64_t>(), 0);
   // Decoded: [0, 10] and [1, 11] share 9 of 11, which is all of the box around them.
-  options.kind = BoxLossKind::kGiou;
-  options.weight = 10;
-  const auto giou = box_head_losses(logits, deltas, {first, second}, options);
+  const auto giou = box_head_losses(logits, deltas, {first, second},
+                                    {.kind = BoxLossKind::kGiou, .weight = 10}, coder);
   EXPECT_NEAR(number(giou.boxes), 10 * (1 - 9.0 / 11) / 3, 1e-5);
 }
 
@@ -98,7 +96,7 @@ TEST(Losses, WithoutPositivesAreZeroAndHaveAGradient) {
   nothing.boxes = none;
   nothing.labels = indices_of({});
   for (BoxLossKind kind : {BoxLossKind::kL1, BoxLossKind::kSmoothL1, BoxLossKind::kGiou}) {
-    const BoxLossOptions options{.kind = kind};
+    const BoxLossConfig config{.kind = kind};
     const auto expect_attached = [](const torch::Tensor& loss, const torch::Tensor& input) {
       EXPECT_EQ(number(loss), 0);
       const auto gradient = torch::autograd::grad({loss}, {input})[0];
@@ -107,16 +105,16 @@ TEST(Losses, WithoutPositivesAreZeroAndHaveAGradient) {
     const auto rpn_deltas = torch::randn({1, 2, 4}).requires_grad_();
     const auto rpn_logits = torch::randn({1, 2}).requires_grad_();
     expect_attached(
-        rpn_losses(rpn_logits, rpn_deltas, anchors, {{chosen({}, {0, 1}), none}}, options).boxes,
+        rpn_losses(rpn_logits, rpn_deltas, anchors, {{chosen({}, {0, 1}), none}}, config, {}).boxes,
         rpn_deltas);
     expect_attached(
-        rpn_losses(rpn_logits, rpn_deltas, anchors, {{chosen({}, {}), none}}, options).classes,
+        rpn_losses(rpn_logits, rpn_deltas, anchors, {{chosen({}, {}), none}}, config, {}).classes,
         rpn_logits);
     const auto deltas = torch::randn({2, 8}).requires_grad_();
-    expect_attached(box_head_losses(torch::randn({2, 3}), deltas, {background}, options).boxes,
+    expect_attached(box_head_losses(torch::randn({2, 3}), deltas, {background}, config, {}).boxes,
                     deltas);
     const auto logits = torch::randn({0, 3}).requires_grad_();
-    expect_attached(box_head_losses(logits, torch::randn({0, 8}), {nothing}, options).classes,
+    expect_attached(box_head_losses(logits, torch::randn({0, 8}), {nothing}, config, {}).classes,
                     logits);
   }
   const auto masks = torch::randn({0, 3, 28, 28}).requires_grad_();
@@ -130,7 +128,7 @@ TEST(Losses, TargetsOfProposalsSkipAnchorsThatAreNotUsable) {
   const auto anchors = random_boxes(500, 100, 1), gts = random_boxes(6, 100, 1);
   const auto usable = torch::rand({500}) < 0.5;
   data::Random random(3);
-  const auto targets = rpn_targets(anchors, usable, gts, {}, {64, 0.5}, random);
+  const auto targets = rpn_targets(anchors, usable, gts, RpnConfig{}.match, {64, 0.5}, random);
   const auto all = torch::cat({targets.sample.positives, targets.sample.negatives});
   ASSERT_GT(targets.sample.positives.size(0), 0);
   EXPECT_TRUE(usable.index_select(0, all).all().item<bool>());
@@ -152,8 +150,9 @@ TEST(Losses, WidenHalfPrecision) {
   rois.gt_boxes = boxes_of({0, 0, 10, 11});
   const auto logits = torch::randn({1, 3}).to(torch::kBFloat16);
   const auto deltas = torch::randn({1, 8}).to(torch::kBFloat16);
-  const auto half = box_head_losses(logits, deltas, {rois}, {});
-  const auto full = box_head_losses(logits.to(torch::kFloat), deltas.to(torch::kFloat), {rois}, {});
+  const auto half = box_head_losses(logits, deltas, {rois}, {}, {});
+  const auto full =
+      box_head_losses(logits.to(torch::kFloat), deltas.to(torch::kFloat), {rois}, {}, {});
   EXPECT_TRUE(half.classes.equal(full.classes));
   EXPECT_TRUE(half.boxes.equal(full.boxes));
 }
@@ -161,10 +160,11 @@ TEST(Losses, WidenHalfPrecision) {
 TEST(Losses, RefuseWhatDoesNotFit) {
   const auto anchors = boxes_of({0, 0, 10, 10});
   EXPECT_THROW(rpn_losses(torch::zeros({1, 2}), torch::zeros({1, 1, 4}), anchors,
-                          {{chosen({}, {}), torch::zeros({0, 4})}}, {}),
+                          {{chosen({}, {}), torch::zeros({0, 4})}}, {}, {}),
                Error);
-  EXPECT_THROW(rpn_losses(torch::zeros({0, 1}), torch::zeros({0, 1, 4}), anchors, {}, {}), Error);
-  EXPECT_THROW(box_head_losses(torch::zeros({1, 3}), torch::zeros({1, 8}), {}, {}), Error);
+  EXPECT_THROW(rpn_losses(torch::zeros({0, 1}), torch::zeros({0, 1, 4}), anchors, {}, {}, {}),
+               Error);
+  EXPECT_THROW(box_head_losses(torch::zeros({1, 3}), torch::zeros({1, 8}), {}, {}, {}), Error);
   EXPECT_THROW(mask_loss(torch::zeros({1, 3, 28, 28}), indices_of({0}), torch::zeros({1, 14, 14})),
                Error);
   data::Random random(1);

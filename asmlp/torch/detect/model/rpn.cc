@@ -4,11 +4,6 @@
 
 namespace asmlp::detect {
 
-AnchorOptions anchor_options(const DetectorConfig& config) {
-  const AnchorConfig& anchors = config.rpn.anchors;
-  return {{anchors.strides.begin(), anchors.strides.end()}, anchors.ratios, anchors.scale};
-}
-
 BoxCoder box_coder(const DetectorConfig& config, const std::vector<double>& stds) {
   require(stds.size() == 4, ErrorCode::kInvalidArgument, "box_coder: {} stds, must be 4",
           stds.size());
@@ -21,8 +16,8 @@ BoxCoder box_coder(const DetectorConfig& config, const std::vector<double>& stds
 std::vector<torch::Tensor> anchors_of(const DetectorConfig& config, const RpnOutput& output) {
   require(!output.logits.empty(), ErrorCode::kInvalidArgument, "anchors_of: there is no map");
   std::vector<MapSize> sizes;
-  for (const auto& map : output.logits) sizes.push_back({map.size(2), map.size(3)});
-  return make_anchors(anchor_options(config), sizes, output.logits.front().device());
+  for (const auto& map : output.logits) sizes.push_back({int(map.size(2)), int(map.size(3))});
+  return make_anchors(config.rpn.anchors, sizes, output.logits.front().device());
 }
 
 std::vector<Proposals> propose_all(const DetectorConfig& config, const RpnOutput& output,
@@ -46,9 +41,8 @@ std::vector<Proposals> propose_all(const DetectorConfig& config, const RpnOutput
   const BoxCoder coder = box_coder(config, config.rpn.box_stds);
   std::vector<Proposals> proposals;
   for (size_t image = 0; image < images.size(); ++image) {
-    proposals.push_back(
-        propose(of_image(logits, image), of_image(deltas, image), anchors, coder, images[image],
-                {options.before_nms, options.nms_iou, options.kept, options.min_size}));
+    proposals.push_back(propose(of_image(logits, image), of_image(deltas, image), anchors, coder,
+                                images[image], options));
   }
   return proposals;
 }

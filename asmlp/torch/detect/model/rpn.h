@@ -1,5 +1,4 @@
-// Between a detector's network and the operators: their options as its config has them, and the
-// steps that training and test share.
+// Between a detector's network and the operators: the steps that training and test share.
 #pragma once
 
 #include <torch/torch.h>
@@ -12,8 +11,6 @@
 #include "asmlp/torch/detect/model/rpn_head.h"
 
 namespace asmlp::detect {
-
-AnchorOptions anchor_options(const DetectorConfig& config);
 
 // The coder of deltas that were divided by `stds` (rpn.box_stds, or a stage's), with the config's
 // limit of dw and dh.

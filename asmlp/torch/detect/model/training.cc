@@ -12,20 +12,6 @@
 namespace asmlp::detect {
 namespace {
 
-AssignOptions assign_options(const MatchConfig& match) {
-  return {match.positive_iou, match.negative_iou, match.minimum_iou,
-          match.low_quality ? LowQuality::kMatch : LowQuality::kLeave};
-}
-
-SampleOptions sample_options(const SampleConfig& sample) {
-  return {sample.count, sample.positive_fraction};
-}
-
-BoxLossOptions box_loss_options(const DetectorConfig& config, const BoxLossConfig& loss,
-                                const std::vector<double>& stds) {
-  return {loss.kind, loss.beta, loss.weight, box_coder(config, stds)};
-}
-
 // One image of the batch, on the device of the network.
 struct Truth {
   torch::Tensor boxes, labels, masks;
@@ -98,22 +84,21 @@ class LossesOfBatch {
     std::vector<MapSize> sizes;
     std::vector<torch::Tensor> logits, deltas;
     for (size_t l = 0; l < levels.size(); ++l) {
-      sizes.push_back({rpn_.logits[l].size(2), rpn_.logits[l].size(3)});
+      sizes.push_back({int(rpn_.logits[l].size(2)), int(rpn_.logits[l].size(3))});
       logits.push_back(flatten_map(rpn_.logits[l], 1));
       deltas.push_back(flatten_map(rpn_.deltas[l], 4));
     }
     std::vector<RpnTargets> targets;
     for (size_t i = 0; i < truths_.size(); ++i) {
       data::Random draw = random(0, i);
-      targets.push_back(rpn_targets(
-          anchors,
-          usable_anchors(anchor_options(config_), sizes, levels, truths_[i].padded,
-                         truths_[i].image, int64_t(rpn.allowed_border)),
-          truths_[i].boxes, assign_options(rpn.match), sample_options(rpn.sample), draw));
+      targets.push_back(rpn_targets(anchors,
+                                    usable_anchors(rpn.anchors, sizes, levels, truths_[i].padded,
+                                                   truths_[i].image, int64_t(rpn.allowed_border)),
+                                    truths_[i].boxes, rpn.match, rpn.sample, draw));
     }
     const ClassAndBoxLoss loss =
         rpn_losses(torch::cat(logits, 1).squeeze(2), torch::cat(deltas, 1), anchors, targets,
-                   box_loss_options(config_, rpn.box_loss, rpn.box_stds));
+                   rpn.box_loss, box_coder(config_, rpn.box_stds));
     add("", "loss_rpn_cls", loss.classes, rpn.class_weight);
     add("", "loss_rpn_bbox", loss.boxes, 1);
   }
@@ -127,16 +112,14 @@ class LossesOfBatch {
     for (size_t i = 0; i < truths_.size(); ++i) {
       data::Random draw = random(1 + stage, i);
       samples.push_back(sample_rois(proposals[i], truths_[i].boxes, truths_[i].labels,
-                                    config_.num_classes, assign_options(config.match),
-                                    sample_options(config.sample),
-                                    config.sample.add_truths ? AddGts::kYes : AddGts::kNo, draw));
+                                    config_.num_classes, config.match, config.sample, draw));
       boxes.push_back(samples.back().boxes);
     }
     BoxOutput output =
         boxes_of(stage, pool_rois(config_, pyramid_, rois_of(boxes), config_.roi.box_size));
     const ClassAndBoxLoss loss =
-        box_head_losses(output.logits, output.deltas, samples,
-                        box_loss_options(config_, config.box_loss, config.box_stds));
+        box_head_losses(output.logits, output.deltas, samples, config.box_loss,
+                        box_coder(config_, config.box_stds));
     const std::string prefix = config_.stages.size() > 1 ? fmt::format("s{}.", stage) : "";
     add(prefix, "loss_cls", loss.classes, config.class_weight * config.weight);
     add(prefix, "loss_bbox", loss.boxes, config.weight);

@@ -140,10 +140,10 @@ TEST(DetectorTraining, WhatIsLearnedIsDetected) {
   DetectorNet net(small_config(DetectorKind::kMaskRcnn));
   learn(net, scene, 160);
   net->eval();
-  data::Item item;
-  item.image = scene.image;
-  item.info = scene.info;
-  const std::vector<Detection> found = detect(*net, item);
+  data::TensorSample sample;
+  sample.image = scene.image;
+  sample.info = scene.info;
+  const std::vector<Detection> found = detect(*net, sample);
   for (int label = 0; label < 2; ++label) {
     const auto best =
         std::ranges::find_if(found, [&](const Detection& d) { return d.label == label; });

@@ -6,27 +6,17 @@
 
 #include <vector>
 
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/detect/ops/boxes.h"
 
 namespace asmlp::detect {
 
-struct AnchorOptions {
-  std::vector<int64_t> strides{4, 8, 16, 32, 64};  // pixels per cell, one per level
-  std::vector<double> ratios{0.5, 1, 2};           // height / width
-  double scale = 8;                                // anchors of ratio 1 are scale x stride large
-};
-
-// Height and width of a level's map, in cells.
-struct MapSize {
-  int64_t height = 0;
-  int64_t width = 0;
-};
-
-// The anchors of every level, (height * width * ratios) x 4 in fp32, in the order row, column,
-// ratio. The anchors of a cell are centered at (column * stride, row * stride), its upper left
-// corner; their width is scale * stride / sqrt(ratio), the height scale * stride * sqrt(ratio), not
-// rounded. Error(kInvalidArgument) unless there is one size per stride, and all are positive.
-std::vector<torch::Tensor> make_anchors(const AnchorOptions& options,
+// The anchors of every level, whose maps have `sizes` (in cells): (h * w * ratios) x 4 in fp32, in
+// the order row, column, ratio. The anchors of a cell are centered at (column * stride, row *
+// stride), its upper left corner; their width is scale * stride / sqrt(ratio), the height scale *
+// stride * sqrt(ratio), not rounded. Error(kInvalidArgument) unless there is one size per stride,
+// and all are positive.
+std::vector<torch::Tensor> make_anchors(const AnchorConfig& config,
                                         const std::vector<MapSize>& sizes,
                                         torch::Device device = torch::kCPU);
 
@@ -35,7 +25,7 @@ std::vector<torch::Tensor> make_anchors(const AnchorOptions& options,
 // this image's own padded size (a batch may be larger). With `allowed_border` >= 0 anchors must
 // also stay inside of `image`, by that many pixels at most outside: x1 >= -b, y1 >= -b, x2 < width
 // + b, y2 < height + b. -1 lets all of them cross the border.
-torch::Tensor usable_anchors(const AnchorOptions& options, const std::vector<MapSize>& sizes,
+torch::Tensor usable_anchors(const AnchorConfig& config, const std::vector<MapSize>& sizes,
                              const std::vector<torch::Tensor>& anchors, ImageSize padded,
                              ImageSize image, int64_t allowed_border);
 

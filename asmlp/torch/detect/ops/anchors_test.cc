@@ -10,16 +10,16 @@ namespace asmlp::detect::anchors_test {
 namespace {
 
 TEST(Anchors, LieOnTheCornersOfTheirCells) {
-  const AnchorOptions options{.strides = {4, 8}, .ratios = {0.5, 1, 2}, .scale = 8};
-  const auto levels = make_anchors(options, {{3, 5}, {2, 3}});
+  const AnchorConfig config{.strides = {4, 8}, .scale = 8, .ratios = {0.5, 1, 2}};
+  const auto levels = make_anchors(config, {{3, 5}, {2, 3}});
   ASSERT_EQ(levels.size(), 2u);
   for (size_t level = 0; level < 2; ++level) {
-    const int64_t height = level ? 2 : 3, width = level ? 3 : 5, stride = options.strides[level];
+    const int64_t height = level ? 2 : 3, width = level ? 3 : 5, stride = config.strides[level];
     ASSERT_EQ(levels[level].sizes(), torch::IntArrayRef({height * width * 3, 4}));
     int64_t i = 0;
     for (int64_t row = 0; row < height; ++row) {
       for (int64_t column = 0; column < width; ++column) {
-        for (double ratio : options.ratios) {
+        for (double ratio : config.ratios) {
           const double w = 8.0 * stride / std::sqrt(ratio), h = 8.0 * stride * std::sqrt(ratio);
           const double x = column * stride, y = row * stride;
           const auto expected = torch::tensor({x - w / 2, y - h / 2, x + w / 2, y + h / 2});
@@ -36,11 +36,11 @@ TEST(Anchors, LieOnTheCornersOfTheirCells) {
 // An image of 9 x 12 pixels padded to 16 x 16, in a batch padded to 16 x 20, at stride 4: 4 x 5
 // cells, of which 4 x 4 are the image's.
 TEST(Anchors, OfThePaddingOrAcrossTheBorderAreNotUsed) {
-  const AnchorOptions options{.strides = {4}, .ratios = {1}, .scale = 1};
+  const AnchorConfig config{.strides = {4}, .scale = 1, .ratios = {1}};
   const std::vector<MapSize> sizes{{4, 5}};
-  const auto anchors = make_anchors(options, sizes);
+  const auto anchors = make_anchors(config, sizes);
   const auto usable = [&](int64_t border) {
-    return usable_anchors(options, sizes, anchors, {16, 16}, {9, 12}, border).view({4, 5});
+    return usable_anchors(config, sizes, anchors, {16, 16}, {9, 12}, border).view({4, 5});
   };
   for (int64_t row = 0; row < 4; ++row) {
     for (int64_t column = 0; column < 5; ++column) {
@@ -53,7 +53,7 @@ TEST(Anchors, OfThePaddingOrAcrossTheBorderAreNotUsed) {
     }
   }
   // The cells of a padded size that is no multiple of the stride are rounded up.
-  EXPECT_EQ(usable_anchors(options, sizes, anchors, {9, 13}, {9, 12}, -1).sum().item<int64_t>(),
+  EXPECT_EQ(usable_anchors(config, sizes, anchors, {9, 13}, {9, 12}, -1).sum().item<int64_t>(),
             3 * 4);
 }
 
@@ -79,10 +79,10 @@ TEST(Anchors, RefuseWhatDoesNotFit) {
   EXPECT_THROW(make_anchors({.strides = {4}}, {{0, 2}}), Error);
   EXPECT_THROW(make_anchors({.strides = {4}, .ratios = {-1}}, {{2, 2}}), Error);
   EXPECT_THROW(flatten_map(torch::zeros({1, 5, 2, 2}), 4), Error);
-  const AnchorOptions options{.strides = {4}};
-  const auto anchors = make_anchors(options, {{2, 2}});
-  EXPECT_THROW(usable_anchors(options, {{2, 3}}, anchors, {8, 8}, {8, 8}, 0), Error);
-  EXPECT_THROW(usable_anchors(options, {{2, 2}}, anchors, {8, 8}, {8, 8}, -2), Error);
+  const AnchorConfig config{.strides = {4}};
+  const auto anchors = make_anchors(config, {{2, 2}});
+  EXPECT_THROW(usable_anchors(config, {{2, 3}}, anchors, {8, 8}, {8, 8}, 0), Error);
+  EXPECT_THROW(usable_anchors(config, {{2, 2}}, anchors, {8, 8}, {8, 8}, -2), Error);
 }
 
 }  // namespace

@@ -20,8 +20,7 @@ void for_ious(const torch::Tensor& gts, const torch::Tensor& boxes, const Body& 
 
 }  // namespace
 
-Assignment assign(const torch::Tensor& boxes, const torch::Tensor& gts,
-                  const AssignOptions& options) {
+Assignment assign(const torch::Tensor& boxes, const torch::Tensor& gts, const MatchConfig& config) {
   const torch::NoGradGuard no_grad;
   check_boxes("assign: boxes", boxes);
   check_boxes("assign: ground truths", gts);
@@ -42,10 +41,10 @@ Assignment assign(const torch::Tensor& boxes, const torch::Tensor& gts,
     best_of_gt = torch::maximum(best_of_gt, iou.amax(1));
   });
   auto result = torch::full({boxes.size(0)}, kIgnored, indices);
-  result.masked_fill_(best < options.negative, kNegative);
-  result = torch::where(best >= options.positive, which, result);
-  if (options.low_quality == LowQuality::kMatch) {
-    const auto matched = (best_of_gt >= options.min_positive).nonzero().squeeze(1);
+  result.masked_fill_(best < config.negative_iou, kNegative);
+  result = torch::where(best >= config.positive_iou, which, result);
+  if (config.low_quality) {
+    const auto matched = (best_of_gt >= config.minimum_iou).nonzero().squeeze(1);
     const auto wanted = best_of_gt.index_select(0, matched).unsqueeze(1);
     if (matched.size(0) == 0) return {result, best};
     for_ious(gts.index_select(0, matched), boxes,

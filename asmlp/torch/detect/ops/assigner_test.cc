@@ -10,9 +10,11 @@
 namespace asmlp::detect::assigner_test {
 namespace {
 
+const MatchConfig kRpnMatch = RpnConfig{}.match;
+
 // The definition, in plain loops over the whole matrix.
 std::vector<int64_t> reference(const torch::Tensor& boxes, const torch::Tensor& gts,
-                               const AssignOptions& options) {
+                               const MatchConfig& config) {
   const auto iou = pairwise_iou(gts, boxes);
   const auto at = [&](int64_t gt, int64_t box) { return iou[gt][box].item<float>(); };
   std::vector<int64_t> result(boxes.size(0), kIgnored);
@@ -22,13 +24,13 @@ std::vector<int64_t> reference(const torch::Tensor& boxes, const torch::Tensor& 
     for (int64_t gt = 0; gt < gts.size(0); ++gt) {
       if (at(gt, box) > best) best = at(gt, box), which = gt;
     }
-    if (best < static_cast<float>(options.negative)) result[box] = kNegative;
-    if (best >= static_cast<float>(options.positive)) result[box] = which;
+    if (best < static_cast<float>(config.negative_iou)) result[box] = kNegative;
+    if (best >= static_cast<float>(config.positive_iou)) result[box] = which;
   }
-  if (options.low_quality == LowQuality::kLeave) return result;
+  if (!config.low_quality) return result;
   for (int64_t gt = 0; gt < gts.size(0); ++gt) {
     const float best = boxes.size(0) ? iou[gt].max().item<float>() : 0;
-    if (best < static_cast<float>(options.min_positive)) continue;
+    if (best < static_cast<float>(config.minimum_iou)) continue;
     for (int64_t box = 0; box < boxes.size(0); ++box) {
       if (at(gt, box) == best) result[box] = gt;
     }
@@ -43,11 +45,11 @@ TEST(Assigner, IsItsDefinition) {
   for (int i = 0; i < 60; ++i) {
     const auto boxes = random_boxes(random() % 80, 12, 1 + i % 3);
     const auto gts = random_boxes(random() % 12, 12, 1 + i % 3);
-    AssignOptions options;
-    if (i % 2) options = {.positive = 0.5, .negative = 0.5, .min_positive = 0.5};
-    if (i % 5 == 0) options.low_quality = LowQuality::kLeave;
-    const auto assigned = assign(boxes, gts, options);
-    EXPECT_TRUE(assigned.gt.equal(torch::tensor(reference(boxes, gts, options), torch::kInt64)))
+    MatchConfig config = kRpnMatch;
+    if (i % 2) config = MatchConfig{};
+    if (i % 5 == 0) config.low_quality = false;
+    const auto assigned = assign(boxes, gts, config);
+    EXPECT_TRUE(assigned.gt.equal(torch::tensor(reference(boxes, gts, config), torch::kInt64)))
         << "seed 11, case " << i;
     if (gts.size(0) > 0 && boxes.size(0) > 0) {
       EXPECT_TRUE(assigned.iou.equal(pairwise_iou(gts, boxes).amax(0)));
@@ -64,21 +66,21 @@ TEST(Assigner, ByHand) {
       25, 0, 35, 10,  // 1/3 of the second, 3/7 of the third
       15, 0, 25, 10,  // 1/3 of the second, which so has two best boxes
   });
-  AssignOptions options;
-  EXPECT_TRUE(assign(boxes, gts, options).gt.equal(indices_of({0, kIgnored, kNegative, 2, 1})));
-  options.min_positive = 0.4;
+  MatchConfig config = kRpnMatch;
+  EXPECT_TRUE(assign(boxes, gts, config).gt.equal(indices_of({0, kIgnored, kNegative, 2, 1})));
+  config.minimum_iou = 0.4;
   EXPECT_TRUE(
-      assign(boxes, gts, options).gt.equal(indices_of({0, kIgnored, kNegative, 2, kIgnored})));
-  options.low_quality = LowQuality::kLeave;
-  EXPECT_TRUE(assign(boxes, gts, options)
+      assign(boxes, gts, config).gt.equal(indices_of({0, kIgnored, kNegative, 2, kIgnored})));
+  config.low_quality = false;
+  EXPECT_TRUE(assign(boxes, gts, config)
                   .gt.equal(indices_of({0, kIgnored, kNegative, kIgnored, kIgnored})));
   // A later ground truth takes a box from an earlier one, also from a far better match.
   const auto nested = boxes_of({0, 0, 10, 10, 0, 0, 10, 4});
-  EXPECT_TRUE(assign(boxes.slice(0, 0, 1), nested, {}).gt.equal(indices_of({1})));
+  EXPECT_TRUE(assign(boxes.slice(0, 0, 1), nested, kRpnMatch).gt.equal(indices_of({1})));
 }
 
 TEST(Assigner, WithoutGroundTruthsAllIsNegative) {
-  const auto assigned = assign(random_boxes(5, 10, 1), torch::zeros({0, 4}), {});
+  const auto assigned = assign(random_boxes(5, 10, 1), torch::zeros({0, 4}), kRpnMatch);
   EXPECT_TRUE(assigned.gt.equal(torch::full({5}, kNegative, torch::kInt64)));
   EXPECT_TRUE(assigned.iou.equal(torch::zeros({5})));
 }
@@ -88,15 +90,15 @@ TEST(Assigner, ManyBoxesAreAssignedAsFewAre) {
   torch::manual_seed(12);
   const auto gts = random_boxes(40, 800, 0.5);
   const auto boxes = random_boxes(30000, 800, 0.5);
-  AssignOptions options;
-  options.low_quality = LowQuality::kLeave;
-  const auto all = assign(boxes, gts, options);
+  MatchConfig config = kRpnMatch;
+  config.low_quality = false;
+  const auto all = assign(boxes, gts, config);
   for (int64_t begin : {0, 6000, 25000}) {
-    const auto part = assign(boxes.slice(0, begin, begin + 5000), gts, options);
+    const auto part = assign(boxes.slice(0, begin, begin + 5000), gts, config);
     EXPECT_TRUE(part.gt.equal(all.gt.slice(0, begin, begin + 5000)));
   }
   // Every best match is among the positives, wherever its block is.
-  const auto matched = assign(boxes, gts, {}).gt;
+  const auto matched = assign(boxes, gts, kRpnMatch).gt;
   const auto iou = pairwise_iou(gts, boxes);
   for (int64_t gt = 0; gt < gts.size(0); ++gt) {
     const auto [best, where] = iou[gt].max(0);

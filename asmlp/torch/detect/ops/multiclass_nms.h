@@ -3,13 +3,9 @@
 
 #include <torch/torch.h>
 
-namespace asmlp::detect {
+#include "asmlp/model/detector_config.h"
 
-struct DetectionOptions {
-  double score_threshold = 0.05;  // detections score more than this
-  double iou_threshold = 0.5;     // of the suppression within a class
-  int64_t per_image = 100;        // the best of all classes
-};
+namespace asmlp::detect {
 
 struct Detections {
   torch::Tensor boxes;   // n x 4
@@ -21,6 +17,6 @@ struct Detections {
 // the original image (decoded, clipped, divided by the scale factor). Every box may be a detection
 // of several classes. No gradient.
 Detections multiclass_nms(const torch::Tensor& probabilities, const torch::Tensor& boxes,
-                          const DetectionOptions& options);
+                          const TestConfig& config);
 
 }  // namespace asmlp::detect

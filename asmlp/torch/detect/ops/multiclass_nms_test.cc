@@ -20,7 +20,7 @@ TEST(MulticlassNms, ByHand) {
   EXPECT_TRUE(found.scores.equal(values_of({0.6f, 0.3f, 0.2f})));
   EXPECT_TRUE(found.labels.equal(indices_of({0, 1, 1})));
   EXPECT_TRUE(found.boxes.equal(boxes_of({0, 0, 10, 10, 1, 0, 11, 10, 21, 0, 31, 10})));
-  const auto best = multiclass_nms(probabilities, boxes, {.per_image = 1});
+  const auto best = multiclass_nms(probabilities, boxes, {.max_detections = 1});
   EXPECT_TRUE(best.scores.equal(values_of({0.6f})));
   const auto more = multiclass_nms(probabilities, boxes, {0.04, 0.9, 100});
   EXPECT_TRUE(more.labels.equal(indices_of({0, 0, 1, 1, 1})));

@@ -5,16 +5,10 @@
 
 #include <vector>
 
+#include "asmlp/model/detector_config.h"
 #include "asmlp/torch/detect/ops/box_coder.h"
 
 namespace asmlp::detect {
-
-struct ProposalOptions {
-  int64_t per_level = 2000;    // best anchors of a level that are decoded (1000 in a test)
-  double iou_threshold = 0.7;  // of the suppression within a level
-  int64_t per_image = 1000;    // proposals in the end (2000 for training a cascade)
-  double min_size = 0;         // pixels: narrower or lower boxes are dropped before that; 0: none
-};
 
 struct Proposals {
   torch::Tensor
@@ -29,6 +23,6 @@ struct Proposals {
 Proposals propose(const std::vector<torch::Tensor>& logits,
                   const std::vector<torch::Tensor>& deltas,
                   const std::vector<torch::Tensor>& anchors, const BoxCoder& coder, ImageSize image,
-                  const ProposalOptions& options);
+                  const ProposalConfig& config);
 
 }  // namespace asmlp::detect

@@ -15,17 +15,17 @@ TEST(Proposals, ByHand) {
   const std::vector<torch::Tensor> logits{values_of({1, 2, -3}), values_of({0})};
   std::vector<torch::Tensor> deltas{torch::zeros({3, 4}), torch::zeros({1, 4})};
   // Anchors 0 and 1 of level 0 overlap by 0.9; the one of level 1 equals anchor 0, and is let be.
-  auto found = propose(logits, deltas, anchors, {}, {100, 100}, {.per_level = 2});
+  auto found = propose(logits, deltas, anchors, {}, {100, 100}, {.before_nms = 2});
   EXPECT_TRUE(found.boxes.equal(boxes_of({0, 0, 10, 9, 0, 0, 10, 10})));
   EXPECT_TRUE(found.scores.equal(torch::sigmoid(values_of({2, 0}))));
   // All three of level 0, the best two of all in the end.
   found = propose(logits, deltas, anchors, {}, {100, 100}, {});
   EXPECT_EQ(found.boxes.size(0), 3);
-  found = propose(logits, deltas, anchors, {}, {100, 100}, {.per_image = 2});
+  found = propose(logits, deltas, anchors, {}, {100, 100}, {.kept = 2});
   EXPECT_TRUE(found.scores.equal(torch::sigmoid(values_of({2, 0}))));
   // Clipped before the suppression: both reach over the lower edge and become equal, then.
   deltas[0][0][3] = deltas[0][1][3] = 3;
-  found = propose(logits, deltas, anchors, {}, {8, 100}, {.iou_threshold = 0.99});
+  found = propose(logits, deltas, anchors, {}, {8, 100}, {.nms_iou = 0.99});
   EXPECT_TRUE(found.boxes[0].equal(values_of({0, 0, 10, 8})));
   EXPECT_EQ(found.boxes.size(0), 3);  // 1 of level 0, the degenerate third, 1 of level 1
   EXPECT_TRUE(found.boxes[2].equal(values_of({50, 8, 60, 8})));
@@ -51,7 +51,7 @@ TEST(Proposals, AreTheBestOfEveryLevel) {
   }
   const auto all = torch::cat(boxes), all_scores = torch::cat(scores);
   const auto kept = batched_nms(all, all_scores, torch::cat(levels), 0.7).slice(0, 0, 60);
-  const auto found = propose(logits, deltas, anchors, coder, image, {50, 0.7, 60});
+  const auto found = propose(logits, deltas, anchors, coder, image, {50, 60, 0.7});
   EXPECT_TRUE(found.boxes.equal(all.index_select(0, kept)));
   EXPECT_TRUE(found.scores.equal(all_scores.index_select(0, kept)));
   EXPECT_FALSE(found.boxes.requires_grad());
@@ -62,7 +62,7 @@ TEST(Proposals, RefuseWhatDoesNotFit) {
   const std::vector<torch::Tensor> one{torch::zeros({2, 4})};
   EXPECT_THROW(propose({}, {}, {}, {}, {9, 9}, {}), Error);
   EXPECT_THROW(propose({torch::zeros({3})}, one, one, {}, {9, 9}, {}), Error);
-  EXPECT_THROW(propose({torch::zeros({2})}, one, one, {}, {9, 9}, {.per_level = 0}), Error);
+  EXPECT_THROW(propose({torch::zeros({2})}, one, one, {}, {9, 9}, {.before_nms = 0}), Error);
   EXPECT_THROW(propose({torch::zeros({2})}, {torch::zeros({2, 8})}, one, {}, {9, 9}, {}), Error);
 }
 

@@ -24,33 +24,33 @@ torch::Tensor draw(const torch::Tensor& mask, int64_t count, data::Random& rando
 
 }  // namespace
 
-Sample sample(const torch::Tensor& gt, const SampleOptions& options, data::Random& random) {
+Sample sample(const torch::Tensor& gt, const SampleConfig& config, data::Random& random) {
   require(gt.dim() == 1 && gt.scalar_type() == torch::kInt64, ErrorCode::kInvalidArgument,
           "sample: assignments are {}, must be N of type int64", shape_of(gt));
-  require(options.count >= 0 && options.positive_fraction >= 0 && options.positive_fraction <= 1,
+  require(config.count >= 0 && config.positive_fraction >= 0 && config.positive_fraction <= 1,
           ErrorCode::kInvalidArgument,
-          "sample: {} boxes with a fraction of {}, must be >= 0 and within [0, 1]", options.count,
-          options.positive_fraction);
+          "sample: {} boxes with a fraction of {}, must be >= 0 and within [0, 1]", config.count,
+          config.positive_fraction);
   const auto limit =
-      static_cast<int64_t>(static_cast<double>(options.count) * options.positive_fraction);
+      static_cast<int64_t>(static_cast<double>(config.count) * config.positive_fraction);
   const auto positives = draw(gt >= 0, limit, random);
-  return {positives, draw(gt == kNegative, options.count - positives.size(0), random)};
+  return {positives, draw(gt == kNegative, config.count - positives.size(0), random)};
 }
 
 SampledRois sample_rois(const torch::Tensor& proposals, const torch::Tensor& gts,
                         const torch::Tensor& gt_labels, int64_t background,
-                        const AssignOptions& assign_options, const SampleOptions& options,
-                        AddGts add_gts, data::Random& random) {
+                        const MatchConfig& match, const SampleConfig& sampling,
+                        data::Random& random) {
   const torch::NoGradGuard no_grad;
   check_rows("sample_rois: labels of the ground truths", gt_labels, gts.size(0));
   auto boxes = widen(proposals);
-  auto gt = assign(boxes, gts, assign_options).gt;
-  const int64_t added = add_gts == AddGts::kYes ? gts.size(0) : 0;
+  auto gt = assign(boxes, gts, match).gt;
+  const int64_t added = sampling.add_truths ? gts.size(0) : 0;
   if (added > 0) {
     boxes = torch::cat({gts.to(boxes.options()), boxes});
     gt = torch::cat({torch::arange(added, gt.options()), gt});
   }
-  const Sample chosen = sample(gt, options, random);
+  const Sample chosen = sample(gt, sampling, random);
   SampledRois rois;
   rois.boxes = boxes.index_select(0, torch::cat({chosen.positives, chosen.negatives}));
   rois.gt = gt.index_select(0, chosen.positives);

@@ -8,24 +8,17 @@
 
 namespace asmlp::detect {
 
-// The defaults are those of the box heads; a region proposal network takes 256 and 0.5.
-struct SampleOptions {
-  int64_t count = 512;              // boxes per image
-  double positive_fraction = 0.25;  // of `count`: the most positives (rounded down)
-};
-
 // Indices of boxes, int64, each ascending.
 struct Sample {
   torch::Tensor positives;
   torch::Tensor negatives;
 };
 
-// Chooses min(#positive, limit) of the boxes with gt >= 0 and fills up to `count` with boxes that
-// are kNegative, as far as there are any; every subset is equally likely. `gt` is Assignment::gt.
-// The numbers come from `random` only, positives first: the same generator gives the same boxes.
-Sample sample(const torch::Tensor& gt, const SampleOptions& options, data::Random& random);
-
-enum class AddGts { kNo, kYes };
+// Chooses min(#positive, count * positive_fraction, rounded down) of the boxes with gt >= 0 and
+// fills up to `count` with boxes that are kNegative, as far as there are any; every subset is
+// equally likely. `gt` is Assignment::gt. The numbers come from `random` only, positives first: the
+// same generator gives the same boxes.
+Sample sample(const torch::Tensor& gt, const SampleConfig& config, data::Random& random);
 
 // RoIs of one image to train a head with: P positives in index order, then the negatives.
 struct SampledRois {
@@ -39,11 +32,11 @@ struct SampledRois {
 };
 
 // Assigns `proposals` (N x 4) to `gts` (G x 4, classes `gt_labels`: int64, G, in [0, background))
-// and samples them. With kYes the ground truths are proposals too, before all others, each assigned
-// to itself.
+// and samples them. With sampling.add_truths the ground truths are proposals too, before all
+// others, each assigned to itself.
 SampledRois sample_rois(const torch::Tensor& proposals, const torch::Tensor& gts,
                         const torch::Tensor& gt_labels, int64_t background,
-                        const AssignOptions& assign_options, const SampleOptions& options,
-                        AddGts add_gts, data::Random& random);
+                        const MatchConfig& match, const SampleConfig& sampling,
+                        data::Random& random);
 
 }  // namespace asmlp::detect

@@ -20,14 +20,14 @@ torch::Tensor mixed() {
 TEST(Sampler, CountsAndKinds) {
   const auto gt = mixed();
   struct Case {
-    SampleOptions options;
+    SampleConfig config;
     int64_t positives, negatives;
   };
-  for (const auto& [options, positives, negatives] :
+  for (const auto& [config, positives, negatives] :
        {Case{{16, 0.5}, 8, 8}, Case{{40, 0.25}, 10, 30}, Case{{200, 0.5}, 30, 50},
         Case{{64, 1.0}, 30, 34}, Case{{7, 0.5}, 3, 4}, Case{{0, 0.5}, 0, 0}}) {
     data::Random random(1);
-    const Sample chosen = sample(gt, options, random);
+    const Sample chosen = sample(gt, config, random);
     EXPECT_EQ(chosen.positives.size(0), positives);
     EXPECT_EQ(chosen.negatives.size(0), negatives);
     EXPECT_TRUE((gt.index_select(0, chosen.positives) >= 0).all().item<bool>());
@@ -68,11 +68,9 @@ TEST(Sampler, GroundTruthsArePrependedAsProposals) {
   const auto gts = boxes_of({0, 0, 10, 10, 20, 20, 30, 30});
   const auto labels = indices_of({3, 5});
   const auto proposals = boxes_of({50, 50, 60, 60, 20, 20, 30, 29, 0, 0, 5, 5});
-  const AssignOptions assign_options{
-      .positive = 0.5, .negative = 0.5, .min_positive = 0.5, .low_quality = LowQuality::kLeave};
+  const MatchConfig match{.low_quality = false};
   data::Random random(1);
-  const auto with =
-      sample_rois(proposals, gts, labels, 80, assign_options, {}, AddGts::kYes, random);
+  const auto with = sample_rois(proposals, gts, labels, 80, match, {}, random);
   EXPECT_TRUE(
       with.boxes.equal(torch::cat({gts, proposals.index_select(0, indices_of({1, 0, 2}))})));
   EXPECT_TRUE(with.labels.equal(indices_of({3, 5, 5, 80, 80})));
@@ -81,7 +79,7 @@ TEST(Sampler, GroundTruthsArePrependedAsProposals) {
   EXPECT_TRUE(with.is_gt.equal(torch::tensor({true, true, false})));
   EXPECT_TRUE(with.positive_boxes().equal(with.boxes.slice(0, 0, 3)));
   const auto without =
-      sample_rois(proposals, gts, labels, 80, assign_options, {}, AddGts::kNo, random);
+      sample_rois(proposals, gts, labels, 80, match, {.add_truths = false}, random);
   EXPECT_TRUE(without.boxes.equal(proposals.index_select(0, indices_of({1, 0, 2}))));
   EXPECT_TRUE(without.is_gt.equal(torch::tensor({false})));
 }
@@ -89,15 +87,14 @@ TEST(Sampler, GroundTruthsArePrependedAsProposals) {
 TEST(Sampler, WithoutGroundTruthsOrProposals) {
   data::Random random(1);
   const auto none = torch::zeros({0, 4});
-  const auto negatives = sample_rois(random_boxes(9, 10, 1), none, indices_of({}), 80, {}, {4, 0.5},
-                                     AddGts::kYes, random);
+  const auto negatives =
+      sample_rois(random_boxes(9, 10, 1), none, indices_of({}), 80, {}, {4, 0.5}, random);
   EXPECT_EQ(negatives.positives(), 0);
   EXPECT_TRUE(negatives.labels.equal(torch::full({4}, 80, torch::kInt64)));
   const auto gts = boxes_of({0, 0, 10, 10});
-  const auto only = sample_rois(none, gts, indices_of({1}), 80, {}, {}, AddGts::kYes, random);
+  const auto only = sample_rois(none, gts, indices_of({1}), 80, {}, {}, random);
   EXPECT_TRUE(only.boxes.equal(gts));
-  EXPECT_EQ(sample_rois(none, none, indices_of({}), 80, {}, {}, AddGts::kYes, random).boxes.size(0),
-            0);
+  EXPECT_EQ(sample_rois(none, none, indices_of({}), 80, {}, {}, random).boxes.size(0), 0);
 }
 
 TEST(Sampler, RefusesWhatDoesNotFit) {
@@ -105,9 +102,9 @@ TEST(Sampler, RefusesWhatDoesNotFit) {
   EXPECT_THROW(sample(torch::zeros({3}), {}, random), Error);
   EXPECT_THROW(sample(mixed(), {-1, 0.5}, random), Error);
   EXPECT_THROW(sample(mixed(), {1, 1.5}, random), Error);
-  EXPECT_THROW(sample_rois(torch::zeros({0, 4}), torch::zeros({1, 4}), indices_of({}), 80, {}, {},
-                           AddGts::kYes, random),
-               Error);
+  EXPECT_THROW(
+      sample_rois(torch::zeros({0, 4}), torch::zeros({1, 4}), indices_of({}), 80, {}, {}, random),
+      Error);
 }
 
 }  // namespace

@@ -2,27 +2,20 @@
 
 namespace asmlp::train {
 
-data::ItemLoaderOptions training_items(const TrainOptions& options, data::Remainder remainder,
-                                       const dist::World& world) {
-  data::ItemLoaderOptions loading;
-  loading.batch_size = options.batch_size;
-  loading.workers = options.workers;
-  loading.seed = options.seed;
-  loading.rank = world.rank();
-  loading.world = world.size();
-  loading.training = true;
-  loading.remainder = remainder;
-  loading.batches_per_epoch = options.steps_per_epoch * options.accumulation_steps;
-  return loading;
+data::LoaderOptions training_loading(const TrainOptions& options, data::Remainder remainder,
+                                     const dist::World& world) {
+  return {.batch_size = options.batch_size,
+          .workers = options.workers,
+          .seed = options.seed,
+          .rank = world.rank(),
+          .world = world.size(),
+          .order = data::Order::kGrouped,
+          .remainder = remainder,
+          .batches_per_epoch = options.steps_per_epoch * options.accumulation_steps};
 }
 
-data::ItemLoaderOptions validation_items(const TrainOptions& options, const dist::World& world) {
-  data::ItemLoaderOptions loading;
-  loading.batch_size = 1;
-  loading.workers = options.workers;
-  loading.rank = world.rank();
-  loading.world = world.size();
-  return loading;
+data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world) {
+  return {.batch_size = 1, .workers = options.workers, .rank = world.rank(), .world = world.size()};
 }
 
 }  // namespace asmlp::train

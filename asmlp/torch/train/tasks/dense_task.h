@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/data/sample_loader.h"
+#include "asmlp/model/dense_spec.h"
+#include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/backbone.h"
@@ -21,9 +22,9 @@
 namespace asmlp::train {
 
 // Batches for training, as the options say, and one image at a time for validation.
-data::ItemLoaderOptions training_items(const TrainOptions& options, data::Remainder remainder,
-                                       const dist::World& world);
-data::ItemLoaderOptions validation_items(const TrainOptions& options, const dist::World& world);
+data::LoaderOptions training_loading(const TrainOptions& options, data::Remainder remainder,
+                                     const dist::World& world);
+data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world);
 
 // The spec to train: options.model, which is a name of the zoo, a .json, .yaml or .yml file or a
 // JSON object in text, with drop_path and the data's classes, called "<model>.<tag>".

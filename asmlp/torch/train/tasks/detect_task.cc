@@ -67,12 +67,11 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
-    return std::make_unique<data::ItemLoader>(
-        training_images_, training_items(options_, data::Remainder::kRepeat, world_));
+    return std::make_unique<data::Loader>(
+        training_images_, training_loading(options_, data::Remainder::kRepeat, world_));
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
-    return std::make_unique<data::ItemLoader>(validation_images_,
-                                              validation_items(options_, world_));
+    return std::make_unique<data::Loader>(validation_images_, validation_loading(options_, world_));
   }
 
   ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
@@ -88,8 +87,8 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
                                      const ValidationOptions& options) const override {
-    const auto e = detect::evaluate(net_of(model), validation_.annotations, source, world_,
-                                    {options.progress, options.on_bad});
+    const auto e =
+        detect::evaluate(net_of(model), validation_.annotations, source, world_, options);
     if (!e) return std::nullopt;
     return Validation{{{"bbox_AP", e->box.ap},
                        {"bbox_AP50", e->box.ap50},

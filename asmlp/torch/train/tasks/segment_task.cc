@@ -39,12 +39,11 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
-    return std::make_unique<data::ItemLoader>(
-        training_images_, training_items(options_, data::Remainder::kDrop, world_));
+    return std::make_unique<data::Loader>(
+        training_images_, training_loading(options_, data::Remainder::kDrop, world_));
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
-    return std::make_unique<data::ItemLoader>(validation_images_,
-                                              validation_items(options_, world_));
+    return std::make_unique<data::Loader>(validation_images_, validation_loading(options_, world_));
   }
 
   ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
@@ -65,11 +64,8 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
                                      const ValidationOptions& options) const override {
-    segment::SegmentationEvaluationOptions evaluation;
-    evaluation.progress = options.progress;
-    evaluation.on_bad = options.on_bad;
     const auto e =
-        segment::evaluate(net_of(model), source, spec_.preprocessing, world_, evaluation);
+        segment::evaluate(net_of(model), source, spec_.preprocessing, {}, world_, options);
     if (!e) return std::nullopt;
     return Validation{
         {{"mIoU", e->mean_iou}, {"mAcc", e->mean_accuracy}, {"aAcc", e->pixel_accuracy}},

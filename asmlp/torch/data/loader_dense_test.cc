@@ -1,5 +1,3 @@
-#include "asmlp/torch/data/sample_loader.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +6,8 @@
 #include <set>
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/data/loader.h"
+#include "tests/support/support.h"
 
 namespace asmlp::data::sample_loader_test {
 namespace {
@@ -16,23 +16,24 @@ using Indices = std::vector<int64_t>;
 
 // Images of many sizes that hold their own index and a draw; every third one is of group 1. With
 // `targets` they are a segmentor's.
-class Pictures : public ItemSource {
+class SizedImages : public SampleSource {
  public:
-  explicit Pictures(int64_t size, std::set<int64_t> broken = {}, bool targets = false)
+  explicit SizedImages(int64_t size, std::set<int64_t> broken = {}, bool targets = false)
       : size_(size), broken_(std::move(broken)), targets_(targets) {}
   int64_t size() const override { return size_; }
   int group(int64_t index) const override { return index % 3 == 1 ? 1 : 0; }
-  Item get(int64_t index, Random& random) const override {
+  TensorSample get(int64_t index, Random& random) const override {
     require(!broken_.contains(index), ErrorCode::kBadFormat, "image {} is broken", index);
-    Item item;
-    item.info.height = item.info.padded_height = 1 + index % 5;
-    item.info.width = item.info.padded_width = 2 + index % 7;
-    item.image = torch::full({2, item.info.height, item.info.width}, double(index));
-    item.image[1].fill_(random.uniform());
+    TensorSample sample;
+    sample.info.height = sample.info.padded_height = 1 + index % 5;
+    sample.info.width = sample.info.padded_width = 2 + index % 7;
+    sample.image = torch::full({2, sample.info.height, sample.info.width}, double(index));
+    sample.image[1].fill_(random.uniform());
     if (targets_) {
-      item.target = torch::full({item.info.height, item.info.width}, index % 200, torch::kUInt8);
+      sample.target =
+          torch::full({sample.info.height, sample.info.width}, index % 200, torch::kUInt8);
     }
-    return item;
+    return sample;
   }
 
  private:
@@ -41,17 +42,20 @@ class Pictures : public ItemSource {
   bool targets_;
 };
 
-ItemLoaderOptions training_options(int batch_size = 4, Remainder remainder = Remainder::kRepeat) {
-  ItemLoaderOptions options;
-  options.batch_size = batch_size;
-  options.workers = 0;
-  options.seed = 9;
-  options.training = true;
-  options.remainder = remainder;
-  return options;
+LoaderOptions training_options(int batch_size = 4, Remainder remainder = Remainder::kRepeat) {
+  return {.batch_size = batch_size,
+          .workers = 0,
+          .seed = 9,
+          .order = Order::kGrouped,
+          .remainder = remainder};
 }
 
-std::vector<Batch> all(const ItemLoader& loader, int64_t epoch = 0, int64_t first_batch = 0) {
+LoaderOptions options_for(bool training, int batch_size = 4) {
+  if (training) return training_options(batch_size);
+  return {.batch_size = batch_size, .workers = 0, .seed = 9};
+}
+
+std::vector<Batch> all(const Loader& loader, int64_t epoch = 0, int64_t first_batch = 0) {
   BatchStream stream = loader.start(epoch, first_batch);
   std::vector<Batch> batches;
   while (auto batch = stream.next()) batches.push_back(std::move(*batch));
@@ -91,12 +95,12 @@ void expect_equal(const std::vector<Batch>& a, std::span<const Batch> b) {
   }
 }
 
-TEST(ItemLoader, APassHasEachImageOnceAndStepsOfOneGroup) {
+TEST(DenseLoader, APassHasEachImageOnceAndStepsOfOneGroup) {
   for (int64_t size : {1, 5, 24, 50, 101}) {
-    const Pictures data(size);
+    const SizedImages data(size);
     for (int world : {1, 2, 3}) {
       for (const Remainder remainder : {Remainder::kDrop, Remainder::kRepeat}) {
-        ItemLoaderOptions options = training_options(4, remainder);
+        LoaderOptions options = training_options(4, remainder);
         options.world = world;
         const int64_t step = 4 * world;
         std::map<int, int64_t> members;
@@ -107,10 +111,10 @@ TEST(ItemLoader, APassHasEachImageOnceAndStepsOfOneGroup) {
           steps += remainder == Remainder::kDrop ? count / step : (count + step - 1) / step;
         }
         if (steps == 0) {
-          EXPECT_THROW(ItemLoader(data, options), Error);
+          EXPECT_THROW(Loader(data, options), Error);
           continue;
         }
-        const ItemLoader loader(data, options);
+        const Loader loader(data, options);
         EXPECT_EQ(loader.batches(), steps);
         EXPECT_EQ(loader.images(), steps * step);
         for (int64_t pass : {0, 1, 7}) {
@@ -140,32 +144,31 @@ TEST(ItemLoader, APassHasEachImageOnceAndStepsOfOneGroup) {
   }
 }
 
-TEST(ItemLoader, TheOrderDependsOnSeedAndPass) {
-  const Pictures data(120);
-  ItemLoaderOptions options = training_options();
-  const ItemLoader loader(data, options);
-  EXPECT_EQ(loader.order(2), ItemLoader(data, options).order(2));
+TEST(DenseLoader, TheOrderDependsOnSeedAndPass) {
+  const SizedImages data(120);
+  LoaderOptions options = training_options();
+  const Loader loader(data, options);
+  EXPECT_EQ(loader.order(2), Loader(data, options).order(2));
   EXPECT_NE(loader.order(2), loader.order(3));
   options.seed = 10;
-  EXPECT_NE(loader.order(2), ItemLoader(data, options).order(2));
+  EXPECT_NE(loader.order(2), Loader(data, options).order(2));
   // Groups come mixed: a pass is not first one, then the other.
   std::vector<int> groups;
   for (const int64_t index : loader.order(2)) groups.push_back(data.group(index));
   EXPECT_FALSE(std::ranges::is_sorted(groups) || std::ranges::is_sorted(groups, std::greater()));
 }
 
-TEST(ItemLoader, RanksSeeTogetherWhatOneProcessWithTheirBatchesSees) {
-  const Pictures data(101, {}, true);
+TEST(DenseLoader, RanksSeeTogetherWhatOneProcessWithTheirBatchesSees) {
+  const SizedImages data(101, {}, true);
   for (bool training : {true, false}) {
     for (int world : {2, 3}) {
-      ItemLoaderOptions options = training_options(4 * world);
-      options.training = training;
-      const auto whole = all(ItemLoader(data, options), 2);
+      LoaderOptions options = options_for(training, 4 * world);
+      const auto whole = all(Loader(data, options), 2);
       options.batch_size = 4;
       options.world = world;
       std::vector<std::vector<Batch>> parts;
       for (options.rank = 0; options.rank < world; ++options.rank) {
-        parts.push_back(all(ItemLoader(data, options), 2));
+        parts.push_back(all(Loader(data, options), 2));
         if (training) {
           EXPECT_EQ(parts.back().size(), whole.size());
         }
@@ -187,20 +190,19 @@ TEST(ItemLoader, RanksSeeTogetherWhatOneProcessWithTheirBatchesSees) {
   }
 }
 
-TEST(ItemLoader, NeitherWorkersNorTheStartChangeTheBatches) {
+TEST(DenseLoader, NeitherWorkersNorTheStartChangeTheBatches) {
   std::set<int64_t> broken;
   for (int64_t i = 0; i < 90; i += 4) broken.insert(i);
-  const Pictures data(90, broken);
+  const SizedImages data(90, broken);
   for (bool training : {true, false}) {
-    ItemLoaderOptions options = training_options();
-    options.training = training;
-    const auto expected = all(ItemLoader(data, options), 3);
+    LoaderOptions options = options_for(training);
+    const auto expected = all(Loader(data, options), 3);
     for (int workers : {1, 2, 5}) {
       options.workers = workers;
-      expect_equal(all(ItemLoader(data, options), 3), expected);
+      expect_equal(all(Loader(data, options), 3), expected);
     }
     for (int64_t first : {1, 9, 22, 23}) {
-      const auto rest = all(ItemLoader(data, options), 3, first);
+      const auto rest = all(Loader(data, options), 3, first);
       ASSERT_EQ(std::ssize(rest), std::ssize(expected) - first);
       for (size_t i = 0; i < rest.size(); ++i) {  // what is reported is what was met since
         EXPECT_TRUE(torch::equal(rest[i].images, expected[size_t(first) + i].images));
@@ -209,19 +211,19 @@ TEST(ItemLoader, NeitherWorkersNorTheStartChangeTheBatches) {
   }
 }
 
-TEST(ItemLoader, EpochsOfAFixedLengthGoOnThroughThePasses) {
-  const Pictures data(50);
-  ItemLoaderOptions options = training_options(4, Remainder::kDrop);
-  const int64_t per_pass = ItemLoader(data, options).batches();
+TEST(DenseLoader, EpochsOfAFixedLengthGoOnThroughThePasses) {
+  const SizedImages data(50);
+  LoaderOptions options = training_options(4, Remainder::kDrop);
+  const int64_t per_pass = Loader(data, options).batches();
   ASSERT_EQ(per_pass, 12);  // 33 and 17 images: 8 and 4 batches
   Indices endless;
   for (int64_t pass = 0; pass < 5; ++pass) {
-    const Indices order = ItemLoader(data, options).order(pass);
+    const Indices order = Loader(data, options).order(pass);
     endless.insert(endless.end(), order.begin(), order.end());
   }
   for (int64_t length : {1, 5, 12, 19, 30}) {  // up to 2.5 passes
     options.batches_per_epoch = length;
-    const ItemLoader loader(data, options);
+    const Loader loader(data, options);
     EXPECT_EQ(loader.batches(), length);
     EXPECT_EQ(loader.images(), 4 * length);
     Indices seen;
@@ -236,9 +238,9 @@ TEST(ItemLoader, EpochsOfAFixedLengthGoOnThroughThePasses) {
   }
 }
 
-TEST(ItemLoader, AnImageThatComesTwiceIsSeenInTwoWays) {
-  const Pictures data(3);  // two of group 0, one of group 1
-  const ItemLoader loader(data, training_options(8));
+TEST(DenseLoader, AnImageThatComesTwiceIsSeenInTwoWays) {
+  const SizedImages data(3);  // two of group 0, one of group 1
+  const Loader loader(data, training_options(8));
   std::set<float> draws;
   for (int64_t epoch : {0, 1}) {
     for (const Batch& batch : all(loader, epoch)) {
@@ -248,17 +250,13 @@ TEST(ItemLoader, AnImageThatComesTwiceIsSeenInTwoWays) {
   EXPECT_EQ(draws.size(), 2u * 2 * 8);
 }
 
-TEST(ItemLoader, AnEvaluationHasEachImageOnceOverTheRanks) {
+TEST(DenseLoader, AnEvaluationHasEachImageOnceOverTheRanks) {
   for (int64_t size : {1, 7, 8, 9, 40}) {
-    const Pictures data(size);
+    const SizedImages data(size);
     for (int world : {1, 2, 3}) {
       Indices seen;
       for (int rank = 0; rank < world; ++rank) {
-        ItemLoaderOptions options;
-        options.batch_size = 4;
-        options.rank = rank;
-        options.world = world;
-        const ItemLoader loader(data, options);
+        const Loader loader(data, {.batch_size = 4, .rank = rank, .world = world});
         EXPECT_EQ(loader.images(), size);
         const auto batches = all(loader);
         const Indices part = indices(batches);
@@ -277,12 +275,10 @@ TEST(ItemLoader, AnEvaluationHasEachImageOnceOverTheRanks) {
   }
 }
 
-TEST(ItemLoader, AnEvaluationLeavesBadImagesOutAndNamesThemOnce) {
+TEST(DenseLoader, AnEvaluationLeavesBadImagesOutAndNamesThemOnce) {
   const std::set<int64_t> broken{0, 4, 5, 6, 7, 13};  // a whole batch
-  const Pictures data(15, broken);
-  ItemLoaderOptions options;
-  options.batch_size = 4;
-  const ItemLoader loader(data, options);
+  const SizedImages data(15, broken);
+  const Loader loader(data, {.batch_size = 4});
   std::vector<std::string> bad;
   const auto batches = all(loader);
   for (const Batch& batch : batches) {
@@ -298,11 +294,11 @@ TEST(ItemLoader, AnEvaluationLeavesBadImagesOutAndNamesThemOnce) {
   for (const Batch& batch : all(loader, 1)) EXPECT_TRUE(batch.bad.empty());
 }
 
-TEST(ItemLoader, TrainingReplacesBadImagesByOthersOfTheirGroup) {
+TEST(DenseLoader, TrainingReplacesBadImagesByOthersOfTheirGroup) {
   std::set<int64_t> broken;
   for (int64_t i = 0; i < 101; i += 2) broken.insert(i);
-  const Pictures data(101, broken);
-  const ItemLoader loader(data, training_options(4, Remainder::kRepeat));
+  const SizedImages data(101, broken);
+  const Loader loader(data, training_options(4, Remainder::kRepeat));
   std::set<std::string> bad;
   std::set<float> draws;
   const auto batches = all(loader);
@@ -322,28 +318,36 @@ TEST(ItemLoader, TrainingReplacesBadImagesByOthersOfTheirGroup) {
   for (const Batch& batch : all(loader, 1)) EXPECT_TRUE(batch.bad.empty());
 }
 
-TEST(ItemLoader, GivesUpWhenNothingOfAGroupIsGood) {
-  std::set<int64_t> broken;
-  for (int64_t i = 1; i < 30; i += 3) broken.insert(i);  // all of group 1
-  const Pictures data(30, broken);
-  const ItemLoader loader(data, training_options());
-  BatchStream stream = loader.start(0);
-  try {
-    while (stream.next()) {
+// Of the ItemLoader at d0ef276, computed from its source.
+TEST(DenseLoader, KeepsTheBatchesOfEarlierVersions) {
+  const SizedImages data(10, {4, 6});
+  const std::vector<std::pair<float, float>> expected{
+      {3, 0.223914926f}, {8, 0.490720265f}, {7, 0.375596109f}, {1, 0.008922481f},
+      {1, 0.349104471f}, {1, 0.885131785f}, {5, 0.197764000f}, {0, 0.874218086f},
+      {8, 0.787188499f}, {2, 0.019431117f}, {9, 0.836669259f}, {3, 0.944186014f}};
+  size_t place = 0;
+  for (const Batch& batch : all(Loader(data, training_options(2)), 3)) {
+    for (size_t i = 0; i < 2; ++i, ++place) {
+      EXPECT_EQ(content(batch, i).first, expected.at(place).first);
+      EXPECT_NEAR(content(batch, i).second, expected[place].second, 1e-7);
     }
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kBadFormat);
-    EXPECT_THAT(error.what(), testing::HasSubstr("is broken): the data is damaged"));
   }
+  EXPECT_EQ(place, expected.size());
 }
 
-TEST(ItemLoader, PadsABatchToItsLargestImage) {
-  const Pictures data(40, {}, true);
-  ItemLoaderOptions options = training_options(5);
+TEST(DenseLoader, GivesUpWhenNothingOfAGroupIsGood) {
+  std::set<int64_t> broken;
+  for (int64_t i = 1; i < 30; i += 3) broken.insert(i);  // all of group 1
+  const SizedImages data(30, broken);
+  const Loader loader(data, training_options());
+  EXPECT_THAT(test::error_of(ErrorCode::kBadFormat, [&] { all(loader); }),
+              testing::HasSubstr("is broken): the data is damaged"));
+}
+
+TEST(DenseLoader, PadsABatchToItsLargestImage) {
+  const SizedImages data(40, {}, true);
   for (bool training : {true, false}) {
-    options.training = training;
-    for (const Batch& batch : all(ItemLoader(data, options))) {
+    for (const Batch& batch : all(Loader(data, options_for(training, 5)))) {
       int64_t height = 0, width = 0;
       for (const ImageInfo& info : batch.infos) {
         height = std::max(height, info.height);
@@ -364,20 +368,19 @@ TEST(ItemLoader, PadsABatchToItsLargestImage) {
   }
 }
 
-TEST(ItemLoader, BadOptionsAreNamed) {
+TEST(DenseLoader, BadOptionsAreNamed) {
   const auto error_of = [](int64_t size, auto change) -> std::string {
-    const Pictures data(size);
-    ItemLoaderOptions options = training_options();
+    const SizedImages data(size);
+    LoaderOptions options = training_options();
     change(options);
     try {
-      ItemLoader(data, options);
+      Loader(data, options);
     } catch (const Error& error) {
       return error.what();
     }
     return "";
   };
-  using testing::HasSubstr;
-  using testing::StartsWith;
+  using testing::HasSubstr, testing::StartsWith;
   EXPECT_THAT(error_of(9, [](auto& o) { o.batch_size = 0; }), StartsWith("batch-size 0"));
   EXPECT_THAT(error_of(9, [](auto& o) { o.workers = 257; }), StartsWith("workers 257"));
   EXPECT_THAT(error_of(9, [](auto& o) { o.rank = 1; }), StartsWith("rank 1"));
@@ -385,8 +388,12 @@ TEST(ItemLoader, BadOptionsAreNamed) {
   EXPECT_THAT(error_of(0, [](auto&) {}), HasSubstr("no image"));
   // 6 and 3 images: 9 are enough for 8, but no group is.
   const auto drop = [](auto& o) { o.remainder = Remainder::kDrop, o.world = 2; };
-  EXPECT_THAT(error_of(9, drop), HasSubstr("a batch of 4 for each of 2 processes"));
+  EXPECT_THAT(error_of(9, drop),
+              HasSubstr("6 images in its largest group, fewer than one batch of 4 for each of "
+                        "2 processes"));
   EXPECT_EQ(error_of(12, drop), "");
+  EXPECT_THAT(error_of(9, [](auto& o) { o.remainder = Remainder::kKeep; }),
+              HasSubstr("for training"));
 }
 
 }  // namespace
