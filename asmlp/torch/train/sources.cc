@@ -24,12 +24,12 @@ std::unique_ptr<data::BatchSource> training_source(const data::DataSource& split
                                                    const TrainOptions& options,
                                                    const dist::World& world) {
   data::LoaderOptions loading =
-      loader_options(preprocessing, options.batch_size, options.workers, world);
+      loader_options(preprocessing, options.schedule.batch_size, options.run.workers, world);
   loading.shuffle = loading.drop_last = true;
-  loading.seed = options.seed;
+  loading.seed = options.run.seed;
   loading.encoded = true;  // only the crop is decoded
   return split.batches(
-      [preprocessing, augmentation = options.augmentation()](
+      [preprocessing, augmentation = options.classification.augmentation](
           const Sample& sample, data::Random& random, std::span<float> out) {
         data::transform_for_training(sample, preprocessing, augmentation, random, out);
       },
