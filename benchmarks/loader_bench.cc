@@ -24,6 +24,7 @@ void run(const std::string& path, int workers, int64_t images) {
   const Preprocessing preprocessing;  // ImageNet's: 224, mean and std
   data::Augmentation augmentation;
   augmentation.rand_augment.reset();
+  augmentation.color_jitter = 0;
   augmentation.erase_probability = 0;
   data::Transform transform;
   transform.encoded = true;

@@ -57,7 +57,7 @@ class Bench {
  public:
   explicit Bench(const TrainBenchOptions& options) : options_(options) {
     train::TrainOptions named;
-    named.model = options.model;
+    named.model.choice = options.model;
     spec_ = train::resolve_model(named, 0).spec;
     require(spec_.config.num_classes > 0, ErrorCode::kUnsupported,
             "{}: a training step needs a model with classes", options.model);
@@ -65,7 +65,7 @@ class Bench {
     torch::manual_seed(1);
     model_ = nn::AsMlp(spec_.config);
     eager_.emplace(model_);
-    optimizer_.emplace(*model_, 0.05, std::array<double, 2>{0.9, 0.999}, 1e-8);
+    optimizer_.emplace(*model_);
     size_ = options.size > 0 ? options.size : spec_.preprocessing.size;
     images_ = torch::randn({options.batch, spec_.config.in_chans, size_, size_});
     channels_last_ = images_.contiguous(torch::MemoryFormat::ChannelsLast);

@@ -12,9 +12,8 @@
 #include <memory>
 #include <string>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/options/raw_option.h"
-#include "asmlp/report/table.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/launch.h"
 #include "asmlp/cli_torch/recipe.h"
@@ -22,6 +21,8 @@
 #include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/table.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/train/device.h"
 #include "asmlp/torch/train/tasks/make_task.h"
@@ -51,7 +52,8 @@ extern "C" void request_stop(int signal) {
 }
 
 struct TrainArguments {
-  train::TrainOptions options;
+  train::TrainOptions options;  // without those of the command line until run_train
+  nlohmann::json given = nlohmann::json::object();  // the command line's, by name
   std::string config;
   std::string output;
   std::string experiment;
@@ -122,13 +124,16 @@ void announce(const train::Trainer& trainer, const fs::path& folder, bool resume
   std::string machine = fmt::format("{} threads", state.threads);
   if (state.world > 1) machine = fmt::format("{} processes of {}", state.world, machine);
   if (trainer.device().is_cuda()) machine += " on " + trainer.device().str();
-  if (options.amp != "off") machine += ", " + options.amp;
+  if (options.run.amp != train::Amp::kOff) {
+    machine += fmt::format(", {}", name_of(options.run.amp));
+  }
   print_note(fmt::format(
       "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
       "steps of {} images, lr {:.3g}, {}; writing to {}",
       facts.model, group_digits(trainer.parameters()), facts.training_images,
-      facts.validation_images, facts.classes.size(), options.epochs, trainer.steps_per_epoch(),
-      trainer.global_batch(), options.peak_lr(state.world), machine, folder.string()));
+      facts.validation_images, facts.classes.size(), options.schedule.epochs,
+      trainer.steps_per_epoch(), trainer.global_batch(), options.learning_rates(state.world).peak,
+      machine, folder.string()));
   if (resumed) {
     print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
                            state.epoch + 1, trainer.step_in_epoch()));
@@ -150,7 +155,8 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
 int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   const train::TrainOptions& options = arguments.options;
-  std::unique_ptr<train::TrainingTask> task = train::make_task(options, tag_of(options.data), world);
+  std::unique_ptr<train::TrainingTask> task =
+      train::make_task(options, tag_of(options.model.data), world);
   const std::string model_name = model_of(task->facts().model);
   const fs::path folder = run_folder(arguments, model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
@@ -164,12 +170,12 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
 
   train::Trainer trainer(options, std::move(task), folder,
                          {{"command", arguments.command},
-                          {"dataset", folder_name(options.data)},
+                          {"dataset", folder_name(options.model.data)},
                           {"source", "trained with asmlp " ASMLP_VERSION}},
                          world);
   const bool resumed = begin(trainer, arguments, state, resume);
   train::Observers observers;
-  TrainDisplay display(options.log_interval, trainer.steps());
+  TrainDisplay display(options.run.log_interval, trainer.steps());
   std::optional<train::RunLog> log;
   if (speaks) {
     write_file_atomically(folder / "args.yaml",
@@ -214,7 +220,7 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
   const std::optional<dist::Rendezvous> rendezvous = dist::rendezvous_from_environment();
   if (!rendezvous) return dist::single_world();
   dist::ConnectOptions connecting;
-  const torch::Device device = train::resolve_device(options.device, rendezvous->local_rank);
+  const torch::Device device = train::resolve_device(options.run.device, rendezvous->local_rank);
   if (device.is_cuda()) connecting.transport = dist::Transport::kNccl;
   // The main thread hangs in a collective then. What is on disk is whole at any moment.
   connecting.watch.on_lost = [](const dist::PeerLost& lost) {
@@ -225,6 +231,7 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
 }
 
 int run_train(TrainArguments& arguments, bool resume) {
+  train::read_options(arguments.given, "command line", arguments.options);
   const train::TrainOptions& options = arguments.options;
   train::validate(options);
   if (arguments.nproc > 1 && !is_launched_worker()) {
@@ -258,9 +265,7 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
     }
     if (!state.empty()) arguments->options = train::read_state(state, nullptr).options;
   } else if (const auto task = chosen ? raw_option(raw, "--task") : std::nullopt; task) {
-    train::TrainOptions named;
-    named.task = *task;
-    arguments->options = train::default_options(named.kind());
+    arguments->options = train::default_options(value_named<Task>(*task, "--task"));
   }
 
   const char* group = "Run";
@@ -292,7 +297,7 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
       ->group(group);
   app->add_flag("--json", arguments->json, "Print the outcome as JSON on standard output")
       ->group(group);
-  add_recipe_options(*app, arguments->options);
+  add_recipe_options(*app, arguments->options, arguments->given);
   return {app,
           [arguments, resume_option] { return run_train(*arguments, resume_option->count() > 0); }};
 }

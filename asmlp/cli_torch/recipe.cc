@@ -4,9 +4,11 @@
 #include <yaml-cpp/yaml.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <type_traits>
 
 #include "asmlp/core/atomic_file.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/schema/text.h"
 
 namespace asmlp::cli {
@@ -33,58 +35,86 @@ void emit(YAML::Emitter& out, const Json& value) {
   }
 }
 
+// What one use of the option gives: a list, a number, or text.
 template <typename T>
-struct IsOptional : std::false_type {};
+struct ValueOf {
+  using type = T;
+};
 template <typename T>
-struct IsOptional<std::optional<T>> : std::true_type {};
+requires(!HasCodec<std::optional<T>>) struct ValueOf<std::optional<T>> {
+  using type = T;
+};
+
+// Puts what the command line says of `name`, a field of type T, into `given`.
+template <typename T>
+CLI::Option* add_typed_option(CLI::App& app, const std::string& flag, const char* name,
+                              const char* help, nlohmann::json& given) {
+  const auto take = [&given, name](const auto& value) { given[name] = value; };
+  if constexpr (std::is_same_v<T, bool>) {
+    return app.add_flag_function(
+        flag + ",!--no-" + name, [take](int64_t count) { take(count > 0); }, help);
+  } else if constexpr (std::is_same_v<T, std::array<double, 2>> ||
+                       std::is_same_v<T, std::array<int, 2>>) {
+    using List = std::vector<typename T::value_type>;
+    return app.add_option_function<List>(flag, take, help)->expected(2);
+  } else if constexpr (std::is_same_v<T, std::vector<int>>) {
+    return app.add_option_function<T>(flag, take, help)->expected(0, 1 << 10);
+  } else if constexpr (NamedEnum<T>) {
+    std::vector<std::string> names;
+    for (const auto& [value, value_name] : names_of(T())) names.emplace_back(value_name);
+    return app.add_option_function<std::string>(flag, take, help)->check(CLI::IsMember(names));
+  } else if constexpr (Number<T>) {
+    return app.add_option_function<T>(flag, take, help);
+  } else {
+    return app.add_option_function<std::string>(flag, take, help);
+  }
+}
+
+// A default as --help shows it; "" where there is none.
+std::string shown_text(const Json& value) {
+  if (value.is_null()) return "";
+  if (value.is_object()) return "the recipe's";
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
+  if (!value.is_array()) return value.dump();
+  std::vector<std::string> items;
+  for (const Json& item : value) items.push_back(shown_text(item));
+  return fmt::format("{}", fmt::join(items, " "));
+}
 
 }  // namespace
 
 train::TrainOptions load_recipe(const std::filesystem::path& path) {
-  const std::string text = read_file(path, kMaxYamlBytes);
-  return train::options_from_json(json_from_yaml(text, path.string()).dump(), path.string());
+  const std::string text = read_file(path, kMaxYamlBytes), what = path.string();
+  return train::options_from_json(json_from_yaml(text, what), what);
 }
 
 std::string recipe_text(const train::TrainOptions& options) {
   YAML::Emitter out;
-  emit(out, Json::parse(train::to_json(options)));
+  emit(out, train::to_json(options));
   return std::string(out.c_str()) + '\n';
 }
 
-void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
-  train::visit_options(options, [&](const train::OptionInfo& info, auto& field) {
-    using Field = std::remove_reference_t<decltype(field)>;
-    std::string name = std::string("--") + info.name;
-    if (info.short_name) name = std::string("-") + info.short_name + "," + name;
-    if (std::string(info.name) == "data") name = "data";
-    CLI::Option* option = nullptr;
-    if constexpr (std::is_same_v<Field, bool>) {
-      option = app.add_flag(name + ",!--no-" + info.name, field, info.help);
-    } else if constexpr (std::is_same_v<Field, std::array<double, 2>>) {
-      option = app.add_option_function<std::vector<double>>(
-                      name,
-                      [&field](const std::vector<double>& v) {
-                        field = {v.at(0), v.at(1)};
-                      },
-                      info.help)
-                   ->expected(2)
-                   ->default_str(fmt::format("{:.4g} {:.4g}", field[0], field[1]));
-    } else if constexpr (std::is_same_v<Field, std::vector<int>>) {
-      option = app.add_option_function<std::vector<int>>(
-                      name, [&field](const std::vector<int>& v) { field = v; }, info.help)
-                   ->expected(0, 1 << 10)
-                   ->default_str(fmt::format("{}", fmt::join(field, " ")));
-    } else if constexpr (IsOptional<Field>::value) {
-      option = app.add_option_function<typename Field::value_type>(
-          name, [&field](const auto& value) { field = value; }, info.help);
-      if (field) option->default_str(fmt::format("{}", *field));
-    } else {
-      option = app.add_option(name, field, info.help);
-      const std::string value = fmt::format("{}", field);
-      if (!value.empty()) option->default_str(value.starts_with('{') ? "the recipe's" : value);
-    }
-    option->group(info.group);
-  });
+void add_recipe_options(CLI::App& app, const train::TrainOptions& shown, nlohmann::json& given) {
+  std::set<std::string> declared;
+  const auto declare = [&](const train::TrainOptions& options) {
+    const Json defaults = train::to_json(options);
+    train::TrainOptions::visit(
+        options, [&](const char* name, const auto& field, const OptionInfo& info) {
+          if (!declared.insert(name).second) return;
+          using Field = std::remove_cvref_t<decltype(field)>;
+          using Value = typename ValueOf<Field>::type;
+          std::string flag = std::string("--") + name;
+          if (info.short_name != 0) flag = std::string("-") + info.short_name + "," + flag;
+          if (std::string(name) == "data") flag = name;
+          CLI::Option* option = add_typed_option<Value>(app, flag, name, info.help, given);
+          option->group(info.heading);
+          const std::string text = shown_text(defaults.value(name, Json()));
+          if (!std::is_same_v<Value, bool> && !text.empty()) option->default_str(text);
+        });
+  };
+  declare(shown);
+  for (const auto& [task, name] : names_of(Task())) declare(train::default_options(task));
 }
 
 }  // namespace asmlp::cli

@@ -2,6 +2,7 @@
 
 #include "asmlp/report/build_info.h"
 #include "asmlp/cli_torch/recipe.h"
+#include "asmlp/schema/fields.h"
 
 namespace asmlp::cli {
 
@@ -38,23 +39,24 @@ train::RunFacts run_facts(const train::Trainer& trainer, const std::string& comm
   const train::TaskFacts& task = trainer.facts();
   const BuildInfo build = build_info();
   train::RunFacts facts;
-  facts.run = {{"task", options.task},
+  facts.run = {{"task", to_string(options.model.task)},
                {"model", task.model},
-               {"data", std::filesystem::absolute(options.data).lexically_normal().string()},
+               {"data", std::filesystem::absolute(options.model.data).lexically_normal().string()},
                {"classes", task.classes.size()},
                {"training_images", state.train_images},
                {"validation_images", task.validation_images},
                {"image_size", task.image_size},
                {"parameters", trainer.parameters()},
                {"multiply_adds", task.multiply_adds},
-               {"epochs", options.epochs},
+               {"epochs", options.schedule.epochs},
                {"steps_per_epoch", trainer.steps_per_epoch()},
-               {"seed", options.seed}};
+               {"seed", options.run.seed}};
   facts.start = {{"command", command},
                  {"world_size", state.world},
                  {"threads", state.threads},
                  {"device", trainer.device().str()},
-                 {"precision", options.amp == "off" ? "fp32" : options.amp},
+                 {"precision",
+                  options.run.amp == train::Amp::kOff ? "fp32" : name_of(options.run.amp)},
                  {"images_per_step", trainer.global_batch()},
                  {"asmlp", build.version},
                  {"commit", build.commit},
@@ -63,7 +65,7 @@ train::RunFacts run_facts(const train::Trainer& trainer, const std::string& comm
   facts.recipe = recipe_text(options);
   facts.eval_metric = task.eval_metric;
   facts.images_per_step = trainer.global_batch();
-  facts.log_interval = options.log_interval;
+  facts.log_interval = options.run.log_interval;
   facts.resumed = resumed;
   facts.steps_done = trainer.steps();
   facts.skipped_steps = state.skipped;

@@ -6,9 +6,12 @@
 namespace asmlp {
 
 struct FieldInfo {
-  // Of a number, or of each number in a list: low <= value <= high (check_ranges).
+  // Of a number, or of each number in a list: low <= value <= high, above < value < below
+  // (check_ranges).
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
+  double above = -std::numeric_limits<double>::infinity();
+  double below = std::numeric_limits<double>::infinity();
   const char* alias = nullptr;  // also read under this name; never written
 };
 

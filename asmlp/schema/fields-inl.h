@@ -63,7 +63,9 @@ void read_json(const nlohmann::json& json, T& value, const std::string& where) {
 }
 
 template <typename T>
-void read_json(const nlohmann::json& json, std::optional<T>& value, const std::string& where) {
+requires(!HasCodec<std::optional<T>>) void read_json(const nlohmann::json& json,
+                                                     std::optional<T>& value,
+                                                     const std::string& where) {
   if (json.is_null()) {
     value.reset();
   } else {
@@ -115,9 +117,7 @@ template <typename T>
 void check_ranges(const T& value, const char* where, const std::string& path,
                   const FieldInfo& info) {
   if constexpr (Number<T>) {
-    const bool bounded = info.low > -std::numeric_limits<double>::infinity() ||
-                         info.high < std::numeric_limits<double>::infinity();
-    if (bounded) check_range(path.c_str(), static_cast<double>(value), info.low, info.high, where);
+    check_range(path.c_str(), static_cast<double>(value), info, where);
   } else if constexpr (IsOptional<T>::value) {
     if (value) check_ranges(*value, where, path, info);
   } else if constexpr (IsVector<T>::value) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "asmlp/schema/nearest.h"
@@ -26,11 +27,45 @@ void read_integer(const Json& json, Int& value, const std::string& where) {
     fits = std::abs(number) < 0x1p53 && number == std::trunc(number) &&
            std::in_range<Int>(static_cast<int64_t>(number));
   }
-  if (!fits) refuse_value(json, where, "an integer");
+  if (!fits) refuse_value(json, where, std::is_signed_v<Int> ? "an integer" : "an integer from 0");
   value = json.get<Int>();
 }
 
+bool same_key(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return x == y || ((x == '-' || x == '_') && (y == '-' || y == '_'));
+  });
+}
+
+bool has_bounds(const FieldInfo& info) {
+  const FieldInfo none;
+  return info.low > none.low || info.high < none.high || info.above > none.above ||
+         info.below < none.below;
+}
+
+// "between 0 and 1", "at least 1", "above 0 and at most 1".
+std::string range_text(const FieldInfo& info) {
+  if (std::isfinite(info.low) && std::isfinite(info.high)) {
+    return fmt::format("between {} and {}", info.low, info.high);
+  }
+  std::string text;
+  const auto add = [&](const char* relation, double bound) {
+    if (std::isfinite(bound))
+      text += fmt::format("{}{} {}", text.empty() ? "" : " and ", relation, bound);
+  };
+  add("above", info.above);
+  add("at least", info.low);
+  add("at most", info.high);
+  add("below", info.below);
+  return text;
+}
+
 }  // namespace
+
+std::string with_dashes(std::string key) {
+  std::ranges::replace(key, '_', '-');
+  return key;
+}
 
 void refuse_value(const Json& json, const std::string& where, const std::string& expected) {
   const bool long_value = json.is_structured() && json.size() > 16;
@@ -46,19 +81,30 @@ void require_object(const Json& json, const std::string& where) {
 
 void check_keys(const Json& json, const std::vector<std::string>& known, const std::string& where) {
   for (const auto& [key, value] : json.items()) {
-    require(std::ranges::find(known, key) != known.end(), ErrorCode::kInvalidArgument,
-            "{}: unknown key '{}'{}", where, excerpt(key), did_you_mean(excerpt(key), known));
+    const bool is_known =
+        std::ranges::any_of(known, [&](const std::string& name) { return same_key(key, name); });
+    require(is_known, ErrorCode::kInvalidArgument, "{}: unknown key '{}'{}", where, excerpt(key),
+            did_you_mean(excerpt(key), known));
   }
 }
 
 const Json* find_field(const Json& json, const char* name, const FieldInfo& info,
                        const std::string& where) {
-  const auto found = json.find(name);
-  const auto other = info.alias != nullptr ? json.find(info.alias) : json.end();
-  require(found == json.end() || other == json.end(), ErrorCode::kInvalidArgument,
-          "{}: '{}' is given twice", where, name);
-  if (found != json.end()) return &*found;
-  return other != json.end() ? &*other : nullptr;
+  const Json* found = nullptr;
+  for (const auto& [key, value] : json.items()) {
+    if (!same_key(key, name) && (info.alias == nullptr || !same_key(key, info.alias))) continue;
+    require(found == nullptr, ErrorCode::kInvalidArgument, "{}: '{}' is given twice", where, name);
+    found = &value;
+  }
+  return found;
+}
+
+void check_range(const char* field, double value, const FieldInfo& info, const char* where) {
+  if (!has_bounds(info)) return;
+  const bool good = std::isfinite(value) && value >= info.low && value <= info.high &&
+                    value > info.above && value < info.below;
+  require(good, ErrorCode::kInvalidArgument, "{}{}{} is {}, must be {}", where,
+          *where != 0 ? ": " : "", field, value, range_text(info));
 }
 
 void read_json(const Json& json, bool& value, const std::string& where) {
@@ -91,6 +137,8 @@ void read_json(const Json& json, std::string& value, const std::string& where) {
   if (!json.is_string()) refuse_value(json, where, "text");
   value = json.get<std::string>();
 }
+
+void read_json(const Json& json, Json& value, const std::string&) { value = json; }
 
 void read_json(const Json& json, std::map<std::string, std::string>& value,
                const std::string& where) {

@@ -19,16 +19,11 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
+#include "asmlp/schema/codec.h"
 #include "asmlp/schema/field_info.h"
 #include "asmlp/schema/range.h"
 
 namespace asmlp {
-
-// Specialized for types with a form of their own, and for views of a struct that lives elsewhere:
-//   static nlohmann::ordered_json write(const T& value);
-//   static void read(const nlohmann::json& json, T& value, const std::string& where);
-template <typename T>
-struct Codec;
 
 struct AnyField {
   void operator()(const char*, auto&&, const FieldInfo& = {}) const {}
@@ -52,13 +47,28 @@ concept Number = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
 [[noreturn]] void refuse_value(const nlohmann::json& json, const std::string& where,
                                const std::string& expected);
 void require_object(const nlohmann::json& json, const std::string& where);
-// Error(kInvalidArgument) when `json` has a key that is not in `known`, suggesting the nearest.
+// Error(kInvalidArgument) when `json` has a key that is not in `known`, suggesting the nearest. In
+// keys '-' and '_' are the same, here and in find_field.
 void check_keys(const nlohmann::json& json, const std::vector<std::string>& known,
                 const std::string& where);
 // The value of a field under its name or its alias; null when it is not there.
-// Error(kInvalidArgument) when it is there under both.
+// Error(kInvalidArgument) when it is there twice.
 const nlohmann::json* find_field(const nlohmann::json& json, const char* name,
                                  const FieldInfo& info, const std::string& where);
+
+// `key` with '-' for '_'.
+std::string with_dashes(std::string key);
+
+// Error(kInvalidArgument) "<where>: <field> is <value>, must be <range>" unless `value` is finite
+// and within the range; without "<where>: " where that is "".
+void check_range(const char* field, double value, const FieldInfo& info, const char* where);
+
+// Error(kInvalidArgument) "<field> is <low> <high>: the lower value comes first".
+template <typename T>
+void check_order(const char* field, const std::array<T, 2>& pair) {
+  require(pair[0] <= pair[1], ErrorCode::kInvalidArgument,
+          "{} is {} {}: the lower value comes first", field, pair[0], pair[1]);
+}
 
 // Fields of plain types. 7.0 is an integer; text is never a number.
 void read_json(const nlohmann::json& json, bool& value, const std::string& where);
@@ -68,6 +78,7 @@ void read_json(const nlohmann::json& json, int& value, const std::string& where)
 void read_json(const nlohmann::json& json, int64_t& value, const std::string& where);
 void read_json(const nlohmann::json& json, uint64_t& value, const std::string& where);
 void read_json(const nlohmann::json& json, std::string& value, const std::string& where);
+void read_json(const nlohmann::json& json, nlohmann::json& value, const std::string& where);
 void read_json(const nlohmann::json& json, std::map<std::string, std::string>& value,
                const std::string& where);
 
@@ -98,7 +109,9 @@ T value_named(const std::string& name, const std::string& where);
 template <typename T>
 nlohmann::ordered_json fields_to_json(const T& value);
 template <typename T>
-void read_json(const nlohmann::json& json, std::optional<T>& value, const std::string& where);
+requires(!HasCodec<std::optional<T>>) void read_json(const nlohmann::json& json,
+                                                     std::optional<T>& value,
+                                                     const std::string& where);
 template <typename T>
 void read_json(const nlohmann::json& json, std::vector<T>& values, const std::string& where);
 template <typename T, size_t N>

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
-#include <set>
+#include <optional>
 #include <utility>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/schema/text.h"
-#include "asmlp/model/zoo.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/schema/nearest.h"
+#include "asmlp/schema/text.h"
+#include "asmlp/study/plan_file.h"
 
 namespace asmlp::study {
 namespace {
@@ -38,66 +39,14 @@ constexpr Option kOwnOptions[] = {
 };
 
 // "batch_size" -> "batch-size"; of a path only the first word is an option.
-std::string canonical(std::string key) {
+std::string canonical(const std::string& key) {
   const size_t end = std::min(key.find('.'), key.size());
-  std::replace(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(end), '_', '-');
-  return key;
-}
-
-void check_map(const Value& value, const std::string& where) {
-  require(value.is_object(), ErrorCode::kInvalidArgument, "{} must be a map, found {}", where,
-          value.type_name());
-}
-
-void check_keys(const Value& map, const std::string& where, const std::vector<std::string>& known) {
-  check_map(map, where);
-  for (const auto& [key, value] : map.items()) {
-    require(std::find(known.begin(), known.end(), key) != known.end(), ErrorCode::kInvalidArgument,
-            "{}: unknown key '{}'{}", where, excerpt(key),
-            did_you_mean(excerpt(key), known));
-  }
-}
-
-std::string read_text(const Value& value, const std::string& where) {
-  require(value.is_string() && !value.get_ref<const std::string&>().empty(),
-          ErrorCode::kInvalidArgument, "{} must be text, found {}", where, excerpt(value.dump()));
-  return value.get<std::string>();
-}
-
-// Names stand in tables and plots.
-std::string read_name(const Value& value, const std::string& where) {
-  const std::string name = value.is_number() ? value.dump() : read_text(value, where);
-  const bool plain = std::none_of(name.begin(), name.end(),
-                                  [](unsigned char c) { return c == '|' || std::iscntrl(c) != 0; });
-  require(plain && name.size() <= 100, ErrorCode::kInvalidArgument,
-          "{}: '{}' must be at most 100 bytes without '|' and line breaks", where, excerpt(name));
-  return name;
-}
-
-std::vector<uint64_t> read_seeds(const Value& value, const std::string& where) {
-  require(value.is_array() && !value.empty() && value.size() <= 1000, ErrorCode::kInvalidArgument,
-          "{} must be a list of 1 to 1000 seeds", where);
-  std::vector<uint64_t> seeds;
-  for (const Value& seed : value) {
-    require(seed.is_number_integer() && seed.get<int64_t>() >= 0, ErrorCode::kInvalidArgument,
-            "{}: {} is no seed; 0 to 2^63-1", where, excerpt(seed.dump()));
-    const auto number = seed.get<uint64_t>();
-    require(std::find(seeds.begin(), seeds.end(), number) == seeds.end(),
-            ErrorCode::kInvalidArgument, "{}: {} is given twice", where, number);
-    seeds.push_back(number);
-  }
-  return seeds;
-}
-
-bool is_file_name(const std::string& model) {
-  return model.ends_with(".yaml") || model.ends_with(".yml") || model.ends_with(".json");
+  return with_dashes(key.substr(0, end)) + key.substr(end);
 }
 
 Value read_map_file(const fs::path& path) {
-  const std::string text = read_file(path, kMaxYamlBytes);
-  const bool json = path.extension() == ".json";
-  Value map = json ? json_from_text(text, path.string()) : json_from_yaml(text, path.string());
-  check_map(map, path.string());
+  Value map = json_from_file(path);
+  require_object(map, path.string());
   return map;
 }
 
@@ -131,12 +80,12 @@ void inline_model(Value& options, const fs::path& folder) {
   const auto model = options.find("model");
   if (model == options.end() || !model->is_string()) return;
   const std::string name = model->get<std::string>();
-  if (is_file_name(name)) *model = read_map_file(folder / name);
+  if (is_json_or_yaml(name)) *model = read_map_file(folder / name);
 }
 
 void apply_map(Value& options, const Value& changes, const std::string& where,
                const fs::path& folder) {
-  check_map(changes, where);
+  require_object(changes, where);
   // Whole values come before fields: {"model": file, "model.config.dilation": 2} is one model.
   for (const bool fields : {false, true}) {
     for (const auto& [key, value] : changes.items()) {
@@ -147,27 +96,31 @@ void apply_map(Value& options, const Value& changes, const std::string& where,
   }
 }
 
-// `base`: a recipe file, inline options, or the file with changes.
-Value read_base(const Value& root, const std::string& what, const fs::path& folder, Value& epochs) {
+// `base`: a recipe file, inline options, or the file with changes. A recipe's epochs are the
+// study's unless that has its own.
+Value read_base(Value base, const std::string& where, const fs::path& folder,
+                std::optional<int>& epochs) {
+  require_object(base, where);
   Value options = Value::object();
-  require(root.contains("base"), ErrorCode::kInvalidArgument,
-          "{}: `base` is missing: the options of all runs, or `recipe: FILE` with changes", what);
-  Value base = root["base"];
-  check_map(base, what + ": base");
   if (const auto recipe = base.find("recipe"); recipe != base.end()) {
-    const fs::path file = folder / read_text(*recipe, what + ": base: recipe");
+    std::string name;
+    read_json(*recipe, name, where + ": recipe");
     base.erase(recipe);
+    const fs::path file = folder / name;
     // A recipe is for one run: its seed and threads give way to the study's.
     Value own = Value::object();
     const Value recipe_options = read_map_file(file);
     for (const auto& [key, value] : recipe_options.items()) {
-      const std::string name = canonical(key);
-      if (name == "epochs") epochs = value;
-      if (name != "epochs" && name != "seed" && name != "threads") own[key] = value;
+      const std::string option = canonical(key);
+      if (option == "epochs" && !epochs) {
+        read_json(value, epochs.emplace(), file.string() + ": epochs");
+        check_range("epochs", *epochs, kStudyEpochs, file.c_str());
+      }
+      if (option != "epochs" && option != "seed" && option != "threads") own[key] = value;
     }
     apply_map(options, own, file.string(), file.parent_path());
   }
-  apply_map(options, base, what + ": base", folder);
+  apply_map(options, base, where, folder);
   return options;
 }
 
@@ -186,7 +139,7 @@ struct GridPoint {
 };
 
 std::vector<GridPoint> expand_grid(const Value& grid, const std::string& where) {
-  check_map(grid, where);
+  require_object(grid, where);
   std::vector<GridPoint> points{{}};
   for (const auto& [key, values] : grid.items()) {
     require(values.is_array() && !values.empty(), ErrorCode::kInvalidArgument,
@@ -210,55 +163,45 @@ std::vector<GridPoint> expand_grid(const Value& grid, const std::string& where) 
   return points;
 }
 
-class Reader {
+// Expands what a file says.
+class Expander {
  public:
-  Reader(std::string what, fs::path folder) : what_(std::move(what)), folder_(std::move(folder)) {}
+  Expander(std::string what, fs::path folder)
+      : what_(std::move(what)), folder_(std::move(folder)) {}
 
-  StudyPlan read(const Value& root) {
-    check_keys(root, what_, {"name", "base", "epochs", "seeds", "baseline", "variants", "grid"});
-    if (root.contains("name")) plan_.name = read_name(root["name"], what_ + ": name");
-    Value epochs;
-    base_ = read_base(root, what_, folder_, epochs);
-    if (root.contains("epochs")) epochs = root["epochs"];
-    require(epochs.is_number_integer() && epochs.get<int64_t>() >= 1 &&
-                epochs.get<int64_t>() <= 1'000'000,
-            ErrorCode::kInvalidArgument,
-            "{}: `epochs` must be a number of at least 1: every run of a study has as many", what_);
-    plan_.epochs = epochs.get<int>();
-    require(root.contains("seeds"), ErrorCode::kInvalidArgument,
-            "{}: `seeds` is missing: a list, e.g. [1, 2, 3]", what_);
-    seeds_ = read_seeds(root["seeds"], what_ + ": seeds");
-    require(root.contains("variants") != root.contains("grid"), ErrorCode::kInvalidArgument,
-            "{}: give `variants` or `grid`, one of them", what_);
-    if (root.contains("grid")) {
-      read_entry({{"grid", root["grid"]}}, what_);
-    } else {
-      require(root["variants"].is_array() && !root["variants"].empty(), ErrorCode::kInvalidArgument,
-              "{}: variants must be a list", what_);
+  StudyPlan expand(PlanFile file) {
+    plan_.name = file.name.text;
+    base_ = read_base(file.base, what_ + ": base", folder_, file.epochs);
+    require(file.epochs.has_value(), ErrorCode::kInvalidArgument,
+            "{}: `epochs` is missing: every run of a study has as many", what_);
+    plan_.epochs = *file.epochs;
+    if (file.variants) {
       size_t number = 0;
-      for (const Value& entry : root["variants"]) {
-        read_entry(entry, fmt::format("{}: variant {}", what_, ++number));
+      for (const PlanVariant& variant : *file.variants) {
+        add_variant(variant, *file.seeds, fmt::format("{}: variant {}", what_, ++number));
       }
+    } else {
+      PlanVariant all;
+      all.grid = std::move(file.grid);
+      add_variant(all, *file.seeds, what_);
     }
-    if (root.contains("baseline")) choose_baseline(root["baseline"]);
+    if (!file.baseline.text.empty()) choose_baseline(file.baseline.text);
     return std::move(plan_);
   }
 
  private:
-  void read_entry(const Value& entry, const std::string& where) {
-    check_keys(entry, where, {"name", "group", "set", "grid", "seeds"});
-    const std::string name = entry.contains("name") ? read_name(entry["name"], where) : "";
-    const std::string group = entry.contains("group") ? read_name(entry["group"], where) : "";
-    const auto seeds =
-        entry.contains("seeds") ? read_seeds(entry["seeds"], where + ": seeds") : seeds_;
+  void add_variant(const PlanVariant& variant, const std::vector<uint64_t>& all_seeds,
+                   const std::string& where) {
+    const std::string& name = variant.name.text;
+    const std::string& group = variant.group.text;
+    const std::vector<uint64_t>& seeds = variant.seeds ? *variant.seeds : all_seeds;
     Value options = base_;
-    if (entry.contains("set")) apply_map(options, entry["set"], where + ": set", folder_);
-    if (!entry.contains("grid")) {
-      require(!name.empty(), ErrorCode::kInvalidArgument, "{} needs a `name`", where);
+    if (!variant.set.is_null()) apply_map(options, variant.set, where + ": set", folder_);
+    if (variant.grid.is_null()) {
       add(name, group, seeds, options, where);
       return;
     }
-    for (const GridPoint& point : expand_grid(entry["grid"], where + ": grid")) {
+    for (const GridPoint& point : expand_grid(variant.grid, where + ": grid")) {
       Value changed = options;
       for (const auto& [key, value] : point.settings) {
         set_option(changed, key, value, where + ": grid");
@@ -291,8 +234,7 @@ class Reader {
     plan_.variants.push_back({name, group, seeds, place->second});
   }
 
-  void choose_baseline(const Value& value) {
-    const std::string name = read_name(value, what_ + ": baseline");
+  void choose_baseline(const std::string& name) {
     std::vector<std::string> names;
     for (size_t v = 0; v < plan_.variants.size() && !plan_.baseline; ++v) {
       names.push_back(plan_.variants[v].name);
@@ -307,7 +249,6 @@ class Reader {
   fs::path folder_;
   StudyPlan plan_;
   Value base_;
-  std::vector<uint64_t> seeds_;
   std::map<std::string, size_t> configs_;  // by identity
 };
 
@@ -358,7 +299,7 @@ std::vector<StudyRun> StudyPlan::runs() const {
 }
 
 StudyPlan parse_study(const std::string& text, const std::string& what, const fs::path& folder) {
-  return Reader(what, folder).read(json_from_yaml(text, what));
+  return Expander(what, folder).expand(read_plan_file(text, what));
 }
 
 StudyPlan load_study(const fs::path& path) {

@@ -114,8 +114,12 @@ TEST(StudyPlan, MistakesAreNamedWithWhatWasMeant) {
   EXPECT_THAT(with("seeds: [1, 2]", "seed: [1]"), HasSubstr("did you mean 'seeds'"));
   EXPECT_THAT(with("seeds: [1, 2]", "seeds: [1, 1]"), HasSubstr("1 is given twice"));
   EXPECT_THAT(with("seeds: [1, 2]", "seeds: []"), HasSubstr("seeds"));
-  EXPECT_THAT(with("seeds: [1, 2]", "seeds: [-1]"), HasSubstr("-1 is no seed"));
-  EXPECT_THAT(with("epochs: 3", "epochs: 0"), HasSubstr("`epochs`"));
+  EXPECT_THAT(with("seeds: [1, 2]", "seeds: [-1]"),
+              HasSubstr("seeds[0] must be an integer from 0, found -1"));
+  EXPECT_THAT(with("epochs: 3", "epochs: 0"),
+              HasSubstr("epochs is 0, must be between 1 and 1000000"));
+  EXPECT_THAT(with("epochs: 3", "epochs: 2.5"), HasSubstr("epochs must be an integer"));
+  EXPECT_THAT(with("epochs: 3\n", ""), HasSubstr("`epochs` is missing"));
   EXPECT_THAT(with("name: serial, group", "name: serial, gruop"),
               HasSubstr("did you mean 'group'"));
   EXPECT_THAT(with("name: serial", "name: five"), HasSubstr("'five' is given twice"));
@@ -128,7 +132,7 @@ TEST(StudyPlan, MistakesAreNamedWithWhatWasMeant) {
   EXPECT_THAT(with("data: /data", "data.x: 2\n  data: a"), HasSubstr("data is no map"));
   EXPECT_THAT(with("[1, 5, [5, 1]]", "5"), HasSubstr("list of values"));
   EXPECT_THAT(with("base:", "grid: {lr: [1]}\nbase:"), HasSubstr("`variants` or `grid`"));
-  EXPECT_THAT(error_of("[]"), HasSubstr("must be a map"));
+  EXPECT_THAT(error_of("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(error_of("seeds: [1]"), HasSubstr("`base` is missing"));
 }
 

@@ -53,22 +53,23 @@ inline constexpr int64_t kStepsPerEpoch = 5;
 
 inline TrainOptions small_options() {
   TrainOptions o;
-  o.data = "brightness";
-  o.model =
+  o.model.data = "brightness";
+  o.model.choice =
       R"({"name": "small", "config": {"in_chans": 1, "embed_dim": 6, "depths": [1, 1],
           "patch_size": 2, "drop_path": 0.3},
           "preprocessing": {"size": 8, "crop_pct": 1, "mean": [0.31], "std": [0.27]}})";
-  o.epochs = 3;
-  o.batch_size = 8;
-  o.threads = 1;
-  o.workers = 0;
-  o.lr = 0.01;
-  o.warmup_epochs = 0.5;
-  o.crop_padding = 1;
-  o.aa = "";  // brightness is the class
-  o.color_jitter = o.mixup = o.cutmix = 0;
-  o.model_ema = true;
-  o.model_ema_decay = 0.8;
+  o.schedule.epochs = 3;
+  o.schedule.batch_size = 8;
+  o.run.threads = 1;
+  o.run.workers = 0;
+  o.schedule.lr = 0.01;
+  o.schedule.warmup_epochs = 0.5;
+  o.classification.augmentation.crop_padding = 1;
+  o.classification.augmentation.rand_augment.reset();  // brightness is the class
+  o.classification.augmentation.color_jitter = 0;
+  o.classification.mixup.mixup = o.classification.mixup.cutmix = 0;
+  o.optimizer.model_ema = true;
+  o.optimizer.model_ema_decay = 0.8;
   return o;
 }
 

@@ -187,10 +187,15 @@ SegmentorSpec resolve_segmentor(const std::string& model) {
 Description resolve_description(const std::string& model, std::optional<Task> task) {
   std::optional<Json> json = described_by_user(model);
   if (!json) return named_description(model, task);
-  Description description = read_description(std::move(*json), source_of(model), task);
-  require(!task || description.task() == *task, ErrorCode::kUnsupported,
-          "{}: describes a {}; a {} is needed here", source_of(model),
-          model_kind(description.task()), model_kind(*task));
+  return task ? read_description_of(std::move(*json), source_of(model), *task)
+              : read_description(std::move(*json), source_of(model));
+}
+
+Description read_description_of(Json json, const std::string& what, Task task) {
+  Description description = read_description(std::move(json), what, task);
+  require(description.task() == task, ErrorCode::kUnsupported,
+          "{}: describes a {}; a {} is needed here", what, model_kind(description.task()),
+          model_kind(task));
   return description;
 }
 

@@ -14,6 +14,8 @@ DetectorSpec read_detector(nlohmann::json json, const std::string& what);
 SegmentorSpec read_segmentor(nlohmann::json json, const std::string& what);
 Description read_description(nlohmann::json json, const std::string& what,
                              std::optional<Task> task = {});
+// A model of `task`; Error(kUnsupported) when it describes one of another.
+Description read_description_of(nlohmann::json json, const std::string& what, Task task);
 
 nlohmann::ordered_json write_json(const Architecture& architecture);
 nlohmann::ordered_json write_json(const DetectorSpec& spec);

@@ -4,6 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/metrics/segmentation.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/dense_input.h"
 
@@ -67,15 +68,8 @@ void maybe_change_contrast(Image& rgb, data::Random& random) {
 }  // namespace
 
 void validate(const TrainTransformOptions& options) {
-  const auto check = [](const char* name, double value, double least, double most) {
-    require(value >= least && value <= most, ErrorCode::kInvalidArgument,
-            "{} {}: must be between {} and {}", name, value, least, most);
-  };
-  check("ratio_range", options.ratio_range[0], 0.01, 100);
-  check("end of ratio_range", options.ratio_range[1], options.ratio_range[0], 100);
-  check("crop", options.crop, 1, 1 << 14);
-  check("cat_max_ratio", options.cat_max_ratio, 0, 1);
-  check("hflip", options.hflip, 0, 1);
+  check_ranges(options, "");
+  check_order("ratio-range", options.ratio_range);
 }
 
 data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& input,

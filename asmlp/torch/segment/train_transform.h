@@ -6,9 +6,10 @@
 #include <array>
 
 #include "asmlp/dataset/ade20k/ade20k.h"
-#include "asmlp/torch/data/sample.h"
-#include "asmlp/torch/data/augment/random.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/schema/option_info.h"
+#include "asmlp/torch/data/augment/random.h"
+#include "asmlp/torch/data/sample.h"
 
 namespace asmlp::segment {
 
@@ -18,6 +19,21 @@ struct TrainTransformOptions {
   double cat_max_ratio = 0.75;                  // 1: any crop is taken
   double hflip = 0.5;                           // probability
   bool photometric = true;
+
+  static void visit(auto& self, auto&& field) {
+    field("ratio-range", self.ratio_range,
+          OptionInfo{{.high = 16, .above = 0},
+                     "Scale of the training images, low high, times the model's test size"});
+    field("crop", self.crop,
+          OptionInfo{{.low = 1, .high = 16384}, "Side of the training crops in pixels"});
+    field("cat-max-ratio", self.cat_max_ratio,
+          OptionInfo{{.high = 1, .above = 0},
+                     "Largest share of one class in a crop; ten crops are tried"});
+    field("hflip", self.hflip,
+          OptionInfo{{.low = 0, .high = 1}, "Probability of a horizontal flip"});
+    field("photometric", self.photometric,
+          OptionInfo{{}, "Distort brightness, contrast, saturation and hue"});
+  }
 };
 
 // Throws Error(kInvalidArgument) naming the option, its value and the accepted range.

@@ -210,10 +210,10 @@ TEST(TrainTransformOptions, MistakesAreNamed) {
                        {word});
   };
   validate(TrainTransformOptions{});
-  refused({.ratio_range = {2, 1}}, "ratio_range");
-  refused({.crop = 0}, "crop");
-  refused({.cat_max_ratio = 1.5}, "cat_max_ratio");
-  refused({.hflip = -0.1}, "hflip");
+  refused({.ratio_range = {2, 1}}, "ratio-range is 2 1");
+  refused({.crop = 0}, "crop is 0");
+  refused({.cat_max_ratio = 1.5}, "cat-max-ratio is 1.5");
+  refused({.hflip = -0.1}, "hflip is -0.1");
   Random random(1);
   test::error_of(ErrorCode::kInvalidArgument, [&] {
     train_sample({Image(0, 4, 3), Image(0, 4, 1), ""}, plain_input(4, 8), {}, random);

@@ -54,15 +54,13 @@ bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rul
   return dimensions != 1 && !name.ends_with("bias");
 }
 
-AdamW::AdamW(const torch::nn::Module& module, double weight_decay, std::array<double, 2> betas,
-             double eps, NoDecay rule)
-    : weight_decay_(weight_decay), betas_(betas), eps_(eps) {
+AdamW::AdamW(const torch::nn::Module& module, const OptimizerOptions& options) : options_(options) {
   for (const auto& item : module.named_parameters()) {
     const torch::Tensor& p = item.value();
     require(p.is_contiguous() && p.scalar_type() == torch::kFloat, ErrorCode::kUnsupported,
             "parameter {}: AdamW needs contiguous fp32", item.key());
     slots_.push_back({item.key(), p, torch::zeros_like(p.detach()), torch::zeros_like(p.detach()),
-                      takes_weight_decay(item.key(), p.dim(), rule)});
+                      takes_weight_decay(item.key(), p.dim(), options.no_decay)});
   }
 }
 
@@ -104,14 +102,14 @@ void AdamW::step(double lr, double gradient_scale) {
   ++updates_;
   AdamWUpdate u{};
   u.scale = gradient_scale;
-  u.b1 = betas_[0];
-  u.b2 = betas_[1];
-  u.step_size = lr / (1 - std::pow(betas_[0], double(updates_)));
-  u.root_v_scale = 1 / std::sqrt(1 - std::pow(betas_[1], double(updates_)));
-  u.eps = eps_;
+  u.b1 = options_.betas[0];
+  u.b2 = options_.betas[1];
+  u.step_size = lr / (1 - std::pow(u.b1, double(updates_)));
+  u.root_v_scale = 1 / std::sqrt(1 - std::pow(u.b2, double(updates_)));
+  u.eps = options_.eps;
   for (AdamWSlot& slot : slots_) {
     if (!slot.parameter.grad().defined()) continue;
-    u.keep = slot.decay ? 1 - lr * weight_decay_ : 1.0;
+    u.keep = slot.decay ? 1 - lr * options_.weight_decay : 1.0;
     slot.parameter.device().is_cpu() ? loop_update(slot, u) : eager_update(slot, u);
   }
 }

@@ -6,7 +6,10 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "asmlp/schema/option_info.h"
 
 namespace asmlp::train {
 
@@ -25,11 +28,39 @@ enum class NoDecay {
   kNorms,           // those with "norm" in their names (mmcv's key; the authors' detectors and
                     // segmentors, whose biases and batch norms ("bn") decay)
 };
-bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rule);
-// The rule of the option no-decay: "1d" or "norm".
-inline NoDecay decay_rule(const std::string& name) {
-  return name == "norm" ? NoDecay::kNorms : NoDecay::kOneDimensional;
+constexpr auto names_of(NoDecay) {
+  return std::array{std::pair{NoDecay::kOneDimensional, "1d"}, std::pair{NoDecay::kNorms, "norm"}};
 }
+bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rule);
+
+// What a step makes of the gradient. The defaults are the authors' for classifiers.
+struct OptimizerOptions {
+  double weight_decay = 0.05;
+  NoDecay no_decay = NoDecay::kOneDimensional;
+  double eps = 1e-8;
+  std::array<double, 2> betas{0.9, 0.999};
+  double clip_grad = 5;
+  bool model_ema = false;
+  double model_ema_decay = 0.9998;
+
+  static void visit(auto& self, auto&& field) {
+    field("weight-decay", self.weight_decay, OptionInfo{{.low = 0}, "AdamW's decoupled decay"});
+    field("no-decay", self.no_decay,
+          OptionInfo{{},
+                     "Parameters without decay: 1d (biases and those of one dimension), or norm "
+                     "(those with norm in their names)"});
+    field("opt-eps", self.eps, OptionInfo{{.above = 0}, "AdamW's epsilon"});
+    field("opt-betas", self.betas, OptionInfo{{.low = 0, .below = 1}, "AdamW's two betas"});
+    field("clip-grad", self.clip_grad,
+          OptionInfo{{.low = 0}, "Largest norm of the whole gradient; 0 does not clip"});
+    field("model-ema", self.model_ema,
+          OptionInfo{{},
+                     "Keep an exponential moving average of the weights; it is what is validated "
+                     "and exported"});
+    field("model-ema-decay", self.model_ema_decay,
+          OptionInfo{{.low = 0, .below = 1}, "Decay of the average per step"});
+  }
+};
 
 // Decoupled weight decay (Loshchilov and Hutter, ICLR 2019), as torch.optim.AdamW:
 //   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
@@ -37,8 +68,7 @@ inline NoDecay decay_rule(const std::string& name) {
 // On a CPU elementwise in one pass over memory: the same bits for any number of threads.
 class AdamW {
  public:
-  AdamW(const torch::nn::Module& module, double weight_decay, std::array<double, 2> betas,
-        double eps, NoDecay rule = NoDecay::kOneDimensional);
+  explicit AdamW(const torch::nn::Module& module, const OptimizerOptions& options = {});
 
   // The 2-norm of all gradients together, summed in double in a fixed order; NaN or infinity when
   // an element is not finite.
@@ -57,9 +87,7 @@ class AdamW {
 
  private:
   std::vector<AdamWSlot> slots_;
-  double weight_decay_;
-  std::array<double, 2> betas_;
-  double eps_;
+  OptimizerOptions options_;
   int64_t updates_ = 0;
 };
 

@@ -8,7 +8,7 @@
 #include "asmlp/model/params.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/train/grad_scaler.h"
-#include "asmlp/torch/train/schedule.h"
+#include "asmlp/torch/train/options.h"
 
 namespace asmlp::train::adamw_test {
 namespace {
@@ -30,9 +30,12 @@ void set_gradients(torch::nn::Module& a, torch::nn::Module& b, int step, double 
   }
 }
 
+// Not the defaults.
+const OptimizerOptions kOther{.weight_decay = 0.1, .eps = 1e-6, .betas = {0.8, 0.95}};
+
 TEST(AdamW, IsTorchOptimAdamW) {
   auto mine = small_module(), reference = small_module();
-  AdamW optimizer(*mine, 0.1, {0.8, 0.95}, 1e-6);
+  AdamW optimizer(*mine, kOther);
   std::vector<torch::Tensor> decay, no_decay;
   for (const auto& item : reference->named_parameters()) {
     (item.value().dim() == 1 ? no_decay : decay).push_back(item.value());
@@ -70,7 +73,7 @@ TEST(AdamW, IsTorchOptimAdamW) {
 // What runs where there is no loop of our own (a GPU) is the same formula.
 TEST(AdamW, TheComposedUpdateIsTheLoop) {
   auto mine = small_module(), eager = small_module();
-  AdamW a(*mine, 0.1, {0.8, 0.95}, 1e-6), b(*eager, 0.1, {0.8, 0.95}, 1e-6);
+  AdamW a(*mine, kOther), b(*eager, kOther);
   for (int step = 0; step < 20; ++step) {
     const double lr = 0.02 / (1 + step), scale = step % 3 == 0 ? 0.25 : 1.0;
     set_gradients(*mine, *eager, step);
@@ -97,7 +100,7 @@ TEST(AdamW, TheComposedUpdateIsTheLoop) {
 
 TEST(AdamW, GradientsAreForgottenInTwoWays) {
   auto module = small_module(), other = small_module();
-  AdamW optimizer(*module, 0, {0.9, 0.999}, 1e-8);
+  AdamW optimizer(*module, {.weight_decay = 0});
   set_gradients(*module, *other, 1);
   const void* memory = module->parameters()[0].grad().data_ptr();
   optimizer.zero_grad(/*keep_memory=*/true);
@@ -109,7 +112,7 @@ TEST(AdamW, GradientsAreForgottenInTwoWays) {
 
 TEST(AdamW, TheNormIsOfAllGradientsTogether) {
   auto module = small_module(), other = small_module();
-  AdamW optimizer(*module, 0, {0.9, 0.999}, 1e-8);
+  AdamW optimizer(*module, {.weight_decay = 0});
   EXPECT_EQ(optimizer.gradient_norm(), 0);
   set_gradients(*module, *other, 4);
   double squares = 0;
@@ -131,7 +134,7 @@ TEST(AdamW, DecayByName) {
   config.embed_dim = 4;
   config.depths = {1, 2};
   nn::AsMlp model(config);
-  AdamW optimizer(*model, 0.05, {0.9, 0.999}, 1e-8);
+  AdamW optimizer(*model);
   ASSERT_EQ(optimizer.slots().size(), parameter_table(config).size());
   int decayed = 0;
   for (const AdamWSlot& slot : optimizer.slots()) {
@@ -213,8 +216,11 @@ TEST(Schedule, WarmupThenCosine) {
 }
 
 TEST(Schedule, TheDetectorsAndTheSegmentors) {
-  TrainOptions o = default_options(TaskKind::kDetect);
-  const Schedule detect = make_schedule(o, 8, 7330);
+  const auto schedule_of = [](Task task, int64_t steps_per_epoch) {
+    const TrainOptions o = default_options(task);
+    return make_schedule(o.schedule, o.learning_rates(8), steps_per_epoch);
+  };
+  const Schedule detect = schedule_of(Task::kDetect, 7330);
   EXPECT_NEAR(detect.lr(0), 1e-7, 1e-20);
   EXPECT_DOUBLE_EQ(detect.lr(250), 1e-4 * (1 - 0.5 * 0.999));
   EXPECT_DOUBLE_EQ(detect.lr(500), 1e-4);
@@ -222,8 +228,7 @@ TEST(Schedule, TheDetectorsAndTheSegmentors) {
   EXPECT_DOUBLE_EQ(detect.lr(8 * 7330), 1e-5);
   EXPECT_DOUBLE_EQ(detect.lr(11 * 7330 - 1), 1e-5);
   EXPECT_DOUBLE_EQ(detect.lr(11 * 7330), 1e-6);
-  o = default_options(TaskKind::kSegment);
-  const Schedule segment = make_schedule(o, 8, o.steps_per_epoch);
+  const Schedule segment = schedule_of(Task::kSegment, 16000);
   const auto base = [](double t) { return 6e-5 * (1 - t / 160000); };
   EXPECT_NEAR(segment.lr(0), 6e-11, 1e-18);
   EXPECT_DOUBLE_EQ(segment.lr(600), base(600) * (1 - (1 - 0.4) * (1 - 1e-6)));

@@ -26,10 +26,9 @@ torch::Device resolve_device(const std::string& name, int local_rank) {
   return {torch::kCUDA, static_cast<torch::DeviceIndex>(index)};
 }
 
-torch::ScalarType autocast_type_for(const std::string& amp, const torch::Device& device) {
-  if (amp == "off") return torch::kFloat;
-  if (amp == "bf16") return torch::kBFloat16;
-  require(amp == "fp16", ErrorCode::kInvalidArgument, "amp {}: must be off, bf16 or fp16", amp);
+torch::ScalarType autocast_type_for(Amp amp, const torch::Device& device) {
+  if (amp == Amp::kOff) return torch::kFloat;
+  if (amp == Amp::kBf16) return torch::kBFloat16;
   require(device.is_cuda(), ErrorCode::kInvalidArgument,
           "amp fp16: needs a CUDA device; on a CPU use bf16, which needs no loss scaling either");
   return torch::kHalf;

@@ -3,7 +3,9 @@
 
 #include <torch/torch.h>
 
+#include <array>
 #include <string>
+#include <utility>
 
 namespace asmlp::train {
 
@@ -12,8 +14,15 @@ namespace asmlp::train {
 // not there.
 torch::Device resolve_device(const std::string& name, int local_rank);
 
-// The type of autocast (nn/autocast.h) for "off" (fp32), "bf16" or "fp16".
-// Error(kInvalidArgument) for others, and for fp16 on a CPU, whose matrix products have no fp16.
-torch::ScalarType autocast_type_for(const std::string& amp, const torch::Device& device);
+// Mixed precision: none (fp32), or matrix products in a half precision.
+enum class Amp { kOff, kBf16, kFp16 };
+constexpr auto names_of(Amp) {
+  return std::array{std::pair{Amp::kOff, "off"}, std::pair{Amp::kBf16, "bf16"},
+                    std::pair{Amp::kFp16, "fp16"}};
+}
+
+// The type of autocast (torch/ops/autocast.h). Error(kInvalidArgument) for fp16 on a CPU, whose
+// matrix products have no fp16.
+torch::ScalarType autocast_type_for(Amp amp, const torch::Device& device);
 
 }  // namespace asmlp::train

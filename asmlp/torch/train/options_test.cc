@@ -3,14 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 #include <type_traits>
 
 #include "asmlp/core/error.h"
+#include "asmlp/schema/fields.h"
 
 namespace asmlp::train::options_test {
 namespace {
 
+using Json = nlohmann::json;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -24,51 +27,78 @@ std::string error_of(Function function) {
   return "";
 }
 
-void change(std::string& field) { field = field == "pixel" ? "const" : "another"; }
+// Another value, which the option's range has.
+void change(std::string& field) { field = "another"; }
 void change(bool& field) { field = !field; }
-void change(std::array<double, 2>& field) { field = {0.25, 0.5}; }
+void change(ModelChoice& field) { field = R"({"name": "another"})"; }
 void change(std::vector<int>& field) { field = {3, 7}; }
-template <typename T>
-requires std::is_arithmetic_v<T>
-void change(T& field) { field = static_cast<T>(field / 2 + 3); }
+void change(std::optional<data::RandAugment>& field) { field.reset(); }
+void change(std::array<int, 2>& field) { field = {3, 7}; }
+void change(std::array<double, 2>& field) { field = {0.25, 0.5}; }
+template <NamedEnum T>
+void change(T& field) {
+  const auto names = names_of(T());
+  field = names[0].first == field ? names[1].first : names[0].first;
+}
+template <Number T>
+void change(T& field) {
+  field = static_cast<T>(field / 2 + (std::is_integral_v<T> ? 3 : 0.125));
+}
 template <typename T>
 void change(std::optional<T>& field) {
   field = T{3};
 }
 
-constexpr TaskKind kTasks[] = {TaskKind::kClassify, TaskKind::kDetect, TaskKind::kSegment};
+template <typename T>
+void set_number(T& field, double value) {
+  if constexpr (Number<T>) field = static_cast<T>(value);
+}
+template <Number T>
+void set_number(std::optional<T>& field, double value) {
+  field = static_cast<T>(value);
+}
+template <Number T>
+void set_number(std::vector<T>& field, double value) {
+  field = {static_cast<T>(value)};
+}
+template <Number T>
+void set_number(std::array<T, 2>& field, double value) {
+  field[1] = static_cast<T>(value);
+}
 
-TrainOptions defaults_of(TaskKind kind) {
-  TrainOptions options = default_options(kind);
-  options.data = "somewhere";
+constexpr Task kTasks[] = {Task::kClassify, Task::kDetect, Task::kSegment};
+
+TrainOptions defaults_of(Task task) {
+  TrainOptions options = default_options(task);
+  options.model.data = "somewhere";
   return options;
 }
 
-// The options with the one called `name` changed.
-TrainOptions changed(TrainOptions options, const std::string& name) {
-  visit_options(options, [&](const OptionInfo& info, auto& field) {
-    if (info.name == name) change(field);
+// The options with the one called `name` edited.
+TrainOptions edited(TrainOptions options, const std::string& name, auto edit) {
+  TrainOptions::visit(options, [&](const char* option, auto& field, const OptionInfo& info) {
+    if (option == name) edit(field, info);
   });
   return options;
+}
+TrainOptions changed(const TrainOptions& options, const std::string& name) {
+  return edited(options, name, [](auto& field, const OptionInfo&) { change(field); });
 }
 
 // One table serves the command line, recipes and checkpoints: no option may get lost on the way.
-void every_option_survives(TaskKind kind) {
-  const TrainOptions base = defaults_of(kind);
-  std::set<std::string> others{"task"};
-  visit_options(base, [&](const OptionInfo& info, const auto&) {
-    if (!info.belongs_to(kind)) others.insert(info.name);
-  });
+void every_option_survives(Task task) {
+  const TrainOptions base = defaults_of(task);
   const std::set<std::string> free{
       "data",   "workers", "threads", "checkpoint-interval", "log-interval", "grad-checkpointing",
       "max-bad"};
   const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp"};
-  for (const std::string& name : option_names()) {
-    if (others.contains(name)) continue;
+  for (const std::string& name : option_names(task)) {
+    if (name == "task") continue;
     const TrainOptions other = changed(base, name);
-    const std::string json = to_json(other);
-    EXPECT_NE(json, to_json(base)) << name;
-    EXPECT_EQ(to_json(options_from_json(json, "test")), json) << name;
+    EXPECT_EQ(error_of([&] { validate(other); }), "") << name;
+    const Json json = to_json(other);
+    EXPECT_NE(json, Json(to_json(base))) << name;
+    EXPECT_EQ(Json(to_json(options_from_json(json, "test"))), json) << name;
     std::vector<std::string> warnings;
     const std::string error = error_of([&] { warnings = check_resumable(base, other); });
     EXPECT_EQ(warnings.size(), warns.contains(name) ? 1u : 0u) << name;
@@ -85,120 +115,200 @@ void every_option_survives(TaskKind kind) {
 }
 
 TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
-  for (const TaskKind kind : kTasks) every_option_survives(kind);
+  for (const Task task : kTasks) every_option_survives(task);
+  EXPECT_THAT(
+      error_of([] { check_resumable(defaults_of(Task::kClassify), defaults_of(Task::kDetect)); }),
+      StartsWith("cannot resume with another task"));
 }
 
-TEST(TrainOptions, EveryTaskHasItsDefaultsAndItsOptionsOnly) {
-  for (const TaskKind kind : kTasks) {
-    const TrainOptions base = defaults_of(kind);
-    EXPECT_EQ(base.kind(), kind);
+// What has a value by default can be written as having none.
+TEST(TrainOptions, AnOptionalValueThatIsTakenAwayStaysAway) {
+  TrainOptions options = defaults_of(Task::kSegment);
+  options.schedule.warmup_steps.reset();
+  EXPECT_FALSE(options_from_json(to_json(options), "test").schedule.warmup_steps);
+  EXPECT_FALSE(to_json(options).contains("num-classes"));
+}
+
+TEST(TrainOptions, EveryTaskHasItsOptionsOnceEachAndNoOthers) {
+  for (const Task task : kTasks) {
+    const TrainOptions base = defaults_of(task);
+    EXPECT_EQ(base.model.task, task);
     EXPECT_EQ(error_of([&] { validate(base); }), "");
-    int own = 0, others = 0;
-    visit_options(base, [&](const OptionInfo& info, const auto&) {
-      const std::string name = info.name;
-      if (info.belongs_to(kind)) {
-        ++own;
-        return;
-      }
-      ++others;
-      // It is refused where it is set, and by name in a recipe.
-      EXPECT_THAT(error_of([&] { validate(changed(base, name)); }),
-                  StartsWith(name + " is no option of the task '" + base.task + "'"));
-      const std::string json = R"({"task": ")" + base.task + R"(", ")" + name + R"(": 1})";
-      EXPECT_THAT(error_of([&] { options_from_json(json, "r.yaml"); }), HasSubstr(name));
+    std::set<std::string> own;
+    TrainOptions::visit(base, [&](const char* name, const auto&, const OptionInfo& info) {
+      EXPECT_TRUE(own.insert(name).second) << name << " is visited twice";
+      EXPECT_STRNE(info.help, "") << name;
+      EXPECT_STRNE(info.heading, "") << name;
     });
-    EXPECT_GE(own, 35);
+    EXPECT_GE(own.size(), 35u);
+    int others = 0;
+    for (const std::string& name : option_names()) {
+      if (own.contains(name)) continue;
+      ++others;
+      EXPECT_THAT(
+          error_of([&] {
+            options_from_json({{"task", name_of(task)}, {name, 1}}, "r.yaml");
+          }),
+          StartsWith(fmt::format("r.yaml: {} is no option of the task '{}'", name, name_of(task))));
+    }
     EXPECT_GE(others, 5);
   }
-  // The published schedules of detection and segmentation.
-  const TrainOptions detect = defaults_of(TaskKind::kDetect);
-  EXPECT_EQ(detect.peak_lr(8), 1e-4);
-  EXPECT_DOUBLE_EQ(detect.first_lr(8), 1e-7);
-  const TrainOptions segment = defaults_of(TaskKind::kSegment);
-  EXPECT_EQ(segment.peak_lr(8), 6e-5);
-  EXPECT_DOUBLE_EQ(segment.first_lr(8), 6e-11);
-  EXPECT_EQ(segment.last_lr(8), 0);
-  EXPECT_EQ(segment.epochs * segment.steps_per_epoch, 160000);
-  EXPECT_THAT(error_of([] { options_from_json(R"({"task": "paint"})", "r"); }),
-              HasSubstr("classify, detect or segment"));
+  EXPECT_THAT(error_of([] {
+                options_from_json({{"task", "paint"}}, "r");
+              }),
+              HasSubstr("'classify', 'detect', 'segment'"));
+}
+
+TEST(TrainOptions, DetectionAndSegmentationHaveThePublishedSchedules) {
+  const TrainOptions detect = defaults_of(Task::kDetect);
+  EXPECT_EQ(detect.learning_rates(8).peak, 1e-4);
+  EXPECT_DOUBLE_EQ(detect.learning_rates(8).first, 1e-7);
+  const TrainOptions segment = defaults_of(Task::kSegment);
+  EXPECT_EQ(segment.learning_rates(8).peak, 6e-5);
+  EXPECT_DOUBLE_EQ(segment.learning_rates(8).first, 6e-11);
+  EXPECT_EQ(segment.learning_rates(8).last, 0);
+  EXPECT_EQ(segment.schedule.epochs * segment.dense.steps_per_epoch, 160000);
+}
+
+// Just outside of each bound, and no number.
+TEST(TrainOptions, EveryOptionOutsideItsRangeIsNamedWithValueAndRange) {
+  int bounds = 0;
+  for (const Task task : kTasks) {
+    for (const std::string& name : option_names(task)) {
+      std::vector<double> outside;
+      edited(defaults_of(task), name, [&](auto& field, const OptionInfo& info) {
+        using Field = std::remove_cvref_t<decltype(field)>;
+        constexpr bool kReal = std::is_same_v<Field, double> ||
+                               std::is_same_v<Field, std::array<double, 2>> ||
+                               std::is_same_v<Field, std::optional<double>>;
+        const double step = kReal ? 0.5 : 1;
+        if (std::isfinite(info.low)) outside.push_back(info.low - step);
+        if (std::isfinite(info.high)) outside.push_back(info.high + step);
+        if (std::isfinite(info.above)) outside.push_back(info.above);
+        if (std::isfinite(info.below)) outside.push_back(info.below);
+        if (kReal && !outside.empty()) outside.insert(outside.end(), {NAN, INFINITY});
+      });
+      for (const double value : outside) {
+        ++bounds;
+        const TrainOptions bad =
+            edited(defaults_of(task), name,
+                   [&](auto& field, const OptionInfo&) { set_number(field, value); });
+        EXPECT_THAT(error_of([&] { validate(bad); }),
+                    StartsWith(fmt::format("{} is {}, must be ", name, value)));
+      }
+    }
+  }
+  EXPECT_GE(bounds, 150);
+}
+
+// What version 0.1 wrote into the states of runs.
+TEST(TrainOptions, ThoseOfEarlierVersionsAreRead) {
+  const TrainOptions classify = options_from_json(
+      Json::parse(R"({"data": "d", "task": "classify", "model": {"config": {"embed_dim": 6}},
+        "epochs": 3, "batch-size": 8, "lr": 0.01, "sched": "cosine", "decay-milestones": [],
+        "no-decay": "1d", "opt-betas": [0.9, 0.999], "smoothing": 0.1, "model-ema": true,
+        "interpolation": "random", "aa": "rand-inc1-m9-mstd0.5", "remode": "const", "mixup": 0.8,
+        "mixup-off-epoch": 2, "amp": "bf16", "max-bad": 3})"),
+      "old");
+  EXPECT_EQ(classify.model.choice.description["config"]["embed_dim"], 6);
+  EXPECT_EQ(classify.classification.augmentation.interpolation, data::WarpInterpolation::kRandom);
+  EXPECT_EQ(data::to_text(classify.classification.augmentation.rand_augment),
+            "rand-m9-mstd0.5-inc1");
+  EXPECT_EQ(classify.classification.augmentation.erase_mode, data::EraseMode::kConst);
+  EXPECT_EQ(classify.classification.mixup.off_epoch, 2);
+  EXPECT_EQ(classify.run.amp, Amp::kBf16);
+  // The sides of the crop were written as floating point.
+  const TrainOptions detect = options_from_json(
+      Json::parse(R"({"task": "detect", "crop-size": [384.0, 600.0], "no-decay": "norm"})"), "old");
+  EXPECT_EQ(detect.detection.crop_size, (std::array<int, 2>{384, 600}));
+  EXPECT_EQ(check_resumable(detect, defaults_of(Task::kDetect)).size(), 0u);
 }
 
 TEST(TrainOptions, KeysTakeDashesAndUnderscoresAndTypesAreChecked) {
-  const TrainOptions o =
-      options_from_json(R"({"batch_size": 7, "min-lr": 1e-4, "model": {"config": {}}})", "r.yaml");
-  EXPECT_EQ(o.batch_size, 7);
-  EXPECT_EQ(o.min_lr, 1e-4);
-  EXPECT_THAT(o.model, StartsWith("{"));
+  const TrainOptions o = options_from_json(
+      {{"batch_size", 7}, {"min-lr", 1e-4}, {"model", {{"config", "x"}}}}, "r.yaml");
+  EXPECT_EQ(o.schedule.batch_size, 7);
+  EXPECT_EQ(o.schedule.min_lr, 1e-4);
+  EXPECT_TRUE(o.model.choice.description.is_object());
   const auto error = [](const char* json) {
-    return error_of([&] { options_from_json(json, "r.yaml"); });
+    return error_of([&] { options_from_json(Json::parse(json), "r.yaml"); });
   };
   EXPECT_THAT(error(R"({"batchsize": 7})"),
               testing::AllOf(HasSubstr("r.yaml"), HasSubstr("did you mean 'batch-size'")));
-  for (const char* json : {R"({"epochs": 1.5})", R"({"epochs": "many"})", R"({"epochs": 1e12})",
-                           R"({"epochs": 4294967297})", R"({"epochs": true})", R"({"seed": -1})",
-                           R"({"scale": [0.1]})", R"({"scale": 0.1})", R"({"model-ema": "yes"})",
-                           R"({"lr": [1]})", R"([1])", R"(x)"}) {
+  for (const char* json :
+       {R"({"epochs": 1.5})", R"({"epochs": "many"})", R"({"epochs": 1e12})",
+        R"({"epochs": 4294967297})", R"({"epochs": true})", R"({"seed": -1})",
+        R"({"scale": [0.1]})", R"({"scale": 0.1})", R"({"model-ema": "yes"})", R"({"lr": [1]})",
+        R"({"sched": "sine"})", R"({"model": 3})", R"({"lr": 1, "l-r": 2})",
+        R"({"batch-size": 1, "batch_size": 1})", R"([1])"}) {
     EXPECT_THAT(error(json), HasSubstr("r.yaml")) << json;
   }
 }
 
 TEST(TrainOptions, TheScaledLearningRatesAreTheAuthors) {
   TrainOptions o;
-  o.batch_size = 1024;
-  EXPECT_DOUBLE_EQ(o.peak_lr(1), 1e-3);
-  EXPECT_DOUBLE_EQ(o.first_lr(1), 1e-6);
-  EXPECT_DOUBLE_EQ(o.last_lr(1), 1e-5);
+  const auto expect_scaled = [&](int world) {
+    EXPECT_DOUBLE_EQ(o.learning_rates(world).peak, 1e-3);
+    EXPECT_DOUBLE_EQ(o.learning_rates(world).first, 1e-6);
+    EXPECT_DOUBLE_EQ(o.learning_rates(world).last, 1e-5);
+  };
+  o.schedule.batch_size = 1024;
+  expect_scaled(1);
   // By the images of a step, however they are divided.
-  o.batch_size = 32;
-  o.accumulation_steps = 4;
-  EXPECT_DOUBLE_EQ(o.peak_lr(8), 1e-3);
-  EXPECT_DOUBLE_EQ(o.first_lr(8), 1e-6);
-  EXPECT_DOUBLE_EQ(o.last_lr(8), 1e-5);
-  o.lr = 0.5;
-  EXPECT_EQ(o.peak_lr(8), 0.5);
+  o.schedule.batch_size = 32;
+  o.schedule.accumulation_steps = 4;
+  expect_scaled(8);
+  o.schedule.lr = 0.5;
+  EXPECT_EQ(o.learning_rates(8).peak, 0.5);
 }
 
-TEST(TrainOptions, ValuesOutOfRangeAreNamed) {
-  TrainOptions good;
-  good.data = "somewhere";
-  EXPECT_EQ(error_of([&] { validate(good); }), "");
+TEST(TrainOptions, WhatDoesNotFitTogetherIsNamed) {
   EXPECT_THAT(error_of([&] { validate(TrainOptions{}); }), StartsWith("data"));
-  const auto error = [&](auto edit) {
-    TrainOptions o = good;
+  const auto error = [&](auto edit, Task task = Task::kClassify) {
+    TrainOptions o = defaults_of(task);
     edit(o);
     return error_of([&] { validate(o); });
   };
-  EXPECT_THAT(error([](auto& o) { o.epochs = 0; }), StartsWith("epochs 0"));
-  EXPECT_THAT(error([](auto& o) { o.seed = uint64_t{1} << 63; }), StartsWith("seed 9223"));
-  EXPECT_THAT(error([](auto& o) { o.lr = -1; }), StartsWith("lr -1"));
-  EXPECT_THAT(error([](auto& o) { o.warmup_epochs = 301; }), StartsWith("warmup-epochs 301"));
-  EXPECT_THAT(error([](auto& o) { o.opt_betas = {0.9, 1}; }), StartsWith("opt-betas 1"));
-  EXPECT_THAT(error([](auto& o) { o.scale = {0.5, 0.4}; }), StartsWith("scale"));
-  EXPECT_THAT(error([](auto& o) { o.ratio = {0, 1}; }), StartsWith("ratio"));
-  EXPECT_THAT(error([](auto& o) { o.hflip = NAN; }), StartsWith("hflip"));
-  EXPECT_THAT(error([](auto& o) { o.remode = "noise"; }), StartsWith("remode noise"));
-  EXPECT_THAT(error([](auto& o) { o.smoothing = 1; }), StartsWith("smoothing 1"));
-  EXPECT_THAT(error([](auto& o) { o.crop_padding = -1; }), StartsWith("crop-padding -1"));
-  EXPECT_THAT(error([](auto& o) { o.accumulation_steps = 0; }), StartsWith("accumulation-steps 0"));
-  EXPECT_THAT(error([](auto& o) { o.amp = "fp8"; }), StartsWith("amp fp8"));
-  EXPECT_THAT(error([](auto& o) { o.max_bad = -1; }), StartsWith("max-bad -1"));
-  EXPECT_THAT(error([](auto& o) { o.val_interval = 0; }), StartsWith("val-interval 0"));
+  EXPECT_THAT(error([](auto& o) { o.run.seed = uint64_t{1} << 63; }), StartsWith("seed is 9223"));
+  EXPECT_THAT(error([](auto& o) { o.schedule.warmup_epochs = 301; }),
+              StartsWith("warmup-epochs is 301"));
+  EXPECT_THAT(error([](auto& o) {
+                o.schedule.milestones = {3, 2};
+              }),
+              StartsWith("decay-milestones are 3 2"));
+  EXPECT_THAT(error([](auto& o) {
+                o.classification.augmentation.scale = {0.5, 0.4};
+              }),
+              StartsWith("scale is 0.5 0.4"));
+  EXPECT_THAT(error([](auto& o) { o.schedule.lr.reset(); }, Task::kDetect),
+              StartsWith("lr is missing"));
+  EXPECT_THAT(error([](auto& o) { o.detection.short_sides.clear(); }, Task::kDetect),
+              StartsWith("short-sides"));
+  EXPECT_THAT(error(
+                  [](auto& o) {
+                    o.segmentation.ratio_range = {2, 1};
+                  },
+                  Task::kSegment),
+              StartsWith("ratio-range is 2 1"));
 }
 
 TEST(TrainOptions, TheModelTakesTheOptionsIntoAccount) {
   TrainOptions o;
-  o.model = "asmlp_tiny_patch4_shift5_224";
+  o.model.choice = "asmlp_tiny_patch4_shift5_224";
   EXPECT_EQ(resolve_model(o, 10).spec.config.num_classes, 10);
-  o.num_classes = 12;
-  o.img_size = 64;
-  o.drop_path = 0.25;
+  o.model.num_classes = 12;
+  o.model.drop_path = 0.25;
+  o.classification.img_size = 64;
   const ModelSpec spec = resolve_model(o, 10).spec;
   EXPECT_EQ(spec.config.num_classes, 12);
   EXPECT_EQ(spec.preprocessing.size, 64);
   EXPECT_EQ(spec.config.drop_path, 0.25);
   EXPECT_TRUE(spec.classes.empty());
-  o.model = "asmlp_tinny";
+  o.model.choice = "asmlp_tinny";
   EXPECT_THAT(error_of([&] { resolve_model(o, 10); }), HasSubstr("asmlp_tiny"));
+  // A description of another task.
+  o.model.choice = R"({"model": "upernet_asmlp_tiny"})";
+  EXPECT_THAT(error_of([&] { resolve_model(o, 10); }), HasSubstr("segmentor"));
 }
 
 }  // namespace

@@ -1,7 +1,11 @@
 #include "asmlp/torch/train/schedule.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "asmlp/schema/fields.h"
 
 namespace asmlp::train {
 
@@ -22,20 +26,28 @@ double Schedule::lr(int64_t step) const {
   return base(step) * (1 - (1 - done) * (1 - first / peak));
 }
 
-Schedule make_schedule(const TrainOptions& options, int world, int64_t steps_per_epoch) {
+void validate(const ScheduleOptions& options) {
+  check_ranges(options, "");
+  require(options.warmup_epochs <= options.epochs, ErrorCode::kInvalidArgument,
+          "warmup-epochs is {}, must be at most the run's {} epochs", options.warmup_epochs,
+          options.epochs);
+  require(std::ranges::is_sorted(options.milestones), ErrorCode::kInvalidArgument,
+          "decay-milestones are {}, must be in rising order", fmt::join(options.milestones, " "));
+}
+
+Schedule make_schedule(const ScheduleOptions& options, const LearningRates& rates,
+                       int64_t steps_per_epoch) {
   Schedule schedule;
-  schedule.decay = options.sched == "poly"        ? Decay::kPoly
-                   : options.sched == "multistep" ? Decay::kMultistep
-                                                  : Decay::kCosine;
-  schedule.peak = options.peak_lr(world);
-  schedule.first = options.first_lr(world);
-  schedule.last = options.last_lr(world);
+  schedule.decay = options.decay;
+  schedule.peak = rates.peak;
+  schedule.first = rates.first;
+  schedule.last = rates.last;
   schedule.warmup_steps =
       options.warmup_steps.value_or(std::llround(options.warmup_epochs * double(steps_per_epoch)));
   schedule.total_steps = options.epochs * steps_per_epoch;
-  for (int epoch : options.decay_milestones) schedule.milestones.push_back(epoch * steps_per_epoch);
+  for (int epoch : options.milestones) schedule.milestones.push_back(epoch * steps_per_epoch);
   schedule.factor = options.decay_rate;
-  schedule.power = options.sched_power;
+  schedule.power = options.power;
   return schedule;
 }
 

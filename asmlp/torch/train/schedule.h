@@ -1,10 +1,13 @@
 // The learning rate of a step: linear warmup over a decaying base.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
-#include "asmlp/torch/train/options.h"
+#include "asmlp/schema/option_info.h"
 
 namespace asmlp::train {
 
@@ -15,6 +18,76 @@ enum class Decay {
                // classifiers'
   kMultistep,  // peak x factor^(milestones passed): the authors' detectors
   kPoly,       // last + (peak - last) (1 - step / total)^power: the authors' segmentors
+};
+constexpr auto names_of(Decay) {
+  return std::array{std::pair{Decay::kCosine, "cosine"}, std::pair{Decay::kMultistep, "multistep"},
+                    std::pair{Decay::kPoly, "poly"}};
+}
+
+// How many steps of how many images, at which rates. The defaults are the authors' for classifiers.
+struct ScheduleOptions {
+  int epochs = 300;
+  int batch_size = 128;
+  int accumulation_steps = 1;
+  std::optional<double> lr;
+  Decay decay = Decay::kCosine;
+  std::vector<int> milestones;
+  double decay_rate = 0.1;
+  double power = 1;
+  double warmup_epochs = 20;
+  std::optional<int64_t> warmup_steps;
+  std::optional<double> warmup_lr;
+  std::optional<double> min_lr;
+
+  // The images of one update of the weights by `world` processes.
+  int64_t global_batch(int world) const { return int64_t{batch_size} * accumulation_steps * world; }
+
+  static void visit(auto& self, auto&& field) {
+    constexpr auto kWarns = OnResume::kWarns;
+    field("epochs", self.epochs, OptionInfo{{.low = 1}, "Passes over the training images"});
+    field("batch-size", self.batch_size,
+          OptionInfo{{.low = 1, .high = 65536}, "Images per process and micro-batch", kWarns, 'b'});
+    field("accumulation-steps", self.accumulation_steps,
+          OptionInfo{{.low = 1, .high = 65536},
+                     "Micro-batches whose gradients make one step: the global batch is batch-size "
+                     "x accumulation-steps x processes",
+                     kWarns});
+    field("lr", self.lr,
+          OptionInfo{{.above = 0},
+                     "Peak learning rate (default: lr-base * global batch / lr-base-size)"});
+    field("sched", self.decay,
+          OptionInfo{{}, "Learning rate after the warmup: cosine, multistep or poly"});
+    field("decay-milestones", self.milestones,
+          OptionInfo{{},
+                     "multistep: epochs (from 0) at whose starts the rate is multiplied by "
+                     "decay-rate"});
+    field("decay-rate", self.decay_rate,
+          OptionInfo{{.high = 1, .above = 0}, "multistep: factor of a milestone"});
+    field("sched-power", self.power, OptionInfo{{.above = 0}, "poly: exponent"});
+    field("warmup-epochs", self.warmup_epochs,
+          OptionInfo{{.low = 0}, "Epochs of linear warmup, per step; may be a fraction"});
+    field("warmup-steps", self.warmup_steps,
+          OptionInfo{{.low = 0}, "Steps of linear warmup, instead of warmup-epochs"});
+    field("warmup-lr", self.warmup_lr,
+          OptionInfo{{.low = 0},
+                     "Learning rate of the first step (default: 5e-7 * global batch / "
+                     "lr-base-size; detect: lr / 1000; segment: lr / 1e6)"});
+    field("min-lr", self.min_lr,
+          OptionInfo{{.low = 0},
+                     "Learning rate at the end of cosine and poly (default: 5e-6 * global batch / "
+                     "lr-base-size; 0 for detect and segment)"});
+  }
+};
+
+// Error(kInvalidArgument) naming the option: each in its range, milestones in rising order, no
+// longer warmup than the run.
+void validate(const ScheduleOptions& options);
+
+// Those in use, of the whole run.
+struct LearningRates {
+  double peak = 0;   // after the warmup
+  double first = 0;  // of the first step of a warmup
+  double last = 0;   // where cosine and poly end
 };
 
 // The warmup goes from `first` at step 0 to the base's value at warmup_steps. With kCosine it is
@@ -27,7 +100,7 @@ struct Schedule {
   double last = 0;  // of kCosine and kPoly
   int64_t warmup_steps = 0;
   int64_t total_steps = 1;
-  std::vector<int64_t> milestones;  // steps, of kMultistep
+  std::vector<int64_t> milestones = {};  // steps, of kMultistep
   double factor = 0.1;              // of kMultistep
   double power = 1;                 // of kPoly
 
@@ -38,7 +111,7 @@ struct Schedule {
   double base(int64_t step) const;
 };
 
-// That of a run by `world` processes.
-Schedule make_schedule(const TrainOptions& options, int world, int64_t steps_per_epoch);
+Schedule make_schedule(const ScheduleOptions& options, const LearningRates& rates,
+                       int64_t steps_per_epoch);
 
 }  // namespace asmlp::train

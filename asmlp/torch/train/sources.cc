@@ -20,13 +20,13 @@ std::unique_ptr<data::BatchSource> training_source(const data::DataSource& split
                                                    const dist::World& world) {
   data::Transform transform = transform_to(preprocessing);
   transform.encoded = true;  // only the crop is decoded
-  transform.apply = [preprocessing, augmentation = options.augmentation()](
+  transform.apply = [preprocessing, augmentation = options.classification.augmentation](
                         const Sample& sample, data::Random& random, std::span<float> out) {
     data::transform_for_training(sample, preprocessing, augmentation, random, out);
   };
-  return split.batches(transform, {.batch_size = options.batch_size,
-                                   .workers = options.workers,
-                                   .seed = options.seed,
+  return split.batches(transform, {.batch_size = options.schedule.batch_size,
+                                   .workers = options.run.workers,
+                                   .seed = options.run.seed,
                                    .rank = world.rank(),
                                    .world = world.size(),
                                    .order = data::Order::kShuffled,

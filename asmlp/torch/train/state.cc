@@ -106,7 +106,7 @@ void write_state(const std::filesystem::path& path, const RunState& s, const Ten
   const Json json{{"version", kVersion},
                   {"numbers", numbers(s)},
                   {"command", s.command},
-                  {"options", Json::parse(to_json(s.options))},
+                  {"options", to_json(s.options)},
                   {"history", history}};
   write_safetensors(path, tensors,
                     {{kKey, json.dump()}, {"asmlp_train_model", s.model}, {"format", "pt"}});
@@ -127,7 +127,7 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
             json.at("version").dump(), kVersion);
     read_numbers(json.at("numbers"), s);
     json.at("command").get_to(s.command);
-    s.options = options_from_json(json.at("options").dump(), path.string());
+    s.options = options_from_json(json.at("options"), path.string());
     for (const Json& line : json.at("history")) {
       s.history.push_back(summary_of(line));
     }

@@ -15,8 +15,7 @@ Step::Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model
       world_(world),
       device_(device),
       precision_(precision),
-      optimizer_(*model_, options.weight_decay, options.opt_betas, options.opt_eps,
-                 decay_rule(options.no_decay)),
+      optimizer_(*model_, options.optimizer),
       scaler_(scaler) {
   world_.broadcast(model_->parameters());
   for (const torch::Tensor& buffer : model_->buffers()) world_.broadcast({buffer});
@@ -25,7 +24,7 @@ Step::Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model
 
 void Step::backward(const torch::Tensor& loss, bool complete) {
   // Multiplying by one would change nothing, and cost nothing either.
-  const torch::Tensor share = loss * (scaler_.scale() / options_.accumulation_steps);
+  const torch::Tensor share = loss * (scaler_.scale() / options_.schedule.accumulation_steps);
   sync_->before_backward(share, complete);
   try {
     share.backward();
@@ -36,30 +35,30 @@ void Step::backward(const torch::Tensor& loss, bool complete) {
 }
 
 StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool stop) {
-  const int passes = options_.accumulation_steps;
+  const int micro_batches = options_.schedule.accumulation_steps;
   StepResult result;
   // Loss, loss not finite, stop, bad samples, then the parts of the loss: summed over the
   // processes.
   std::vector<double> mine{0, 0, stop ? 1.0 : 0.0, 0};
-  for (int pass = 0; pass < passes; ++pass) {
+  for (int i = 0; i < micro_batches; ++i) {
     std::optional<data::Batch> batch = stream.next();
     require(batch.has_value(), ErrorCode::kMismatch,
             "the data set ended in the middle of epoch {}: did it change on disk?", place.epoch);
     mine[3] += double(batch->bad_samples);
     result.bad.insert(result.bad.end(), batch->bad.begin(), batch->bad.end());
     const auto index =
-        static_cast<uint64_t>(place.first_pass + int64_t{pass} * world_.size() + world_.rank());
-    // Drop path draws from LibTorch's generator: seeding it for each pass makes a resumed run draw
-    // the same, and processes draw what the passes of a single one would.
-    torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedStep, index}));
+        static_cast<uint64_t>(place.first_micro_batch + int64_t{i} * world_.size() + world_.rank());
+    // Drop path draws from LibTorch's generator: seeding it for each micro-batch makes a resumed
+    // run draw the same, and processes draw what the micro-batches of a single one would.
+    torch::manual_seed(data::derive_seed(options_.run.seed, {data::kSeedStep, index}));
     const ModelLoss loss = loss_(*batch, {place.epoch, index, device_, precision_});
-    backward(loss.total, pass + 1 == passes);
-    mine[0] += loss.total.item<double>() / passes;
+    backward(loss.total, i + 1 == micro_batches);
+    mine[0] += loss.total.item<double>() / micro_batches;
     mine.resize(4 + loss.parts.size());
     result.parts.resize(loss.parts.size());
-    for (size_t i = 0; i < loss.parts.size(); ++i) {
-      result.parts[i].first = loss.parts[i].first;
-      mine[4 + i] += loss.parts[i].second.item<double>() / passes;
+    for (size_t part = 0; part < loss.parts.size(); ++part) {
+      result.parts[part].first = loss.parts[part].first;
+      mine[4 + part] += loss.parts[part].second.item<double>() / micro_batches;
     }
   }
   mine[1] = std::isfinite(mine[0]) ? 0 : 1;
@@ -80,8 +79,10 @@ StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool sto
   const bool overflow = !std::isfinite(result.gradient_norm);
   result.skipped = all[1] > 0 || overflow;
   if (!result.skipped) {
-    const bool clip = options_.clip_grad > 0 && result.gradient_norm > options_.clip_grad;
-    optimizer_.step(place.lr, (clip ? options_.clip_grad / result.gradient_norm : 1.0) / scale);
+    const bool clip =
+        options_.optimizer.clip_grad > 0 && result.gradient_norm > options_.optimizer.clip_grad;
+    optimizer_.step(place.lr,
+                    (clip ? options_.optimizer.clip_grad / result.gradient_norm : 1.0) / scale);
   }
   scaler_.update(overflow);
   optimizer_.zero_grad(/*keep_memory=*/world_.size() > 1);

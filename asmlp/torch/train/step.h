@@ -1,5 +1,5 @@
-// One step of a training: the passes through the model, what the processes tell one another, and
-// the update of the weights.
+// One step of a training: the micro-batches through the model, what the processes tell one another,
+// and the update of the weights.
 #pragma once
 
 #include <torch/torch.h>
@@ -20,7 +20,7 @@ namespace asmlp::train {
 // Where a step is.
 struct StepPlace {
   int epoch = 0;
-  int64_t first_pass = 0;  // of the run, counted over all processes: the step's first pass
+  int64_t first_micro_batch = 0;  // of the step; counted in the run, over all processes
   double lr = 0;
 };
 
@@ -35,8 +35,8 @@ struct StepResult {
   std::vector<std::string> bad;  // named in this one
 };
 
-// The order of magnitude of a step's cost is the passes; what the processes agree on beside the
-// gradients is one sum of four numbers and the parts of the loss.
+// What a step costs is its micro-batches; what the processes agree on beside the gradients is one
+// sum of four numbers and the parts of the loss.
 class Step {
  public:
   // The model is on `device`, and `loss` its loss; `precision` is autocast's, and fp16 needs a
@@ -44,9 +44,9 @@ class Step {
   Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model, LossFunction loss,
        dist::World& world, torch::Device device, torch::ScalarType precision, GradScaler scaler);
 
-  // accumulation_steps passes over the next batches of the stream, then the update with the mean
-  // gradient over them and over the processes: to rounding what one process computes on all their
-  // images at once. `stop` is whether this process was asked to stop after the step.
+  // Takes the next accumulation_steps batches of the stream as micro-batches, then updates with the
+  // mean gradient over them and over the processes: to rounding what one process computes on all
+  // their images at once. `stop` is whether this process was asked to stop after the step.
   StepResult run(data::BatchStream& stream, const StepPlace& place, bool stop);
 
   AdamW& optimizer() { return optimizer_; }

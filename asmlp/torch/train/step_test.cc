@@ -58,8 +58,8 @@ struct Rig {
 
   // Images are their number times `brightness`.
   Rig(bool fp16, float brightness, double clip) {
-    options.mixup = options.cutmix = 0;
-    options.clip_grad = clip;
+    options.classification.mixup.mixup = options.classification.mixup.cutmix = 0;
+    options.optimizer.clip_grad = clip;
     const auto apply = [brightness](const Sample& sample, data::Random&, std::span<float> out) {
       out[0] = brightness * float(sample.image.pixels[0]);
     };
@@ -68,8 +68,8 @@ struct Rig {
     stream.emplace(source->start(0));
     model = std::make_shared<Scaling>(fp16);
     // No autocast: before 2.x, LibTorch has none in fp16 on a CPU.
-    const LossFunction loss = [this](data::Batch& batch, const Pass& pass) {
-      return classification_loss(*model, batch, options, 2, pass);
+    const LossFunction loss = [this](data::Batch& batch, const MicroBatch& place) {
+      return classification_loss(*model, batch, options, 2, place);
     };
     step.emplace(options, model, loss, *world, torch::kCPU, torch::kFloat, GradScaler(fp16));
   }

@@ -33,21 +33,21 @@ struct TaskFacts {
   std::string eval_metric;
 };
 
-// Where a loss is computed.
-struct Pass {
+// Where a loss is computed: the part of a step that one process puts through the model at once.
+struct MicroBatch {
   int epoch = 0;
   uint64_t index = 0;  // of the run, over all processes: what random numbers are derived from
   torch::Device device = torch::kCPU;
-  torch::ScalarType precision = torch::kFloat;  // autocast's (nn/autocast.h)
+  torch::ScalarType precision = torch::kFloat;  // autocast's (torch/ops/autocast.h)
 };
 
 struct ModelLoss {
   torch::Tensor total;  // scalar, fp32, depends on every parameter
-  // For the logs: what the total is the sum of, and other figures of the pass. Detached scalars,
-  // the same names in every pass.
+  // For the logs: what the total is the sum of, and other metrics of the micro-batch. Detached
+  // scalars, the same names in every micro-batch.
   std::vector<std::pair<std::string, torch::Tensor>> parts;
 };
-using LossFunction = std::function<ModelLoss(data::Batch& batch, const Pass& pass)>;
+using LossFunction = std::function<ModelLoss(data::Batch& batch, const MicroBatch& place)>;
 
 struct Validation {
   EvalMetrics metrics;
@@ -82,8 +82,9 @@ class TrainingTask {
   virtual void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
                            const std::map<std::string, std::string>& origin) const = 0;
 
-  // Of a network that make_model made, in training mode, moved to pass.device.
-  virtual ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const = 0;
+  // Of a network that make_model made, in training mode, moved to place.device.
+  virtual ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
+                         const MicroBatch& place) const = 0;
   // Over one pass of the source, every process its part; the result is the same everywhere
   // (collective). Leaves the network in the mode it was in. Nothing when `progress` stopped it.
   virtual std::optional<Validation> validate(torch::nn::Module& model,

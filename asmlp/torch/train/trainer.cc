@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kSaveEvery{60};
 
 int64_t bad_limit(const TrainOptions& options, int64_t images) {
-  return options.max_bad.value_or((images + 99) / 100);
+  return options.run.max_bad.value_or((images + 99) / 100);
 }
 
 }  // namespace
@@ -30,8 +30,8 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
     : options_(std::move(options)),
       task_(std::move(task)),
       world_(world),
-      device_(resolve_device(options_.device, world.local_rank())),
-      precision_(autocast_type_for(options_.amp, device_)),
+      device_(resolve_device(options_.run.device, world.local_rank())),
+      precision_(autocast_type_for(options_.run.amp, device_)),
       files_(std::move(folder)),
       origin_(std::move(origin)) {
   validate(options_);
@@ -43,25 +43,28 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
   }
   state_.train_images = facts.training_images;
   state_.world = world_.size();
-  state_.threads = nn::configure_runtime(options_.threads);
+  state_.threads = nn::configure_runtime(options_.run.threads);
   max_bad_ = bad_limit(options_, facts.training_images);
   max_bad_validation_ = bad_limit(options_, facts.validation_images);
 
   source_ = task_->training_batches();
   require(steps_per_epoch() >= 1, ErrorCode::kInvalidArgument,
-          "accumulation-steps {}: an epoch has {} batches only", options_.accumulation_steps,
-          source_->batches());
+          "accumulation-steps {}: an epoch has {} batches only",
+          options_.schedule.accumulation_steps, source_->batches());
   validation_ = task_->validation_batches();
-  schedule_ = make_schedule(options_, world_.size(), steps_per_epoch());
+  schedule_ =
+      make_schedule(options_.schedule, options_.learning_rates(world_.size()), steps_per_epoch());
 
-  torch::manual_seed(data::derive_seed(options_.seed, {data::kSeedInit}));
+  torch::manual_seed(data::derive_seed(options_.run.seed, {data::kSeedInit}));
   model_ = task_->make_model();
   model_->to(device_);
   step_.emplace(
       options_, model_,
-      [this](data::Batch& batch, const Pass& pass) { return task_->loss(*model_, batch, pass); },
+      [this](data::Batch& batch, const MicroBatch& place) {
+        return task_->loss(*model_, batch, place);
+      },
       world_, device_, precision_, GradScaler(precision_ == torch::kHalf));
-  if (options_.model_ema) {
+  if (options_.optimizer.model_ema) {
     average_ = task_->make_model();
     average_->to(device_);
     for (torch::Tensor& p : average_->parameters()) p.set_requires_grad(false);
@@ -74,9 +77,9 @@ void Trainer::save_model(const char* name, const Validation* validation) {
   if (!writes()) return;
   std::map<std::string, std::string> origin = origin_;
   if (!state_.command.empty()) origin["command"] = state_.command;
-  origin["epochs"] = fmt::format("{} of {}", state_.epoch + 1, options_.epochs);
-  origin["seed"] = std::to_string(options_.seed);
-  origin["weights"] = options_.model_ema ? "exponential moving average" : "last step";
+  origin["epochs"] = fmt::format("{} of {}", state_.epoch + 1, options_.schedule.epochs);
+  origin["seed"] = std::to_string(options_.run.seed);
+  origin["weights"] = options_.optimizer.model_ema ? "exponential moving average" : "last step";
   if (validation) {
     for (const EvalMetric& metric : validation->metrics) {
       if (metric.name == "loss") continue;
@@ -102,14 +105,15 @@ StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
   report.epoch = state_.epoch;
   report.batch = step_in_epoch();
   report.batches = steps_per_epoch();
-  report.epochs = options_.epochs;
+  report.epochs = options_.schedule.epochs;
   report.images = global_batch();
   report.loss_scale = step_->scaler().scale();
   report.lr = schedule_.lr(steps());
-  const int64_t passes = int64_t{options_.accumulation_steps} * world_.size();  // of a step
+  const int64_t micro_batches = int64_t{options_.schedule.accumulation_steps} * world_.size();
   StepPlace place;
   place.epoch = state_.epoch;
-  place.first_pass = state_.epoch * source_->batches() * world_.size() + step_in_epoch() * passes;
+  place.first_micro_batch =
+      state_.epoch * source_->batches() * world_.size() + step_in_epoch() * micro_batches;
   place.lr = report.lr;
 
   const StepResult result = step_->run(stream, place, stop);
@@ -129,7 +133,8 @@ StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
                                    state_.skipped_in_row)));
   } else {
     state_.skipped_in_row = 0;
-    if (options_.model_ema) update_average(*average_, *model_, options_.model_ema_decay);
+    if (options_.optimizer.model_ema)
+      update_average(*average_, *model_, options_.optimizer.model_ema_decay);
     state_.loss_sum += result.loss;
     ++state_.loss_count;
   }
@@ -144,7 +149,7 @@ std::string Trainer::divergence(const std::string& what) const {
       "finite, if one was saved, is {}{}; start again with a smaller lr or clip-grad, or a longer "
       "warmup",
       what, state_.epoch + 1, step_in_epoch() + 1, state_path().string(),
-      options_.amp == "off" ? "" : ", from which it may go on with --amp off");
+      options_.run.amp == Amp::kOff ? "" : ", from which it may go on with --amp off");
 }
 
 std::optional<Validation> Trainer::validate_model(Observer& observer,
@@ -173,13 +178,13 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   summary.epoch = state_.epoch;
   summary.train_loss = state_.loss_count ? state_.loss_sum / double(state_.loss_count) : NAN;
   summary.lr = schedule_.lr((state_.epoch + 1) * steps_per_epoch() - 1);
-  const bool last = state_.epoch + 1 == options_.epochs;
+  const bool last = state_.epoch + 1 == options_.schedule.epochs;
   const bool good = healthy();
   require(good || !last, ErrorCode::kInvalidArgument, "{}",
           divergence("the loss or the weights are not finite at the end"));
   std::optional<Validation> validation;
   bool best = false;
-  if (last || (state_.epoch + 1) % options_.val_interval == 0) {
+  if (last || (state_.epoch + 1) % options_.run.val_interval == 0) {
     validation = validate_model(observer, stop);
     if (!validation) return false;
     summary.metrics = validation->metrics;
@@ -215,17 +220,17 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
   };
   auto saved_at = Clock::now();
   model_->train();
-  while (state_.epoch < options_.epochs) {
+  while (state_.epoch < options_.schedule.epochs) {
     data::BatchStream stream =
-        source_->start(state_.epoch, step_in_epoch() * options_.accumulation_steps);
+        source_->start(state_.epoch, step_in_epoch() * options_.schedule.accumulation_steps);
     while (step_in_epoch() < steps_per_epoch()) {
       if (stopping()) {
         save_state(observer);
         return Outcome::kStopped;
       }
       observer.on_step(train_step(stream, asked()));
-      const bool due = options_.checkpoint_interval > 0
-                           ? steps() % options_.checkpoint_interval == 0
+      const bool due = options_.run.checkpoint_interval > 0
+                           ? steps() % options_.run.checkpoint_interval == 0
                            : Clock::now() - saved_at >= kSaveEvery;
       if (due) {
         save_state(observer);

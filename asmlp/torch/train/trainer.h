@@ -71,8 +71,12 @@ class Trainer {
   int64_t parameters() const { return nn::parameter_count(*model_); }
   const RunState& state() const { return state_; }
   const TrainOptions& options() const { return options_; }
-  int64_t steps_per_epoch() const { return source_->batches() / options_.accumulation_steps; }
-  int64_t global_batch() const { return options_.global_batch(world_.size()); }  // images per step
+  int64_t steps_per_epoch() const {
+    return source_->batches() / options_.schedule.accumulation_steps;
+  }
+  int64_t global_batch() const {
+    return options_.schedule.global_batch(world_.size());
+  }  // images per step
   int64_t step_in_epoch() const { return state_.images / global_batch(); }
   int64_t steps() const { return state_.epoch * steps_per_epoch() + step_in_epoch(); }
   torch::Device device() const { return device_; }
@@ -80,7 +84,7 @@ class Trainer {
   // The file that the run goes on from; empty in a new run.
   const std::filesystem::path& resumed_from() const { return resumed_from_; }
   // What is validated and exported: the average when it is on, else the model.
-  torch::nn::Module& exported_model() { return options_.model_ema ? *average_ : *model_; }
+  torch::nn::Module& exported_model() { return options_.optimizer.model_ema ? *average_ : *model_; }
 
  private:
   bool writes() const { return world_.rank() == 0; }

@@ -11,8 +11,8 @@ using testing::HasSubstr;
 TEST_F(TrainerTest, ResumedRunsEndWithTheSameBits) {
   for (bool average : {true, false}) {
     TrainOptions options = small_options();
-    options.model_ema = average;
-    if (average) options.mixup = options.cutmix = 0.8;
+    options.optimizer.model_ema = average;
+    if (average) options.classification.mixup.mixup = options.classification.mixup.cutmix = 0.8;
     const std::string whole = average ? "a-whole" : "b-whole";
     run(whole, options);
     const auto expected = read_safetensors(folder_.path() / whole / "last.safetensors").tensors;
@@ -22,7 +22,7 @@ TEST_F(TrainerTest, ResumedRunsEndWithTheSameBits) {
       for (const std::vector<int64_t>& stops :
            {std::vector<int64_t>{7}, {1, 4, 5, 6, 12}, {0, 10, 10, 14}}) {
         const std::string pieces = (average ? "a-" : "b-") + std::to_string(number++);
-        options.workers = workers;
+        options.run.workers = workers;
         run(pieces, options, stops);
         for (const char* name : {"final.safetensors", "best.safetensors", "summary.csv"}) {
           EXPECT_TRUE(content(whole, name) == content(pieces, name)) << pieces << '/' << name;
@@ -40,7 +40,7 @@ TEST_F(TrainerTest, ResumedRunsEndWithTheSameBits) {
   }
   // Another seed is another run: the comparison above can fail.
   TrainOptions other = small_options();
-  other.seed = 43;
+  other.run.seed = 43;
   run("a-other", other);
   EXPECT_FALSE(content("a-whole", "final.safetensors") == content("a-other", "final.safetensors"));
 }
@@ -114,10 +114,10 @@ TEST_F(TrainerTest, AnotherRunCannotBeContinued) {
   run("a", small_options(), {2});
   const fs::path state = folder_.path() / "a" / "last.safetensors";
   TrainOptions options = small_options();
-  options.epochs = 4;
+  options.schedule.epochs = 4;
   EXPECT_THAT(error_on_resume(state, options), HasSubstr("another epochs"));
   options = small_options();
-  options.model_ema = false;
+  options.optimizer.model_ema = false;
   EXPECT_THAT(error_on_resume(state, options), HasSubstr("another model-ema"));
   training_ = Brightness(45, 1);
   EXPECT_THAT(error_on_resume(state, small_options()), HasSubstr("44 training images"));
@@ -164,13 +164,13 @@ TEST_F(TrainerTest, LeftoversOfAKillAreRemovedOnResume) {
 
 TEST_F(TrainerTest, ARunGoesOnWithAnotherDivisionOfTheBatch) {
   TrainOptions options = small_options();
-  options.drop_path = 0;
+  options.model.drop_path = 0;
   run("whole", options);
   Observer quiet;
   trainer("divided", options).run(quiet, nullptr, 7);
   TrainOptions divided = options;
-  divided.batch_size = 4;
-  divided.accumulation_steps = 2;
+  divided.schedule.batch_size = 4;
+  divided.schedule.accumulation_steps = 2;
   {
     const Warnings warnings;
     Trainer t = trainer("divided", divided);
@@ -186,7 +186,7 @@ TEST_F(TrainerTest, ARunGoesOnWithAnotherDivisionOfTheBatch) {
   // Another global batch: the images that are done count, down to a whole step of it.
   trainer("larger", options).run(quiet, nullptr, 8);  // epoch 1, 24 images
   TrainOptions larger = options;
-  larger.batch_size = 10;
+  larger.schedule.batch_size = 10;
   Trainer t = trainer("larger", larger);
   t.resume(t.state_path());
   EXPECT_EQ(t.state().epoch, 1);

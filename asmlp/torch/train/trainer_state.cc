@@ -39,7 +39,7 @@ std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
   for (const auto& item : model_->named_buffers()) {
     tensors.emplace_back("model." + item.key(), item.value());
   }
-  if (options_.model_ema) {
+  if (options_.optimizer.model_ema) {
     for (const auto& item : average_->named_parameters()) {
       tensors.emplace_back("ema." + item.key(), item.value().detach());
     }
@@ -61,12 +61,12 @@ void Trainer::share_state() {
 }
 
 std::vector<std::string> Trainer::load_initial_weights() {
-  if (options_.initial_checkpoint.empty()) return {};
+  if (options_.model.initial_checkpoint.empty()) return {};
   std::vector<std::string> notes;
   if (writes()) {
-    notes = task_->load_initial_weights(*model_, options_.initial_checkpoint);
+    notes = task_->load_initial_weights(*model_, options_.model.initial_checkpoint);
   }
-  if (options_.model_ema) update_average(*average_, *model_, 0.0);
+  if (options_.optimizer.model_ema) update_average(*average_, *model_, 0.0);
   share_state();
   return notes;
 }
@@ -74,7 +74,7 @@ std::vector<std::string> Trainer::load_initial_weights() {
 void Trainer::restore(const RunState& saved, const TensorMap& tensors, const std::string& file) {
   require(saved.train_images == state_.train_images, ErrorCode::kMismatch,
           "{}: the run was started with {} training images, {} has {}", file, saved.train_images,
-          options_.data, state_.train_images);
+          options_.model.data, state_.train_images);
   require(saved.model == state_.model, ErrorCode::kMismatch,
           "{}: the run was started with another model", file);
   for (auto& [name, target] : live_tensors()) {
@@ -108,7 +108,7 @@ void Trainer::resume(const fs::path& path) {
   if (state_.world != world_.size()) {
     changes.push_back(
         fmt::format("the processes were {} and are now {}", state_.world, world_.size()));
-  } else if (options_.threads == 0) {
+  } else if (options_.run.threads == 0) {
     threads = nn::configure_runtime(state_.threads);
   }
   if (state_.threads != threads) {

@@ -14,7 +14,7 @@ using testing::HasSubstr;
 
 TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
   TrainOptions options = small_options();
-  options.epochs = 8;
+  options.schedule.epochs = 8;
   Trainer t = trainer("run", options);
   Observer quiet;
   ASSERT_EQ(t.run(quiet), Outcome::kFinished);
@@ -52,12 +52,12 @@ TEST_F(TrainerTest, ADivergedRunEndsWithAnErrorAndAGoodStateStays) {
   // are a warmup at 0.
   for (const double lr : {1e30, 1e39}) {
     TrainOptions options = small_options();
-    options.warmup_lr = 0;
-    options.warmup_epochs = 1;
-    options.lr = lr;
-    options.clip_grad = 0;
-    options.epochs = 8;
-    options.checkpoint_interval = 1;
+    options.schedule.warmup_lr = 0;
+    options.schedule.warmup_epochs = 1;
+    options.schedule.lr = lr;
+    options.optimizer.clip_grad = 0;
+    options.schedule.epochs = 8;
+    options.run.checkpoint_interval = 1;
     const std::string name = fmt::format("lr{:g}", lr);
     Trainer t = trainer(name, options);
     Observer quiet;
@@ -82,12 +82,12 @@ TEST_F(TrainerTest, ADivergedRunEndsWithAnErrorAndAGoodStateStays) {
 // A step of 2 x 4 images has the gradient of the step of 8: the mean over all of them.
 TEST_F(TrainerTest, AccumulationGivesTheGradientOfTheLargeBatch) {
   TrainOptions large = small_options();
-  large.drop_path = 0;  // is drawn per pass
-  large.clip_grad = 0;
-  large.epochs = 1;
+  large.model.drop_path = 0;  // is drawn per micro-batch
+  large.optimizer.clip_grad = 0;
+  large.schedule.epochs = 1;
   TrainOptions small = large;
-  small.batch_size = 2;
-  small.accumulation_steps = 4;
+  small.schedule.batch_size = 2;
+  small.schedule.accumulation_steps = 4;
   Observer quiet;
   for (const auto& [name, options] : {std::pair{"large", large}, std::pair{"small", small}}) {
     Trainer t = trainer(name, options);
@@ -99,7 +99,7 @@ TEST_F(TrainerTest, AccumulationGivesTheGradientOfTheLargeBatch) {
   // m = (1 - beta1) g after one step. Sums of 8 instead of 2 + 2 + 2 + 2 terms: some epsilons.
   EXPECT_LT(state_distance(state_tensors("small"), state_tensors("large"), "optimizer.m."), 1e-5);
   TrainOptions other = large;
-  other.batch_size = 4;  // half of the images: the comparison can fail
+  other.schedule.batch_size = 4;  // half of the images: the comparison can fail
   trainer("half", other).run(quiet, nullptr, 1);
   EXPECT_GT(state_distance(state_tensors("half"), state_tensors("large"), "optimizer.m."), 1e-2);
 }
@@ -107,7 +107,7 @@ TEST_F(TrainerTest, AccumulationGivesTheGradientOfTheLargeBatch) {
 TEST_F(TrainerTest, UnreadableSamplesAreCountedUpToALimit) {
   training_ = Brightness(44, 1, 22);  // two of them
   TrainOptions options = small_options();
-  options.max_bad = 2;
+  options.run.max_bad = 2;
   Observer quiet;
   {
     const Warnings warnings;
@@ -117,7 +117,7 @@ TEST_F(TrainerTest, UnreadableSamplesAreCountedUpToALimit) {
     EXPECT_EQ(t.state().updates, 3 * kStepsPerEpoch);  // the batches stay full
     EXPECT_THAT(warnings.text(), HasSubstr("is broken"));
   }
-  options.max_bad = 0;
+  options.run.max_bad = 0;
   EXPECT_THAT(error_of([&] { trainer("b", options).run(quiet); }),
               AllOf(HasSubstr("could not be read"), HasSubstr("--max-bad")));
   // In the validation they are left out.
@@ -125,20 +125,20 @@ TEST_F(TrainerTest, UnreadableSamplesAreCountedUpToALimit) {
   validation_ = Brightness(20, 2, 10);
   EXPECT_THAT(error_of([&] { trainer("c", options).run(quiet); }),
               HasSubstr("2 validation samples could not be read"));
-  options.max_bad = 2;
+  options.run.max_bad = 2;
   EXPECT_EQ(trainer("d", options).run(quiet), Outcome::kFinished);
 }
 
 TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
   run("a", small_options());
   TrainOptions options = small_options();
-  options.initial_checkpoint = (folder_.path() / "a" / "final.safetensors").string();
-  options.img_size = 12;  // as fine-tuning at a larger size
+  options.model.initial_checkpoint = (folder_.path() / "a" / "final.safetensors").string();
+  options.classification.img_size = 12;  // as fine-tuning at a larger size
   Trainer t = trainer("b", options);
   EXPECT_TRUE(t.load_initial_weights().empty());
   Observer quiet;
   t.run(quiet, nullptr, 0);
-  const Checkpoint from = load_checkpoint(options.initial_checkpoint);
+  const Checkpoint from = load_checkpoint(options.model.initial_checkpoint);
   const TensorMap state = state_tensors("b");
   for (const char* part : {"model.", "ema."}) {
     for (const auto& [name, tensor] : from.tensors) {
@@ -146,7 +146,7 @@ TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
     }
   }
   // Another number of classes: all but the head.
-  options.num_classes = 5;
+  options.model.num_classes = 5;
   Trainer five = trainer("c", options);
   EXPECT_THAT(five.load_initial_weights(),
               testing::ElementsAre(AllOf(HasSubstr("head"), HasSubstr("5 classes"))));
@@ -155,7 +155,7 @@ TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
   EXPECT_EQ(other.at("model.head.weight").shape, (Shape{5, 12}));
   EXPECT_EQ(to_f32(other.at("model.norm.weight")), to_f32(from.tensors.at("norm.weight")));
   // Another model.
-  options.model = R"({"config": {"in_chans": 1, "embed_dim": 8, "depths": [1, 1],
+  options.model.choice = R"({"config": {"in_chans": 1, "embed_dim": 8, "depths": [1, 1],
                       "patch_size": 2}, "preprocessing": {"size": 8, "mean": [0.3], "std": [0.3]}})";
   EXPECT_THAT(error_of([&] { trainer("d", options).load_initial_weights(); }),
               HasSubstr("final.safetensors"));
@@ -163,17 +163,17 @@ TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
 
 TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {
   TrainOptions options = small_options();
-  options.epochs = 8;
-  options.amp = "bf16";
+  options.schedule.epochs = 8;
+  options.run.amp = Amp::kBf16;
   Trainer t = trainer("bf16", options);
   Observer quiet;
   ASSERT_EQ(t.run(quiet), Outcome::kFinished);
   EXPECT_GT(t.state().best, 90);
-  options.amp = "off";
+  options.run.amp = Amp::kOff;
   run("fp32", options);
   const double distance = state_distance(state_tensors("bf16"), state_tensors("fp32"), "model.");
   EXPECT_GT(distance, 1e-4);
-  options.amp = "fp16";
+  options.run.amp = Amp::kFp16;
   EXPECT_THAT(error_of([&] { trainer("fp16", options); }),
               AllOf(HasSubstr("CUDA"), HasSubstr("bf16")));
 }
@@ -181,15 +181,15 @@ TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {
 TEST_F(TrainerTest, CheckpointingActivationsChangesNoBit) {
   TrainOptions options = small_options();
   run("kept", options);
-  options.grad_checkpointing = true;
+  options.run.grad_checkpointing = true;
   run("again", options);
   EXPECT_EQ(state_distance(state_tensors("kept"), state_tensors("again"), ""), 0);
 }
 
 TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   TrainOptions options = small_options();
-  options.epochs = 2;
-  options.model = R"({"name": "small_swin", "family": "swin",
+  options.schedule.epochs = 2;
+  options.model.choice = R"({"name": "small_swin", "family": "swin",
       "config": {"in_chans": 1, "embed_dim": 8, "depths": [2], "num_heads": [2], "patch_size": 2,
                  "window_size": 2, "drop_path": 0.2},
       "preprocessing": {"size": 8, "crop_pct": 1, "mean": [0.31], "std": [0.27]}})";
@@ -204,7 +204,7 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   EXPECT_FALSE(is_as_mlp(described));
   EXPECT_EQ(described.spec.name, "small_swin.brightness");
   EXPECT_EQ(described.spec.classes, validation_.classes());
-  options.initial_checkpoint = file.string();
+  options.model.initial_checkpoint = file.string();
   Trainer t = trainer("again", options);
   EXPECT_TRUE(t.load_initial_weights().empty());
   Observer quiet;
@@ -215,7 +215,7 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   }
   // An AS-MLP's weights are not a Swin's.
   run("as_mlp", small_options());
-  options.initial_checkpoint = (folder_.path() / "as_mlp" / "final.safetensors").string();
+  options.model.initial_checkpoint = (folder_.path() / "as_mlp" / "final.safetensors").string();
   EXPECT_THAT(error_of([&] { trainer("wrong", options).load_initial_weights(); }),
               HasSubstr("says nothing about its architecture"));
 }

@@ -1,7 +1,9 @@
 // Random Erasing (Zhong et al. 2017) with timm's limits.
 #pragma once
 
+#include <array>
 #include <span>
+#include <utility>
 
 #include "asmlp/torch/data/augment/random.h"
 
@@ -9,6 +11,9 @@ namespace asmlp::data {
 
 // What an erased rectangle is filled with: zeros (the mean color) or standard normal noise.
 enum class EraseMode { kConst, kPixel };
+constexpr auto names_of(EraseMode) {
+  return std::array{std::pair{EraseMode::kConst, "const"}, std::pair{EraseMode::kPixel, "pixel"}};
+}
 
 // Erases 1 to `most` rectangles (how many is drawn; most >= 1) of normalized
 // channels x height x width values. With k rectangles each covers 2 to 33 % of the area over k, at

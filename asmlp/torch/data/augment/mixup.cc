@@ -77,7 +77,7 @@ torch::Tensor mixed_targets(const torch::Tensor& targets, double lambda, int cla
 }
 
 torch::Tensor mix_batch(torch::Tensor& images, const torch::Tensor& targets,
-                        const MixupOptions& options, Random& random) {
+                        const MixupOptions& options, int classes, Random& random) {
   require(images.dim() == 4 && targets.dim() == 1 && images.size(0) == targets.size(0),
           ErrorCode::kInvalidArgument, "mixing images of {} dimensions with targets of {}",
           images.dim(), targets.dim());
@@ -94,7 +94,7 @@ torch::Tensor mix_batch(torch::Tensor& images, const torch::Tensor& targets,
     const torch::Tensor partner = images.flip(0).mul_(1 - mix.lambda);
     images.mul_(mix.lambda).add_(partner);
   }
-  return mixed_targets(targets, mix.lambda, options.classes, options.smoothing);
+  return mixed_targets(targets, mix.lambda, classes, options.smoothing);
 }
 
 }  // namespace asmlp::data

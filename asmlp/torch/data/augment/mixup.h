@@ -5,17 +5,39 @@
 #include <torch/torch.h>
 
 #include "asmlp/image/resize.h"
+#include "asmlp/schema/option_info.h"
 #include "asmlp/torch/data/augment/random.h"
 
 namespace asmlp::data {
 
+// What the targets of a batch are. The defaults are the authors' recipe for ImageNet.
 struct MixupOptions {
-  double mixup = 0;          // alpha of Beta(alpha, alpha) for mixup; 0: no mixup
-  double cutmix = 0;         // the same for CutMix; 0: no CutMix
+  double mixup = 0.8;        // alpha of Beta(alpha, alpha) for mixup; 0: no mixup
+  double cutmix = 1;         // the same for CutMix; 0: no CutMix
   double prob = 1;           // probability that a batch is mixed at all
   double switch_prob = 0.5;  // probability of CutMix where both are on
-  double smoothing = 0.1;    // label smoothing, in [0, 1)
-  int classes = 0;           // columns of the soft targets, above every target
+  int off_epoch = 0;         // from which batches are no longer mixed; 0: never
+  double smoothing = 0.1;    // label smoothing, with and without mixing
+
+  bool mixes(int epoch) const {
+    return (mixup > 0 || cutmix > 0) && (off_epoch == 0 || epoch < off_epoch);
+  }
+
+  static void visit(auto& self, auto&& field) {
+    field("mixup", self.mixup,
+          OptionInfo{{.low = 0}, "Alpha of mixup's Beta distribution; 0: no mixup"});
+    field("cutmix", self.cutmix,
+          OptionInfo{{.low = 0}, "Alpha of CutMix's Beta distribution; 0: no CutMix"});
+    field("mixup-prob", self.prob,
+          OptionInfo{{.low = 0, .high = 1}, "Probability that a batch is mixed (mixup or CutMix)"});
+    field("mixup-switch-prob", self.switch_prob,
+          OptionInfo{{.low = 0, .high = 1},
+                     "Probability of CutMix where mixup and CutMix are both on"});
+    field(
+        "mixup-off-epoch", self.off_epoch,
+        OptionInfo{{.low = 0}, "Epoch (from 0) from which batches are no longer mixed; 0: never"});
+    field("smoothing", self.smoothing, OptionInfo{{.low = 0, .below = 1}, "Label smoothing"});
+  }
 };
 
 // How a batch is mixed: lambda is what stays of an image, the rest is its partner's.
@@ -44,8 +66,9 @@ torch::Tensor mixed_targets(const torch::Tensor& targets, double lambda, int cla
                             double smoothing);
 
 // Mixes `images` (N x C x H x W, fp32) in place with the batch in reversed order, as one draw_mix
-// says, and gives the mixed_targets. With an odd N the middle image is its own partner.
+// says, and gives the mixed_targets. With an odd N the middle image is its own partner. `classes`
+// is above every target.
 torch::Tensor mix_batch(torch::Tensor& images, const torch::Tensor& targets,
-                        const MixupOptions& options, Random& random);
+                        const MixupOptions& options, int classes, Random& random);
 
 }  // namespace asmlp::data

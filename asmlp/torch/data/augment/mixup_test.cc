@@ -12,11 +12,12 @@
 namespace asmlp::data::mixup_test {
 namespace {
 
-MixupOptions options_of(double mixup, double cutmix, int classes = 5) {
+constexpr int kClasses = 5;
+
+MixupOptions options_of(double mixup, double cutmix) {
   MixupOptions options;
   options.mixup = mixup;
   options.cutmix = cutmix;
-  options.classes = classes;
   return options;
 }
 
@@ -135,7 +136,7 @@ TEST(MixBatch, ImagesAndTargetsAreMixedInTheSameProportion) {
       const torch::Tensor before = random_images(4);
       torch::Tensor images = before.clone();
       Random random(seed);
-      const torch::Tensor soft = mix_batch(images, targets, options, random);
+      const torch::Tensor soft = mix_batch(images, targets, options, kClasses, random);
       const double lambda = soft[0][0].item<double>();
       EXPECT_NEAR(soft[0][3].item<double>(), 1 - lambda, 1e-6);
       EXPECT_TRUE(torch::allclose(soft.sum(1), torch::ones(4)));
@@ -151,17 +152,27 @@ TEST(MixBatch, ImagesAndTargetsAreMixedInTheSameProportion) {
       }
       Random again(seed);
       torch::Tensor same = before.clone();
-      EXPECT_TRUE(torch::equal(mix_batch(same, targets, options, again), soft));
+      EXPECT_TRUE(torch::equal(mix_batch(same, targets, options, kClasses, again), soft));
       EXPECT_TRUE(torch::equal(same, images));
     }
   }
+}
+
+TEST(MixupOptions, MixUpToTheEpochThatEndsIt) {
+  EXPECT_TRUE(options_of(0.8, 0).mixes(1000));
+  EXPECT_TRUE(options_of(0, 1).mixes(0));
+  EXPECT_FALSE(options_of(0, 0).mixes(0));
+  MixupOptions options;
+  options.off_epoch = 3;
+  EXPECT_TRUE(options.mixes(2));
+  EXPECT_FALSE(options.mixes(3));
 }
 
 TEST(MixBatch, WithoutMixingItIsLabelSmoothing) {
   const torch::Tensor before = random_images(3), targets = torch::tensor({4, 0, 1}, torch::kInt64);
   torch::Tensor images = before.clone();
   Random random(5);
-  const torch::Tensor soft = mix_batch(images, targets, options_of(0, 0), random);
+  const torch::Tensor soft = mix_batch(images, targets, options_of(0, 0), kClasses, random);
   EXPECT_TRUE(torch::equal(images, before));
   const torch::Tensor logits = torch::randn({3, 5}, torch::requires_grad());
   const auto loss = train::soft_target_cross_entropy(logits, soft);

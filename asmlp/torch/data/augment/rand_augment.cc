@@ -9,6 +9,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/schema/nearest.h"
 #include "asmlp/torch/data/augment/affine.h"
 #include "asmlp/torch/data/augment/color.h"
@@ -50,8 +51,9 @@ double signed_by(Random& random, double value) { return random.uniform() < 0.5 ?
 
 }  // namespace
 
-Interpolation draw_interpolation(const std::optional<Interpolation>& fixed, Random& random) {
-  if (fixed) return *fixed;
+Interpolation draw_interpolation(WarpInterpolation choice, Random& random) {
+  if (choice == WarpInterpolation::kBicubic) return Interpolation::kBicubic;
+  if (choice == WarpInterpolation::kBilinear) return Interpolation::kBilinear;
   return random.uniform() < 0.5 ? Interpolation::kBilinear : Interpolation::kBicubic;
 }
 
@@ -92,6 +94,18 @@ std::optional<RandAugment> parse_rand_augment(const std::string& text) {
           "aa {}: n{} with w0; it draws without replacement from {} operations", text,
           result.layers, usable);
   return result;
+}
+
+std::string to_text(const std::optional<RandAugment>& options) {
+  if (!options) return "";
+  const RandAugment plain;
+  std::string text = "rand";
+  if (options->magnitude != plain.magnitude) text += fmt::format("-m{}", options->magnitude);
+  if (options->layers != plain.layers) text += fmt::format("-n{}", options->layers);
+  if (options->magnitude_std > 0) text += fmt::format("-mstd{}", options->magnitude_std);
+  if (options->increasing) text += "-inc1";
+  if (options->weighted) text += "-w0";
+  return text;
 }
 
 std::vector<AugmentOp> draw_ops(const RandAugment& options, Random& random) {
@@ -213,3 +227,20 @@ void color_jitter(Image& image, double strength, Random& random) {
 }
 
 }  // namespace asmlp::data
+
+namespace asmlp {
+
+using RandAugmentCodec = Codec<std::optional<data::RandAugment>>;
+
+nlohmann::ordered_json RandAugmentCodec::write(const std::optional<data::RandAugment>& value) {
+  return data::to_text(value);
+}
+
+void RandAugmentCodec::read(const nlohmann::json& json, std::optional<data::RandAugment>& value,
+                            const std::string& where) {
+  std::string text;
+  read_json(json, text, where);
+  value = data::parse_rand_augment(text);
+}
+
+}  // namespace asmlp

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <array>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/image/image.h"
 #include "asmlp/model/spec.h"
+#include "asmlp/schema/codec.h"
 #include "asmlp/torch/data/augment/random.h"
 
 namespace asmlp::data {
@@ -47,8 +50,18 @@ struct RandAugment {
 // naming the part and the nearest known key.
 std::optional<RandAugment> parse_rand_augment(const std::string& text);
 
-// `fixed`, or bilinear or bicubic with even odds.
-Interpolation draw_interpolation(const std::optional<Interpolation>& fixed, Random& random);
+// What parse_rand_augment reads back: the parts that differ from the defaults.
+std::string to_text(const std::optional<RandAugment>& options);
+
+// Of the random resized crop and of the warps; kRandom: bilinear or bicubic, drawn per use.
+enum class WarpInterpolation { kBicubic, kBilinear, kRandom };
+constexpr auto names_of(WarpInterpolation) {
+  return std::array{std::pair{WarpInterpolation::kBicubic, "bicubic"},
+                    std::pair{WarpInterpolation::kBilinear, "bilinear"},
+                    std::pair{WarpInterpolation::kRandom, "random"}};
+}
+// The one that is named, or either with even odds.
+Interpolation draw_interpolation(WarpInterpolation choice, Random& random);
 
 // The argument of `op` at a level in [0, 10]; draws a sign where the range has two. With l = level:
 // Rotate +-3 l degrees; Shear +-0.03 l; Translate +-0.045 l of the side; SolarizeAdd int(11 l);
@@ -66,8 +79,7 @@ double draw_level(const RandAugment& options, Random& random);
 
 // What every image shares, and buffers that are reused.
 struct AugmentContext {
-  // Of the warps; nothing: bilinear or bicubic, drawn for each.
-  std::optional<Interpolation> interpolation = Interpolation::kBicubic;
+  WarpInterpolation interpolation = WarpInterpolation::kBicubic;
   std::array<uint8_t, 3> fill{128, 128, 128};  // what warps show outside the image
   Image scratch;
 };
@@ -85,3 +97,15 @@ void rand_augment(Image& image, const RandAugment& options, AugmentContext& cont
 void color_jitter(Image& image, double strength, Random& random);
 
 }  // namespace asmlp::data
+
+namespace asmlp {
+
+// RandAugment, or none, as its text.
+template <>
+struct Codec<std::optional<data::RandAugment>> {
+  static nlohmann::ordered_json write(const std::optional<data::RandAugment>& value);
+  static void read(const nlohmann::json& json, std::optional<data::RandAugment>& value,
+                   const std::string& where);
+};
+
+}  // namespace asmlp

@@ -51,6 +51,13 @@ TEST(RandAugmentText, TakesTimmsPartsInAnyOrder) {
   EXPECT_FALSE(parse_rand_augment("rand-inc0")->increasing);
 }
 
+TEST(RandAugmentText, IsWrittenAsItIsRead) {
+  for (const char* text : {"", "rand", "rand-m9-mstd0.5-inc1", "rand-m0-n13-mstd2.25-w0"}) {
+    EXPECT_EQ(to_text(parse_rand_augment(text)), text);
+  }
+  EXPECT_EQ(to_text(parse_rand_augment("rand-inc1-n2-mstd0.5-m9")), "rand-m9-mstd0.5-inc1");
+}
+
 TEST(RandAugmentText, NamesWhatItDoesNotKnow) {
   EXPECT_THAT(error_of("random-m9"), HasSubstr("'random'"));
   EXPECT_THAT(error_of("rand-m9-msdt0.5"),
@@ -206,7 +213,7 @@ TEST(RandAugmentDraws, TheGeneratorDecidesEverything) {
   const Image image = noise_image(16, 16, 3);
   const RandAugment options = *parse_rand_augment("rand-m9-mstd0.5-inc1");
   AugmentContext fresh, used;
-  used.interpolation = fresh.interpolation = std::nullopt;
+  used.interpolation = fresh.interpolation = WarpInterpolation::kRandom;
   std::set<std::string> distinct;
   for (uint64_t seed = 0; seed < 50; ++seed) {
     Image a = image, b = image;
@@ -224,8 +231,8 @@ TEST(RandAugmentDraws, RandomInterpolationIsEitherOne) {
   Random random(7);
   int bilinear = 0;
   for (int i = 0; i < 1000; ++i) {
-    bilinear += draw_interpolation(std::nullopt, random) == Interpolation::kBilinear;
-    ASSERT_EQ(draw_interpolation(Interpolation::kBicubic, random), Interpolation::kBicubic);
+    bilinear += draw_interpolation(WarpInterpolation::kRandom, random) == Interpolation::kBilinear;
+    ASSERT_EQ(draw_interpolation(WarpInterpolation::kBicubic, random), Interpolation::kBicubic);
   }
   EXPECT_NEAR(bilinear, 500, 5 * std::sqrt(1000 * 0.25));
 }

@@ -5,6 +5,7 @@
 
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/schema/fields.h"
 
 namespace asmlp::data {
 namespace {
@@ -46,6 +47,12 @@ Image resized_crop(const Sample& sample, const Preprocessing& preprocessing,
 }
 
 }  // namespace
+
+void validate(const Augmentation& augmentation) {
+  check_ranges(augmentation, "");
+  check_order("scale", augmentation.scale);
+  check_order("ratio", augmentation.ratio);
+}
 
 Window random_resized_window(int height, int width, const std::array<double, 2>& scale,
                              const std::array<double, 2>& ratio, Random& random) {

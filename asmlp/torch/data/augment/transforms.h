@@ -12,27 +12,61 @@
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/image/resize.h"
 #include "asmlp/model/spec.h"
+#include "asmlp/schema/option_info.h"
 #include "asmlp/torch/data/augment/erasing.h"
 #include "asmlp/torch/data/augment/rand_augment.h"
 #include "asmlp/torch/data/augment/random.h"
 
 namespace asmlp::data {
 
+// The defaults are the authors' recipe for ImageNet.
 struct Augmentation {
   // Set: the image is brought to the network's size as for evaluation, zero-padded by this many
   // pixels on every side and cropped at random (small images). Unset: RandomResizedCrop.
   std::optional<int> crop_padding;
   std::array<double, 2> scale{0.08, 1.0};             // area of the crop, as a share of the image
   std::array<double, 2> ratio{3.0 / 4.0, 4.0 / 3.0};  // width / height of the crop
-  // Of RandomResizedCrop and of RandAugment's warps; nothing: bilinear or bicubic, drawn per use.
-  std::optional<Interpolation> interpolation = Interpolation::kBicubic;
+  WarpInterpolation interpolation = WarpInterpolation::kBicubic;
   double hflip = 0.5;  // probability of a horizontal flip
-  std::optional<RandAugment> rand_augment;
-  double color_jitter = 0;          // strength, applied without RandAugment only
+  std::optional<RandAugment> rand_augment =
+      RandAugment{.magnitude = 9, .magnitude_std = 0.5, .increasing = true};
+  double color_jitter = 0.4;        // strength, applied without RandAugment only
   double erase_probability = 0.25;  // probability of random erasing
   EraseMode erase_mode = EraseMode::kPixel;
   int erase_count = 1;  // most rectangles of one erasing
+
+  static void visit(auto& self, auto&& field) {
+    field("crop-padding", self.crop_padding,
+          OptionInfo{{.low = 0, .high = 4096},
+                     "Zero-pad by this many pixels and crop at random, instead of the random "
+                     "resized crop"});
+    field("scale", self.scale,
+          OptionInfo{{.high = 1, .above = 0}, "Area of the random resized crop, low high"});
+    field("ratio", self.ratio,
+          OptionInfo{{.above = 0}, "Aspect ratio of the random resized crop, low high"});
+    field("interpolation", self.interpolation,
+          OptionInfo{{},
+                     "Of the random resized crop and of RandAugment's warps: bicubic, bilinear, or "
+                     "random (either, per image)"});
+    field("hflip", self.hflip,
+          OptionInfo{{.low = 0, .high = 1}, "Probability of a horizontal flip"});
+    field("aa", self.rand_augment,
+          OptionInfo{{}, "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; '' is none"});
+    field("color-jitter", self.color_jitter,
+          OptionInfo{{.low = 0, .high = 1},
+                     "Strength of color jitter; applied where aa is '', as in timm"});
+    field("reprob", self.erase_probability,
+          OptionInfo{{.low = 0, .high = 1}, "Probability of random erasing"});
+    field("remode", self.erase_mode,
+          OptionInfo{{}, "Random erasing fills with the mean (const) or with noise (pixel)"});
+    field("recount", self.erase_count,
+          OptionInfo{{.low = 1, .high = 64}, "Rectangles of one random erasing"});
+  }
 };
+
+// Error(kInvalidArgument) naming the option, its value and its range; of a pair the lower value
+// comes first.
+void validate(const Augmentation& augmentation);
 
 // torchvision's RandomResizedCrop.get_params: ten attempts at an area in `scale` and a log-uniform
 // ratio, then the largest central crop whose ratio is allowed. The window lies inside the image.

@@ -35,7 +35,8 @@ Preprocessing preprocessing_of(int channels, int size) {
 Augmentation no_augmentation() {
   Augmentation a;
   a.crop_padding = 0;
-  a.hflip = a.erase_probability = 0;
+  a.rand_augment.reset();
+  a.hflip = a.color_jitter = a.erase_probability = 0;
   return a;
 }
 
@@ -278,7 +279,7 @@ TEST(TrainingTransform, CropPaddingMovesTheImage) {
 // ones give.
 TEST(TrainingTransform, EncodedAndDecodedSamplesGiveTheSame) {
   Augmentation a;
-  a.interpolation.reset();
+  a.interpolation = WarpInterpolation::kRandom;
   a.rand_augment = parse_rand_augment("rand-m9-mstd0.5-inc1");
   for (const char* name :
        {"images/jpeg_420.jpg", "images/jpeg_progressive.jpg", "images/jpeg_grey.jpg",
@@ -315,10 +316,25 @@ TEST(TrainingTransform, ColorJitterGivesWayToRandAugment) {
   EXPECT_GT(changed, 45);
 }
 
+TEST(TrainingTransform, BadOptionsAreNamed) {
+  const auto refused = [](auto change, const std::string& words) {
+    Augmentation a;
+    change(a);
+    EXPECT_EQ(test::error_of(ErrorCode::kInvalidArgument, [&] { validate(a); }), words);
+  };
+  validate(Augmentation{});
+  refused([](auto& a) { a.crop_padding = -1; }, "crop-padding is -1, must be between 0 and 4096");
+  refused([](auto& a) { a.scale = {0.5, 0.4}; }, "scale is 0.5 0.4: the lower value comes first");
+  refused([](auto& a) { a.scale = {0, 0.4}; }, "scale is 0, must be above 0 and at most 1");
+  refused([](auto& a) { a.ratio = {1, INFINITY}; }, "ratio is inf, must be above 0");
+}
+
 TEST(TrainingTransform, TheGeneratorDecidesEverything) {
   const Image image = noise_image(40, 30, 3);
   const Preprocessing p = preprocessing_of(3, 16);
-  const Augmentation a;  // crop, flip and erase
+  Augmentation a;  // crop, flip and erase
+  a.rand_augment.reset();
+  a.color_jitter = 0;
   EXPECT_EQ(training(image, p, a, 11), training(image, p, a, 11));
   std::set<std::vector<float>> distinct;
   for (uint64_t seed = 0; seed < 20; ++seed) distinct.insert(training(image, p, a, seed));

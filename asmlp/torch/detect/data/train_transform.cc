@@ -2,26 +2,14 @@
 
 #include <algorithm>
 
-#include "asmlp/core/error.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/torch/data/dense_input.h"
 
 namespace asmlp::detect {
 namespace {
 
-constexpr int kMaxSide = 16384;
-
-void check_probability(const char* name, double value) {
-  require(value >= 0 && value <= 1, ErrorCode::kInvalidArgument, "{} {}: must be 0..1", name,
-          value);
-}
-
-template <typename Sides>
-void check_sides(const char* name, const Sides& sides) {
+void check_sides(const char* name, const std::vector<int>& sides) {
   require(!sides.empty(), ErrorCode::kInvalidArgument, "{}: needs at least one side", name);
-  for (const int side : sides) {
-    require(side >= 1 && side <= kMaxSide, ErrorCode::kInvalidArgument, "{} {}: must be 1..{}",
-            name, side, kMaxSide);
-  }
 }
 
 int one_of(const std::vector<int>& values, data::Random& random) {
@@ -51,15 +39,10 @@ void crop(ObjectImage& image, std::array<int, 2> crop_size, data::Random& random
 }  // namespace
 
 void validate(const TrainTransformOptions& options) {
-  check_probability("hflip", options.hflip);
-  check_probability("crop_prob", options.crop_prob);
-  check_sides("short_sides", options.short_sides);
-  check_sides("long_side", std::array{options.long_side});
-  if (options.crop_prob > 0) check_sides("crop_short_sides", options.crop_short_sides);
-  check_sides("crop_size", options.crop_size);
-  require(options.crop_size[0] <= options.crop_size[1], ErrorCode::kInvalidArgument,
-          "crop_size {}, {}: the least side comes first", options.crop_size[0],
-          options.crop_size[1]);
+  check_ranges(options, "");
+  check_sides("short-sides", options.short_sides);
+  if (options.crop_prob > 0) check_sides("crop-short-sides", options.crop_short_sides);
+  check_order("crop-size", options.crop_size);
 }
 
 data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& mask_of,

@@ -4,10 +4,11 @@
 #include <array>
 #include <vector>
 
-#include "asmlp/torch/data/sample.h"
-#include "asmlp/torch/data/augment/random.h"
-#include "asmlp/torch/detect/data/objects.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/schema/option_info.h"
+#include "asmlp/torch/data/augment/random.h"
+#include "asmlp/torch/data/sample.h"
+#include "asmlp/torch/detect/data/objects.h"
 
 namespace asmlp::detect {
 
@@ -25,10 +26,25 @@ struct TrainTransformOptions {
   double crop_prob = 0.5;
   std::vector<int> crop_short_sides{400, 500, 600};
   std::array<int, 2> crop_size{384, 600};
+
+  static void visit(auto& self, auto&& field) {
+    constexpr FieldInfo kSide{.low = 1, .high = 16384}, kShare{.low = 0, .high = 1};
+    field("hflip", self.hflip, OptionInfo{kShare, "Probability of a horizontal flip"});
+    field("short-sides", self.short_sides,
+          OptionInfo{kSide, "Short sides of the training images in pixels, one drawn per image"});
+    field("long-side", self.long_side,
+          OptionInfo{kSide, "Largest long side of the training images in pixels"});
+    field("crop-prob", self.crop_prob,
+          OptionInfo{kShare, "Probability that an image is cropped before it gets its size"});
+    field("crop-short-sides", self.crop_short_sides,
+          OptionInfo{kSide, "Short sides before the crop, one drawn per image"});
+    field("crop-size", self.crop_size,
+          OptionInfo{kSide, "Sides of the crop in pixels, low high, as far as the image reaches"});
+  }
 };
 
-// Error(kInvalidArgument) naming the option: probabilities 0..1, sides 1..16384, crop_size[0] <=
-// crop_size[1], short_sides not empty, crop_short_sides not empty unless crop_prob is 0.
+// Error(kInvalidArgument) naming the option, its value and its range; crop_size has the lower value
+// first, short_sides is not empty, crop_short_sides neither unless crop_prob is 0.
 void validate(const TrainTransformOptions& options);
 
 // A training sample: the image transformed by valid options, then normalized and padded as `input`

@@ -231,14 +231,14 @@ TEST(TrainTransform, BadOptionsAreNamed) {
     test::expect_words(test::error_of(ErrorCode::kInvalidArgument, [&] { validate(options); }),
                        words);
   };
-  check([](auto& o) { o.hflip = 1.5; }, {"hflip 1.5"});
-  check([](auto& o) { o.crop_prob = -1; }, {"crop_prob -1"});
-  check([](auto& o) { o.crop_prob = NAN; }, {"crop_prob nan"});
-  check([](auto& o) { o.short_sides = {}; }, {"short_sides"});
-  check([](auto& o) { o.short_sides = {480, 0}; }, {"short_sides 0"});
-  check([](auto& o) { o.long_side = 20000; }, {"long_side 20000"});
-  check([](auto& o) { o.crop_short_sides = {}; }, {"crop_short_sides"});
-  check([](auto& o) { o.crop_size = {600, 384}; }, {"crop_size 600, 384"});
+  check([](auto& o) { o.hflip = 1.5; }, {"hflip is 1.5", "between 0 and 1"});
+  check([](auto& o) { o.crop_prob = -1; }, {"crop-prob is -1"});
+  check([](auto& o) { o.crop_prob = NAN; }, {"crop-prob is nan"});
+  check([](auto& o) { o.short_sides = {}; }, {"short-sides"});
+  check([](auto& o) { o.short_sides = {480, 0}; }, {"short-sides is 0"});
+  check([](auto& o) { o.long_side = 20000; }, {"long-side is 20000", "between 1 and 16384"});
+  check([](auto& o) { o.crop_short_sides = {}; }, {"crop-short-sides"});
+  check([](auto& o) { o.crop_size = {600, 384}; }, {"crop-size is 600 384"});
   TrainTransformOptions plain;
   validate(plain);
   plain.crop_prob = 0;

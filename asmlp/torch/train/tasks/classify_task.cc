@@ -20,10 +20,6 @@
 namespace asmlp::train {
 namespace {
 
-bool mixes(const TrainOptions& o, int epoch) {
-  return (o.mixup > 0 || o.cutmix > 0) && (o.mixup_off_epoch == 0 || epoch < o.mixup_off_epoch);
-}
-
 class ClassifyTask final : public TrainingTask {
  public:
   ClassifyTask(const TrainOptions& options, std::shared_ptr<const data::DataSource> training,
@@ -34,7 +30,7 @@ class ClassifyTask final : public TrainingTask {
         validation_(std::move(validation)),
         world_(world) {
     require(training_->classes() == validation_->classes(), ErrorCode::kMismatch,
-            "{}: the training and the validation split have different classes", options.data);
+            "{}: the training and the validation split have different classes", options.model.data);
     const std::vector<std::string>& names = training_->classes();
     const int classes = static_cast<int>(names.size());
     architecture_ = resolve_model(options, classes);
@@ -69,13 +65,13 @@ class ClassifyTask final : public TrainingTask {
     return training_source(*training_, architecture_.spec.preprocessing, options_, world_);
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
-    return evaluation_source(*validation_, architecture_.spec.preprocessing, options_.batch_size,
-                             options_.workers, world_);
+    return evaluation_source(*validation_, architecture_.spec.preprocessing,
+                             options_.schedule.batch_size, options_.run.workers, world_);
   }
 
   std::shared_ptr<torch::nn::Module> make_model() const override {
     nn::Classifier model = nn::make_classifier(architecture_);
-    model->set_checkpointing(options_.grad_checkpointing);
+    model->set_checkpointing(options_.run.grad_checkpointing);
     return model;
   }
 
@@ -99,9 +95,10 @@ class ClassifyTask final : public TrainingTask {
     }
   }
 
-  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
+                 const MicroBatch& place) const override {
     return classification_loss(static_cast<nn::ClassifierImpl&>(model), batch, options_,
-                               architecture_.spec.config.num_classes, pass);
+                               architecture_.spec.config.num_classes, place);
   }
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
@@ -132,33 +129,27 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
 
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                     dist::World& world) {
-  return classify_task(options, data::open_data_source(options.data, Split::kTrain),
-                       data::open_data_source(options.data, Split::kValidation), tag, world);
+  return classify_task(options, data::open_data_source(options.model.data, Split::kTrain),
+                       data::open_data_source(options.model.data, Split::kValidation), tag, world);
 }
 
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
-                              const TrainOptions& options, int classes, const Pass& pass) {
-  const bool mix = mixes(options, pass.epoch);
+                              const TrainOptions& options, int classes, const MicroBatch& place) {
+  const data::MixupOptions& mixup = options.classification.mixup;
+  const bool mix = mixup.mixes(place.epoch);
   torch::Tensor targets = batch.targets;
   if (mix) {
-    data::Random random(data::derive_seed(options.seed, {data::kSeedMix, pass.index}));
-    targets = data::mix_batch(batch.images, targets,
-                              {.mixup = options.mixup,
-                               .cutmix = options.cutmix,
-                               .prob = options.mixup_prob,
-                               .switch_prob = options.mixup_switch_prob,
-                               .smoothing = options.smoothing,
-                               .classes = classes},
-                              random);
+    data::Random random(data::derive_seed(options.run.seed, {data::kSeedMix, place.index}));
+    targets = data::mix_batch(batch.images, targets, mixup, classes, random);
   }
-  const torch::Tensor images = batch.images.to(pass.device);
-  targets = targets.to(pass.device);
-  const nn::AutocastGuard autocast(pass.device.type(), pass.precision);
+  const torch::Tensor images = batch.images.to(place.device);
+  targets = targets.to(place.device);
+  const nn::AutocastGuard autocast(place.device.type(), place.precision);
   const torch::Tensor logits = model.forward(images).to(torch::kFloat32);
   if (mix) return {soft_target_cross_entropy(logits, targets), {}};
   return {torch::nn::functional::cross_entropy(
               logits, targets,
-              torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(options.smoothing)),
+              torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(mixup.smoothing)),
           {}};
 }
 

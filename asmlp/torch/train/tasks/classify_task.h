@@ -17,13 +17,13 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
                                     std::shared_ptr<const data::DataSource> training,
                                     std::shared_ptr<const data::DataSource> validation,
                                     const std::string& tag, dist::World& world);
-// The same, on the data set options.data.
+// The same, on the data set options.model.data.
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                     dist::World& world);
 
 // Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say. `classes` are
 // the model's outputs.
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
-                              const TrainOptions& options, int classes, const Pass& pass);
+                              const TrainOptions& options, int classes, const MicroBatch& place);
 
 }  // namespace asmlp::train

@@ -4,18 +4,18 @@ namespace asmlp::train {
 
 data::LoaderOptions training_loading(const TrainOptions& options, data::Remainder remainder,
                                      const dist::World& world) {
-  return {.batch_size = options.batch_size,
-          .workers = options.workers,
-          .seed = options.seed,
+  return {.batch_size = options.schedule.batch_size,
+          .workers = options.run.workers,
+          .seed = options.run.seed,
           .rank = world.rank(),
           .world = world.size(),
           .order = data::Order::kGrouped,
           .remainder = remainder,
-          .batches_per_epoch = options.steps_per_epoch * options.accumulation_steps};
+          .batches_per_epoch = options.dense.steps_per_epoch * options.schedule.accumulation_steps};
 }
 
 data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world) {
-  return {.batch_size = 1, .workers = options.workers, .rank = world.rank(), .world = world.size()};
+  return {.batch_size = 1, .workers = options.run.workers, .rank = world.rank(), .world = world.size()};
 }
 
 }  // namespace asmlp::train

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "asmlp/core/error.h"
@@ -26,13 +27,12 @@ data::LoaderOptions training_loading(const TrainOptions& options, data::Remainde
                                      const dist::World& world);
 data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world);
 
-// The spec to train: options.model, which is a name of the zoo, a .json, .yaml or .yml file or a
-// JSON object in text, with drop_path and the data's classes, called "<model>.<tag>".
+// The spec to train: the chosen model with drop_path and the data's classes, called
+// "<model>.<tag>".
 template <typename Spec>
-Spec dense_spec_to_train(const TrainOptions& options, const std::string& tag,
-                         const std::vector<std::string>& classes,
-                         Spec (*resolve)(const std::string& model)) {
-  Spec spec = resolve(options.model);
+Spec dense_spec_to_train(const ModelOptions& options, const std::string& tag,
+                         const std::vector<std::string>& classes) {
+  auto spec = std::get<Spec>(options.choice.resolve(options.task).model);
   const std::string name = model_name({spec});
   spec.name = name.substr(0, name.find('.')) + "." + tag;
   spec.config.num_classes = options.num_classes.value_or(static_cast<int>(classes.size()));
@@ -67,7 +67,7 @@ class DenseTask : public TrainingTask {
   std::shared_ptr<torch::nn::Module> make_model() const final {
     Net net(spec_.config);
     net->set_world(&world_);
-    net->backbone()->set_checkpointing(options_.grad_checkpointing);
+    net->backbone()->set_checkpointing(options_.run.grad_checkpointing);
     return net.ptr();
   }
 

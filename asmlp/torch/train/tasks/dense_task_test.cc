@@ -1,4 +1,4 @@
-// Detection and segmentation through the trainer: on made scenes, small and for a few steps.
+// Detection and segmentation through the trainer: on synthetic scenes, small and for a few steps.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -38,19 +38,19 @@ class DenseTask : public testing::Test {
     write_scenes(folder_.path() / "items", folder_.path() / "scenes", options);
   }
 
-  TrainOptions options(TaskKind kind, const std::string& config) {
-    TrainOptions o = default_options(kind);
-    o.data = (folder_.path() / "scenes").string();
-    o.model = config;
-    o.epochs = 2;
-    o.workers = 1;
-    o.threads = 1;
-    o.warmup_steps = 2;
-    o.lr = 1e-3;
+  TrainOptions options(Task task, const std::string& config) {
+    TrainOptions o = default_options(task);
+    o.model.data = (folder_.path() / "scenes").string();
+    o.model.choice = config;
+    o.schedule.epochs = 2;
+    o.run.workers = 1;
+    o.run.threads = 1;
+    o.schedule.warmup_steps = 2;
+    o.schedule.lr = 1e-3;
     return o;
   }
   TrainOptions detection() {
-    TrainOptions o = options(TaskKind::kDetect, R"({"name": "small", "config": {
+    TrainOptions o = options(Task::kDetect, R"({"name": "small", "config": {
         "kind": "cascade", "num_classes": 10, "fpn_channels": 8,
         "backbone": {"embed_dim": 8, "depths": [1, 1], "shift_size": 3, "drop_path": 0.2},
         "rpn": {"channels": 8, "anchors": {"strides": [4, 8], "scale": 4}, "sample": {"count": 32},
@@ -59,21 +59,21 @@ class DenseTask : public testing::Test {
         "mask_head": {"convs": 1, "channels": 8},
         "stages": [{"sample": {"count": 16}}, {"sample": {"count": 16}, "weight": 0.5}]},
         "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 8}})");
-    o.short_sides = {40, 48};
-    o.long_side = 64;
-    o.crop_short_sides = {48};
-    o.crop_size = {32, 48};
-    o.decay_milestones = {1};
-    o.model_ema = true;
+    o.detection.short_sides = {40, 48};
+    o.detection.long_side = 64;
+    o.detection.crop_short_sides = {48};
+    o.detection.crop_size = {32, 48};
+    o.schedule.milestones = {1};
+    o.optimizer.model_ema = true;
     return o;
   }
   TrainOptions segmentation() {
-    TrainOptions o = options(TaskKind::kSegment, R"({"config": {
+    TrainOptions o = options(Task::kSegment, R"({"config": {
         "num_classes": 10, "backbone": {"embed_dim": 8, "depths": [1, 1, 1], "shift_size": 3},
         "decode_head": {"channels": 8}, "auxiliary_head": {"channels": 8, "stage": 1}},
         "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 1}})");
-    o.crop = 32;
-    o.steps_per_epoch = 3;
+    o.segmentation.crop = 32;
+    o.dense.steps_per_epoch = 3;
     return o;
   }
 
@@ -143,7 +143,7 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
   nn::AsMlp weights(classifier.config);
   save_checkpoint(path, {classifier, nn::export_parameters(*weights)});
   TrainOptions options = detection();
-  options.initial_checkpoint = path.string();
+  options.model.initial_checkpoint = path.string();
   {
     Trainer t = trainer(options, "from_classifier");
     const std::vector<std::string> notes = t.load_initial_weights();
@@ -152,7 +152,7 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
                                                HasSubstr("4 missing (norm0.bias"))));
   }
   // A detector of other classes: all but what depends on them.
-  DetectorSpec spec = resolve_detector(options.model);
+  auto spec = std::get<DetectorSpec>(options.model.choice.resolve(Task::kDetect).model);
   spec.config.num_classes = 4;
   detect::DetectorNet net(spec.config);
   detect::save_detector(path, spec, *net);
@@ -168,7 +168,7 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
 }
 
 TEST_F(DenseTask, GivesItsBackboneToAClassifier) {
-  DetectorSpec spec = resolve_detector(detection().model);
+  const auto spec = std::get<DetectorSpec>(detection().model.choice.resolve(Task::kDetect).model);
   detect::DetectorNet net(spec.config);
   const auto path = folder_.path() / "detector.safetensors";
   detect::save_detector(path, spec, *net);
@@ -203,16 +203,16 @@ TEST_F(DenseTask, WhatDoesNotFitIsNamed) {
     return std::string(test::error_of([&] { trainer(options, "wrong"); }).what());
   };
   TrainOptions options = detection();
-  options.num_classes = 3;
+  options.model.num_classes = 3;
   EXPECT_THAT(error(options), HasSubstr("the data set has 10 classes"));
   options = detection();
-  options.data = folder_.path() / "items";
+  options.model.data = folder_.path() / "items";
   EXPECT_THAT(error(options), HasSubstr("annotations"));
   options = segmentation();
-  options.data = folder_.path() / "items";
+  options.model.data = folder_.path() / "items";
   EXPECT_THAT(error(options), HasSubstr("images"));
   options = segmentation();
-  options.batch_size = 100;
+  options.schedule.batch_size = 100;
   EXPECT_THAT(error(options), HasSubstr("smaller batch-size"));
 }
 

@@ -29,21 +29,10 @@ CocoSplit read_split(const std::string& root, Split split) {
   return result;
 }
 
-std::vector<std::string> names_of(const CocoAnnotations& annotations) {
+std::vector<std::string> class_names(const CocoAnnotations& annotations) {
   std::vector<std::string> names;
   for (const CocoCategory& category : annotations.categories) names.push_back(category.name);
   return names;
-}
-
-detect::TrainTransformOptions transform_options(const TrainOptions& o) {
-  detect::TrainTransformOptions transform;
-  transform.hflip = o.hflip;
-  transform.short_sides = o.short_sides;
-  transform.long_side = o.long_side;
-  transform.crop_prob = o.crop_prob;
-  transform.crop_short_sides = o.crop_short_sides;
-  transform.crop_size = {int(o.crop_size[0]), int(o.crop_size[1])};
-  return transform;
 }
 
 class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
@@ -51,18 +40,18 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
   DetectTask(const TrainOptions& options, const std::string& tag, CocoSplit training,
              CocoSplit validation, dist::World& world)
       : DenseTask(options,
-                  dense_spec_to_train(options, tag, names_of(training.annotations),
-                                      resolve_detector),
+                  dense_spec_to_train<DetectorSpec>(options.model, tag,
+                                                    class_names(training.annotations)),
                   world),
         training_(std::move(training)),
         validation_(std::move(validation)),
-        training_images_(training_.images, training_.annotations, transform_options(options),
+        training_images_(training_.images, training_.annotations, options.detection,
                          spec_.preprocessing),
         validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
     require(training_.annotations.categories == validation_.annotations.categories,
             ErrorCode::kMismatch,
             "{}: the training and the validation annotations have different categories",
-            options.data);
+            options.model.data);
     describe(training_images_.size(), validation_images_.size(), "bbox_AP");
   }
 
@@ -74,11 +63,12 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
     return std::make_unique<data::Loader>(validation_images_, validation_loading(options_, world_));
   }
 
-  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
-    const uint64_t seed = data::derive_seed(options_.seed, {data::kSeedBoxes, pass.index});
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
+                 const MicroBatch& place) const override {
+    const uint64_t seed = data::derive_seed(options_.run.seed, {data::kSeedBoxes, place.index});
     ModelLoss result;
-    for (auto& [name, value] : detect::detector_losses(net_of(model), batch.images.to(pass.device),
-                                                       batch.infos, {seed, pass.precision})) {
+    for (auto& [name, value] : detect::detector_losses(net_of(model), batch.images.to(place.device),
+                                                       batch.infos, {seed, place.precision})) {
       result.total = result.total.defined() ? result.total + value : value;
       result.parts.emplace_back(name, value.detach());
     }
@@ -115,8 +105,8 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                   dist::World& world) {
-  return std::make_unique<DetectTask>(options, tag, read_split(options.data, Split::kTrain),
-                                      read_split(options.data, Split::kValidation), world);
+  return std::make_unique<DetectTask>(options, tag, read_split(options.model.data, Split::kTrain),
+                                      read_split(options.model.data, Split::kValidation), world);
 }
 
 }  // namespace asmlp::train

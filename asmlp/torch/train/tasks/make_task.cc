@@ -8,12 +8,12 @@ namespace asmlp::train {
 
 std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, const std::string& tag,
                                 dist::World& world) {
-  switch (options.kind()) {
-    case TaskKind::kDetect:
+  switch (options.model.task) {
+    case Task::kDetect:
       return detect_task(options, tag, world);
-    case TaskKind::kSegment:
+    case Task::kSegment:
       return segment_task(options, tag, world);
-    case TaskKind::kClassify:
+    case Task::kClassify:
       break;
   }
   return classify_task(options, tag, world);

@@ -14,7 +14,7 @@
 namespace asmlp::train {
 namespace {
 
-std::vector<std::string> names_of(const Ade20k& data) {
+std::vector<std::string> label_names(const Ade20k& data) {
   std::vector<std::string> names;
   for (const SegmentationClass& c : data.classes()) names.push_back(c.name);
   return names;
@@ -25,16 +25,14 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
   SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
               Ade20k validation, dist::World& world)
       : DenseTask(options,
-                  dense_spec_to_train(options, tag, names_of(training), resolve_segmentor),
+                  dense_spec_to_train<SegmentorSpec>(options.model, tag, label_names(training)),
                   world),
         training_(std::move(training)),
         validation_(std::move(validation)),
-        training_images_(training_, spec_.preprocessing,
-                         {options.ratio_range, options.crop, options.cat_max_ratio, options.hflip,
-                          options.photometric}),
+        training_images_(training_, spec_.preprocessing, options.segmentation),
         validation_images_(validation_) {
-    require(names_of(training_) == names_of(validation_), ErrorCode::kMismatch,
-            "{}: the training and the validation split have different classes", options.data);
+    require(label_names(training_) == label_names(validation_), ErrorCode::kMismatch,
+            "{}: the training and the validation split have different classes", options.model.data);
     describe(training_images_.size(), validation_images_.size(), "mIoU");
   }
 
@@ -46,16 +44,17 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
     return std::make_unique<data::Loader>(validation_images_, validation_loading(options_, world_));
   }
 
-  ModelLoss loss(torch::nn::Module& model, data::Batch& batch, const Pass& pass) const override {
+  ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
+                 const MicroBatch& place) const override {
     segment::SegmentorOutput output;
     {
-      const nn::AutocastGuard autocast(pass.device.type(), pass.precision);
-      output = net_of(model).forward(batch.images.to(pass.device));
+      const nn::AutocastGuard autocast(place.device.type(), place.precision);
+      output = net_of(model).forward(batch.images.to(place.device));
     }
     output.decode = output.decode.to(torch::kFloat32);
     output.auxiliary = output.auxiliary.to(torch::kFloat32);
     const segment::SegmentationLoss loss =
-        segment::losses(output, batch.targets.to(pass.device), spec_.config);
+        segment::losses(output, batch.targets.to(place.device), spec_.config);
     return {loss.total(),
             {{"decode.loss_seg", loss.decode.detach()},
              {"aux.loss_seg", loss.auxiliary.detach()},
@@ -88,8 +87,8 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                    dist::World& world) {
-  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.data, Split::kTrain),
-                                       Ade20k(options.data, Split::kValidation), world);
+  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.model.data, Split::kTrain),
+                                       Ade20k(options.model.data, Split::kValidation), world);
 }
 
 }  // namespace asmlp::train
