@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "asmlp/cli/options/model_task.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli_torch/commands.h"
 
 namespace {
@@ -53,31 +53,13 @@ void set_up_libraries(char** argv) {
 int main(int argc, char** argv) {
   using namespace asmlp::cli;
   set_up_libraries(argv);
-  const std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
-  const Backend torch = torch_backend();
-  const bool bench_training = measures_training(argc, argv);
-  const bool bench_detection = measures_detection(argc, argv);
-  const ModelTask task = commanded_task(arguments);
-  return run_program("asmlp-torch",
-                     "AS-MLP on LibTorch: training, detection, segmentation, and the native "
-                     "engine's check",
-                     {[&](CLI::App& program) { return add_torch_train(program, arguments); },
-                      add_torch_detect, add_torch_segment,
-                      [&](CLI::App& program) {
-                        return task == ModelTask::kSegment  ? add_validate_segmentor(program)
-                               : task == ModelTask::kDetect ? add_validate_detector(program)
-                                                            : add_validate_on(program, torch);
-                      },
-                      [&](CLI::App& program) {
-                        return task == ModelTask::kSegment  ? add_convert_segmentor(program)
-                               : task == ModelTask::kDetect ? add_convert_detector(program)
-                                                            : add_convert(program);
-                      },
-                      [&](CLI::App& program) { return add_forward_on(program, torch); },
-                      [&](CLI::App& program) {
-                        return bench_training    ? add_bench_train(program)
-                               : bench_detection ? add_bench_detect(program)
-                                                 : add_bench_on(program, torch);
-                      }},
-                     argc, argv);
+  const Arguments arguments(argv, static_cast<size_t>(argc));
+  return run_program(
+      "asmlp-torch",
+      "AS-MLP on LibTorch: training, detection, segmentation, and the native engine's check",
+      {[&](CLI::App& program) { return add_train(program, arguments); }, add_detect, add_segment,
+       [&](CLI::App& program) { return add_validate(program, torch_validators()); }, add_convert,
+       [&](CLI::App& program) { return add_forward(program, torch_backend(), arguments); },
+       [&](CLI::App& program) { return add_bench(program, torch_bench()); }},
+      argc, argv);
 }

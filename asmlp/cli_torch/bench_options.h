@@ -1,11 +1,11 @@
-// What `bench --train` and `bench --task detect` have in common on the command line.
+// What `bench --train` and `bench` of a detector have in common.
 #pragma once
 
 #include <functional>
 #include <string>
 
+#include "asmlp/cli/commands/bench.h"
 #include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli/options/options.h"
 
 namespace asmlp::cli {
 
@@ -14,18 +14,11 @@ struct Repetition {
   int runs = 0;     // timed, of each kind
   int warmup = 0;   // of each kind before those
 };
-// --threads, --runs and --warmup; `what` is done again and again ("steps").
-void add_repetition_options(CLI::App& app, Repetition& repetition, const std::string& what);
-
-struct ReportOptions {
-  bool markdown = false;
-  OutputOptions output;
-};
-// --json, --verbose and --markdown.
-void add_report_options(CLI::App& app, ReportOptions& options);
+// The request's numbers, `otherwise` where it says nothing.
+Repetition repetition_of(const BenchRequest& request, Repetition otherwise);
 
 // The document as JSON, or what text_of(document, markdown) makes of it, on standard output.
-void print_report(const Json& document, const ReportOptions& options,
+void print_report(const Json& document, const BenchRequest& request,
                   const std::function<std::string(const Json&, bool)>& text_of);
 
 }  // namespace asmlp::cli

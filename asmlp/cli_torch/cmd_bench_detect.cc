@@ -1,31 +1,16 @@
-// asmlp bench --task detect
+// asmlp bench of a detector: the table of its parts.
 #include <fmt/format.h>
 
-#include <memory>
 #include <tuple>
 
 #include "asmlp/cli/options/parse_pair.h"
 #include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_detect.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 namespace {
-
-constexpr const char* kFooter =
-    "The backbone is computed on the fused operators and, in turns, eager of ATen operations as "
-    "the authors\n"
-    "wrote it, after both have given the same maps. docs/detection.md explains the figures.\n"
-    "Examples:\n"
-    "  asmlp bench --task detect\n"
-    "  asmlp bench --task detect --model cascade_asmlp_tiny --size 480x640 --markdown";
-
-struct Options {
-  DetectBenchOptions bench;
-  std::string task;
-  std::string size = "800x1088";
-  ReportOptions report;
-};
 
 std::string text_of(const Json& document, bool markdown) {
   const Json &fused = document["rows"][0], &eager = document["rows"][1];
@@ -60,30 +45,17 @@ std::string text_of(const Json& document, bool markdown) {
 
 }  // namespace
 
-Command add_bench_detect(CLI::App& program) {
-  auto options = std::make_shared<Options>();
-  DetectBenchOptions& bench = options->bench;
-  CLI::App* app = add_subcommand(program, "bench", "Measure the parts of a detection", kFooter);
-  app->add_option("--task", options->task, "detect (this command)")
-      ->required()
-      ->check(CLI::IsMember({"detect"}))
-      ->type_name("NAME");
-  app->add_option("-m,--model", bench.model,
-                  "name of a detector, JSON file, or weights (.safetensors)")
-      ->capture_default_str()
-      ->type_name("NAME|FILE");
-  app->add_option("--size", options->size, "of the resized image, height x width, up to 16384")
-      ->capture_default_str()
-      ->type_name("N|HxW");
-  add_repetition_options(*app, bench.repetition, "detections");
-  add_report_options(*app, options->report);
-  return {app, [options] {
-            DetectBenchOptions& bench = options->bench;
-            std::tie(bench.height, bench.width) = parse_pair("--size", options->size, 'x');
-            const Json document = measure_detection(bench);
-            print_report(document, options->report, text_of);
-            return kExitOk;
-          }};
+int bench_detection(const BenchRequest& request) {
+  DetectBenchOptions bench;
+  require(request.models.size() <= 1, ErrorCode::kInvalidArgument,
+          "--model: one detector is measured at a time");
+  if (!request.models.empty()) bench.model = request.models.front();
+  if (!request.size.empty()) {
+    std::tie(bench.height, bench.width) = parse_pair("--size", request.size, 'x');
+  }
+  bench.repetition = repetition_of(request, bench.repetition);
+  print_report(measure_detection(bench), request, text_of);
+  return kExitOk;
 }
 
 }  // namespace asmlp::cli

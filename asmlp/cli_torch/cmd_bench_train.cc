@@ -1,31 +1,14 @@
-// asmlp bench --train
+// asmlp bench --train: the table of training steps.
 #include <fmt/format.h>
-
-#include <memory>
 
 #include "asmlp/cli/bench/bench_report.h"
 #include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_train.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 namespace {
-
-constexpr const char* kFooter =
-    "A step is forward, loss, backward and AdamW. It is measured on the fused operators (what "
-    "`asmlp train`\n"
-    "runs on) and eager of ATen operations as the authors wrote it, in turns, after both have "
-    "given the same\n"
-    "loss and gradients. docs/training_speed.md explains the figures and the keys of --json.\n"
-    "Examples:\n"
-    "  asmlp bench --train\n"
-    "  asmlp bench --train --precision fp32,bf16 --batch 16 --json > train.json";
-
-struct Options {
-  TrainBenchOptions bench;
-  bool train = false;
-  ReportOptions report;
-};
 
 std::string text_of(const Json& document, bool markdown) {
   Table table({{"path"},
@@ -68,33 +51,20 @@ std::string text_of(const Json& document, bool markdown) {
 
 }  // namespace
 
-Command add_bench_train(CLI::App& program) {
-  auto options = std::make_shared<Options>();
-  TrainBenchOptions& bench = options->bench;
-  CLI::App* app = add_subcommand(program, "bench", "Measure the speed of a training step", kFooter);
-  app->add_flag("--train", options->train, "measure training (this command)")->required();
-  app->add_option("-m,--model", bench.model, "zoo name or config file (.json, .yaml)")
-      ->capture_default_str()
-      ->type_name("NAME|FILE");
-  app->add_option("-b,--batch", bench.batch, "images per step")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
-  app->add_option("--img-size", bench.size, "side of the images in pixels; default: the model's")
-      ->check(CLI::Range(1, 16384))
-      ->type_name("N");
-  app->add_option("--precision", bench.precisions, "fp32, bf16 (autocast), or both: fp32,bf16")
-      ->capture_default_str()
-      ->delimiter(',')
-      ->check(CLI::IsMember({"fp32", "bf16"}))
-      ->type_name("NAME");
-  add_repetition_options(*app, bench.repetition, "steps");
-  add_report_options(*app, options->report);
-  return {app, [options] {
-            const Json document = measure_training(options->bench);
-            print_report(document, options->report, text_of);
-            return kExitOk;
-          }};
+int bench_training(const BenchRequest& request) {
+  TrainBenchOptions bench;
+  const auto one = [](const auto& values, const char* option, auto otherwise) {
+    require(values.size() <= 1, ErrorCode::kInvalidArgument,
+            "{}: training steps are measured for one value at a time", option);
+    return values.empty() ? otherwise : values.front();
+  };
+  bench.model = one(request.models, "--model", bench.model);
+  bench.batch = one(request.batches, "--batch", bench.batch);
+  bench.size = one(request.sizes, "--img-size", bench.size);
+  if (!request.precisions.empty()) bench.precisions = request.precisions;
+  bench.repetition = repetition_of(request, bench.repetition);
+  print_report(measure_training(bench), request, text_of);
+  return kExitOk;
 }
 
 }  // namespace asmlp::cli

@@ -22,9 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct DetectOptions {
   std::vector<std::string> images;
-  DenseModelOptions detector;
+  ModelOptions model;
+  int threads = 0;
   std::string annotations;
   double threshold = 0.3;
   std::string folder = "detections";
@@ -36,7 +37,7 @@ struct Options {
 // Ids of images and categories: those of an annotation file, or counted from 1.
 class Ids {
  public:
-  Ids(const Options& options, const DetectorSpec& spec)
+  Ids(const DetectOptions& options, const DetectorSpec& spec)
       : from_file_(!options.annotations.empty()) {
     if (!from_file_) {
       coco_.categories = categories_of(spec.classes, spec.config.num_classes);
@@ -75,7 +76,7 @@ class Ids {
 
 class Reporter {
  public:
-  Reporter(const Options& options, const LoadedDetector& model)
+  Reporter(const DetectOptions& options, const LoadedDetector& model)
       : options_(options), classes_(model.spec.classes), ids_(options, model.spec) {
     if (!options.no_pictures) pictures_.emplace("--output", options.folder);
   }
@@ -135,17 +136,17 @@ class Reporter {
     return path;
   }
 
-  const Options& options_;
+  const DetectOptions& options_;
   std::vector<std::string> classes_;
   Ids ids_;
   std::optional<OutputFolder> pictures_;
   std::vector<CocoDetection> detections_;
 };
 
-int run(const Options& options) {
+int run_detect(const DetectOptions& options) {
   check_coco_results(options.coco_results);
   const FoundImages found = find_images(options.images);
-  LoadedDetector model = load_named_detector(options.detector);
+  LoadedDetector model = load_named_detector(options.model, options.threads);
   const bool gray = model.spec.config.backbone.in_chans == 1;
   Reporter reporter(options, model);
   ImageReport report(
@@ -167,7 +168,7 @@ int run(const Options& options) {
   return report.finish([&](const Json&) { reporter.write_results(); });
 }
 
-constexpr const char* kFooter =
+constexpr const char* kDetectFooter =
     "For every image a picture with the objects is written to the folder of --output. Pictures and "
     "tables show\n"
     "what scores at least --threshold; --json and --coco-results hold all that the model's own "
@@ -184,14 +185,14 @@ constexpr const char* kFooter =
 
 }  // namespace
 
-Command add_torch_detect(CLI::App& program) {
-  auto options = std::make_shared<Options>();
+Command add_detect(CLI::App& program) {
+  auto options = std::make_shared<DetectOptions>();
   CLI::App* app =
-      add_subcommand(program, "detect", "Find objects: boxes, classes and masks", kFooter);
+      add_subcommand(program, "detect", "Find objects: boxes, classes and masks", kDetectFooter);
   app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
       ->type_name("IMG")
       ->required();
-  add_dense_model_options(*app, options->detector, "detector");
+  add_dense_model_options(*app, options->model, options->threads);
   app->add_option("--threshold", options->threshold,
                   "least score of what is drawn and printed (default 0.3)")
       ->check(CLI::Range(0.0, 1.0))
@@ -209,7 +210,7 @@ Command add_torch_detect(CLI::App& program) {
       ->group("Output");
   add_coco_results_option(*app, options->coco_results);
   add_output_options(*app, options->output);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_detect(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -7,7 +7,7 @@
 #include "asmlp/cli/draw/segmentation_drawing.h"
 #include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
-#include "asmlp/cli_torch/segmentor_options.h"
+#include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
 
@@ -16,11 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct SegmentOptions {
   std::vector<std::string> images;
   std::string output = "segments";
   double opacity = 0.6;
-  SegmentorOptions segmentor;
+  ModelOptions model;
+  int threads = 0;
+  TtaOptions tta;
   ResultsOptions results;
   OutputOptions out;
 };
@@ -47,10 +49,10 @@ Areas areas_of(const Image& labels, const std::vector<std::string>& classes, con
   return areas;
 }
 
-void segment_one(const fs::path& file, LoadedSegmentor& model, const Options& options,
+void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOptions& options,
                  OutputFolder& folder, ImageReport& report, std::string& csv) {
   const Image image = decode_image(file);
-  const Image labels = predict(*model.net, image, model.spec.preprocessing, model.views);
+  const Image labels = predict(*model.net, image, model.spec.preprocessing, model.tta);
   const fs::path name = folder.next(file);
   const fs::path overlay = fs::path(name) += ".segments.png";
   const fs::path index = fs::path(name) += ".labels.png";
@@ -68,10 +70,10 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const Options& op
                          labels.height, areas.text, overlay.string(), index.string()));
 }
 
-int run(const Options& options) {
+int run_segment(const SegmentOptions& options) {
   check_results(options.results);
   const FoundImages found = find_images(options.images);
-  LoadedSegmentor model = load_segmentor(options.segmentor);
+  LoadedSegmentor model = load_named_segmentor(options.model, options.threads, options.tta);
   OutputFolder folder("--output", options.output);
   ImageReport report("segment", options.out.json, found,
                      {{"model",
@@ -79,7 +81,7 @@ int run(const Options& options) {
                         {"file", model.file.string()},
                         {"classes", model.spec.config.num_classes},
                         {"bundled", model.bundled}}},
-                      {"views", describe(model.views)}});
+                      {"views", describe(model.tta)}});
   std::string csv = csv_line({"filename", "index", "label", "pixels", "share"});
   report.start(4);
   for (const fs::path& file : found.files) {
@@ -96,8 +98,8 @@ int run(const Options& options) {
 
 }  // namespace
 
-Command add_torch_segment(CLI::App& program) {
-  auto options = std::make_shared<Options>();
+Command add_segment(CLI::App& program) {
+  auto options = std::make_shared<SegmentOptions>();
   CLI::App* app = add_subcommand(
       program, "segment", "Tell the class of every pixel of images",
       "For each image NAME.segments.png (the classes over the image, with a legend) and\n"
@@ -120,10 +122,12 @@ Command add_torch_segment(CLI::App& program) {
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("X")
       ->group("Output");
-  add_segmentor_options(*app, options->segmentor);
+  add_dense_model_options(*app, options->model, options->threads);
+  add_tta_options(*app, options->tta,
+                  [](CLI::Option* option) { return option->group("Test-time augmentation"); });
   add_results_options(*app, options->results);
   add_output_options(*app, options->out);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_segment(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFooter =
+constexpr const char* kTrainFooter =
     "Examples:\n"
     "  asmlp train --config recipes/fashion_nano.yaml --output runs/nano\n"
     "  asmlp train --resume runs/nano/last.safetensors\n"
@@ -249,7 +249,7 @@ int run_train(TrainArguments& arguments, bool resume) {
 
 Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
   auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* app = add_subcommand(program, "train", "Train a model", kFooter);
+  CLI::App* app = add_subcommand(program, "train", "Train a model", kTrainFooter);
   arguments->words = raw;
   arguments->command = command_text(raw);
   const bool chosen = raw.size() > 1 && std::string(raw[1]) == "train";

@@ -2,33 +2,33 @@
 // `asmlp ... --backend torch`.
 #pragma once
 
-#include <span>
-
+#include "asmlp/cli/commands/bench.h"
+#include "asmlp/cli/commands/validate.h"
+#include "asmlp/cli/options/torch_program.h"
 #include "asmlp/cli/terminal/program.h"
-#include "asmlp/cli/options/runner.h"
 
 namespace asmlp::cli {
 
-// `arguments` is the whole command line: recipe and checkpoint named there give the defaults that
-// --help shows and the other options override.
-Command add_torch_train(CLI::App& program, std::span<const char* const> arguments);
+// `arguments` is the whole command line: processes started by --nproc get it too.
+Command add_train(CLI::App& program, Arguments arguments);
 
-// `bench --train` and `bench --task detect`.
-Command add_bench_train(CLI::App& program);
-Command add_bench_detect(CLI::App& program);
+Command add_detect(CLI::App& program);
+Command add_segment(CLI::App& program);
 
-// `detect`, and `validate` and `convert` of a detector (commanded_task of cli/model_task.h).
-Command add_torch_detect(CLI::App& program);
-Command add_validate_detector(CLI::App& program);
-Command add_convert_detector(CLI::App& program);
+// LibTorch for every task.
+Validators torch_validators();
+int validate_detector(const ValidateOptions& options);
+int validate_segmentor(const ValidateOptions& options);
 
-// `segment`, and `validate` and `convert` of a segmentor.
-Command add_torch_segment(CLI::App& program);
-Command add_validate_segmentor(CLI::App& program);
-Command add_convert_segmentor(CLI::App& program);
+BenchRunners torch_bench();
+int bench_training(const BenchRequest& request);
+int bench_detection(const BenchRequest& request);
 
-// The LibTorch modules, for add_validate_on and add_forward_on (program.h). --isa is an
-// Error(kInvalidArgument): it has no meaning there.
+// Error when the options name what only the native engine has: --isa, another --precision.
+void check_torch_run(const RunOptions& run);
+
+// The LibTorch modules, for classifiers. --isa is an Error(kInvalidArgument): it has no meaning
+// there.
 Backend torch_backend();
 
 }  // namespace asmlp::cli

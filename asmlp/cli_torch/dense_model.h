@@ -4,58 +4,39 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
-#include <vector>
 
-#include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli/options/model_task.h"
+#include "asmlp/cli/options/bundled_model.h"
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
-#include "asmlp/model/detector_config.h"
-#include "asmlp/torch/nn/conv_module.h"
 #include "asmlp/torch/io/dense_file.h"
+#include "asmlp/torch/nn/conv_module.h"
 #include "asmlp/torch/ops/runtime.h"
-#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp::cli {
 
-struct DenseModelOptions {
-  std::string model;       // a file
-  std::string arch;        // zoo name, JSON or YAML file: for files that do not say
-  std::string shift_size;  // "5" or "5,7", likewise
-  std::string class_map;   // one class name per line
-  int threads = 0;         // 0: all usable cores
+// --model, --weights, --config, --shift-size, --class-map, and --threads.
+void add_dense_model_options(CLI::App& app, ModelOptions& model, int& threads);
+
+// The file that the options name, or the bundled model of the task, which a note on standard error
+// names.
+struct NamedFile {
+  std::filesystem::path path;
+  bool bundled = false;
 };
-// --model, --arch, --shift-size, --class-map, --threads; `kind` is "detector" or "segmentor".
-void add_dense_model_options(CLI::App& app, DenseModelOptions& options, const std::string& kind);
+NamedFile file_of(const ModelOptions& options, Task task);
 
-// Classes of the data sets that the published networks are for.
-std::vector<std::string> usual_classes(const DetectorSpec&);    // COCO's 80
-std::vector<std::string> usual_classes(const SegmentorSpec&);  // ADE20K's 150
-
-// Gives `spec`, of the file `file`, the names in the file `class_map`, or, when that is "" and it
-// has none, the usual ones if it has as many. Error(kMismatch) for another number of lines.
+// What the tensors of the file do not say: the architecture (--config, or --model NAME beside
+// --weights) and the shift size. "" is not said here either.
 template <typename Spec>
-void name_classes(Spec& spec, const std::string& class_map, const std::filesystem::path& file) {
-  const auto count = static_cast<size_t>(spec.config.num_classes);
-  if (!class_map.empty()) {
-    spec.classes = read_class_map(class_map);
-    require(spec.classes.size() == count, ErrorCode::kMismatch,
-            "{} names {} classes, the model {} has {}", class_map, spec.classes.size(),
-            file.string(), count);
-  } else if (spec.classes.empty()) {
-    std::vector<std::string> usual = usual_classes(spec);
-    if (usual.size() == count) spec.classes = std::move(usual);
-  }
-}
-
-// What the tensors of a file do not say; "" is not said here either.
-template <typename Spec>
-nn::DenseLoadOptions<Spec> dense_load_options(const std::string& arch,
-                                              const std::string& shift_size,
-                                              Spec (*resolve)(const std::string&)) {
-  nn::DenseLoadOptions<Spec> load;
-  if (!arch.empty()) load.spec = resolve(arch);
-  if (!shift_size.empty()) load.shift_size = parse_shift_size(shift_size);
+DenseLoadOptions<Spec> dense_load_options(const ModelOptions& options,
+                                          Spec (*resolve)(const std::string&)) {
+  DenseLoadOptions<Spec> load;
+  const std::string& architecture =
+      options.config.empty() && !options.weights.empty() ? options.model : options.config;
+  if (!architecture.empty()) load.spec = resolve(architecture);
+  if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
   return load;
 }
 
@@ -69,24 +50,24 @@ struct LoadedDense {
   int64_t parameters = 0;  // before folding
 };
 
-// Sets LibTorch's threads and loads --model, or the bundled model of the task, which a note on
-// standard error names. Errors: those of `load`, `resolve`, name_classes and bundled_model.
+// Sets LibTorch's threads and loads the model. Errors: those of `load`, `resolve`, name_classes and
+// bundled_model.
 template <typename Spec, typename Net>
 LoadedDense<Spec, Net> load_dense_model(
-    const DenseModelOptions& options, ModelTask task, Spec (*resolve)(const std::string&),
-    nn::DenseFile<Spec, Net> (*load)(const std::filesystem::path&,
-                                     const nn::DenseLoadOptions<Spec>&)) {
+    const ModelOptions& options, int threads, Task task, Spec (*resolve)(const std::string&),
+    nn::DenseFile<Spec, Net> (*load)(const std::filesystem::path&, const DenseLoadOptions<Spec>&)) {
   LoadedDense<Spec, Net> loaded;
-  loaded.bundled = options.model.empty();
-  loaded.file = loaded.bundled ? bundled_model(task) : std::filesystem::path(options.model);
-  if (loaded.bundled) print_note("using the bundled model " + loaded.file.string());
-  loaded.threads = nn::configure_runtime(options.threads);
-  auto file = load(loaded.file, dense_load_options(options.arch, options.shift_size, resolve));
-  loaded.spec = std::move(file.spec);
+  const NamedFile named = file_of(options, task);
+  loaded.file = named.path;
+  loaded.bundled = named.bundled;
+  loaded.threads = nn::configure_runtime(threads);
+  auto file = load(loaded.file, dense_load_options(options, resolve));
   loaded.net = file.net;
   loaded.parameters = nn::parameter_count(*loaded.net);
   nn::fold_batch_norm(*loaded.net);
-  name_classes(loaded.spec, options.class_map, loaded.file);
+  Description described{std::move(file.spec)};
+  name_classes(described, options.class_map, loaded.file);
+  loaded.spec = std::get<Spec>(std::move(described.model));
   return loaded;
 }
 

@@ -2,9 +2,9 @@
 
 namespace asmlp::cli {
 
-LoadedDetector load_named_detector(const DenseModelOptions& options) {
-  LoadedDetector loaded = load_dense_model(options, ModelTask::kDetect, resolve_detector,
-                                           detect::load_detector);
+LoadedDetector load_named_detector(const ModelOptions& options, int threads) {
+  LoadedDetector loaded =
+      load_dense_model(options, threads, Task::kDetect, resolve_detector, detect::load_detector);
   const int channels = loaded.spec.config.backbone.in_chans;
   require(channels == 1 || channels == 3, ErrorCode::kUnsupported,
           "{}: the detector takes {} channels, image files have 1 or 3", loaded.file.string(),

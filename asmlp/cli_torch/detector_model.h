@@ -9,6 +9,6 @@ namespace asmlp::cli {
 using LoadedDetector = LoadedDense<DetectorSpec, detect::DetectorNet>;
 
 // load_dense_model of a detector. Error(kUnsupported) for a network whose input no image file has.
-LoadedDetector load_named_detector(const DenseModelOptions& options);
+LoadedDetector load_named_detector(const ModelOptions& options, int threads);
 
 }  // namespace asmlp::cli

@@ -24,12 +24,7 @@ class TorchRunner : public Runner {
         shape_{0, checkpoint.spec.config.in_chans, options.height, options.width},
         max_batch_(options.max_batch),
         features_wanted_(options.features) {
-    require(options.run.isa.empty(), ErrorCode::kInvalidArgument,
-            "--isa {}: is for the native engine, LibTorch chooses by itself; leave it out",
-            options.run.isa);
-    require(parse_precision(options.run.precision) == Precision::kFp32, ErrorCode::kUnsupported,
-            "--precision {}: is for the native engine, the LibTorch path computes in fp32",
-            options.run.precision);
+    check_torch_run(options.run);
     for (int side : {2, 3}) {
       if (shape_[side] == 0) shape_[side] = checkpoint.spec.preprocessing.size;
     }
@@ -85,10 +80,32 @@ class TorchRunner : public Runner {
 
 }  // namespace
 
+void check_torch_run(const RunOptions& run) {
+  require(run.isa.empty(), ErrorCode::kInvalidArgument,
+          "--isa {}: is for the native engine, LibTorch chooses by itself; leave it out", run.isa);
+  require(parse_precision(run.precision) == Precision::kFp32, ErrorCode::kUnsupported,
+          "--precision {}: is for the native engine, the LibTorch path computes in fp32",
+          run.precision);
+}
+
 Backend torch_backend() {
   return {"torch", [](const Checkpoint& checkpoint, const RunnerOptions& options) {
             return std::make_unique<TorchRunner>(checkpoint, options);
           }};
+}
+
+Validators torch_validators() {
+  return {.backend = "torch",
+          .classify = [](const ValidateOptions& o) { return validate_classifier(o, torch_backend()); },
+          .detect = validate_detector,
+          .segment = validate_segmentor};
+}
+
+BenchRunners torch_bench() {
+  return {.backend = "torch",
+          .forward = [](const BenchRequest& r) { return bench_forward(r, torch_backend()); },
+          .train = bench_training,
+          .detect = bench_detection};
 }
 
 }  // namespace asmlp::cli

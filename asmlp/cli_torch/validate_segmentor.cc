@@ -9,7 +9,7 @@
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
-#include "asmlp/cli_torch/segmentor_options.h"
+#include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
@@ -18,15 +18,6 @@ namespace asmlp::cli {
 namespace {
 
 using segment::SegmentationEvaluation;
-
-struct Options {
-  std::string data;
-  std::string split = "validation";
-  int workers = 2;
-  SegmentorOptions segmentor;
-  ResultsOptions results;
-  OutputOptions out;
-};
 
 // The net's outputs are classes by their order: the data's must have the same order.
 void check_classes(const Ade20k& data, const LoadedSegmentor& model, const std::string& folder) {
@@ -47,7 +38,7 @@ std::string score(double value) { return std::isnan(value) ? "-" : fmt::format("
 
 Json json_of(double value) { return std::isnan(value) ? Json() : Json(value); }
 
-Json results_json(const Options& options, const LoadedSegmentor& model, const Ade20k& data,
+Json results_json(const ValidateOptions& options, const LoadedSegmentor& model, const Ade20k& data,
                   const SegmentationEvaluation& scores) {
   Json json = {{"model", model.spec.name},
                {"file", model.file.string()},
@@ -59,7 +50,7 @@ Json results_json(const Options& options, const LoadedSegmentor& model, const Ad
                {"miou", scores.mean_iou},
                {"macc", scores.mean_accuracy},
                {"aacc", scores.pixel_accuracy},
-               {"views", describe(model.views)},
+               {"views", describe(model.tta)},
                {"param_count", static_cast<double>(model.parameters) * 1e-6},
                {"threads", model.threads},
                {"seconds", scores.seconds},
@@ -103,7 +94,7 @@ std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k
                            json["split"].get<std::string>(), group_digits(scores.images),
                            data.classes().size())});
   if (scores.bad_samples > 0) table.add_row({"unreadable", group_digits(scores.bad_samples)});
-  table.add_row({"views", describe(model.views)});
+  table.add_row({"views", describe(model.tta)});
   table.add_row({"speed", fmt::format("{:.2f} images/s, {:.2f} s, {} thread{}",
                                       json["images_per_second"].get<double>(), scores.seconds,
                                       model.threads, model.threads == 1 ? "" : "s")});
@@ -113,10 +104,13 @@ std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k
                      scores.mean_accuracy, scores.pixel_accuracy);
 }
 
-int run(const Options& options) {
+}  // namespace
+
+int validate_segmentor(const ValidateOptions& options) {
+  check_torch_run(options.run);
   check_results(options.results);
-  const Ade20k data(options.data, options.split == "train" ? Split::kTrain : Split::kValidation);
-  LoadedSegmentor model = load_segmentor(options.segmentor);
+  const Ade20k data(options.data, options.part());
+  LoadedSegmentor model = load_named_segmentor(options.model, options.run.threads, options.tta);
   check_classes(data, model, options.data);
   const segment::AdeTestSource source(data);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
@@ -130,46 +124,18 @@ int run(const Options& options) {
   settings.on_bad = [&](const std::string& bad) { progress.print(error_line(bad)); };
   const auto world = dist::single_world();
   const SegmentationEvaluation scores =
-      segment::evaluate(*model.net, loader, model.spec.preprocessing, model.views, *world, settings)
+      segment::evaluate(*model.net, loader, model.spec.preprocessing, model.tta, *world, settings)
           .value();
   progress.finish(fmt::format("mIoU {:.2f}", scores.mean_iou));
 
   const Json json = results_json(options, model, data, scores);
   write_results(options.results, csv_of(data, scores), to_text(json));
-  if (options.out.json) {
+  if (options.output.json) {
     print_json(json);
   } else {
     print_out(text_of(json, model, data, scores));
   }
   return scores.bad_samples == 0 ? kExitOk : kExitFailed;
-}
-
-}  // namespace
-
-Command add_validate_segmentor(CLI::App& program) {
-  auto options = std::make_shared<Options>();
-  CLI::App* app = add_subcommand(
-      program, "validate", "Measure a segmentor's scores on a data set laid out like ADE20K",
-      "DATA holds images/{training,validation} and annotations/{training,validation}.\n"
-      "The scores are those of all pixels together, at the images' own resolution.\n"
-      "An image that cannot be read is named and skipped; the exit code is then 1.\n"
-      "Examples:\n"
-      "  asmlp validate ADEChallengeData2016/ --model upernet.safetensors\n"
-      "  asmlp validate ADEChallengeData2016/ --model upernet.pth --shift-size 5 \\\n"
-      "      --multi-scale --flip --json");
-  app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
-  app->add_option("--split", options->split,
-                  "which part: validation (default; also val, test) or train")
-      ->check(CLI::IsMember({"validation", "val", "test", "train"}))
-      ->type_name("NAME");
-  add_segmentor_options(*app, options->segmentor);
-  app->add_option("--workers", options->workers, "threads that read images ahead (default 2)")
-      ->check(CLI::Range(0, 256))
-      ->type_name("N")
-      ->group("Execution");
-  add_results_options(*app, options->results);
-  add_output_options(*app, options->out);
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -28,8 +28,13 @@ WeightFile read_weights(const std::filesystem::path& path) {
   // The '{' comes first: a header's length may begin like a pickle or a zip archive, but neither of
   // those has a '{' in that place.
   if (mapped.bytes.size() > 8 && std::to_integer<char>(mapped.bytes[8]) == '{') {
-    TensorFile file = read_safetensors(path);
-    return {path, std::move(file.tensors), std::move(file.metadata), ""};
+    TensorFile read = read_safetensors(path);
+    WeightFile file{path, std::move(read.tensors), std::move(read.metadata), ""};
+    if (file.is_training_state()) {
+      const std::string prefix = has_prefix(file.tensors, "ema.") ? "ema." : "model.";
+      file.tensors = below_prefix(file.tensors, prefix);
+    }
+    return file;
   }
   require(starts_with(mapped.bytes, {'P', 'K'}) || starts_with(mapped.bytes, {0x80}),
           ErrorCode::kBadFormat, "{}: neither a safetensors file nor a PyTorch checkpoint",

@@ -22,7 +22,6 @@ struct BenchOptions {
   int warmup = 3;
   int starts = 5;            // fresh processes for the cold start and the memory; 0: leave them out
   std::string backend = {};  // "native", or "torch" for LibTorch's rows too
-  bool first_logits = false;  // be one of those fresh processes
 };
 
 // A model's weights in a file that other processes can open.

@@ -21,6 +21,7 @@ int64_t now_ns() {
 ColdStart measure_cold_start(const BenchCase& c, int starts) {
   std::vector<std::string> arguments{"bench",
                                      "--first-logits",
+                                     "--task=classify",
                                      "--json",
                                      "--model",
                                      c.model->file.string(),

@@ -1,58 +1,83 @@
 // asmlp convert: a checkpoint of any kind to a self-describing safetensors file.
+#include <filesystem>
 #include <memory>
 
-#include "asmlp/cli/commands/convert.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/commands/describe.h"
+#include "asmlp/cli/options/class_names.h"
+#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/options/task_option.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
-#include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/model_file.h"
 
 namespace asmlp::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-Converted convert_classifier(const ConvertOptions& options) {
-  ModelOptions source;
-  source.weights = options.in;
-  source.model = options.model;
-  source.config = options.config;
-  source.class_map = options.class_map;
-  source.shift_size = options.shift_size;
-  LoadedModel loaded = load_model(source);
-  ModelSpec& spec = loaded.checkpoint.spec;
-  if (!options.name.empty()) spec.name = options.name;
-  save_checkpoint(options.out, loaded.checkpoint);
-  return {describe_model(spec, options.out), model_to_json(spec, options.out), loaded.notes};
+struct ConvertOptions {
+  std::string in;
+  std::string out;
+  TaskOption task;
+  std::string model;       // an architecture by name
+  std::string config;      // or described in a file
+  std::string class_map;   // one class name per line
+  std::string shift_size;  // "5" or "5,7"
+  std::string name;        // of the model; "": its own
+  OutputOptions output;
+};
+
+void set_name(Description& model, const std::string& name) {
+  std::visit(
+      [&](auto& own) {
+        if constexpr (requires { own.spec; }) {
+          own.spec.name = name;
+        } else {
+          own.name = name;
+        }
+      },
+      model.model);
 }
 
-int run(const ConvertOptions& options,
-        const std::function<Converted(const ConvertOptions&)>& convert) {
+int convert(const ConvertOptions& options) {
   require(fs::path(options.out).extension() == ".safetensors", ErrorCode::kInvalidArgument,
           "{}: the output's name must end in .safetensors", options.out);
+  require(options.model.empty() || options.config.empty(), ErrorCode::kInvalidArgument,
+          "--model and --config both give an architecture; give one of them");
   check_output(options.out);
   check_not_overwritten(options.in, options.out);
-  Converted made = convert(options);
+  decide_task(options.task, {.model = options.in, .data = ""});
+  ModelFileOptions load;
+  const std::string& architecture = options.config.empty() ? options.model : options.config;
+  if (!architecture.empty()) load.description = resolve_description(architecture);
+  if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
+  ModelFile model = load_model_file(options.in, load);
+  if (!options.name.empty()) set_name(model.description, options.name);
+  name_classes(model.description, options.class_map, options.in);
+  save_model_file(options.out, model);
   if (options.output.json) {
-    made.json["converted_from"] = options.in;
-    made.json["notes"] = made.notes;
-    print_json(made.json);
+    Json json = model_to_json(model.description, options.out);
+    json["converted_from"] = options.in;
+    json["notes"] = model.notes;
+    print_json(json);
     return kExitOk;
   }
-  print_out(made.text);
-  for (const std::string& note : made.notes) print_note(note);
+  print_out(describe_model(model.description, options.out));
+  for (const std::string& note : model.notes) print_note(note);
   return kExitOk;
 }
 
 }  // namespace
 
-Command add_convert_by(CLI::App& program, std::function<Converted(const ConvertOptions&)> convert) {
+Command add_convert(CLI::App& program) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* app = add_subcommand(
       program, "convert", "Convert a checkpoint to a self-describing safetensors file",
       "The architecture is found from the shapes of the weights; what they cannot show (the shift\n"
       "size) comes from the options or the checkpoint's own config, and is said aloud. Detectors\n"
       "and segmentors (mmdetection's and mmsegmentation's files) are known by their tensors; they\n"
-      "need asmlp-torch, and --shift-size.\n"
+      "need --shift-size.\n"
       "An existing OUT is replaced in one step.\n"
       "Examples:\n"
       "  asmlp convert asmlp_tiny_patch4_shift5_224.pth tiny.safetensors\n"
@@ -63,6 +88,7 @@ Command add_convert_by(CLI::App& program, std::function<Converted(const ConvertO
   app->add_option("out", options->out, "file to write, *.safetensors")
       ->type_name("OUT")
       ->required();
+  add_task_option(*app, options->task);
   app->add_option("--shift-size", options->shift_size,
                   "shift positions, when the checkpoint does not say; a classifier's default is 5")
       ->type_name("N|H,W");
@@ -76,9 +102,7 @@ Command add_convert_by(CLI::App& program, std::function<Converted(const ConvertO
       ->type_name("FILE");
   app->add_option("--name", options->name, "name of the model, stored in OUT")->type_name("NAME");
   add_output_options(*app, options->output);
-  return {app, [options, convert = std::move(convert)] { return run(*options, convert); }};
+  return {app, [options] { return convert(*options); }};
 }
-
-Command add_convert(CLI::App& program) { return add_convert_by(program, convert_classifier); }
 
 }  // namespace asmlp::cli

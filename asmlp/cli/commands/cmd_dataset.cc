@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "asmlp/cli/commands/dataset_commands.h"
-#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/commands/commands.h"
 
 namespace asmlp::cli {
 

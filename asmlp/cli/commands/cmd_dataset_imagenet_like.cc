@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct DatasetImagenetLikeOptions {
   std::vector<std::string> photos;
   std::string output;
   int classes = 1000;
@@ -50,7 +50,7 @@ class Draws {
 
 // An image of class `label`: the class has a window of one of the photos and a color cast of its
 // own; every image moves and scales the window by some percent and is of another shape.
-Image make_image(const std::vector<Image>& photos, const Options& options, uint64_t label,
+Image make_image(const std::vector<Image>& photos, const DatasetImagenetLikeOptions& options, uint64_t label,
                  uint64_t split, uint64_t number) {
   Draws of_class(options.seed, 0, label, 0);
   Draws draws(options.seed, 1 + split, label, number);
@@ -79,7 +79,7 @@ Image make_image(const std::vector<Image>& photos, const Options& options, uint6
   return image;
 }
 
-int run(const Options& options) {
+int run_dataset_imagenet_like(const DatasetImagenetLikeOptions& options) {
   const FoundImages found = find_images(options.photos);
   for (const auto& missing : found.missing) fail(missing.code, "{}", missing.message);
   std::vector<Image> photos;
@@ -135,7 +135,7 @@ int run(const Options& options) {
 }  // namespace
 
 Command add_dataset_imagenet_like(CLI::App& dataset) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DatasetImagenetLikeOptions>();
   CLI::App* app = add_subcommand(
       dataset, "imagenet-like", "Make an image folder of ImageNet's shape out of a few photos",
       "train/ and val/ with folders n00000000, n00000001, ... of small JPEGs: each class is a "
@@ -168,7 +168,7 @@ Command add_dataset_imagenet_like(CLI::App& dataset) {
       ->type_name("Q");
   app->add_option("--seed", options->seed, "of everything random (default 0)")->type_name("N");
   add_output_options(*app, options->output_options);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_dataset_imagenet_like(*options); }};
 }
 
 }  // namespace asmlp::cli

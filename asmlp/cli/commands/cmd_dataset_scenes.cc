@@ -17,7 +17,7 @@
 namespace asmlp::cli {
 namespace {
 
-struct Options {
+struct DatasetScenesOptions {
   std::string items = "/usr/share/datasets/fashion-mnist";
   std::string output;
   // Where they are given, in the place of what `scenes` has.
@@ -35,7 +35,7 @@ Json describe(const ScenesReport::OfSplit& split) {
           {"empty", split.empty}};
 }
 
-int run(Options& options) {
+int run_dataset_scenes(DatasetScenesOptions& options) {
   SceneOptions& scene = options.scenes.scene;
   if (options.size) std::tie(scene.height, scene.width) = parse_pair("--size", *options.size, 'x');
   if (options.range) {
@@ -78,7 +78,7 @@ int run(Options& options) {
 }  // namespace
 
 Command add_dataset_scenes(CLI::App& dataset) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DatasetScenesOptions>();
   const ScenesOptions& defaults = options->scenes;
   const SceneOptions& scene = defaults.scene;
   CLI::App* app = add_subcommand(
@@ -139,7 +139,7 @@ Command add_dataset_scenes(CLI::App& dataset) {
       ->check(CLI::Range(0, 256))
       ->type_name("N");
   add_output_options(*app, options->output_options);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_dataset_scenes(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct DatasetShardsOptions {
   std::string folder;
   std::string output;
   std::string split;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 // The folders to write from, with what they are.
-std::vector<std::pair<Split, fs::path>> splits_of(const Options& options) {
+std::vector<std::pair<Split, fs::path>> splits_of(const DatasetShardsOptions& options) {
   std::vector<std::pair<Split, fs::path>> splits;
   for (const Split split : {Split::kTrain, Split::kValidation}) {
     if (!options.split.empty() && options.split != shard_split_name(split)) continue;
@@ -42,7 +42,7 @@ std::vector<std::pair<Split, fs::path>> splits_of(const Options& options) {
   return {{options.split == "train" ? Split::kTrain : Split::kValidation, options.folder}};
 }
 
-Json write_split(const Options& options, Split split, const ImageFiles& list,
+Json write_split(const DatasetShardsOptions& options, Split split, const ImageFiles& list,
                  std::vector<Unreadable>& unreadable) {
   Progress progress(shard_split_name(split), std::ssize(list.files), "images");
   size_t told = 0;
@@ -77,7 +77,7 @@ std::string describe(const Json& splits, const std::string& folder) {
   return text + folder + "/" + kShardIndexName + " lists them\n";
 }
 
-int run_shards(Options& options) {
+int run_shards(DatasetShardsOptions& options) {
   options.writer.shard_bytes = static_cast<int64_t>(options.shard_size * (1 << 20));
   options.writer.check = !options.no_check;
   if (options.resize > 0) options.writer.resize = options.resize;
@@ -135,7 +135,7 @@ int run_index(const IndexOptions& options) {
 }  // namespace
 
 Command add_dataset_shards(CLI::App& dataset) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DatasetShardsOptions>();
   CLI::App* app = add_subcommand(
       dataset, "shards", "Write an image folder as tar shards for `asmlp train`",
       "FOLDER holds train/ and val/ with one folder of images per class each (all that are there\n"

@@ -4,7 +4,7 @@
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/options/options.h"
-#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/safetensors.h"
@@ -12,7 +12,7 @@
 namespace asmlp::cli {
 namespace {
 
-struct Options {
+struct ForwardOptions {
   ModelOptions model;
   std::string input;
   std::string output;
@@ -25,7 +25,7 @@ struct Options {
 constexpr int64_t kMaxBatch = 8;
 
 // `input` of the file as floats, checked against what the model takes.
-std::vector<float> read_input(const Options& options, const Config& config, Shape* shape) {
+std::vector<float> read_input(const ForwardOptions& options, const Config& config, Shape* shape) {
   const TensorFile file = read_safetensors(options.input);
   const auto entry = file.tensors.find("input");
   if (entry == file.tensors.end()) {
@@ -61,7 +61,7 @@ struct Output {
   std::vector<float> values;
 };
 
-int run(const Options& options, const Backend& backend) {
+int run_forward(const ForwardOptions& options, const Backend& backend) {
   check_output(options.output);
   check_not_overwritten(options.input, options.output);
   LoadedModel loaded = load_model(options.model);
@@ -118,8 +118,8 @@ int run(const Options& options, const Backend& backend) {
 
 }  // namespace
 
-Command add_forward_on(CLI::App& program, const Backend& backend) {
-  auto options = std::make_shared<Options>();
+Command add_forward(CLI::App& program, const Backend& backend, Arguments arguments) {
+  auto options = std::make_shared<ForwardOptions>();
   CLI::App* app = add_subcommand(
       program, "forward", "Run a model on tensors of a safetensors file",
       "X holds `input` [N, in_chans, H, W], float32, normalized; other tensors are ignored. Y "
@@ -136,13 +136,14 @@ Command add_forward_on(CLI::App& program, const Backend& backend) {
   app->add_option("--output", options->output, "safetensors file to write")
       ->type_name("Y")
       ->required();
-  add_backend_option(*app, backend, options->backend, "Execution");
+  add_backend_option(*app, backend.name, options->backend, "Execution");
   add_model_options(*app, options->model);
   add_run_options(*app, options->run);
   add_output_options(*app, options->messages);
-  return {app, [options, backend] { return run(*options, backend); }};
+  return {app, [options, backend, arguments] {
+            if (options->backend != backend.name) exec_torch("`--backend torch`", arguments);
+            return run_forward(*options, backend);
+          }};
 }
-
-Command add_forward(CLI::App& program) { return add_forward_on(program, native_backend()); }
 
 }  // namespace asmlp::cli

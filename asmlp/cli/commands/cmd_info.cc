@@ -4,18 +4,19 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/describe.h"
 #include "asmlp/cli/options/options.h"
-#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/report/table.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
-#include "asmlp/model/params.h"
-#include "asmlp/model/zoo.h"
+#include "asmlp/model/description/description.h"
+#include "asmlp/schema/text.h"
+#include "asmlp/weights/model_file.h"
 
 namespace asmlp::cli {
 namespace {
 
-struct Options {
+struct InfoOptions {
   std::string model;
   std::string shift_size;
   std::string config;
@@ -27,49 +28,56 @@ struct Options {
 };
 
 struct Described {
-  ModelSpec spec;
+  Description model;
   std::filesystem::path file;
   std::vector<std::string> notes;
 };
 
-// A zoo name, a weight file, or a config file.
-Described find_model(const Options& options) {
+// Shift positions of a model that is not from a file of weights.
+void set_shift(Description& model, const ShiftSize& shift) {
+  std::visit(
+      [&](auto& own) {
+        if constexpr (requires { own.spec; }) {
+          own.spec.config.shift_size = shift;
+        } else {
+          own.config.backbone.shift_size = shift;
+        }
+      },
+      model.model);
+}
+
+void set_image_size(Description& model, int side) {
+  auto* architecture = std::get_if<Architecture>(&model.model);
+  require(architecture != nullptr, ErrorCode::kInvalidArgument,
+          "--img-size is for classifiers, this is a {}; leave it out", model_kind(model.task()));
+  architecture->spec.preprocessing.size = side;
+}
+
+// A name of the zoo, a weight file, or a config file.
+Described find_model(const InfoOptions& options) {
   const std::filesystem::path path = options.model;
-  const std::string extension = path.extension().string();
+  std::error_code ignored;
+  const bool bare_word = !path.has_parent_path() && !path.has_extension();
+  const bool described = is_json_or_yaml(path) || options.model.starts_with('{');
+  const bool named = !described && !std::filesystem::exists(path, ignored) &&
+                     (bare_word || is_zoo_name(options.model));
   Described found;
-  if (extension == ".json" || extension == ".yaml" || extension == ".yml") {
+  if (described || named) {
     require(options.config.empty(), ErrorCode::kInvalidArgument,
-            "{} is a config file, --config is for weight files", options.model);
-    found.spec = load_spec(path);
-    if (!options.shift_size.empty()) {
-      found.spec.config.shift_size = parse_shift_size(options.shift_size);
-    }
-    found.file = path;
+            "{} is {}, --config is for weight files", options.model,
+            named ? "a zoo name" : "a config file");
+    found.model = resolve_description(options.model);
+    if (!options.shift_size.empty()) set_shift(found.model, parse_shift_size(options.shift_size));
+    if (described) found.file = path;
   } else {
-    const std::vector<std::string> names = zoo_names();
-    const std::string name = options.model.substr(0, options.model.find('.'));
-    if (!std::filesystem::exists(path) &&
-        std::find(names.begin(), names.end(), name) != names.end()) {
-      require(options.config.empty(), ErrorCode::kInvalidArgument,
-              "{} is a zoo name, --config is for weight files", options.model);
-      found.spec = zoo_model(options.model);
-      if (!options.shift_size.empty()) {
-        found.spec.config.shift_size = parse_shift_size(options.shift_size);
-      }
-    } else {
-      const bool bare_word = !path.has_parent_path() && !path.has_extension();
-      if (bare_word && !std::filesystem::exists(path))
-        zoo_model(options.model);  // names the nearest
-      ModelOptions model;
-      model.model = path.string();
-      if (bare_word) model.model = (std::filesystem::path(".") / path).string();
-      model.shift_size = options.shift_size;
-      model.config = options.config;
-      LoadedModel loaded = load_model(model);
-      found = {std::move(loaded.checkpoint.spec), path, std::move(loaded.notes)};
-    }
+    ModelFileOptions load;
+    if (!options.config.empty()) load.description = resolve_description(options.config);
+    if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
+    ModelFile file = load_model_file(path, load);
+    found = {std::move(file.description), path, std::move(file.notes)};
   }
-  if (options.img_size) found.spec.preprocessing.size = *options.img_size;
+  if (options.img_size) set_image_size(found.model, *options.img_size);
+  validate(found.model);
   return found;
 }
 
@@ -96,39 +104,68 @@ std::string cpu_text() {
   return table.str();
 }
 
+// The zoo: every task's models with the size that multiply-adds are counted for. --img-size is the
+// classifiers'.
+struct ZooRow {
+  std::string name;
+  Task task;
+  MapSize size;
+  int64_t parameters;
+  int64_t multiply_adds;
+};
+
+std::vector<ZooRow> zoo_rows(std::optional<int> img_size) {
+  std::vector<ZooRow> rows;
+  for (const std::string& name : model_names()) {
+    const Description model = named_description(name);
+    MapSize size = counted_size(model);
+    // Baselines whose weights fit one size only keep it.
+    const auto* architecture = std::get_if<Architecture>(&model.model);
+    if (img_size && architecture != nullptr && is_as_mlp(*architecture)) {
+      size = {*img_size, *img_size};
+    }
+    rows.push_back({name, model.task(), size, parameter_count(model),
+                    multiply_adds(model, size.h, size.w)});
+  }
+  return rows;
+}
+
 Json zoo_json(std::optional<int> img_size) {
   Json list = Json::array();
-  for (const std::string& name : zoo_names()) {
-    const ModelSpec spec = zoo_model(name);
-    const int size = img_size.value_or(spec.preprocessing.size);
-    list.push_back({{"name", name},
-                    {"img_size", size},
-                    {"parameters", parameter_count(spec.config)},
-                    {"multiply_adds", multiply_adds(spec.config, size, size)}});
+  for (const ZooRow& row : zoo_rows(img_size)) {
+    Json size = row.size.h;
+    if (row.task != Task::kClassify) size = {row.size.h, row.size.w};
+    list.push_back({{"name", row.name},
+                    {"task", to_string(row.task)},
+                    {"img_size", std::move(size)},
+                    {"parameters", row.parameters},
+                    {"multiply_adds", row.multiply_adds}});
   }
   return list;
 }
 
 std::string zoo_text(std::optional<int> img_size) {
   Table table({{"model"},
+               {"task"},
                {"size", Align::kRight},
                {"params (M)", Align::kRight},
                {"parameters", Align::kRight},
                {"MACs (G)", Align::kRight},
                {"multiply-adds", Align::kRight}});
-  for (const std::string& name : zoo_names()) {
-    const ModelSpec spec = zoo_model(name);
-    const int size = img_size.value_or(spec.preprocessing.size);
-    const int64_t parameters = parameter_count(spec.config);
-    const int64_t macs = multiply_adds(spec.config, size, size);
-    table.add_row({name, std::to_string(size), fmt::format("{:.1f}", parameters * 1e-6),
-                   group_digits(parameters), fmt::format("{:.2f}", macs * 1e-9),
-                   group_digits(macs)});
+  for (const ZooRow& row : zoo_rows(img_size)) {
+    const bool square = row.size.h == row.size.w;
+    table.add_row({row.name, to_string(row.task),
+                   square ? std::to_string(row.size.h)
+                          : fmt::format("{} x {}", row.size.h, row.size.w),
+                   fmt::format("{:.1f}", double(row.parameters) * 1e-6),
+                   group_digits(row.parameters),
+                   fmt::format("{:.2f}", double(row.multiply_adds) * 1e-9),
+                   group_digits(row.multiply_adds)});
   }
   return table.str();
 }
 
-int run(const Options& options) {
+int run_info(const InfoOptions& options) {
   require(!options.params || !options.model.empty(), ErrorCode::kInvalidArgument,
           "--params needs a model: `asmlp info MODEL --params`");
   const bool list = options.list || (options.model.empty() && !options.cpu);
@@ -141,15 +178,13 @@ int run(const Options& options) {
   }
   if (!options.model.empty()) {
     const Described found = find_model(options);
-    json["model"] = model_to_json(found.spec, found.file);
+    json["model"] = model_to_json(found.model, found.file);
     json["model"]["notes"] = found.notes;
-    add(describe_model(found.spec, found.file));
+    add(describe_model(found.model, found.file));
     for (const std::string& note : found.notes) text += "note: " + note + '\n';
     if (options.params) {
-      for (const Param& param : parameter_table(found.spec.config)) {
-        json["model"]["parameter_table"].push_back({{"name", param.name}, {"shape", param.shape}});
-      }
-      add(parameter_text(found.spec));
+      json["model"]["parameter_table"] = parameter_json(found.model);
+      add(parameter_text(found.model));
     }
   }
   if (options.cpu) {
@@ -163,9 +198,10 @@ int run(const Options& options) {
 }  // namespace
 
 Command add_info(CLI::App& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoOptions>();
   CLI::App* app =
       add_subcommand(program, "info", "Describe the model zoo, a model or the processor",
+                     "Models of every task, trained files of every kind, the states of training runs.\n"
                      "Examples:\n"
                      "  asmlp info                                  the zoo\n"
                      "  asmlp info asmlp_tiny_patch4_shift5_224     one of its models\n"
@@ -187,7 +223,7 @@ Command add_info(CLI::App& program) {
                   "shift positions of a file that does not say")
       ->type_name("N|H,W");
   add_output_options(*app, options->output);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_info(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -7,7 +7,7 @@
 #include "asmlp/cli/images/input_batch.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/images/output_folder.h"
-#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/report/table.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct PredictOptions {
   std::vector<std::string> images;
   ModelOptions model;
   PreprocessingOptions preprocessing;
@@ -122,7 +122,7 @@ class Predictions {
   int label_width_ = 0;
 };
 
-int run(const Options& options) {
+int run_predict(const PredictOptions& options) {
   check_results(options.results);
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
@@ -183,7 +183,7 @@ int run(const Options& options) {
 }  // namespace
 
 Command add_predict(CLI::App& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PredictOptions>();
   CLI::App* app =
       add_subcommand(program, "predict", "Classify images",
                      "A file that cannot be read is named on standard error, the others are done, "
@@ -213,7 +213,7 @@ Command add_predict(CLI::App& program) {
       ->group("Execution");
   add_results_options(*app, options->results);
   add_output_options(*app, options->output);
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_predict(*options); }};
 }
 
 }  // namespace asmlp::cli

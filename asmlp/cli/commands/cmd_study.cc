@@ -8,7 +8,7 @@
 #include <string>
 
 #include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli/terminal/program.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/results.h"
 #include "asmlp/cli/commands/study_runner.h"
@@ -17,7 +17,7 @@
 namespace asmlp::cli {
 namespace {
 
-struct Options {
+struct StudyOptions {
   std::string file;
   std::string output;
   std::string jobs = "auto";
@@ -26,7 +26,7 @@ struct Options {
   bool json = false;
 };
 
-constexpr const char* kFooter =
+constexpr const char* kStudyFooter =
     "Every configuration is trained with every seed for the same epochs, by `asmlp train`, in a "
     "folder of\n"
     "its own. Ctrl-C (or the end of the budget) lets the running ones save; the same command goes "
@@ -46,7 +46,7 @@ int parse_jobs(const std::string& text) {
   return jobs;
 }
 
-int run(const Options& options) {
+int run_study(const StudyOptions& options) {
   const std::filesystem::path file = options.file;
   const StudyPlan plan = study::load_study(file);
   StudyOptions settings;
@@ -92,10 +92,10 @@ int run(const Options& options) {
 }  // namespace
 
 Command add_study(CLI::App& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StudyOptions>();
   CLI::App* app =
       add_subcommand(program, "study",
-                     "Train configurations x seeds and compare them (needs asmlp-torch)", kFooter);
+                     "Train configurations x seeds and compare them (needs asmlp-torch)", kStudyFooter);
   app->add_option("study", options->file, "the study: a YAML file")
       ->required()
       ->type_name("STUDY.yaml");
@@ -115,7 +115,7 @@ Command add_study(CLI::App& program) {
       "--dry-run", options->dry_run,
       "train every configuration for some seconds, say what the study would take, and end");
   app->add_flag("--json", options->json, "print the results as JSON on standard output");
-  return {app, [options] { return run(*options); }};
+  return {app, [options] { return run_study(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -3,86 +3,172 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "asmlp/report/table.h"
+#include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
+#include "asmlp/model/description/description_json.h"
 #include "asmlp/model/description/model_name.h"
 #include "asmlp/model/params.h"
+#include "asmlp/report/table.h"
+#include "asmlp/schema/fields.h"
 
 namespace asmlp::cli {
 namespace {
 
-std::string shift_text(const ShiftSize& shift) {
+// Rows of "key  value".
+class Lines {
+ public:
+  void add(const std::string& key, const std::string& value) { table_.add_row({key, value}); }
+  std::string str() const { return table_.str(); }
+
+ private:
+  Table table_{{{}, {}}};
+};
+
+std::string shift_in_words(const ShiftSize& shift) {
   return shift.h == shift.w ? fmt::format("{}", shift.h)
                             : fmt::format("{} vertical, {} horizontal", shift.h, shift.w);
 }
 
-std::string shown_name(const ModelSpec& spec) {
-  return model_name({Architecture{spec, AsMlpFamily{}}});
+std::string classes_text(const Description& model) {
+  const std::vector<std::string>& names = model.classes();
+  if (model.num_classes() == 0) return "none (a backbone)";
+  if (names.empty()) return fmt::format("{} (no names)", model.num_classes());
+  return truncated(fmt::format("{}: {}", names.size(), fmt::join(names, ", ")), 160);
 }
 
-std::string classes_text(const ModelSpec& spec) {
-  if (spec.config.num_classes == 0) return "none (a backbone)";
-  if (spec.classes.empty()) return fmt::format("{} (no names)", spec.config.num_classes);
-  std::string text = fmt::format("{}: {}", spec.classes.size(), fmt::join(spec.classes, ", "));
-  return truncated(text, 160);
+std::string count_text(int64_t count) {
+  return count >= 100'000'000 ? fmt::format("{:.2f} G", double(count) * 1e-9)
+                              : fmt::format("{:.2f} M", double(count) * 1e-6);
+}
+
+void add_backbone(Lines& lines, const Config& config) {
+  lines.add("stages", fmt::format("embed_dim {}, depths [{}], mlp_ratio {:g}", config.embed_dim,
+                                  fmt::join(config.depths, ", "), config.mlp_ratio));
+  lines.add("patch", fmt::format("{0} x {0} pixels, {1} input channel{2}{3}", config.patch_size,
+                                 config.in_chans, config.in_chans == 1 ? "" : "s",
+                                 config.patch_norm ? "" : ", no norm after the embedding"));
+  lines.add("shift", fmt::format("size {}, dilation {}, padding {}, {}",
+                                 shift_in_words(config.shift_size), config.dilation,
+                                 to_string(config.padding), to_string(config.connection)));
+}
+
+// The own fields of a baseline, as its description has them.
+void add_family(Lines& lines, const Architecture& architecture) {
+  if (is_as_mlp(architecture)) return add_backbone(lines, architecture.spec.config);
+  const Json json = write_json(architecture);
+  if (const auto* mixer = std::get_if<TokenMixerConfig>(&architecture.family)) {
+    lines.add("baseline", fmt::format("AS-MLP with the token mixer {}", to_string(mixer->mixer)));
+  } else {
+    lines.add("baseline", json["family"].get<std::string>());
+  }
+  lines.add("config", json["config"].dump());
+}
+
+void add_model(Lines& lines, const Architecture& architecture) {
+  add_family(lines, architecture);
+  const Preprocessing& pre = architecture.spec.preprocessing;
+  lines.add("preprocessing",
+            fmt::format("{} px, crop_pct {:g}, {}, mean [{:g}], std [{:g}]", pre.size, pre.crop_pct,
+                        to_string(pre.interpolation), fmt::join(pre.mean, ", "),
+                        fmt::join(pre.std, ", ")));
+}
+
+void add_input(Lines& lines, const DenseInput& input) {
+  lines.add("preprocessing",
+            fmt::format("short side {} px, long side at most {}, padded to {}, mean [{:g}], std "
+                        "[{:g}]",
+                        input.short_side, input.long_side, input.pad_multiple,
+                        fmt::join(input.mean, ", "), fmt::join(input.std, ", ")));
+}
+
+void add_model(Lines& lines, const DetectorSpec& spec) {
+  const DetectorConfig& config = spec.config;
+  add_backbone(lines, config.backbone);
+  lines.add("heads", fmt::format("{}, {} stage{}, pyramid of {} levels with {} channels",
+                                 name_of(config.kind), config.stages.size(),
+                                 config.stages.size() == 1 ? "" : "s",
+                                 config.rpn.anchors.strides.size(), config.fpn_channels));
+  lines.add("test", fmt::format("score > {:g}, NMS at IoU {:g}, at most {} detections",
+                                config.test.score_threshold, config.test.nms_iou,
+                                config.test.max_detections));
+  add_input(lines, spec.preprocessing);
+}
+
+void add_model(Lines& lines, const SegmentorSpec& spec) {
+  add_backbone(lines, spec.config.backbone);
+  lines.add("heads", fmt::format("upernet with {} channels, pools [{}]",
+                                 spec.config.decode_head.channels,
+                                 fmt::join(spec.config.decode_head.pool_scales, ", ")));
+  add_input(lines, spec.preprocessing);
+}
+
+std::vector<Param> table_of(const Description& model) {
+  if (const auto* architecture = std::get_if<Architecture>(&model.model)) {
+    require(is_as_mlp(*architecture), ErrorCode::kUnsupported,
+            "--params: the parameters of the baseline '{}' are not listed", model.name());
+    return parameter_table(architecture->spec.config);
+  }
+  if (const auto* detector = std::get_if<DetectorSpec>(&model.model)) {
+    return parameter_table(detector->config);
+  }
+  return parameter_table(std::get<SegmentorSpec>(model.model).config);
 }
 
 }  // namespace
 
-std::string describe_model(const ModelSpec& spec, const std::filesystem::path& file) {
-  const Config& config = spec.config;
-  const Preprocessing& pre = spec.preprocessing;
-  const int64_t parameters = parameter_count(config);
-  const int64_t macs = multiply_adds(config, pre.size, pre.size);
-  Table table({{}, {}});
-  const auto row = [&](const std::string& key, const std::string& value) {
-    table.add_row({key, value});
-  };
-  row("model", shown_name(spec));
+std::string describe_model(const Description& model, const std::filesystem::path& file) {
+  const int64_t parameters = parameter_count(model);
+  const MapSize size = counted_size(model);
+  const int64_t macs = multiply_adds(model, size.h, size.w);
+  Lines lines;
+  lines.add("model", model_name(model));
+  lines.add("task", to_string(model.task()));
   if (!file.empty()) {
     std::error_code error;
     const auto bytes = std::filesystem::file_size(file, error);
-    row("file", file.string() + (error ? "" : " (" + format_bytes(double(bytes)) + ")"));
+    lines.add("file", file.string() + (error ? "" : " (" + format_bytes(double(bytes)) + ")"));
   }
-  row("parameters", fmt::format("{} ({:.2f} M)", group_digits(parameters), parameters * 1e-6));
-  row("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs),
-                                   macs >= 100'000'000 ? fmt::format("{:.2f} G", macs * 1e-9)
-                                                       : fmt::format("{:.2f} M", macs * 1e-6),
-                                   pre.size, pre.size));
-  row("stages", fmt::format("embed_dim {}, depths [{}], mlp_ratio {:g}", config.embed_dim,
-                            fmt::join(config.depths, ", "), config.mlp_ratio));
-  row("patch", fmt::format("{0} x {0} pixels, {1} input channel{2}{3}", config.patch_size,
-                           config.in_chans, config.in_chans == 1 ? "" : "s",
-                           config.patch_norm ? "" : ", no norm after the embedding"));
-  row("shift",
-      fmt::format("size {}, dilation {}, padding {}, {}", shift_text(config.shift_size),
-                  config.dilation, to_string(config.padding), to_string(config.connection)));
-  row("preprocessing", fmt::format("{} px, crop_pct {:g}, {}, mean [{:g}], std [{:g}]", pre.size,
-                                   pre.crop_pct, to_string(pre.interpolation),
-                                   fmt::join(pre.mean, ", "), fmt::join(pre.std, ", ")));
-  row("classes", classes_text(spec));
-  for (const auto& [key, value] : spec.origin) row("origin." + key, value);
-  return table.str();
+  lines.add("parameters",
+            fmt::format("{} ({:.2f} M)", group_digits(parameters), double(parameters) * 1e-6));
+  lines.add("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs),
+                                         count_text(macs), size.h, size.w));
+  std::visit([&](const auto& own) { add_model(lines, own); }, model.model);
+  lines.add("classes", classes_text(model));
+  for (const auto& [key, value] : model.origin()) lines.add("origin." + key, value);
+  return lines.str();
 }
 
-Json model_to_json(const ModelSpec& spec, const std::filesystem::path& file) {
-  Json json = Json::parse(to_json(spec));
-  json["name"] = shown_name(spec);
+Json model_to_json(const Description& model, const std::filesystem::path& file) {
+  const MapSize size = counted_size(model);
+  Json json = write_json(model);
+  json["name"] = model_name(model);
   if (!file.empty()) json["file"] = file.string();
-  json["parameters"] = parameter_count(spec.config);
-  json["img_size"] = spec.preprocessing.size;
-  json["multiply_adds"] =
-      multiply_adds(spec.config, spec.preprocessing.size, spec.preprocessing.size);
+  json["parameters"] = parameter_count(model);
+  if (model.task() == Task::kClassify) {
+    json["img_size"] = size.h;
+  } else {
+    json["img_size"] = {size.h, size.w};
+  }
+  json["multiply_adds"] = multiply_adds(model, size.h, size.w);
   return json;
 }
 
-std::string parameter_text(const ModelSpec& spec) {
+std::string parameter_text(const Description& model) {
   Table table({{"parameter"}, {"shape"}, {"elements", Align::kRight}});
-  for (const Param& param : parameter_table(spec.config)) {
+  const std::vector<Param> params = table_of(model);
+  for (const Param& param : params) {
     table.add_row({param.name, to_string(param.shape), group_digits(element_count(param.shape))});
   }
-  table.add_row({"total", "", group_digits(parameter_count(spec.config))});
+  table.add_row({"total (trained)", "", group_digits(count_trained(params))});
   return table.str();
+}
+
+Json parameter_json(const Description& model) {
+  Json list = Json::array();
+  for (const Param& param : table_of(model)) {
+    list.push_back({{"name", param.name}, {"shape", param.shape}});
+  }
+  return list;
 }
 
 }  // namespace asmlp::cli

@@ -3,22 +3,23 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "asmlp/cli/terminal/console.h"
-#include "asmlp/model/spec.h"
+#include "asmlp/model/description/description.h"
 
 namespace asmlp::cli {
 
-// One aligned line per property: config, counts at `size` x `size` pixels, preprocessing, classes,
-// origin. `file` may be empty.
-std::string describe_model(const ModelSpec& spec, const std::filesystem::path& file);
+// One aligned line per property: task, counts, architecture, preprocessing, classes, origin. `file`
+// may be empty.
+std::string describe_model(const Description& model, const std::filesystem::path& file);
 
-// The same as JSON: {"name", "file", "config", "preprocessing", "classes", "origin", "parameters",
-// "multiply_adds", "img_size"}.
-Json model_to_json(const ModelSpec& spec, const std::filesystem::path& file);
+// The same as JSON: {"task", "name", "file", "config", "preprocessing", "classes", "origin",
+// "parameters", "multiply_adds", "img_size"}; "img_size" is [h, w] for detectors and segmentors.
+Json model_to_json(const Description& model, const std::filesystem::path& file);
 
-// The parameter table: name, shape, elements, and the sum.
-std::string parameter_text(const ModelSpec& spec);
+// The parameter table: name, shape, elements, and the sum. Error(kUnsupported) for a baseline, which
+// has none.
+std::string parameter_text(const Description& model);
+Json parameter_json(const Description& model);
 
 }  // namespace asmlp::cli

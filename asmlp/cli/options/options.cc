@@ -11,7 +11,8 @@
 #include <sstream>
 
 #include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli/options/model_task.h"
+#include "asmlp/cli/options/bundled_model.h"
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
@@ -56,12 +57,6 @@ std::optional<ModelSpec> spec_for_weights(const ModelOptions& options) {
 
 }  // namespace
 
-fs::path executable_folder() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  return error ? fs::path(".") : self.parent_path();
-}
-
 void add_model_options(CLI::App& app, ModelOptions& options) {
   const std::string group = "Model";
   app.add_option(
@@ -74,12 +69,13 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                  "weight file whose architecture --model NAME or --config gives")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("--config", options.config,
-                 "architecture as JSON or YAML, for files that do not hold it")
-      ->type_name("FILE")
+  app.add_option("--config,--arch", options.config,
+                 "architecture of a file that does not hold it: JSON, YAML or a zoo name")
+      ->type_name("FILE|NAME")
       ->group(group);
   app.add_option("--shift-size", options.shift_size,
-                 "shift positions, for files that do not say (weights do not show it); default 5")
+                 "shift positions, for files that do not say (weights do not show it); a classifier's "
+                 "default is 5")
       ->type_name("N|H,W")
       ->group(group);
 }
@@ -91,21 +87,21 @@ void add_class_map_option(CLI::App& app, ModelOptions& options) {
       ->group("Model");
 }
 
-void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options) {
+std::vector<CLI::Option*> add_preprocessing_options(CLI::App& app, PreprocessingOptions& options) {
   const std::string group = "Preprocessing (default: the model's own)";
-  app.add_option("--img-size", options.img_size, "side of the network input in pixels")
-      ->check(CLI::Range(1, 16384))
-      ->type_name("N")
-      ->group(group);
-  app.add_option("--crop-pct", options.crop_pct,
-                 "the short side is resized to img-size / crop-pct, then cropped")
-      ->check(CLI::Range(0.01, 1.0))
-      ->type_name("X")
-      ->group(group);
-  app.add_option("--interpolation", options.interpolation, "bicubic or bilinear")
-      ->check(CLI::IsMember({"bicubic", "bilinear"}))
-      ->type_name("NAME")
-      ->group(group);
+  return {app.add_option("--img-size", options.img_size, "side of the network input in pixels")
+              ->check(CLI::Range(1, 16384))
+              ->type_name("N")
+              ->group(group),
+          app.add_option("--crop-pct", options.crop_pct,
+                         "the short side is resized to img-size / crop-pct, then cropped")
+              ->check(CLI::Range(0.01, 1.0))
+              ->type_name("X")
+              ->group(group),
+          app.add_option("--interpolation", options.interpolation, "bicubic or bilinear")
+              ->check(CLI::IsMember({"bicubic", "bilinear"}))
+              ->type_name("NAME")
+              ->group(group)};
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
@@ -197,7 +193,7 @@ LoadedModel load_model(const ModelOptions& options) {
   } else {
     require(options.config.empty(), ErrorCode::kInvalidArgument,
             "--config {} needs the weights it describes: add --weights FILE", options.config);
-    loaded.file = bundled_model(ModelTask::kClassify);
+    loaded.file = bundled_model(Task::kClassify);
     loaded.bundled = true;
   }
   if (!options.shift_size.empty()) {
@@ -260,17 +256,6 @@ ShiftSize parse_shift_size(const std::string& text) {
   require(values.size() == 1 || values.size() == 2, ErrorCode::kInvalidArgument,
           "--shift-size {}: must be one number or H,W, each between 1 and 255", text);
   return {values.front(), values.back()};
-}
-
-std::vector<std::string> read_class_map(const fs::path& path) {
-  std::istringstream text(read_file(path, size_t{64} << 20));
-  std::vector<std::string> names;
-  for (std::string line; std::getline(text, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    names.push_back(line);
-  }
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  return names;
 }
 
 }  // namespace asmlp::cli

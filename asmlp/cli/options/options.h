@@ -13,14 +13,11 @@
 
 namespace asmlp::cli {
 
-// The folder of the running executable.
-std::filesystem::path executable_folder();
-
 // Which weights, and how to understand them.
 struct ModelOptions {
   std::string model;       // a file, or a name of the zoo
   std::string weights;     // a file; --model NAME or --config then gives the architecture
-  std::string config;      // JSON or YAML
+  std::string config;      // JSON or YAML, or a name of the zoo
   std::string class_map;   // one class name per line
   std::string shift_size;  // "5" or "5,7"
 };
@@ -34,7 +31,7 @@ struct PreprocessingOptions {
   std::optional<double> crop_pct;
   std::string interpolation;
 };
-void add_preprocessing_options(CLI::App& app, PreprocessingOptions& options);
+std::vector<CLI::Option*> add_preprocessing_options(CLI::App& app, PreprocessingOptions& options);
 
 // How to run.
 struct RunOptions {
@@ -77,7 +74,7 @@ struct LoadedModel {
 };
 
 // Loads what the options name: --weights (with --model NAME or --config), --model FILE, else the
-// bundled model (model_task.h). Errors: kNotFound (with the nearest zoo name), kInvalidArgument for
+// bundled model (bundled_model.h). Errors: kNotFound (with the nearest zoo name), kInvalidArgument for
 // options that exclude each other, and load_checkpoint's.
 LoadedModel load_model(const ModelOptions& options);
 
@@ -89,7 +86,5 @@ LoadedModel load_classifier(const ModelOptions& options, const PreprocessingOpti
 // "5" or "5,7" (h,w) to a ShiftSize; Error(kInvalidArgument) otherwise.
 ShiftSize parse_shift_size(const std::string& text);
 
-// One name per line; empty lines at the end are dropped.
-std::vector<std::string> read_class_map(const std::filesystem::path& path);
 
 }  // namespace asmlp::cli

@@ -40,18 +40,17 @@ Backend native_backend() {
           }};
 }
 
-void add_backend_option(CLI::App& app, const Backend& backend, std::string& value,
+void add_backend_option(CLI::App& app, const std::string& own, std::string& value,
                         const std::string& group) {
-  value = backend.name;
-  const auto mine = [name = backend.name](const std::string& wanted) -> std::string {
-    if (wanted == name) return "";
+  value = own;
+  const auto known = [own](const std::string& wanted) -> std::string {
+    if (wanted == "torch" || wanted == own) return "";
     if (wanted == "native") return "this is asmlp-torch; the native engine is in asmlp";
-    if (wanted == "torch") return "LibTorch is in asmlp-torch";
     return wanted + " not in {native,torch}";
   };
   app.add_option("--backend", value,
                  "native (this engine, default) or torch (LibTorch, through asmlp-torch)")
-      ->check(CLI::Validator(mine, ""))
+      ->check(CLI::Validator(known, ""))
       ->type_name("NAME")
       ->group(group);
 }

@@ -50,9 +50,8 @@ struct Backend {
 // The engine of this project.
 Backend native_backend();
 
-// Declares --backend. `value` starts as the backend's own name; the name of another backend only
-// gets here when the wrong program was called, and is a usage error that says which one is right.
-void add_backend_option(CLI::App& app, const Backend& backend, std::string& value,
+// Declares --backend, native or torch; `value` starts as `own`, the name of this program's.
+void add_backend_option(CLI::App& app, const std::string& own, std::string& value,
                         const std::string& group);
 
 }  // namespace asmlp::cli

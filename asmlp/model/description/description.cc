@@ -24,10 +24,12 @@ decltype(auto) visit_spec(const Description& description, Visitor&& visit) {
   return visit(std::get<SegmentorSpec>(description.model));
 }
 
-// Keys of versions before 0.2, each for one kind of network.
-constexpr std::pair<const char*, Task> kFormerKeys[] = {{"asmlp_architecture", Task::kClassify},
-                                                        {"asmlp_detector", Task::kDetect},
-                                                        {"asmlp_segmentor", Task::kSegment}};
+// Keys of versions before 0.2, each for one kind of network, and that of a training state, whose
+// description shows its task.
+constexpr std::pair<const char*, Task> kOtherKeys[] = {{"asmlp_architecture", Task::kClassify},
+                                                       {"asmlp_detector", Task::kDetect},
+                                                       {"asmlp_segmentor", Task::kSegment},
+                                                       {"asmlp_train_model", Task::kClassify}};
 
 }  // namespace
 
@@ -80,7 +82,7 @@ std::optional<Description> described(const std::map<std::string, std::string>& m
   if (const auto found = metadata.find(kDescriptionKey); found != metadata.end()) {
     return description_from_json(found->second, where(kDescriptionKey), Task::kClassify);
   }
-  for (const auto& [key, task] : kFormerKeys) {
+  for (const auto& [key, task] : kOtherKeys) {
     const auto found = metadata.find(key);
     if (found != metadata.end()) return description_from_json(found->second, where(key), task);
   }
@@ -98,12 +100,15 @@ std::vector<std::string> model_names(std::optional<Task> task) {
   return names;
 }
 
+bool is_zoo_name(const std::string& name, std::optional<Task> task) {
+  const std::string key = name.substr(0, name.find('.'));
+  const std::vector<std::string> names = model_names(task);
+  return std::find(names.begin(), names.end(), key) != names.end();
+}
+
 Description named_description(const std::string& name, std::optional<Task> task) {
   const std::string key = name.substr(0, name.find('.'));
-  const auto is_of = [&](Task of) {
-    const std::vector<std::string> names = model_names(of);
-    return (!task || *task == of) && std::find(names.begin(), names.end(), key) != names.end();
-  };
+  const auto is_of = [&](Task of) { return (!task || *task == of) && is_zoo_name(key, of); };
   if (is_of(Task::kClassify)) return {zoo_architecture(key)};
   if (is_of(Task::kDetect)) return {zoo_detector(key)};
   if (is_of(Task::kSegment)) return {zoo_segmentor(key)};

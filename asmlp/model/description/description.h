@@ -52,13 +52,16 @@ Description description_from_json(const std::string& text, const std::string& wh
                                   std::optional<Task> task = {});
 
 // The description in a safetensors file's metadata, under kDescriptionKey or one of the keys of
-// versions before 0.2 ("asmlp_architecture", "asmlp_detector", "asmlp_segmentor"). Nothing where
-// there is none. `what` names the file.
+// versions before 0.2 ("asmlp_architecture", "asmlp_detector", "asmlp_segmentor"), or that of the
+// model in a training state. Nothing where there is none. `what` names the file.
 std::optional<Description> described(const std::map<std::string, std::string>& metadata,
                                      const std::string& what);
 
 // Every name of the zoo of a task (all tasks without one): AS-MLP's, then the baselines'.
 std::vector<std::string> model_names(std::optional<Task> task = {});
+
+// Whether the zoo has the model; a weight tag after a dot is ignored.
+bool is_zoo_name(const std::string& name, std::optional<Task> task = {});
 
 // The named model of the zoo; a weight tag after a dot is ignored. With `task`, names of other tasks
 // are unknown. Error(kNotFound) for an unknown name, suggesting the nearest.

@@ -1,9 +1,6 @@
 #include "asmlp/torch/io/backbone_weights.h"
 
-#include <algorithm>
-
 #include "asmlp/core/error.h"
-#include "asmlp/model/params.h"
 
 namespace asmlp::nn {
 
@@ -35,20 +32,6 @@ BackboneReport load_backbone(BackboneImpl& backbone, const WeightFile& file) {
                     to_string(*report.shift_size), own));
   }
   return report;
-}
-
-bool has_backbone(const TensorMap& tensors, const Config& backbone) {
-  // The norms of the outputs are a detector's own (norm0, norm1, ...), not a classifier's (norm).
-  const auto is_shared = [](const std::string& name) { return !name.starts_with("norm"); };
-  std::vector<Param> table = parameter_table(without_head(backbone));
-  std::erase_if(table, [&](const Param& param) { return !is_shared(param.name); });
-  const TensorMap own = below_prefix(tensors, "backbone.");
-  const auto found =
-      std::ranges::count_if(own, [&](const auto& it) { return is_shared(it.first); });
-  return found == std::ssize(table) && std::ranges::all_of(table, [&](const Param& param) {
-           const auto it = own.find(param.name);
-           return it != own.end() && it->second.shape == param.shape;
-         });
 }
 
 }  // namespace asmlp::nn

@@ -30,8 +30,4 @@ struct BackboneReport {
 // and the authors themselves start detectors of shift 3 from classifiers of shift 5.
 BackboneReport load_backbone(BackboneImpl& backbone, const WeightFile& file);
 
-// True when the tensors under "backbone." have the names and shapes of this backbone's blocks,
-// embedding and mergings, and no further ones.
-bool has_backbone(const TensorMap& tensors, const Config& backbone);
-
 }  // namespace asmlp::nn

@@ -8,16 +8,12 @@
 
 namespace asmlp::segment {
 
-using SegmentorLoadOptions = nn::DenseLoadOptions<SegmentorSpec>;
+using SegmentorLoadOptions = DenseLoadOptions<SegmentorSpec>;
 using SegmentorFile = nn::DenseFile<SegmentorSpec, SegmentorNet>;
-
-// The zoo's segmentor whose tensors these are, with the number of classes that they show. By
-// backbone and heads; whether every tensor fits, loading finds out.
-std::optional<SegmentorSpec> recognized_segmentor(const TensorMap& tensors);
 
 // Reads what save_segmentor wrote, or an official checkpoint (.pth with "meta" and "state_dict"),
 // into a new network in evaluation mode. What must be said with an official file, and which errors
-// there are, stands in nn/dense_file.h. To start from a part of a file's tensors, use load_state or
+// there are, stands in weights/dense_file.h. To start from a part of a file's tensors, use load_state or
 // load_backbone.
 SegmentorFile load_segmentor(const std::filesystem::path& path,
                              const SegmentorLoadOptions& options = {});

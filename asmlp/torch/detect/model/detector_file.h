@@ -8,16 +8,12 @@
 
 namespace asmlp::detect {
 
-using DetectorLoadOptions = nn::DenseLoadOptions<DetectorSpec>;
+using DetectorLoadOptions = DenseLoadOptions<DetectorSpec>;
 using DetectorFile = nn::DenseFile<DetectorSpec, DetectorNet>;
-
-// The zoo's detector whose tensors these are, with the number of classes that they show. By
-// backbone and heads; whether every tensor fits, loading finds out.
-std::optional<DetectorSpec> recognized_detector(const TensorMap& tensors);
 
 // Reads what save_detector wrote, or an official checkpoint (.pth with "meta" and "state_dict"),
 // into a new network in evaluation mode. What must be said with an official file, and which errors
-// there are, stands in nn/dense_file.h. To start from a part of a file's tensors, use load_state or
+// there are, stands in weights/dense_file.h. To start from a part of a file's tensors, use load_state or
 // load_backbone.
 DetectorFile load_detector(const std::filesystem::path& path,
                            const DetectorLoadOptions& options = {});

@@ -1,4 +1,4 @@
-// asmlp validate, of a detector: COCO's numbers on a data set laid out as COCO is.
+// asmlp validate of a detector: COCO's numbers on a data set laid out as COCO is.
 #include <algorithm>
 #include <memory>
 
@@ -18,17 +18,6 @@ namespace asmlp::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Options {
-  std::string data;
-  std::string split = "validation";
-  DenseModelOptions detector;
-  int workers = 1;
-  bool per_class = false;
-  std::string coco_results;
-  ResultsOptions results;
-  OutputOptions output;
-};
 
 // One of the twelve lines of pycocotools' summary: what is averaged over what.
 struct Line {
@@ -88,7 +77,7 @@ Json scores_json(const CocoAnnotations& annotations, const CocoScores& scores) {
   return json;
 }
 
-Json results_json(const Options& options, const LoadedDetector& model,
+Json results_json(const ValidateOptions& options, const LoadedDetector& model,
                   const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
@@ -125,7 +114,7 @@ std::string csv_of(const Json& json) {
   return csv_line(keys) + csv_line(values);
 }
 
-std::string text_of(const Options& options, const Json& json, const CocoAnnotations& annotations,
+std::string text_of(const ValidateOptions& options, const Json& json, const CocoAnnotations& annotations,
                     const detect::CocoEvaluation& result) {
   Table table({{}, {}});
   table.add_row(
@@ -147,16 +136,18 @@ std::string text_of(const Options& options, const Json& json, const CocoAnnotati
   return text + "\nbbox\n" + summary_of(result.box) + "\nsegm\n" + summary_of(result.mask);
 }
 
-int run(const Options& options) {
+}  // namespace
+
+int validate_detector(const ValidateOptions& options) {
+  check_torch_run(options.run);
   check_results(options.results);
   check_coco_results(options.coco_results);
-  const Split split = options.split == "train" ? Split::kTrain : Split::kValidation;
-  const detect::CocoFolder folder = detect::find_coco(options.data, split);
+  const detect::CocoFolder folder = detect::find_coco(options.data, options.part());
   const CocoAnnotations annotations = read_coco(folder.annotations);
   if (const std::string report = annotations.skips.report(); !report.empty()) {
     print_note(fmt::format("{}:\n{}", folder.annotations.string(), report));
   }
-  LoadedDetector model = load_named_detector(options.detector);
+  LoadedDetector model = load_named_detector(options.model, options.run.threads);
   detect::check_categories(model.spec.config, annotations);
   const detect::CocoTestSource source(folder.images, annotations, model.spec.preprocessing);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
@@ -186,38 +177,6 @@ int run(const Options& options) {
     print_out(text_of(options, json, annotations, *result));
   }
   return result->bad_samples > 0 ? kExitFailed : kExitOk;
-}
-
-}  // namespace
-
-Command add_validate_detector(CLI::App& program) {
-  auto options = std::make_shared<Options>();
-  CLI::App* app = add_subcommand(
-      program, "validate", "Measure the COCO scores of a detector",
-      "DATA holds val2017/ and annotations/instances_val2017.json (`asmlp dataset scenes` makes "
-      "such a folder).\n"
-      "An image that cannot be read is named, what is on it counts as missed, and the exit code is "
-      "1.\n"
-      "Annotations that cannot be used are counted. Scores are pycocotools'; -1 stands for nothing "
-      "to find.\n"
-      "Examples:\n"
-      "  asmlp validate coco/ --model mask_rcnn.safetensors --per-class\n"
-      "  asmlp validate coco/ --model cascade.pth --shift-size 5 "
-      "--coco-results out");
-  app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
-  app->add_option("--split", options->split, "which part: validation (default; also val) or train")
-      ->check(CLI::IsMember({"validation", "val", "train"}))
-      ->type_name("NAME");
-  add_dense_model_options(*app, options->detector, "detector");
-  app->add_option("--workers", options->workers, "threads that read images ahead (default 1)")
-      ->check(CLI::Range(0, 256))
-      ->type_name("N")
-      ->group("Execution");
-  app->add_flag("--per-class", options->per_class, "print the AP of every class")->group("Output");
-  add_coco_results_option(*app, options->coco_results);
-  add_results_options(*app, options->results);
-  add_output_options(*app, options->output);
-  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace asmlp::cli

@@ -1,0 +1,62 @@
+#include "asmlp/cli/options/class_names.h"
+
+#include <sstream>
+
+#include "asmlp/core/atomic_file.h"
+#include "asmlp/core/error.h"
+#include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/dataset/coco/coco.h"
+
+namespace asmlp::cli {
+namespace {
+
+std::vector<std::string> usual_classes(Task task) {
+  std::vector<std::string> names;
+  if (task == Task::kDetect) {
+    for (const CocoCategory& category : coco_categories()) names.push_back(category.name);
+  } else if (task == Task::kSegment) {
+    for (const SegmentationClass& known : ade20k_classes()) names.push_back(known.name);
+  }
+  return names;
+}
+
+std::vector<std::string>& names_of_model(Description& model) {
+  return std::visit(
+      [](auto& own) -> std::vector<std::string>& {
+        if constexpr (requires { own.spec; }) {
+          return own.spec.classes;
+        } else {
+          return own.classes;
+        }
+      },
+      model.model);
+}
+
+}  // namespace
+
+std::vector<std::string> read_class_map(const fs::path& path) {
+  std::istringstream text(read_file(path, size_t{64} << 20));
+  std::vector<std::string> names;
+  for (std::string line; std::getline(text, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    names.push_back(line);
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  return names;
+}
+
+void name_classes(Description& model, const std::string& class_map,
+                  const std::filesystem::path& file) {
+  std::vector<std::string>& names = names_of_model(model);
+  const auto count = static_cast<size_t>(model.num_classes());
+  if (!class_map.empty()) {
+    names = read_class_map(class_map);
+    require(names.size() == count, ErrorCode::kMismatch, "{} names {} classes, the model {} has {}",
+            class_map, names.size(), file.string(), count);
+  } else if (names.empty()) {
+    std::vector<std::string> usual = usual_classes(model.task());
+    if (usual.size() == count) names = std::move(usual);
+  }
+}
+
+}  // namespace asmlp::cli

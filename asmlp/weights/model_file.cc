@@ -1,0 +1,83 @@
+#include "asmlp/weights/model_file.h"
+
+#include "asmlp/core/error.h"
+#include "asmlp/model/params.h"
+#include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/dense_file.h"
+#include "asmlp/weights/safetensors.h"
+
+namespace asmlp {
+namespace {
+
+ModelFile load_classifier(const WeightFile& file, const ModelFileOptions& options) {
+  const auto own = file.description();
+  const auto* architecture = own ? std::get_if<Architecture>(&own->model) : nullptr;
+  if (architecture != nullptr && !is_as_mlp(*architecture)) return {*own, file.tensors, {}};
+  LoadOptions load;
+  load.shift_size = options.shift_size;
+  if (options.description) {
+    const auto* given = std::get_if<Architecture>(&options.description->model);
+    require(given != nullptr && is_as_mlp(*given), ErrorCode::kUnsupported,
+            "{}: weights of a classifier are AS-MLP's; '{}' is none", file.path.string(),
+            options.description->name());
+    load.spec = given->spec;
+  }
+  ModelFile model;
+  Checkpoint checkpoint = load_checkpoint(file.path, load, &model.notes);
+  model.description = {Architecture{std::move(checkpoint.spec), AsMlpFamily{}}};
+  model.tensors = std::move(checkpoint.tensors);
+  return model;
+}
+
+template <typename Spec>
+ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
+                     Spec (*spec_of_file)(const WeightFile&, const DenseLoadOptions<Spec>&)) {
+  DenseLoadOptions<Spec> load;
+  load.shift_size = options.shift_size;
+  if (options.description) {
+    const auto* given = std::get_if<Spec>(&options.description->model);
+    require(given != nullptr, ErrorCode::kMismatch, "{}: its tensors are not those of the {} '{}'",
+            file.path.string(), model_kind(options.description->task()),
+            options.description->name());
+    load.spec = *given;
+  }
+  const Spec spec = spec_of_file(file, load);
+  check_tensors(file, parameter_table(spec.config));
+  ModelFile model{{spec}, file.tensors, {}};
+  if (!options.description && !file.description()) {
+    model.notes.push_back(fmt::format("{} by its tensors; another architecture can be given",
+                                      spec.name));
+  }
+  return model;
+}
+
+}  // namespace
+
+ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options) {
+  const WeightFile file = read_weights(path);
+  ModelFile model;
+  switch (file.task()) {
+    case Task::kClassify:
+      model = load_classifier(file, options);
+      break;
+    case Task::kDetect:
+      model = load_dense(file, options, detector_of_file);
+      break;
+    case Task::kSegment:
+      model = load_dense(file, options, segmentor_of_file);
+      break;
+  }
+  if (file.is_training_state()) {
+    model.notes.push_back("the state of a training run: this is the model inside; `asmlp train "
+                          "--resume` continues it");
+  }
+  return model;
+}
+
+void save_model_file(const std::filesystem::path& path, const ModelFile& model) {
+  validate(model.description);
+  write_safetensors(path, model.tensors,
+                    {{"format", "pt"}, {kDescriptionKey, to_json(model.description)}});
+}
+
+}  // namespace asmlp

@@ -1,0 +1,34 @@
+// Any model on disk: its description with tensors that fit it, whatever the task.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "asmlp/core/tensor.h"
+#include "asmlp/model/description/description.h"
+
+namespace asmlp {
+
+struct ModelFile {
+  Description description;
+  TensorMap tensors;
+  std::vector<std::string> notes;  // one sentence for everything that was assumed
+};
+
+// What a file does not say, as files of the authors do not.
+struct ModelFileOptions {
+  std::optional<Description> description;  // the architecture (and the task)
+  std::optional<ShiftSize> shift_size;
+};
+
+// Reads a classifier as weights/checkpoint.h does, a detector or segmentor as weights/dense_file.h,
+// a baseline's file as it describes itself (its tensors are not checked). Of a training state it is
+// the model inside. Errors: theirs.
+ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options = {});
+
+// Writes a self-describing safetensors file atomically. Tensors are stored as they are.
+void save_model_file(const std::filesystem::path& path, const ModelFile& model);
+
+}  // namespace asmlp
