@@ -4,6 +4,7 @@
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/dataset_commands.h"
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/report/table.h"

@@ -17,7 +17,7 @@
 namespace asmlp::cli {
 namespace {
 
-struct StudyOptions {
+struct StudyArguments {
   std::string file;
   std::string output;
   std::string jobs = "auto";
@@ -46,7 +46,7 @@ int parse_jobs(const std::string& text) {
   return jobs;
 }
 
-int run_study(const StudyOptions& options) {
+int run_study(const StudyArguments& options) {
   const std::filesystem::path file = options.file;
   const StudyPlan plan = study::load_study(file);
   StudyOptions settings;
@@ -92,7 +92,7 @@ int run_study(const StudyOptions& options) {
 }  // namespace
 
 Command add_study(CLI::App& program) {
-  auto options = std::make_shared<StudyOptions>();
+  auto options = std::make_shared<StudyArguments>();
   CLI::App* app =
       add_subcommand(program, "study",
                      "Train configurations x seeds and compare them (needs asmlp-torch)", kStudyFooter);

@@ -14,11 +14,11 @@ namespace asmlp::cli {
 namespace {
 
 constexpr Color kBackground{250, 250, 248};
-constexpr Color kInk{32, 34, 38};
-constexpr Color kFaint{118, 122, 128};
+constexpr Color kSheetInk{32, 34, 38};
+constexpr Color kSheetFaint{118, 122, 128};
 constexpr Color kRight{38, 128, 84};
 constexpr Color kWrong{200, 50, 38};
-constexpr Color kPaper{255, 255, 255};
+constexpr Color kSheetPaper{255, 255, 255};
 constexpr Color kBlue{24, 90, 160};
 constexpr Color kOrange{214, 84, 20};
 
@@ -48,7 +48,7 @@ void draw_item(Canvas& canvas, double x, double y, const SheetItem& item,
   const double text = y + side + 20;
   const std::string percent = fmt::format(" {:.0f}%", item.probability * 100);
   const Canvas::TextStyle style{.size = 12,
-                                .color = right ? kInk : kWrong,
+                                .color = right ? kSheetInk : kWrong,
                                 .anchor = Anchor::kCenter,
                                 .bold = !right,
                                 .max_width = kCellWidth - 6.0};
@@ -61,7 +61,7 @@ void draw_item(Canvas& canvas, double x, double y, const SheetItem& item,
   if (!right) {
     canvas.text(
         middle, text + 16, "is " + class_label(classes, item.target),
-        {.size = 12, .color = kFaint, .anchor = Anchor::kCenter, .max_width = kCellWidth - 6.0});
+        {.size = 12, .color = kSheetFaint, .anchor = Anchor::kCenter, .max_width = kCellWidth - 6.0});
   }
 }
 
@@ -71,7 +71,7 @@ int rows_of(size_t items) { return (static_cast<int>(items) + kColumns - 1) / kC
 double draw_grid(Canvas& canvas, double y, const std::string& title,
                  const std::vector<SheetItem>& items, const std::vector<std::string>& classes) {
   if (items.empty()) return y;
-  canvas.text(kMargin, y + 20, title, {.size = 16, .color = kInk, .bold = true});
+  canvas.text(kMargin, y + 20, title, {.size = 16, .color = kSheetInk, .bold = true});
   y += kSection;
   for (size_t i = 0; i < items.size(); ++i) {
     const int column = static_cast<int>(i) % kColumns;
@@ -112,24 +112,24 @@ void draw_matrix(Canvas& canvas, const Place& place, const ConfusionMatrix& conf
       static_cast<int>(shown.size()) == confusion.classes()
           ? "Confusion matrix"
           : fmt::format("Confusion matrix of the {} classes with most errors", shown.size());
-  canvas.text(place.x, place.y + 20, title, {.size = 16, .color = kInk, .bold = true});
+  canvas.text(place.x, place.y + 20, title, {.size = 16, .color = kSheetInk, .bold = true});
   const double left = place.x + kRowLabel;
   const double top = place.y + kSection + kColumnLabel;
   const double extent = cell * double(shown.size());
-  canvas.fill(left, top, extent, extent, kPaper);
-  canvas.text(left + extent + 10, top - 8, "correct", {.size = 11, .color = kFaint});
-  canvas.text(place.x, top - 8, "true class", {.size = 11, .color = kFaint});
+  canvas.fill(left, top, extent, extent, kSheetPaper);
+  canvas.text(left + extent + 10, top - 8, "correct", {.size = 11, .color = kSheetFaint});
+  canvas.text(place.x, top - 8, "true class", {.size = 11, .color = kSheetFaint});
   canvas.text(left + extent / 2, top + extent + 20, "predicted class",
-              {.size = 11, .color = kFaint, .anchor = Anchor::kCenter});
+              {.size = 11, .color = kSheetFaint, .anchor = Anchor::kCenter});
   for (size_t r = 0; r < shown.size(); ++r) {
     const double y = top + cell * double(r);
     const double baseline = y + cell / 2 + font * 0.36;
     const int64_t total = class_total(confusion, shown[r]);
     canvas.text(
         left - 8, baseline, class_label(classes, shown[r]),
-        {.size = font, .color = kInk, .anchor = Anchor::kRight, .max_width = kRowLabel - 10});
+        {.size = font, .color = kSheetInk, .anchor = Anchor::kRight, .max_width = kRowLabel - 10});
     canvas.text(left + cell * (double(r) + 0.5) + 3, top - 8, class_label(classes, shown[r]),
-                {.size = font, .color = kInk, .max_width = 105, .angle = 45});
+                {.size = font, .color = kSheetInk, .max_width = 105, .angle = 45});
     for (size_t c = 0; c < shown.size(); ++c) {
       const int64_t count = confusion.at(shown[r], shown[c]);
       if (count == 0) continue;
@@ -137,20 +137,20 @@ void draw_matrix(Canvas& canvas, const Place& place, const ConfusionMatrix& conf
       // Errors are rare: the square root makes them visible.
       const double shade = r == c ? 0.12 + 0.78 * share : 0.06 + 0.94 * std::sqrt(share);
       canvas.fill(left + cell * double(c), y, cell, cell,
-                  mix(kPaper, r == c ? kBlue : kOrange, std::min(1.0, shade)));
+                  mix(kSheetPaper, r == c ? kBlue : kOrange, std::min(1.0, shade)));
       const std::string text = std::to_string(count);
       const double size = std::min(font, cell * 1.5 / double(text.size()));
       if (size >= 7) {
         canvas.text(
             left + cell * (double(c) + 0.5), y + cell / 2 + size * 0.36, text,
-            {.size = size, .color = shade > 0.55 ? kPaper : kInk, .anchor = Anchor::kCenter});
+            {.size = size, .color = shade > 0.55 ? kSheetPaper : kSheetInk, .anchor = Anchor::kCenter});
       }
     }
     const double accuracy = class_accuracy(confusion, shown[r]);
     canvas.fill(left + extent + 10, y + cell * 0.5 + font * 0.6, 54 * accuracy, 3, kRight);
     canvas.text(left + extent + 64, baseline - 2,
                 total > 0 ? fmt::format("{:.1f}%", accuracy * 100) : "-",
-                {.size = font, .color = kInk, .anchor = Anchor::kRight});
+                {.size = font, .color = kSheetInk, .anchor = Anchor::kRight});
   }
   for (size_t i = 0; i <= shown.size(); ++i) {
     canvas.fill(left + cell * double(i), top, 1, extent + 1, {226, 226, 222});
@@ -164,7 +164,7 @@ constexpr double kPairHeight = 26;
 void draw_pairs(Canvas& canvas, const Place& place, const ConfusionMatrix& confusion,
                 const std::vector<Confusion>& pairs, const std::vector<std::string>& classes) {
   canvas.text(place.x, place.y + 20, "Most frequent confusions",
-              {.size = 16, .color = kInk, .bold = true});
+              {.size = 16, .color = kSheetInk, .bold = true});
   const double names = place.width * 0.56;
   const double bars = place.width - names - 110;
   for (size_t i = 0; i < pairs.size(); ++i) {
@@ -173,13 +173,13 @@ void draw_pairs(Canvas& canvas, const Place& place, const ConfusionMatrix& confu
     canvas.text(place.x, y + 12,
                 fmt::format("{} taken for {}", class_label(classes, pair.target),
                             class_label(classes, pair.predicted)),
-                {.size = 13, .color = kInk, .max_width = names - 10});
+                {.size = 13, .color = kSheetInk, .max_width = names - 10});
     const double length = bars * double(pair.count) / double(pairs.front().count);
-    canvas.fill(place.x + names, y + 1, std::max(1.0, length), 13, mix(kPaper, kOrange, 0.75));
+    canvas.fill(place.x + names, y + 1, std::max(1.0, length), 13, mix(kSheetPaper, kOrange, 0.75));
     canvas.text(place.x + names + length + 8, y + 12,
                 fmt::format("{} of {}", group_digits(pair.count),
                             group_digits(class_total(confusion, pair.target))),
-                {.size = 12, .color = kFaint});
+                {.size = 12, .color = kSheetFaint});
   }
 }
 
@@ -236,9 +236,9 @@ void write_sheet(const std::filesystem::path& path, const Sheet& sheet,
 
   Canvas canvas(kWidth, static_cast<int>(std::ceil(height)), kBackground);
   canvas.text(kMargin, 48, sheet.title,
-              {.size = 28, .color = kInk, .bold = true, .max_width = kWidth - 2.0 * kMargin});
+              {.size = 28, .color = kSheetInk, .bold = true, .max_width = kWidth - 2.0 * kMargin});
   canvas.text(kMargin, 76, sheet.subtitle,
-              {.size = 15, .color = kFaint, .max_width = kWidth - 2.0 * kMargin});
+              {.size = 15, .color = kSheetFaint, .max_width = kWidth - 2.0 * kMargin});
   const double y =
       draw_grid(canvas, kHeader, "Samples, with the predicted class", sheet.samples, sheet.classes);
   draw_grid(canvas, y, "The most confident mistakes", sheet.mistakes, sheet.classes);

@@ -10,6 +10,8 @@
 namespace asmlp::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 std::vector<std::string> usual_classes(Task task) {
   std::vector<std::string> names;
   if (task == Task::kDetect) {
