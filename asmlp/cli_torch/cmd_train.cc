@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "asmlp/cli/options/raw_option.h"
+#include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/launch.h"
@@ -21,6 +21,7 @@
 #include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/layout.h"
 #include "asmlp/report/table.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/distributed/connect.h"
@@ -230,7 +231,46 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
   return dist::connect(*rendezvous, connecting);
 }
 
+// The state that --resume names, or that of the run in --output; "" when there is neither.
+fs::path resumed_state(const TrainArguments& arguments) {
+  if (!arguments.resume.empty()) return arguments.resume;
+  if (arguments.output.empty()) return {};
+  return fs::path(arguments.output) / arguments.experiment / "last.safetensors";
+}
+
+// What the command line's options are laid over: the recipe's, the resumed run's, or the defaults of
+// the task, which is then found and said.
+train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
+  const std::string data = arguments.given.value("data", "");
+  if (!arguments.config.empty()) {
+    train::TrainOptions recipe = load_recipe(arguments.config);
+    const std::string& folder = data.empty() ? recipe.model.data : data;
+    const auto layout = task_of_layout(folder);
+    require(arguments.task.wanted || !layout || *layout == recipe.model.task, ErrorCode::kMismatch,
+            "{}: is laid out for {}s, {} is a recipe for {}s; take another recipe, or insist with "
+            "--task {}",
+            folder, layout ? model_kind(*layout) : "", arguments.config,
+            model_kind(recipe.model.task), to_string(recipe.model.task));
+    return recipe;
+  }
+  if (resume) {
+    const fs::path state = resumed_state(arguments);
+    if (!state.empty()) return train::read_state(state, nullptr).options;
+  }
+  const auto model = arguments.given.find("model");
+  const TaskEvidence evidence{
+      .model = model != arguments.given.end() && model->is_string() ? model->get<std::string>() : "",
+      .data = data};
+  const TaskDecision decision = find_task(arguments.task, evidence);
+  if (decision.task != Task::kClassify && !decision.reason.empty() && !is_launched_worker()) {
+    print_note(fmt::format("task: {} ({})", to_string(decision.task), decision.reason));
+  }
+  return train::default_options(decision.task);
+}
+
 int run_train(TrainArguments& arguments, bool resume) {
+  arguments.options = base_options(arguments, resume);
+  if (arguments.task.wanted) arguments.given["task"] = to_string(*arguments.task.wanted);
   train::read_options(arguments.given, "command line", arguments.options);
   const train::TrainOptions& options = arguments.options;
   train::validate(options);
@@ -247,32 +287,17 @@ int run_train(TrainArguments& arguments, bool resume) {
 
 }  // namespace
 
-Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
+Command add_train(CLI::App& program, Arguments raw) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* app = add_subcommand(program, "train", "Train a model", kTrainFooter);
   arguments->words = raw;
   arguments->command = command_text(raw);
-  const bool chosen = raw.size() > 1 && std::string(raw[1]) == "train";
-  const auto config = chosen ? raw_option(raw, "--config") : std::nullopt;
-  const auto resume = chosen ? raw_option(raw, "--resume") : std::nullopt;
-  if (config && !config->empty()) {
-    arguments->options = load_recipe(*config);
-  } else if (resume) {
-    fs::path state = *resume;
-    if (state.empty()) {
-      const auto output = raw_option(raw, "--output"), name = raw_option(raw, "--experiment");
-      if (output) state = fs::path(*output) / name.value_or("") / "last.safetensors";
-    }
-    if (!state.empty()) arguments->options = train::read_state(state, nullptr).options;
-  } else if (const auto task = chosen ? raw_option(raw, "--task") : std::nullopt; task) {
-    arguments->options = train::default_options(value_named<Task>(*task, "--task"));
-  }
-
+  add_task_option(*app, arguments->task);
   const char* group = "Run";
   app->add_option("--config", arguments->config,
                   "Recipe: a YAML file with these options; the command line overrides it")
       ->group(group);
-  app->add_option("--output", arguments->output, "Folder of the run (default: output/<model>)")
+  app->add_option("-o,--output", arguments->output, "Folder of the run (default: output/<model>)")
       ->group(group);
   app->add_option("--experiment", arguments->experiment, "Subfolder of --output")->group(group);
   CLI::Option* resume_option =
@@ -297,7 +322,7 @@ Command add_torch_train(CLI::App& program, std::span<const char* const> raw) {
       ->group(group);
   app->add_flag("--json", arguments->json, "Print the outcome as JSON on standard output")
       ->group(group);
-  add_recipe_options(*app, arguments->options, arguments->given);
+  add_recipe_options(*app, train::default_options(Task::kClassify), arguments->given);
   return {app,
           [arguments, resume_option] { return run_train(*arguments, resume_option->count() > 0); }};
 }

@@ -101,6 +101,7 @@ void add_recipe_options(CLI::App& app, const train::TrainOptions& shown, nlohman
     const Json defaults = train::to_json(options);
     train::TrainOptions::visit(
         options, [&](const char* name, const auto& field, const OptionInfo& info) {
+          if (std::string(name) == "task") return;  // --task may be auto: cli/options/task_option.h
           if (!declared.insert(name).second) return;
           using Field = std::remove_cvref_t<decltype(field)>;
           using Value = typename ValueOf<Field>::type;

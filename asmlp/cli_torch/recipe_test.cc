@@ -7,7 +7,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "asmlp/cli/options/raw_option.h"
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 
@@ -176,15 +175,6 @@ TEST(Recipe, HelpHasEveryOptionOnceWithItsDefault) {
                            "[6e-05]", "{cosine,multistep,poly}", "[400 500 600]"}) {
     EXPECT_THAT(help, testing::HasSubstr(text));
   }
-}
-
-TEST(RawOption, IsFoundInBothSpellings) {
-  const char* words[] = {"asmlp",    "train", "--config=a.yaml", "--resume", "--json",
-                         "--output", "b"};
-  EXPECT_EQ(raw_option(words, "--config"), "a.yaml");
-  EXPECT_EQ(raw_option(words, "--output"), "b");
-  EXPECT_EQ(raw_option(words, "--resume"), "");
-  EXPECT_EQ(raw_option(words, "--out"), std::nullopt);
 }
 
 }  // namespace

@@ -58,23 +58,25 @@ void add_task_option(CLI::App& app, TaskOption& option) {
       ->type_name("NAME");
 }
 
+TaskDecision find_task(const TaskOption& option, const TaskEvidence& evidence) {
+  // Whoever loads the model finds out if it is of another task than the wanted one.
+  if (option.wanted) return {*option.wanted, ""};
+  if (const auto task = task_of_model(evidence.model)) {
+    return {*task, fmt::format("{} is a {}", evidence.model, model_kind(*task))};
+  }
+  if (const auto task = evidence.data.empty() ? std::nullopt : task_of_layout(evidence.data)) {
+    return {*task, fmt::format("{} is laid out as {} is", evidence.data,
+                               *task == Task::kDetect ? "COCO" : "ADE20K")};
+  }
+  return {};
+}
+
 Task decide_task(const TaskOption& option, const TaskEvidence& evidence) {
-  if (option.wanted) return *option.wanted;  // whoever loads the model finds out if it is another's
-  const std::optional<Task> of_model = task_of_model(evidence.model);
-  if (of_model) {
-    if (*of_model != Task::kClassify) {
-      print_note(fmt::format("task: {} ({} is a {})", to_string(*of_model), evidence.model,
-                             model_kind(*of_model)));
-    }
-    return *of_model;
+  const TaskDecision decision = find_task(option, evidence);
+  if (decision.task != Task::kClassify && !decision.reason.empty()) {
+    print_note(fmt::format("task: {} ({})", to_string(decision.task), decision.reason));
   }
-  const std::optional<Task> of_data =
-      evidence.data.empty() ? std::nullopt : task_of_layout(evidence.data);
-  if (of_data) {
-    print_note(fmt::format("task: {} ({} is laid out as {} is)", to_string(*of_data), evidence.data,
-                           *of_data == Task::kDetect ? "COCO" : "ADE20K"));
-  }
-  return of_data.value_or(Task::kClassify);
+  return decision.task;
 }
 
 CLI::Option* TaskOptions::add(CLI::Option* option, Task task) {

@@ -23,9 +23,18 @@ struct TaskEvidence {
   std::string data;   // a folder
 };
 
-// The task: the wanted one, else the model's (by the file's description or tensors), else that of
-// the data's layout, else kClassify. What was found and is not kClassify is said on standard error.
-// Errors: read_weights'.
+// A task, and why it is that one: "mask.safetensors is a detector", "out/scenes is laid out as COCO
+// is"; "" where nothing shows another than the default, kClassify.
+struct TaskDecision {
+  Task task = Task::kClassify;
+  std::string reason;
+};
+
+// The wanted task, else the model's (by the file's description or tensors), else that of the data's
+// layout, else kClassify. Errors: read_weights'.
+TaskDecision find_task(const TaskOption& option, const TaskEvidence& evidence);
+
+// find_task, said on standard error where it is not kClassify and the user has not said it.
 Task decide_task(const TaskOption& option, const TaskEvidence& evidence);
 
 // The options of a command that mean something for some of the tasks only.
