@@ -4,7 +4,6 @@
 #include <exception>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/preprocess.h"
 
 namespace asmlp {
 namespace {
@@ -89,33 +88,6 @@ Engine& BatchRunner::engine(int height, int width, int batch) {
   return *engine_;
 }
 
-// Fills input_. Several images are shared among the threads, one image is not worth starting them.
-void BatchRunner::preprocess(const ImageView* images, int count) {
-  const int channels = model_->info().in_channels;
-  const size_t side = static_cast<size_t>(preprocessing_.size);
-  const size_t length = static_cast<size_t>(channels) * side * side;
-  input_.resize(length * static_cast<size_t>(count));
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(count));
-  const auto prepare = [&](int item, int) {
-    const size_t slot = static_cast<size_t>(item);
-    try {
-      normalize(resize_and_crop(copy_of(images[item]), preprocessing_, channels), preprocessing_,
-                std::span(input_).subspan(slot * length, length));
-    } catch (...) {
-      failures[slot] = std::current_exception();
-    }
-  };
-  if (count == 1) {
-    prepare(0, 0);
-  } else {
-    if (!pool_) pool_.emplace(options_.threads);
-    pool_->run(count, prepare);
-  }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-}
-
 InputSize BatchRunner::check(const std::vector<ImageView>& images) const {
   const int channels = model_->info().in_channels;
   require(channels == 1 || channels == 3, ErrorCode::kUnsupported,
@@ -139,17 +111,27 @@ InputSize BatchRunner::check(const TensorView& tensor) const {
   return {static_cast<size_t>(tensor.batch), tensor.height, tensor.width};
 }
 
-void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
-  const InputSize input = check(images);
-  for (size_t first = 0; first < images.size();) {
-    const int batch =
-        static_cast<int>(std::min(static_cast<size_t>(options_.max_batch), images.size() - first));
-    preprocess(images.data() + first, batch);
-    Engine& chosen = engine(input.height, input.width, batch);
-    chosen.run(input_, batch);
-    consume(chosen, batch);
-    first += static_cast<size_t>(batch);
+void BatchRunner::run(int64_t images, const Fetch& fetch, const ConsumeInput& consume) {
+  if (!batch_) batch_.emplace(preprocessing_, options_.threads);
+  const int side = preprocessing_.size;
+  for (int64_t first = 0; first < images; first += options_.max_batch) {
+    const int count = static_cast<int>(std::min<int64_t>(options_.max_batch, images - first));
+    batch_->load(count, [&](int item) { return fetch(first + item); });
+    Engine& chosen = engine(side, side, count);
+    if (batch_->size() > 0) chosen.run(batch_->input(), batch_->size());
+    consume(chosen, *batch_, first);
   }
+}
+
+void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
+  check(images);
+  run(
+      static_cast<int64_t>(images.size()),
+      [&](int64_t index) { return copy_of(images[static_cast<size_t>(index)]); },
+      [&](const Engine& chosen, const InputBatch& batch, int64_t) {
+        for (const auto& failure : batch.failures()) std::rethrow_exception(failure.cause);
+        consume(chosen, batch.size());
+      });
 }
 
 void BatchRunner::run(const TensorView& tensor, const Consume& consume) {

@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "asmlp/asmlp.hpp"
-#include "asmlp/core/thread_pool.h"
 #include "asmlp/engine/engine.h"
-#include "asmlp/image/image.h"
+#include "asmlp/image/input_batch.h"
 
 namespace asmlp {
 
@@ -41,17 +40,23 @@ class BatchRunner {
   void run(const std::vector<ImageView>& images, const Consume& consume);
   void run(const TensorView& tensor, const Consume& consume);
 
+  // The same for `images` images that `fetch` gets, on several threads at once. `consume` also sees
+  // the batch: its images, and those that could not be had (then engine.logits() is of the others,
+  // and nothing has been run when there are none).
+  using Fetch = std::function<Image(int64_t index)>;
+  using ConsumeInput =
+      std::function<void(const Engine& engine, const InputBatch& batch, int64_t first)>;
+  void run(int64_t images, const Fetch& fetch, const ConsumeInput& consume);
+
  private:
   Engine& engine(int height, int width, int batch);
-  void preprocess(const ImageView* images, int count);
 
   std::shared_ptr<const Model> model_;
   RunOptions options_;
   Keep keep_;
   Preprocessing preprocessing_;
-  std::optional<Engine> engine_;    // for the size used last; made anew for another
-  std::optional<ThreadPool> pool_;  // prepares several images at once; made when first needed
-  std::vector<float> input_;        // the batch of preprocessed images
+  std::optional<Engine> engine_;     // for the size used last; made anew for another
+  std::optional<InputBatch> batch_;  // made when images first come
 };
 
 // What a run leaves, batch after batch.

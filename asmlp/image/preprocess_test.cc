@@ -39,8 +39,9 @@ TEST(ResizeAndCrop, EqualsResizeThenCrop) {
         preprocessing.crop_pct = crop_pct;
         preprocessing.interpolation = interpolation;
         const Image image = random_image(height, width, 3);
-        const Image expected =
-            center_crop(resize_short_side(image, short_side, interpolation), size, size);
+        const Image resized = resize_short_side(image, short_side, interpolation);
+        const Image expected = crop(resized, {center_offset(resized.height, size),
+                                              center_offset(resized.width, size), size, size});
         const Image result = resize_and_crop(image, preprocessing, 3);
         EXPECT_EQ(result.height, size);
         EXPECT_EQ(result.width, size);

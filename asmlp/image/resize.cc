@@ -178,16 +178,6 @@ int center_offset(int length, int crop) {
   return (length - crop) % 2 != 0 && half % 2 != 0 ? half + 1 : half;
 }
 
-Image center_crop(const Image& image, int height, int width) {
-  require(height >= 1 && width >= 1, ErrorCode::kInvalidArgument,
-          "cannot crop to {} x {} (height x width)", height, width);
-  // A side that is too short gets (crop - length) / 2 zeros before it, rounded down.
-  const auto offset = [](int length, int crop) {
-    return length < crop ? -((crop - length) / 2) : center_offset(length, crop);
-  };
-  return crop(image, {offset(image.height, height), offset(image.width, width), height, width});
-}
-
 Image crop(const Image& image, const Window& window) {
   Image out(window.height, window.width, image.channels);
   const int64_t left = std::clamp<int64_t>(window.left, 0, image.width);

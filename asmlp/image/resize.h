@@ -33,9 +33,6 @@ Image resize_short_side(const Image& image, int size, Interpolation interpolatio
 // The {height, width} that resize_short_side resizes to.
 std::pair<int, int> short_side_target(int height, int width, int size);
 
-// torchvision CenterCrop(size): zero-pads an image smaller than the crop, rounds half to even.
-Image center_crop(const Image& image, int height, int width);
-
 // Where CenterCrop starts on an axis of `length` >= `crop` pixels: (length - crop) / 2, half to
 // even.
 int center_offset(int length, int crop);

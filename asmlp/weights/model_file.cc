@@ -13,7 +13,7 @@ ModelFile load_classifier(const WeightFile& file, const ModelFileOptions& option
   const auto own = file.description();
   const auto* architecture = own ? std::get_if<Architecture>(&own->model) : nullptr;
   if (architecture != nullptr && !is_as_mlp(*architecture)) return {*own, file.tensors, {}};
-  LoadOptions load;
+  CheckpointOptions load;
   load.shift_size = options.shift_size;
   if (options.description) {
     const auto* given = std::get_if<Architecture>(&options.description->model);

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "asmlp/api/batch_runner.h"
 #include "asmlp/cli/draw/cam.h"
 #include "asmlp/cli/images/image_report.h"
-#include "asmlp/cli/images/input_batch.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/commands/commands.h"
@@ -144,25 +144,22 @@ int run_predict(const PredictOptions& options) {
 
   std::unique_ptr<CamWriter> cams;
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
-  const auto model = PackedModel::create(spec, loaded.checkpoint.tensors,
-                                         {.isa = parse_isa(options.run.isa, "--isa"),
-                                          .precision = parse_precision(options.run.precision)});
-  const int batch_size = std::min(options.batch_size, images);
-  Engine engine(model, {.max_batch = batch_size, .threads = options.run.threads});
-  ThreadPool pool(options.run.threads);
-  InputBatch batch(spec.preprocessing, batch_size, pool);
+  const auto model = std::make_shared<const Model>(PackedModel::create(
+      spec, loaded.checkpoint.tensors,
+      {.precision = parse_precision(options.run.precision), .isa = parse_isa(options.run.isa, "--isa")}));
+  asmlp::RunOptions run;
+  run.threads = options.run.threads;
+  run.max_batch = std::min(options.batch_size, images);
+  BatchRunner runner(model, run, Keep::kLogits);
 
-  report.start(4 * batch_size);
-  for (int first = 0; first < images; first += batch_size) {
-    const auto file = [&](int item) { return found.files[static_cast<size_t>(first + item)]; };
-    batch.load(std::min(batch_size, images - first),
-               [&](int item) { return decode_image(file(item)); });
+  report.start(4 * run.max_batch);
+  const auto file_at = [&](int64_t index) { return found.files[static_cast<size_t>(index)]; };
+  const size_t classes = static_cast<size_t>(spec.config.num_classes);
+  const auto add_batch = [&](const Engine& engine, const InputBatch& batch, int64_t first) {
     for (const auto& failure : batch.failures()) {
-      report.add_failure(file(failure.item).string(), failure.code, failure.message);
+      report.add_failure(file_at(first + failure.item).string(), failure.code, failure.message);
     }
-    if (batch.size() > 0) engine.run(batch.input(), batch.size());
     for (int slot = 0; slot < batch.size(); ++slot) {
-      const size_t classes = static_cast<size_t>(spec.config.num_classes);
       const auto logits = engine.logits().subspan(static_cast<size_t>(slot) * classes, classes);
       const std::vector<float> probabilities = softmax(logits);
       std::vector<Predictions::Prediction> best;
@@ -170,13 +167,15 @@ int run_predict(const PredictOptions& options) {
         best.push_back(
             {index, class_label(spec.classes, index), probabilities[static_cast<size_t>(index)]});
       }
-      const fs::path source = file(batch.item(slot));
+      const fs::path source = file_at(first + batch.item(slot));
       const fs::path cam = cams ? cams->write(source, engine, slot, batch.image(slot),
                                               best[0].index, best[0].probability)
                                 : fs::path();
       predictions.add(report, source, best, cam);
     }
-  }
+  };
+  runner.run(
+      images, [&](int64_t index) { return decode_image(file_at(index)); }, add_batch);
   return finish();
 }
 

@@ -170,14 +170,13 @@ int validate_classifier(const ValidateOptions& options, const Backend& backend) 
   settings.sheet = !options.sheet.empty();
   const auto runner =
       backend.start(loaded.checkpoint, {.max_batch = settings.batch_size, .run = options.run});
-  ThreadPool pool(options.run.threads);
 
   Progress progress("validate", images, "images");
   const auto details = [](const Evaluation& state) {
     return fmt::format("Acc@1 {:.2f}", state.meter.top1());
   };
   Evaluation evaluation = evaluate(
-      *dataset, targets, spec, *runner, pool, settings,
+      *dataset, targets, spec, *runner, options.run.threads, settings,
       [&](int64_t done, const Evaluation& state, const std::vector<Evaluation::Failure>& fresh) {
         for (const auto& failure : fresh) progress.print(error_line(failure.message));
         progress.update(done, details(state));

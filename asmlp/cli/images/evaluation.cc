@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "asmlp/cli/images/input_batch.h"
+#include "asmlp/image/input_batch.h"
 
 namespace asmlp::cli {
 namespace {
@@ -54,7 +54,7 @@ int64_t evaluated_images(const Dataset& dataset, int64_t limit) {
 }
 
 Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, const ModelSpec& spec,
-                    Runner& runner, ThreadPool& pool, const EvaluationOptions& options,
+                    Runner& runner, int threads, const EvaluationOptions& options,
                     const EvaluationObserver& observer) {
   const size_t classes = static_cast<size_t>(spec.config.num_classes);
   const int64_t images = evaluated_images(dataset, options.limit);
@@ -65,7 +65,7 @@ Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, con
             kMaxConfusionClasses);
     result.confusion = std::make_unique<ConfusionMatrix>(spec.config.num_classes);
   }
-  InputBatch batch(spec.preprocessing, options.batch_size, pool);
+  InputBatch batch(spec.preprocessing, threads);
   for (int64_t first = 0; first < images; first += options.batch_size) {
     const int count = static_cast<int>(std::min<int64_t>(options.batch_size, images - first));
     // Which image of the data set: all of them, or `images` spread evenly.

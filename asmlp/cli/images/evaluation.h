@@ -10,7 +10,6 @@
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/draw/sheet.h"
 #include "asmlp/core/error.h"
-#include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/metrics/topk.h"
 #include "asmlp/model/spec.h"
@@ -52,10 +51,10 @@ using EvaluationObserver = std::function<void(int64_t done, const Evaluation& st
 int64_t evaluated_images(const Dataset& dataset, int64_t limit);
 
 // Runs the data through `runner`, a model with `spec`, in batches: decoding and preprocessing on
-// `pool`, then the forward pass. `targets` is match_classes' answer. options.batch_size must not
+// `threads`, then the forward pass. `targets` is match_classes' answer. options.batch_size must not
 // exceed the runner's max_batch.
 Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, const ModelSpec& spec,
-                    Runner& runner, ThreadPool& pool, const EvaluationOptions& options,
+                    Runner& runner, int threads, const EvaluationOptions& options,
                     const EvaluationObserver& observer);
 
 }  // namespace asmlp::cli

@@ -68,13 +68,12 @@ TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes)
     meter.add(single.logits(), data.target(i));
     confusion.add(data.target(i), top_k(single.logits(), 1)[0]);
   }
-  ThreadPool pool(2);
   for (int batch : {1, 7, 16, 64}) {
     const auto runner =
         native_backend().start(checkpoint, {.max_batch = batch, .run = {.threads = 2}});
     int64_t seen = 0;
     const Evaluation result =
-        evaluate(data, {0, 1, 2}, spec, *runner, pool,
+        evaluate(data, {0, 1, 2}, spec, *runner, 2,
                  {.batch_size = batch, .confusion = true, .sheet = true},
                  [&](int64_t done, const Evaluation&, const auto&) { seen = done; });
     EXPECT_EQ(seen, 50);
@@ -100,9 +99,8 @@ TEST(Evaluate, ALimitSpreadsOverTheData) {
   const ModelSpec spec = small_spec();
   const Checkpoint checkpoint{spec, fill_parameters(spec.config)};
   const auto runner = native_backend().start(checkpoint, {.max_batch = 4});
-  ThreadPool pool(1);
   const Evaluation result =
-      evaluate(data, {0, 1, 2}, spec, *runner, pool, {.batch_size = 4, .limit = 5}, nullptr);
+      evaluate(data, {0, 1, 2}, spec, *runner, 1, {.batch_size = 4, .limit = 5}, nullptr);
   // Images 0, 10 (unreadable), 20, 30, 40.
   EXPECT_EQ(result.meter.count(), 4);
   EXPECT_EQ(result.failures.size(), 1u);

@@ -1,18 +1,16 @@
-#include "asmlp/cli/images/input_batch.h"
+#include "asmlp/image/input_batch.h"
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "asmlp/image/preprocess.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 
-InputBatch::InputBatch(const Preprocessing& preprocessing, int capacity, ThreadPool& pool)
-    : preprocessing_(preprocessing), pool_(pool) {
+InputBatch::InputBatch(const Preprocessing& preprocessing, int threads)
+    : preprocessing_(preprocessing), threads_(threads) {
   const size_t side = static_cast<size_t>(preprocessing.size);
   image_size_ = preprocessing.mean.size() * side * side;
-  input_.resize(image_size_ * static_cast<size_t>(capacity));
-  images_.resize(static_cast<size_t>(capacity));
 }
 
 const Image& InputBatch::image(int slot) const { return images_[static_cast<size_t>(slot)]; }
@@ -22,30 +20,40 @@ std::span<const float> InputBatch::input() const {
 }
 
 void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
-  require(count >= 0 && static_cast<size_t>(count) <= images_.size(), ErrorCode::kInvalidArgument,
-          "a batch of {} images, the capacity is {}", count, images_.size());
+  require(count >= 0, ErrorCode::kInvalidArgument, "a batch of {} images", count);
+  const auto images = static_cast<size_t>(count);
+  if (images > images_.size()) {
+    images_.resize(images);
+    input_.resize(image_size_ * images);
+  }
   const auto slot_input = [&](size_t slot) {
     return std::span(input_).subspan(slot * image_size_, image_size_);
   };
-  std::vector<std::optional<Failure>> failed(static_cast<size_t>(count));
-  pool_.run(count, [&](int item, int) {
+  std::vector<std::optional<Failure>> failed(images);
+  const auto prepare = [&](int item, int) {
     const size_t slot = static_cast<size_t>(item);
     try {
       images_[slot] = resize_and_crop(fetch(item), preprocessing_,
                                       static_cast<int>(preprocessing_.mean.size()));
       normalize(images_[slot], preprocessing_, slot_input(slot));
     } catch (const Error& error) {
-      failed[slot] = Failure{item, error.code(), error.what()};
+      failed[slot] = Failure{item, error.code(), error.what(), std::current_exception()};
     } catch (const std::exception& error) {
-      failed[slot] = Failure{item, ErrorCode::kIo, error.what()};
+      failed[slot] = Failure{item, ErrorCode::kIo, error.what(), std::current_exception()};
     }
-  });
+  };
+  if (count == 1) {
+    prepare(0, 0);  // one image is not worth starting threads
+  } else if (count > 1) {
+    if (!pool_) pool_.emplace(threads_);
+    pool_->run(count, prepare);
+  }
   items_.clear();
   failures_.clear();
   for (int item = 0; item < count; ++item) {
     const size_t from = static_cast<size_t>(item);
     if (failed[from]) {
-      failures_.push_back(*failed[from]);
+      failures_.push_back(*std::move(failed[from]));
       continue;
     }
     const size_t to = items_.size();
@@ -57,4 +65,4 @@ void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
   }
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp
