@@ -40,9 +40,9 @@ const double kAllowedDifference = std::ldexp(64.0 * 10, -24);
 
 constexpr int kMostSide = 16384;
 
-class Bench {
+class DetectBench {
  public:
-  explicit Bench(const DetectBenchOptions& options) {
+  explicit DetectBench(const DetectBenchOptions& options) {
     threads_ = nn::configure_runtime(options.repetition.threads);
     torch::manual_seed(1);
     const bool trained = std::filesystem::path(options.model).extension() == ".safetensors";
@@ -168,7 +168,7 @@ Json measure_detection(const DetectBenchOptions& options) {
             options.width, kMostSide);
   }
   const torch::NoGradGuard no_grad;
-  Bench bench(options);
+  DetectBench bench(options);
   const double error = difference(bench.maps(false), bench.maps(true));
   require(error <= kAllowedDifference, ErrorCode::kMismatch,
           "the maps of the two backbones differ by {:.1e}, more than {:.1e}", error,

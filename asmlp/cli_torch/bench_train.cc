@@ -53,9 +53,9 @@ struct Gradients {
   std::vector<torch::Tensor> values;
 };
 
-class Bench {
+class TrainBench {
  public:
-  explicit Bench(const TrainBenchOptions& options) : options_(options) {
+  explicit TrainBench(const TrainBenchOptions& options) : options_(options) {
     train::TrainOptions named;
     named.model.choice = options.model;
     spec_ = train::resolve_model(named, 0).spec;
@@ -163,7 +163,7 @@ double allowed_difference(const std::string& precision) {
   return precision == "fp32" ? std::ldexp(64.0 * 10, -24) : std::ldexp(4.0 * 10, -9);
 }
 
-void verify(Bench& bench, std::vector<Contender>& contenders) {
+void verify(TrainBench& bench, std::vector<Contender>& contenders) {
   const Gradients reference = bench.gradients({"eager", "fp32", "NCHW"});
   for (Contender& contender : contenders) {
     const Gradients found = bench.gradients(contender);
@@ -187,7 +187,7 @@ Json milliseconds(const std::vector<StepTime>& times,
   return {{"median", s.median}, {"min", s.min}, {"p10", s.p10}, {"p90", s.p90}};
 }
 
-Json row_of(const Bench& bench, const TrainBenchOptions& options, const Contender& contender) {
+Json row_of(const TrainBench& bench, const TrainBenchOptions& options, const Contender& contender) {
   Json row{{"model", bench.spec().name},       {"path", contender.path},
            {"precision", contender.precision}, {"format", contender.format},
            {"img_size", bench.size()},         {"batch", options.batch},
@@ -208,7 +208,7 @@ Json row_of(const Bench& bench, const TrainBenchOptions& options, const Contende
 }  // namespace
 
 Json measure_training(const TrainBenchOptions& options) {
-  Bench bench(options);
+  TrainBench bench(options);
   std::vector<Contender> contenders;
   for (const std::string& precision : options.precisions) {
     contenders.push_back({"fused", precision, "channels-last"});

@@ -12,7 +12,7 @@
 namespace asmlp::cli {
 namespace {
 
-std::string text_of(const Json& document, bool markdown) {
+std::string detection_text(const Json& document, bool markdown) {
   const Json &fused = document["rows"][0], &eager = document["rows"][1];
   Table table({{"part"},
                {"ms", Align::kRight},
@@ -54,7 +54,7 @@ int bench_detection(const BenchRequest& request) {
     std::tie(bench.height, bench.width) = parse_pair("--size", request.size, 'x');
   }
   bench.repetition = repetition_of(request, bench.repetition);
-  print_report(measure_detection(bench), request, text_of);
+  print_report(measure_detection(bench), request, detection_text);
   return kExitOk;
 }
 

@@ -10,7 +10,7 @@
 namespace asmlp::cli {
 namespace {
 
-std::string text_of(const Json& document, bool markdown) {
+std::string training_text(const Json& document, bool markdown) {
   Table table({{"path"},
                {"precision"},
                {"format"},
@@ -63,7 +63,7 @@ int bench_training(const BenchRequest& request) {
   bench.size = one(request.sizes, "--img-size", bench.size);
   if (!request.precisions.empty()) bench.precisions = request.precisions;
   bench.repetition = repetition_of(request, bench.repetition);
-  print_report(measure_training(bench), request, text_of);
+  print_report(measure_training(bench), request, training_text);
   return kExitOk;
 }
 

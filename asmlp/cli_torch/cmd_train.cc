@@ -53,6 +53,7 @@ extern "C" void request_stop(int signal) {
 }
 
 struct TrainArguments {
+  TaskOption task;
   train::TrainOptions options;  // without those of the command line until run_train
   nlohmann::json given = nlohmann::json::object();  // the command line's, by name
   std::string config;

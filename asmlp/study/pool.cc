@@ -16,7 +16,7 @@ std::atomic<int> signals_received{0};
 std::atomic<int> latest_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free);  // a handler sets them
 
-extern "C" void note_signal(int signal) {
+extern "C" void note_study_signal(int signal) {
   latest_signal = signal;
   ++signals_received;
 }
@@ -27,7 +27,7 @@ StudySignals::StudySignals() {
   signals_received = 0;
   latest_signal = 0;
   for (int k = 0; k < 3; ++k) {
-    old_[k] = std::signal(kSignals[k], note_signal);
+    old_[k] = std::signal(kSignals[k], note_study_signal);
     if (kSignals[k] == SIGHUP && old_[k] == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   }
 }

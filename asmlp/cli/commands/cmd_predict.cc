@@ -146,7 +146,8 @@ int run_predict(const PredictOptions& options) {
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
   const auto model = std::make_shared<const Model>(PackedModel::create(
       spec, loaded.checkpoint.tensors,
-      {.precision = parse_precision(options.run.precision), .isa = parse_isa(options.run.isa, "--isa")}));
+      {.isa = parse_isa(options.run.isa, "--isa"),
+       .precision = parse_precision(options.run.precision)}));
   asmlp::RunOptions run;
   run.threads = options.run.threads;
   run.max_batch = std::min(options.batch_size, images);

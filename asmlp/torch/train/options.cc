@@ -10,16 +10,16 @@
 namespace asmlp::train {
 namespace {
 
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
 // The task that the object names, if it does.
-std::optional<Task> task_of(const Json& json, const std::string& what) {
+std::optional<Task> task_of(const PlainJson& json, const std::string& what) {
   std::optional<Task> task;
-  if (const Json* found = find_field(json, "task", {}, what)) {
+  if (const PlainJson* found = find_field(json, "task", {}, what)) {
     read_json(*found, task.emplace(), what + ": task");
   }
   return task;
@@ -92,7 +92,7 @@ nlohmann::ordered_json to_json(const TrainOptions& options) {
   return json;
 }
 
-void read_options(const Json& json, const std::string& what, TrainOptions& options) {
+void read_options(const PlainJson& json, const std::string& what, TrainOptions& options) {
   require_object(json, what);
   const Task task = options.model.task;
   const std::vector<std::string> own = option_names(task), all = option_names();
@@ -110,7 +110,7 @@ void read_options(const Json& json, const std::string& what, TrainOptions& optio
   read_json(json, options, what);
 }
 
-TrainOptions options_from_json(const Json& json, const std::string& what) {
+TrainOptions options_from_json(const PlainJson& json, const std::string& what) {
   require_object(json, what);
   TrainOptions options = default_options(task_of(json, what).value_or(Task::kClassify));
   read_options(json, what, options);
@@ -139,10 +139,10 @@ void validate(const TrainOptions& o) {
 std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainOptions& now) {
   // Plain json sorts its keys: the order in which a recipe names the parts of its model is no
   // matter.
-  const Json before = to_json(saved), after = to_json(now);
+  const PlainJson before = to_json(saved), after = to_json(now);
   std::vector<std::string> warnings;
   TrainOptions::visit(now, [&](const char* name, const auto&, const OptionInfo& info) {
-    const Json was = before.value(name, Json()), is = after.value(name, Json());
+    const PlainJson was = before.value(name, PlainJson()), is = after.value(name, PlainJson());
     if (info.on_resume == OnResume::kFree || was == is) return;
     require(info.on_resume == OnResume::kWarns, ErrorCode::kMismatch,
             "cannot resume with another {}: the run was started with {}, now it is {}; leave the "
