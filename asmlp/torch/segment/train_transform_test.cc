@@ -45,7 +45,7 @@ TrainTransformOptions nothing_drawn(int crop) {
       .ratio_range = {1, 1}, .crop = crop, .cat_max_ratio = 1, .hflip = 0, .photometric = false};
 }
 
-TEST(TrainItem, WithoutDrawsItIsTheTestInputPadded) {
+TEST(TrainSample, WithoutDrawsItIsTheTestInputPadded) {
   const LabeledImage sample = blocks(37, 61, 5, {0, 3, 255, 1, 2});
   DenseInput input = segmentor_input();
   input.short_side = 48;
@@ -53,30 +53,30 @@ TEST(TrainItem, WithoutDrawsItIsTheTestInputPadded) {
   const data::TensorSample test = data::test_sample(sample.image, input);
   Random random(1);
   input.pad_multiple = 32;  // of no meaning here
-  const data::TensorSample sample = train_sample(sample, input, nothing_drawn(80), random);
-  ASSERT_EQ(sample.image.sizes(), (torch::IntArrayRef{3, 80, 80}));
-  ASSERT_EQ(sample.target.sizes(), (torch::IntArrayRef{80, 80}));
+  const data::TensorSample result = train_sample(sample, input, nothing_drawn(80), random);
+  ASSERT_EQ(result.image.sizes(), (torch::IntArrayRef{3, 80, 80}));
+  ASSERT_EQ(result.target.sizes(), (torch::IntArrayRef{80, 80}));
   const int64_t h = test.info.height, w = test.info.width;
-  EXPECT_EQ(sample.info.height, h);
-  EXPECT_EQ(sample.info.width, w);
-  EXPECT_EQ(sample.info.padded_width, 80);
-  EXPECT_EQ(sample.info.original_height, 37);
-  EXPECT_TRUE(torch::equal(sample.image.narrow(1, 0, h).narrow(2, 0, w), test.image));
+  EXPECT_EQ(result.info.height, h);
+  EXPECT_EQ(result.info.width, w);
+  EXPECT_EQ(result.info.padded_width, 80);
+  EXPECT_EQ(result.info.original_height, 37);
+  EXPECT_TRUE(torch::equal(result.image.narrow(1, 0, h).narrow(2, 0, w), test.image));
   for (const int dim : {0, 1}) {
     const int64_t inside = dim == 0 ? h : w;
-    EXPECT_TRUE((sample.image.narrow(1 + dim, inside, 80 - inside) == 0).all().item<bool>());
-    EXPECT_TRUE((sample.target.narrow(dim, inside, 80 - inside) == 255).all().item<bool>());
+    EXPECT_TRUE((result.image.narrow(1 + dim, inside, 80 - inside) == 0).all().item<bool>());
+    EXPECT_TRUE((result.target.narrow(dim, inside, 80 - inside) == 255).all().item<bool>());
   }
   for (int64_t y = 0; y < h; ++y) {
     for (int64_t x = 0; x < w; ++x) {
-      ASSERT_EQ(sample.target[y][x].item<int>(), sample.labels.row(int(y * 37 / h))[x * 61 / w]);
+      ASSERT_EQ(result.target[y][x].item<int>(), sample.labels.row(int(y * 37 / h))[x * 61 / w]);
     }
   }
 }
 
 // Whatever is drawn, image and labels move together: away from the edges of blocks, which bilinear
 // and nearest put differently, a pixel has the color of its class.
-TEST(TrainItem, ImageAndLabelsStayTogether) {
+TEST(TrainSample, ImageAndLabelsStayTogether) {
   const LabeledImage sample = blocks(60, 90, 30, {1, 2, 3, 4, 5, 6});
   TrainTransformOptions options;
   options.crop = 64;
@@ -86,14 +86,14 @@ TEST(TrainItem, ImageAndLabelsStayTogether) {
   const int runs = 60;
   for (uint64_t seed = 0; seed < runs; ++seed) {
     Random random(data::mix64(seed));
-    const data::TensorSample sample = train_sample(sample, plain_input(60, 240), options, random);
-    const int64_t h = sample.info.height, w = sample.info.width;
+    const data::TensorSample result = train_sample(sample, plain_input(60, 240), options, random);
+    const int64_t h = result.info.height, w = result.info.width;
     heights.insert(h);
-    const auto image = sample.image.contiguous();
+    const auto image = result.image.contiguous();
     const auto values = image.accessor<float, 3>();
-    const auto labels = sample.target.accessor<uint8_t, 2>();
-    padded += (sample.target == 255).sum().item<int64_t>();
-    ASSERT_EQ((sample.target == 255).sum().item<int64_t>(), 64 * 64 - h * w);
+    const auto labels = result.target.accessor<uint8_t, 2>();
+    padded += (result.target == 255).sum().item<int64_t>();
+    ASSERT_EQ((result.target == 255).sum().item<int64_t>(), 64 * 64 - h * w);
     for (int64_t y = 3; y + 3 < h; ++y) {
       for (int64_t x = 3; x + 3 < w; ++x) {
         if (labels[y - 3][x - 3] != labels[y + 3][x + 3]) continue;
@@ -112,7 +112,7 @@ TEST(TrainItem, ImageAndLabelsStayTogether) {
   EXPECT_TRUE(mirrored > runs / 4 && mirrored < runs * 3 / 4) << mirrored;
 }
 
-TEST(TrainItem, ScalesAreUniform) {
+TEST(TrainSample, ScalesAreUniform) {
   const LabeledImage sample = blocks(20, 30, 10, {0, 1});
   TrainTransformOptions options = nothing_drawn(200);
   options.ratio_range = {0.5, 2};
@@ -133,7 +133,7 @@ TEST(TrainItem, ScalesAreUniform) {
 }
 
 // Five windows of 4 x 4; which one it was shows in its first column.
-TEST(TrainItem, CropsOfOneClassAreDrawnAgain) {
+TEST(TrainSample, CropsOfOneClassAreDrawnAgain) {
   const auto tops = [](const std::vector<uint8_t>& rows, double most) {
     LabeledImage sample{Image(8, 4, 3), Image(8, 4, 1), "rows"};
     for (int y = 0; y < 8; ++y) {
