@@ -9,7 +9,7 @@
 #include "asmlp/torch/data/loader.h"
 #include "tests/support/ranks.h"
 
-namespace asmlp::data {
+namespace asmlp::data::evaluate_loop_test {
 namespace {
 
 // Eleven images of one pixel, their number; 3 and 8 are broken.
@@ -105,4 +105,4 @@ TEST(EvaluateLoop, TheModeComesBackAfterAnError) {
 }
 
 }  // namespace
-}  // namespace asmlp::data
+}  // namespace asmlp::data::evaluate_loop_test

@@ -9,7 +9,7 @@
 #include "asmlp/torch/data/loader.h"
 #include "tests/support/support.h"
 
-namespace asmlp::data::sample_loader_test {
+namespace asmlp::data::loader_dense_test {
 namespace {
 
 using Indices = std::vector<int64_t>;
@@ -397,4 +397,4 @@ TEST(DenseLoader, BadOptionsAreNamed) {
 }
 
 }  // namespace
-}  // namespace asmlp::data::sample_loader_test
+}  // namespace asmlp::data::loader_dense_test
