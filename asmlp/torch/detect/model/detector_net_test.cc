@@ -4,6 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/detect/model/detector_file.h"
+#include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/model/flops.h"
 #include "tests/support/detectors.h"
 #include "tests/support/modules.h"
