@@ -18,9 +18,10 @@ train::TrainOptions load_recipe(const std::filesystem::path& path);
 // The options as a recipe that load_recipe reads back equal.
 std::string recipe_text(const train::TrainOptions& options);
 
-// Declares the training options of every task, but for "task" itself, on `app`. What the command line gives becomes the
-// object `given`, by name, for train::read_options. The values of `shown` are the defaults in
-// --help, those of default_options for what only other tasks have.
+// Declares the training options of every task on `app`, but for "task" itself, which is the
+// command's. What the command line gives becomes the object `given`, by name, for
+// train::read_options. The values of `shown` are the defaults in --help, those of default_options
+// for what only other tasks have.
 void add_recipe_options(CLI::App& app, const train::TrainOptions& shown, nlohmann::json& given);
 
 }  // namespace asmlp::cli

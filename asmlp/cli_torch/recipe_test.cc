@@ -158,7 +158,13 @@ TEST(Recipe, TheCommandLineHasTheOptionsOfAllTasks) {
   };
   EXPECT_THAT(error({"--mixup", "1"}),
               testing::HasSubstr("mixup is no option of the task 'detect'"));
-  EXPECT_THAT(error({"--task", "segment"}), testing::HasSubstr("'segment'"));
+  // The task is the command's own option.
+  EXPECT_THROW(read_command_line({"--task", "detect"}, options), CLI::ExtrasError);
+  EXPECT_THAT(test::error_of(ErrorCode::kInvalidArgument,
+                             [&] {
+                               train::read_options({{"task", "segment"}}, "line", options);
+                             }),
+              testing::HasSubstr("the task is 'segment' here and 'detect'"));
   EXPECT_THROW(read_command_line({"--sched", "sine"}, options), CLI::ValidationError);
   EXPECT_THROW(read_command_line({"--crop-size", "32"}, options), CLI::ArgumentMismatch);
 }
@@ -169,6 +175,7 @@ TEST(Recipe, HelpHasEveryOptionOnceWithItsDefault) {
   add_recipe_options(app, train::default_options(Task::kSegment), given);
   const std::string help = app.help();
   for (const std::string& name : train::option_names()) {
+    if (name == "task") continue;
     EXPECT_THAT(help, testing::HasSubstr(name == "data" ? name : "--" + name));
   }
   for (const char* text : {"[upernet_asmlp_tiny]", "[rand-m9-mstd0.5-inc1]", "[0.75 1.333]",

@@ -125,8 +125,8 @@ void check_ranges(const T& value, const char* where, const std::string& path,
       const bool one = Number<std::remove_cvref_t<decltype(value[i])>>;
       check_ranges(value[i], where, one ? path : path + "[" + std::to_string(i) + "]", info);
     }
-  } else if constexpr (requires { value.config; } && HasCodec<T>) {
-    check_ranges(value.config, where, path, info);  // a view of a struct
+  } else if constexpr (requires { value.value; } && HasCodec<T>) {
+    check_ranges(value.value, where, path, info);  // a view
   } else if constexpr (Fields<const T>) {
     T::visit(value, [&](const char* name, auto&& field, const FieldInfo& own = {}) {
       check_ranges(field, where, path.empty() ? name : path + "." + name, own);

@@ -7,7 +7,7 @@
 
 #include "asmlp/schema/option_info.h"
 
-namespace asmlp {
+namespace asmlp::fields_test {
 namespace {
 
 using testing::HasSubstr;
@@ -77,4 +77,4 @@ TEST(Fields, RangesAreToldAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::fields_test
