@@ -7,7 +7,7 @@
 
 #include "asmlp/report/table.h"
 
-namespace asmlp::cli {
+namespace asmlp::cli::train_display_test {
 namespace {
 
 // The step of a long run with many digits.
@@ -65,4 +65,4 @@ TEST(TrainDisplay, OnATerminalTheBarFitsTheWidth) {
 }
 
 }  // namespace
-}  // namespace asmlp::cli
+}  // namespace asmlp::cli::train_display_test

@@ -8,7 +8,7 @@
 
 #include "asmlp/core/error.h"
 
-namespace asmlp {
+namespace asmlp::axis_test {
 namespace {
 
 using testing::DoubleEq;
@@ -94,4 +94,4 @@ TEST(Axis, NumbersAreShort) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::axis_test

@@ -280,15 +280,16 @@ TEST(StudyResults, AStudyWithoutARunHasATableAndNoPicture) {
 // Means near 100 % and their deviations gave an axis to 105.
 TEST(StudyPlot, AccuraciesEndAtAHundred) {
   for (const auto& [mean, spread] :
-       {std::pair{99.2, 1.5}, {100.0, 0.0}, {91.0, 9.5}, {99.97, 0.02}}) {
-    const Json row{{"mean", mean},
-                   {"deviation", spread},
-                   {"min", mean - spread},
-                   {"max", std::min(100.0, mean + spread)}};
-    const auto axis = top1_axis({{"groups", {{{"rows", {row}}}}}});
+       {std::pair{99.2, 1.5}, {100.0, 0.0}, {91.0, 9.5}, {99.97, 0.04}}) {
+    Json document{{"groups", Json::array({Json::object({{"rows", Json::array()}})})}};
+    document["groups"][0]["rows"].push_back({{"mean", mean},
+                                             {"deviation", spread},
+                                             {"min", mean - spread},
+                                             {"max", std::min(100.0, mean + spread)}});
+    const auto axis = top1_axis(document);
     ASSERT_TRUE(axis);
     EXPECT_EQ(axis->high, 100) << mean;
-    EXPECT_EQ(axis->ticks.back(), 100) << mean;
+    EXPECT_DOUBLE_EQ(axis->ticks.back(), 100) << mean;
     EXPECT_LT(axis->low, mean);
   }
 }

@@ -4,7 +4,7 @@
 
 #include "tests/support/support.h"
 
-namespace asmlp {
+namespace asmlp::model_name_test {
 namespace {
 
 // The name of a user's description in JSON, which has none.
@@ -58,4 +58,4 @@ TEST(ModelName, OfAPublishedNetworkIsThePublishedName) {
 }
 
 }  // namespace
-}  // namespace asmlp
+}  // namespace asmlp::model_name_test

@@ -59,7 +59,7 @@ struct ScheduleOptions {
           OptionInfo{{}, "Learning rate after the warmup: cosine, multistep or poly"});
     field("decay-milestones", self.milestones,
           OptionInfo{{},
-                     "multistep: epochs (from 0) at whose starts the rate is multiplied by "
+                     "multistep: numbers of finished epochs after which the rate is multiplied by "
                      "decay-rate"});
     field("decay-rate", self.decay_rate,
           OptionInfo{{.high = 1, .above = 0}, "multistep: factor of a milestone"});

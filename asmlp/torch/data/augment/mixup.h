@@ -16,9 +16,10 @@ struct MixupOptions {
   double cutmix = 1;         // the same for CutMix; 0: no CutMix
   double prob = 1;           // probability that a batch is mixed at all
   double switch_prob = 0.5;  // probability of CutMix where both are on
-  int off_epoch = 0;         // from which batches are no longer mixed; 0: never
+  int off_epoch = 0;         // finished epochs after which batches are not mixed; 0: never
   double smoothing = 0.1;    // label smoothing, with and without mixing
 
+  // `epoch` is the number of finished ones.
   bool mixes(int epoch) const {
     return (mixup > 0 || cutmix > 0) && (off_epoch == 0 || epoch < off_epoch);
   }
@@ -35,7 +36,7 @@ struct MixupOptions {
                      "Probability of CutMix where mixup and CutMix are both on"});
     field(
         "mixup-off-epoch", self.off_epoch,
-        OptionInfo{{.low = 0}, "Epoch (from 0) from which batches are no longer mixed; 0: never"});
+        OptionInfo{{.low = 0}, "Finished epochs after which batches are not mixed; 0: never"});
     field("smoothing", self.smoothing, OptionInfo{{.low = 0, .below = 1}, "Label smoothing"});
   }
 };
