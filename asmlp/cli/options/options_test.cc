@@ -1,3 +1,4 @@
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
 
 #include <gtest/gtest.h>
