@@ -293,7 +293,7 @@ TEST_F(LoadCheckpoint, TellsFormatsByContent) {
 }
 
 // The weights of a baseline are not taken for an AS-MLP's. (The key is that of versions before 0.2.)
-TEST(LoadCheckpoint, RefusesBaselines) {
+TEST(BaselineWeights, AreNoAsMlp) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "swin.safetensors";
   write_safetensors(
