@@ -1,4 +1,4 @@
-// What the YAML of a study says, before variants and grids are expanded. docs/studies.md has the
+// What the YAML of a study says, before variants and grids are expanded. docs/guide/studies.md has the
 // format.
 #pragma once
 

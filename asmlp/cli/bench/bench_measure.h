@@ -8,7 +8,7 @@
 
 namespace asmlp::cli {
 
-// Measures a verified case. The row's keys are explained in docs/benchmarks.md. The machine's peak
+// Measures a verified case. The row's keys are explained in docs/results/speed.md. The machine's peak
 // is taken before, between and after the timed runs, on as many threads; the steps come from runs
 // of their own.
 Json measure_case(const BenchCase& bench_case, const Verification& verification,
