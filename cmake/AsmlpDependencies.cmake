@@ -30,7 +30,7 @@ if(ASMLP_TORCH)
   target_link_libraries(asmlp_opencv INTERFACE ${ASMLP_OPENCV_IMGPROC} ${ASMLP_OPENCV_CORE})
   # LibTorch as one target, asmlp_libtorch. Debian's package and the upstream archives ship a
   # TorchConfig.cmake; that of PyPI's wheels for CUDA wants a CUDA compiler of its own version and all
-  # of CUDA's libraries, when what a CPU needs of them is two libraries (docs/libtorch.md).
+  # of CUDA's libraries, when what a CPU needs of them is two libraries (docs/guide/libtorch.md).
   set(ASMLP_LIBTORCH_WHEEL "" CACHE PATH
       "Folder `torch` of an unpacked PyPI wheel, used without CUDA; empty: find_package(Torch)")
   add_library(asmlp_libtorch INTERFACE)

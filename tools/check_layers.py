@@ -5,7 +5,7 @@
     tools/check_layers.py --root DIR   check another copy
     tools/check_layers.py --self-test  prove that every rule catches what it is for
 
-docs/architecture.md explains the rooms, docs/decisions/0001-levels.md why they are these.
+docs/design/architecture.md explains the rooms, docs/design/decisions/0011-rooms.md why they are these.
 """
 
 import argparse

@@ -16,11 +16,11 @@ struct DetectBenchOptions {
 };
 
 // A document of report/machine.h's measurement_document() with a row for each way of computing the
-// backbone, explained in docs/detection.md. A network that is not from a file has random weights,
-// whose class scores are spread until there are as many detections as the model allows: what comes
-// after the proposals has as much to do as with a trained network on a full image. Nothing is timed
-// before both backbones agree: Error(kMismatch) otherwise;
-// Error(kInvalidArgument) for a size outside its range.
+// backbone, explained in docs/results/speed.md. A network that is not from a file has random
+// weights, whose class scores are spread until there are as many detections as the model allows:
+// what comes after the proposals has as much to do as with a trained network on a full image.
+// Nothing is timed before both backbones agree: Error(kMismatch) otherwise; Error(kInvalidArgument)
+// for a size outside its range.
 Json measure_detection(const DetectBenchOptions& options);
 
 }  // namespace asmlp::cli

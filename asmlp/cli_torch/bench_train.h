@@ -18,7 +18,7 @@ struct TrainBenchOptions {
 };
 
 // A document of report/machine.h's measurement_document() whose rows, one per precision and way of
-// computing, are explained in docs/training_speed.md. Nothing is timed before loss and gradients
+// computing, are explained in docs/results/speed.md. Nothing is timed before loss and gradients
 // agree: Error(kMismatch) otherwise. Other errors: those of resolve_model and configure_runtime.
 Json measure_training(const TrainBenchOptions& options);
 

@@ -309,7 +309,7 @@ Command add_train(CLI::App& program, Arguments raw) {
           ->group(group);
   app->add_option("--nproc", arguments->nproc,
                   "Processes on this machine that share the work; several machines: "
-                  "docs/distributed.md")
+                  "docs/guide/distributed.md")
       ->check(CLI::Range(1, kMaxWorkers))
       ->group(group);
   app->add_flag("--auto-resume", arguments->auto_resume,

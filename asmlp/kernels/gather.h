@@ -1,5 +1,6 @@
 // Gathers: what a row of A is made of. The axial shift, the patches and the 2 x 2 merging are index
-// maps here and cost no pass over memory (docs/architecture.md, "One GEMM, different gathers").
+// maps here and cost no pass over memory (docs/design/architecture.md, "One GEMM, different
+// gathers").
 //
 // A is written in the kernel set's panel elements; its rows are `lda` elements apart, have room for
 // padded_depth (PackedMatrix) and are zero between the depth and that.

@@ -1,4 +1,5 @@
-// A study: configurations x seeds under one budget, read from YAML. docs/studies.md has the format.
+// A study: configurations x seeds under one budget, read from YAML. docs/guide/studies.md has the
+// format.
 #pragma once
 
 #include <cstdint>

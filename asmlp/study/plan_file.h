@@ -1,5 +1,5 @@
-// What the YAML of a study says, before variants and grids are expanded. docs/studies.md has the
-// format.
+// What the YAML of a study says, before variants and grids are expanded. docs/guide/studies.md has
+// the format.
 #pragma once
 
 #include <cstdint>

@@ -42,9 +42,9 @@ std::optional<Comparison> compare(const Sample& a, const Sample& b, const Pooled
 using FindResult = std::function<std::optional<Json>(const StudyRun&)>;
 
 // {"study", "epochs", "machine", "build", "date", "spread", "runs": {"planned", "finished",
-// "failed", "missing"}, "groups": [{"name", "rows": [...]}]}; docs/studies.md lists the keys. Top-1
-// is that of the last epoch in percent: no epoch is chosen by looking at the images it is reported
-// on.
+// "failed", "missing"}, "groups": [{"name", "rows": [...]}]}; docs/guide/studies.md lists the keys.
+// Top-1 is that of the last epoch in percent: no epoch is chosen by looking at the images it is
+// reported on.
 Json study_document(const StudyPlan& plan, const FindResult& find);
 
 enum class StudyMarkup { kPlain, kMarkdown };

@@ -14,7 +14,7 @@
  * Threads: a model is immutable and may be shared. An engine serves one caller at a time: make one
  * per thread. An engine keeps its model alive, so they may be freed in any order.
  *
- * docs/api.md has an example; C++ programs use <asmlp/asmlp.hpp>. */
+ * docs/guide/api.md has an example; C++ programs use <asmlp/asmlp.hpp>. */
 #pragma once
 
 #include <stddef.h>

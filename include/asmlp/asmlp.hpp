@@ -3,8 +3,8 @@
 //   asmlp::Classifier classifier("model.safetensors");
 //   for (const auto& p : classifier.classify("photo.jpg")) use(p.label, p.probability);
 //
-// docs/api.md explains it by the programs of examples/. <asmlp/asmlp.h> is the C API, of the same
-// library and with the same words.
+// docs/guide/api.md explains it by the programs of examples/. <asmlp/asmlp.h> is the C API, of the
+// same library and with the same words.
 //
 // Threads. A Model is immutable: share it between any number of threads. A Classifier or Backbone
 // has threads and memory of its own and serves one caller at a time: make one per thread, from the
@@ -61,7 +61,8 @@ struct ModelInfo {
   std::int64_t multiply_adds;  // of one image of image_size
   Precision precision;         // what it computes with
   Isa isa;                     // never kAuto
-  std::string description;  // JSON: task, config, preprocessing, classes, origin (docs/formats.md)
+  // JSON: task, config, preprocessing, classes, origin (docs/guide/formats.md).
+  std::string description;
 };
 
 class PackedModel;  // the weights as the library keeps them
@@ -99,7 +100,8 @@ struct LoadOptions {
   // cases; weights do not show it). 0: what the file says, else 5. One of them alone sets both.
   int shift_h = 0;
   int shift_w = 0;
-  // The whole description of the model as JSON text (docs/formats.md), instead of the file's own:
+  // The whole description of the model as JSON text (docs/guide/formats.md), instead of the file's
+  // own:
   // {"model": "asmlp_tiny_patch4_shift5_224", "num_classes": 7, "padding": "reflect"}. "": the
   // file's.
   std::string config;

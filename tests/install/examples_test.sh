@@ -65,6 +65,8 @@ for photo in "${photos[@]}"; do
     "$work/$program" "$model" "$photo" >"$work/out" 2>"$work/log" || fail "$program $photo"
     same_as_command 3 "$work/one.json" <"$work/out" || fail "$program $photo: not the command's"
   done
+  "$work/build/first" "$model" "$photo" >"$work/first" 2>"$work/log" || fail "first $photo"
+  cut -d ' ' -f 2- "$work/out" | diff - "$work/first" || fail "first $photo: other classes"
 done
 predict "${photos[@]}" >"$work/all.json" || fail "asmlp predict"
 "$work/build/batch" "$model" "${photos[@]}" >"$work/out" 2>"$work/log" || fail "batch"

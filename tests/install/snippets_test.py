@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every C and C++ snippet of docs/api.md stands, verbatim, in one of the programs of examples/.
+"""Every C and C++ snippet of README.md and docs/guide/api.md stands, verbatim, in a program of examples/.
 
 Those are compiled and run by examples_test.sh. Argument: the root of the project. Indentation may
 differ by the depth that the snippet has in the program.
@@ -12,8 +12,7 @@ from pathlib import Path
 
 root = Path(sys.argv[1])
 sources = {path.name: path.read_text() for path in sorted((root / "examples").glob("*.c*"))}
-document = (root / "docs" / "api.md").read_text()
-snippets = re.findall(r"^```(?:c|cpp)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+documents = {name: (root / name).read_text() for name in ("README.md", "docs/guide/api.md")}
 
 
 def stands_in(snippet, source):
@@ -26,13 +25,16 @@ def stands_in(snippet, source):
     return False
 
 
-failed = len(snippets) == 0
-for snippet in snippets:
-    if not any(stands_in(snippet, source) for source in sources.values()):
-        print(f"docs/api.md: in none of examples/ ({', '.join(sources)}):\n{snippet}")
-        failed = True
-unmentioned = [name for name in sources if f"examples/{name}" not in document]
+failed = False
+for name, document in documents.items():
+    snippets = re.findall(r"^```(?:c|cpp)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    failed |= len(snippets) == 0
+    for snippet in snippets:
+        if not any(stands_in(snippet, source) for source in sources.values()):
+            print(f"{name}: in none of examples/ ({', '.join(sources)}):\n{snippet}")
+            failed = True
+    print(f"{name}: {len(snippets)} snippets checked")
+unmentioned = [name for name in sources if f"examples/{name}" not in documents["docs/guide/api.md"]]
 if unmentioned:
-    print(f"docs/api.md does not mention {unmentioned}")
-print(f"{len(snippets)} snippets checked")
+    print(f"docs/guide/api.md does not mention {unmentioned}")
 sys.exit(1 if failed or unmentioned else 0)

@@ -8,9 +8,9 @@
 
 namespace asmlp::cli {
 
-// Measures a verified case. The row's keys are explained in docs/benchmarks.md. The machine's peak
-// is taken before, between and after the timed runs, on as many threads; the steps come from runs
-// of their own.
+// Measures a verified case. The row's keys are explained in docs/results/speed.md. The machine's
+// peak is taken before, between and after the timed runs, on as many threads; the steps come from
+// runs of their own.
 Json measure_case(const BenchCase& bench_case, const Verification& verification,
                   const BenchOptions& options, const Backend& backend);
 

@@ -138,7 +138,7 @@ constexpr const char* kBenchFooter =
     "an error. Training steps and the backbone of detections are measured on the fused operators "
     "and,\n"
     "in turns, eager of ATen operations as the authors wrote them, after both have agreed.\n"
-    "docs/benchmarks.md explains the numbers and the keys of --json.\n"
+    "docs/results/speed.md explains the numbers and the keys of --json.\n"
     "Examples:\n"
     "  asmlp bench --batch 1,8 --precision fp32,bf16\n"
     "  asmlp bench --img-size 224,384,512,768,1024 --plot sizes.png\n"

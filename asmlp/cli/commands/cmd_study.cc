@@ -31,7 +31,7 @@ constexpr const char* kStudyFooter =
     "folder of\n"
     "its own. Ctrl-C (or the end of the budget) lets the running ones save; the same command goes "
     "on.\n"
-    "docs/studies.md has the format.\n"
+    "docs/guide/studies.md has the format.\n"
     "Examples:\n"
     "  asmlp study studies/paper_ablation.yaml --dry-run       what it will take\n"
     "  asmlp study studies/paper_ablation.yaml --output out/ablation --budget 50";

@@ -24,8 +24,8 @@ std::string error_of(const std::string& model, ErrorCode code = ErrorCode::kInva
   return "";
 }
 
-// The table of docs/comparisons.md: parameters as their authors and timm 0.4.12 count them (token
-// mixers: by formula), multiply-adds of which Swin's authors print 4.5, 8.7 and 15.4 G.
+// The table of docs/design/baselines.md: parameters as their authors and timm 0.4.12 count them
+// (token mixers: by formula), multiply-adds of which Swin's authors print 4.5, 8.7 and 15.4 G.
 TEST(Architecture, PublishedFigures) {
   struct Row {
     const char* name;

@@ -37,9 +37,9 @@ struct RunFacts {
 };
 
 // Writes into the folder of the run, at every multiple of log_interval steps, at the end of every
-// epoch and at close(); docs/logs.md has the files. An error of writing (a full disk) is a warning
-// in the log of the library (core/log.h), once per file, and never ends the training. To be used by
-// one process of a run.
+// epoch and at close(); docs/guide/logs.md has the files. An error of writing (a full disk) is a
+// warning in the log of the library (core/log.h), once per file, and never ends the training. To be
+// used by one process of a run.
 class RunLog : public Observer {
  public:
   RunLog(std::filesystem::path folder, RunFacts facts);

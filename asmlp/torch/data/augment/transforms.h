@@ -1,5 +1,5 @@
 // Training augmentation: from a picture, decoded or not, to the network's input. What each step
-// does and in which ranges: docs/augmentation.md.
+// does and in which ranges: docs/guide/augmentation.md.
 //
 // Every draw comes from the Random handed in, which the loader derives from (seed, epoch, sample):
 // a sample's augmentation is the same whatever the number of workers.
