@@ -178,8 +178,8 @@ TEST(Recipe, HelpHasEveryOptionOnceWithItsDefault) {
     if (name == "task") continue;
     EXPECT_THAT(help, testing::HasSubstr(name == "data" ? name : "--" + name));
   }
-  for (const char* text : {"[upernet_asmlp_tiny]", "[rand-m9-mstd0.5-inc1]", "[0.75 1.333]",
-                           "[6e-05]", "{cosine,multistep,poly}", "[400 500 600]"}) {
+  for (const char* text : {"=upernet_asmlp_tiny", "=rand-m9-mstd0.5-inc1", "=0.75 1.333", "=6e-05",
+                           "{cosine,multistep,poly}", "=400 500 600"}) {
     EXPECT_THAT(help, testing::HasSubstr(text));
   }
 }
