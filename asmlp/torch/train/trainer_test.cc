@@ -42,7 +42,7 @@ TEST_F(TrainerTest, LearnsAndExportsADescribedModel) {
 // It was called ".brightness".
 TEST_F(TrainerTest, AModelWithoutANameGetsOneFromItsSizes) {
   TrainOptions options = small_options();
-  options.model.model = R"({"in_chans": 1, "embed_dim": 6, "depths": [1, 1], "patch_size": 2,
+  options.model.choice = R"({"in_chans": 1, "embed_dim": 6, "depths": [1, 1], "patch_size": 2,
                       "img_size": 8})";
   EXPECT_EQ(trainer("nameless", options).facts().model, "asmlp_e6_d1-1_p2_s5.brightness");
 }
