@@ -1,5 +1,5 @@
 // asmlp detect, validate of a detector and bench --task detect, as a user runs them, on a random
-// detector and made scenes.
+// detector and synthetic scenes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

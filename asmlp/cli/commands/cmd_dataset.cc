@@ -7,7 +7,7 @@
 namespace asmlp::cli {
 
 Command add_dataset(CLI::App& program) {
-  CLI::App* app = add_subcommand(program, "dataset", "Make data sets: tar shards, made images",
+  CLI::App* app = add_subcommand(program, "dataset", "Make data sets: tar shards, synthetic images",
                                  "`asmlp dataset COMMAND --help` has the options of a command.");
   app->require_subcommand(1);
   const auto commands = std::make_shared<std::vector<Command>>();

@@ -135,7 +135,7 @@ Command add_dataset_scenes(CLI::App& dataset) {
       ->type_name("N");
   app->add_option("--seed", options->scenes.seed, "of everything random (default 0)")
       ->type_name("N");
-  app->add_option("--threads", options->scenes.threads, "threads (default: all cores)")
+  app->add_option("-j,--threads", options->scenes.threads, "threads (default: all cores)")
       ->check(CLI::Range(0, 256))
       ->type_name("N");
   add_output_options(*app, options->output_options);

@@ -170,7 +170,7 @@ Command add_dataset_shards(CLI::App& dataset) {
       ->type_name("Q");
   app->add_flag("--no-check", options->no_check,
                 "do not decode the images (a damaged one is then found in training)");
-  app->add_option("--threads", options->writer.threads, "threads (default: all cores)")
+  app->add_option("-j,--threads", options->writer.threads, "threads (default: all cores)")
       ->check(CLI::Range(0, 256))
       ->type_name("N");
   add_output_options(*app, options->output_options);

@@ -133,7 +133,7 @@ Command add_forward(CLI::App& program, const Backend& backend, Arguments argumen
   app->add_option("--input", options->input, "safetensors file with `input`")
       ->type_name("X")
       ->required();
-  app->add_option("--output", options->output, "safetensors file to write")
+  app->add_option("-o,--output", options->output, "safetensors file to write")
       ->type_name("Y")
       ->required();
   add_backend_option(*app, backend.name, options->backend, "Execution");

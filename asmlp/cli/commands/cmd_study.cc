@@ -99,10 +99,10 @@ Command add_study(CLI::App& program) {
   app->add_option("study", options->file, "the study: a YAML file")
       ->required()
       ->type_name("STUDY.yaml");
-  app->add_option("--output", options->output,
+  app->add_option("-o,--output", options->output,
                   "folder of the study (default: output/<name of the study>)")
       ->type_name("DIR");
-  app->add_option("-j,--jobs", options->jobs,
+  app->add_option("--jobs", options->jobs,
                   "training processes at a time, which share the cores; auto (default): one per "
                   "core as far as memory allows")
       ->type_name("N|auto");

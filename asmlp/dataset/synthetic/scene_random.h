@@ -1,4 +1,4 @@
-// The random numbers of made scenes: the standard's own generator, whose numbers are the same with
+// The random numbers of synthetic scenes: the standard's own generator, whose numbers are the same with
 // every standard library (its distributions are not).
 #pragma once
 

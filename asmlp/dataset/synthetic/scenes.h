@@ -1,4 +1,4 @@
-// A data set of made scenes, to try detection and segmentation without COCO and ADE20K.
+// A data set of synthetic scenes, to try detection and segmentation without COCO and ADE20K.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// COCO's instance annotations of made scenes.
+// COCO's instance annotations of synthetic scenes.
 #pragma once
 
 #include <cstdint>

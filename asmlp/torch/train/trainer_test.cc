@@ -200,7 +200,7 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   const fs::path file = folder_.path() / "whole" / "final.safetensors";
   const TensorFile exported = read_safetensors(file);
   const auto described =
-      architecture_from_json(exported.metadata.at("asmlp_architecture"), "exported");
+      architecture_from_json(exported.metadata.at("asmlp"), "exported");
   EXPECT_FALSE(is_as_mlp(described));
   EXPECT_EQ(described.spec.name, "small_swin.brightness");
   EXPECT_EQ(described.spec.classes, validation_.classes());

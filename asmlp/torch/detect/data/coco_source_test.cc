@@ -225,7 +225,7 @@ TEST(FindCoco, SaysWhatIsMissing) {
 }
 
 // From the command's data set to batches.
-TEST(CocoSource, ReadsMadeScenes) {
+TEST(CocoSource, ReadsSyntheticScenes) {
   const test::TemporaryFolder folder;
   test::write_discs(folder.path() / "items");
   ScenesOptions scenes;
