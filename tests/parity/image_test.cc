@@ -35,14 +35,16 @@ TEST(ImageGolden, EveryResizeEqualsPillow) {
     std::smatch match;
     if (std::regex_match(name, match, resized)) {
       const Image photo = decode_image(test::data("photos/" + match[1].str()));
-      const int side = std::stoi(match[2]), crop = std::stoi(match[4]);
+      const int side = std::stoi(match[2]), size = std::stoi(match[4]);
       const Interpolation interpolation = interpolation_of(match[3]);
-      expect_equal(center_crop(resize_short_side(photo, side, interpolation), crop, crop), expected,
-                   name);
+      const Image whole = resize_short_side(photo, side, interpolation);
+      const Window center{center_offset(whole.height, size), center_offset(whole.width, size), size,
+                          size};
+      expect_equal(crop(whole, center), expected, name);
       // The network's own path, which computes the crop only.
       Preprocessing preprocessing;
-      preprocessing.size = crop;
-      preprocessing.crop_pct = static_cast<double>(crop) / side;
+      preprocessing.size = size;
+      preprocessing.crop_pct = static_cast<double>(size) / side;
       preprocessing.interpolation = interpolation;
       expect_equal(resize_and_crop(photo, preprocessing, 3), expected, name);
     } else {

@@ -88,7 +88,7 @@ TEST_F(SegmentCommand, WritesOverlayLabelsAndAreas) {
     // As a picture the map shows the classes' colors.
     const Image shown = decode_image(image["label_map"].get<std::string>());
     const Color color = ade20k_classes()[labels.pixels[0]].color;
-    EXPECT_TRUE(std::equal(color.begin(), color.end(), shown.pixels.begin()));
+    EXPECT_EQ((Color{shown.pixels[0], shown.pixels[1], shown.pixels[2]}), color);
   }
 }
 
