@@ -38,9 +38,10 @@ void run(const std::string& task_name, const char* annotations_path, const char*
     const CocoAnnotations coco = read_coco(annotations_path);
     const std::vector<CocoDetection> detections = read_coco_results(results_path, task, coco);
     const auto loaded = Clock::now();
-    const std::vector<CocoTruth> truths = coco_ground_truth(coco, task, pool);
-    scores = evaluate_coco(task, static_cast<int>(coco.images.size()),
-                           static_cast<int>(coco.categories.size()), truths, detections, pool);
+    const std::vector<CocoGroundTruth> ground_truth = coco_ground_truth(coco, task, pool);
+    scores =
+        evaluate_coco(task, static_cast<int>(coco.images.size()),
+                      static_cast<int>(coco.categories.size()), ground_truth, detections, pool);
     fmt::print("{:.4f} {:.4f}\n", seconds(begin, loaded), seconds(loaded, Clock::now()));
   }
   const auto stats = scores.stats();

@@ -38,7 +38,7 @@ std::vector<Sample> read_samples(const std::filesystem::path& folder) {
 
 void run(const std::filesystem::path& folder, int images, int rounds) {
   const std::vector<Sample> samples = read_samples(folder);
-  const Preprocessing preprocessing;  // ImageNet's: 224, mean and std
+  const Preprocessing preprocessing;      // ImageNet's: 224, mean and std
   const data::Augmentation augmentation;  // the authors'
   std::vector<float> out(size_t{3} * preprocessing.size * preprocessing.size);
   for (int round = 0; round < rounds; ++round) {

@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "asmlp/torch/data/data_source.h"
 #include "asmlp/torch/data/augment/transforms.h"
+#include "asmlp/torch/data/data_source.h"
 
 namespace {
 

@@ -19,8 +19,8 @@
 #include "asmlp/torch/detect/ops/anchors.h"
 #include "asmlp/torch/detect/ops/assigner.h"
 #include "asmlp/torch/detect/ops/mask_paste.h"
-#include "asmlp/torch/detect/roi/mask_target.h"
 #include "asmlp/torch/detect/ops/nms.h"
+#include "asmlp/torch/detect/roi/mask_target.h"
 #include "asmlp/torch/detect/roi/roi_extractor.h"
 
 namespace {
@@ -57,12 +57,11 @@ void pooling(at::MemoryFormat format, const char* forward, const char* backward)
   const auto map = torch::randn({1, 256, 200, 272}).contiguous(format).requires_grad_();
   const auto small = rois(112);
   const auto some = small.slice(0, 0, 8);
-  const double error =
-      (roi_align(map, 0.25, some, {}) -
-       eager_roi_align({map}, {0.25}, some, torch::zeros({8}, torch::kInt64), {}))
-          .abs()
-          .max()
-          .item<double>();
+  const double error = (roi_align(map, 0.25, some, {}) -
+                        eager_roi_align({map}, {0.25}, some, torch::zeros({8}, torch::kInt64), {}))
+                           .abs()
+                           .max()
+                           .item<double>();
   require(error < 1e-4, ErrorCode::kMismatch, "roi_align is off by {}", error);
   torch::Tensor pooled;
   report(forward, [&] { pooled = roi_align(map, 0.25, small, {}); });

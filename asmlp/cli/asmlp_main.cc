@@ -7,9 +7,8 @@ int main(int argc, char** argv) {
   using namespace asmlp::cli;
   const Arguments arguments(argv, static_cast<size_t>(argc));
   const auto torch = [&](const char* name, const char* description) -> AddCommand {
-    return [=](CLI::App& program) {
-      return add_torch_command(program, name, description, arguments);
-    };
+    return
+        [=](CLI::App& program) { return add_torch_command(program, name, description, arguments); };
   };
   return run_program(
       "asmlp", "AS-MLP vision models on the CPU",

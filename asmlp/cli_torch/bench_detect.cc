@@ -1,5 +1,4 @@
 #include "asmlp/cli_torch/bench_detect.h"
-#include "asmlp/report/machine.h"
 
 #include <torch/torch.h>
 
@@ -10,13 +9,14 @@
 #include <vector>
 
 #include "asmlp/cli/bench/bench_report.h"
-#include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli/bench/statistics.h"
+#include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/machine.h"
 #include "asmlp/torch/detect/model/detector.h"
-#include "asmlp/torch/nn/eager_as_mlp.h"
 #include "asmlp/torch/nn/conv_module.h"
+#include "asmlp/torch/nn/eager_as_mlp.h"
 #include "asmlp/torch/ops/runtime.h"
 
 namespace asmlp::cli {
@@ -78,8 +78,8 @@ class DetectBench {
     double least = INFINITY;
     for (const char* format : {"NCHW", "channels-last"}) {
       eager_image_ = std::string(format) == "NCHW"
-                            ? image_.contiguous()
-                            : image_.contiguous(torch::MemoryFormat::ChannelsLast);
+                         ? image_.contiguous()
+                         : image_.contiguous(torch::MemoryFormat::ChannelsLast);
       maps(true);
       for (int run = 0; run < 2; ++run) {
         Timings times;

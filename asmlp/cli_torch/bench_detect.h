@@ -1,5 +1,5 @@
 // What `asmlp bench --task detect` measures: the parts of a detection, with the backbone on the
-// fused operators and eager of ATen operations, in one process, in turns.
+// fused operators and as eager ATen operations, in one process, in turns.
 #pragma once
 
 #include <string>

@@ -1,5 +1,4 @@
 #include "asmlp/cli_torch/bench_train.h"
-#include "asmlp/report/machine.h"
 
 #include <time.h>
 #include <torch/torch.h>
@@ -12,11 +11,12 @@
 #include <optional>
 
 #include "asmlp/cli/bench/bench_report.h"
-#include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli/bench/statistics.h"
+#include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
-#include "asmlp/torch/ops/autocast.h"
+#include "asmlp/report/machine.h"
 #include "asmlp/torch/nn/eager_as_mlp.h"
+#include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/ops/runtime.h"
 #include "asmlp/torch/train/adamw.h"
 #include "asmlp/torch/train/options.h"

@@ -1,5 +1,5 @@
 // What `asmlp bench --train` measures: training steps on the fused operators against the same steps
-// eager of ATen operations, in one process, in turns.
+// as eager ATen operations, in one process, in turns.
 #pragma once
 
 #include <string>

@@ -4,10 +4,10 @@
 #include <tuple>
 
 #include "asmlp/cli/options/parse_pair.h"
-#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_detect.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "asmlp/cli/bench/bench_report.h"
-#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/bench_train.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

@@ -5,15 +5,15 @@
 
 #include "asmlp/cli/draw/detection_drawing.h"
 #include "asmlp/cli/images/image_report.h"
-#include "asmlp/cli/options/options.h"
 #include "asmlp/cli/images/output_folder.h"
-#include "asmlp/report/table.h"
+#include "asmlp/cli/options/options.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/report/table.h"
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/detect/evaluate.h"
 

@@ -1,15 +1,15 @@
 // asmlp segment: of which class is every pixel of these images?
 #include <memory>
 
-#include "asmlp/cli/images/image_report.h"
-#include "asmlp/cli/options/options.h"
-#include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/draw/segmentation_drawing.h"
-#include "asmlp/report/table.h"
+#include "asmlp/cli/images/image_report.h"
+#include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/options.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {
@@ -117,8 +117,7 @@ Command add_segment(CLI::App& program) {
       ->capture_default_str()
       ->type_name("DIR")
       ->group("Output");
-  app->add_option("--opacity", options->opacity,
-                  "of the colors over the image, 0..1 (default 0.6)")
+  app->add_option("--opacity", options->opacity, "of the colors over the image, 0..1 (default 0.6)")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("X")
       ->group("Output");

@@ -212,8 +212,7 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   print_note(fmt::format("finished: best {0} {1} (epoch {2}) in {3}, last {0} {4} in {5}",
                          eval_metric_info(main).label, eval_metric_text({main, end.best}),
                          end.best_epoch + 1, (folder / "best.safetensors").string(),
-                         eval_metric_text({main, last}),
-                         (folder / "final.safetensors").string()));
+                         eval_metric_text({main, last}), (folder / "final.safetensors").string()));
   return code;
 }
 
@@ -239,8 +238,8 @@ fs::path resumed_state(const TrainArguments& arguments) {
   return fs::path(arguments.output) / arguments.experiment / "last.safetensors";
 }
 
-// What the command line's options are laid over: the recipe's, the resumed run's, or the defaults of
-// the task, which is then found and said.
+// What the command line's options are laid over: the recipe's, the resumed run's, or the defaults
+// of the task, which is then found and said.
 train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
   const std::string data = arguments.given.value("data", "");
   if (!arguments.config.empty()) {
@@ -259,9 +258,10 @@ train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
     if (!state.empty()) return train::read_state(state, nullptr).options;
   }
   const auto model = arguments.given.find("model");
-  const TaskEvidence evidence{
-      .model = model != arguments.given.end() && model->is_string() ? model->get<std::string>() : "",
-      .data = data};
+  const TaskEvidence evidence{.model = model != arguments.given.end() && model->is_string()
+                                           ? model->get<std::string>()
+                                           : "",
+                              .data = data};
   const TaskDecision decision = find_task(arguments.task, evidence);
   if (decision.task != Task::kClassify && !decision.reason.empty() && !is_launched_worker()) {
     print_note(fmt::format("task: {} ({})", to_string(decision.task), decision.reason));

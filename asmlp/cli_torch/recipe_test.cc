@@ -93,7 +93,7 @@ TEST(Recipe, ImageNetsAreTheAuthors) {
   EXPECT_EQ(finer.model.drop_path, 0.1);
 }
 
-// Its figures in the documents were measured without the transforms that came later.
+// Its numbers in the documents were measured without the transforms that came later.
 TEST(Recipe, FashionNanoMovesAndMirrorsOnly) {
   const train::ClassifyOptions options =
       load_recipe(recipes() / "fashion_nano.yaml").classification;

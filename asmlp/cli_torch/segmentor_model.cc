@@ -47,7 +47,7 @@ LoadedSegmentor load_named_segmentor(const ModelOptions& options, int threads,
 
 std::string describe(const segment::PredictOptions& tta) {
   std::string text =
-      tta.multi_scale ? fmt::format("{} scales", std::size(segment::kViewRatios)) : "one scale";
+      tta.multi_scale ? fmt::format("{} scales", std::size(segment::kTtaScales)) : "one scale";
   if (tta.flip) text += ", mirrored";
   if (tta.full_size) text += ", full size";
   return text + (tta.sliding ? fmt::format(", windows of {} every {}", tta.sliding->crop,

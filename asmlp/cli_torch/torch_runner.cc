@@ -95,10 +95,11 @@ Backend torch_backend() {
 }
 
 Validators torch_validators() {
-  return {.backend = "torch",
-          .classify = [](const ValidateOptions& o) { return validate_classifier(o, torch_backend()); },
-          .detect = validate_detector,
-          .segment = validate_segmentor};
+  return {
+      .backend = "torch",
+      .classify = [](const ValidateOptions& o) { return validate_classifier(o, torch_backend()); },
+      .detect = validate_detector,
+      .segment = validate_segmentor};
 }
 
 BenchRunners torch_bench() {

@@ -1,7 +1,7 @@
 #include "asmlp/cli_torch/train_summary.h"
 
-#include "asmlp/report/build_info.h"
 #include "asmlp/cli_torch/recipe.h"
+#include "asmlp/report/build_info.h"
 #include "asmlp/schema/fields.h"
 
 namespace asmlp::cli {
@@ -51,17 +51,17 @@ train::RunFacts run_facts(const train::Trainer& trainer, const std::string& comm
                {"epochs", options.schedule.epochs},
                {"steps_per_epoch", trainer.steps_per_epoch()},
                {"seed", options.run.seed}};
-  facts.start = {{"command", command},
-                 {"world_size", state.world},
-                 {"threads", state.threads},
-                 {"device", trainer.device().str()},
-                 {"precision",
-                  options.run.amp == train::Amp::kOff ? "fp32" : name_of(options.run.amp)},
-                 {"images_per_step", trainer.global_batch()},
-                 {"asmlp", build.version},
-                 {"commit", build.commit},
-                 {"compiler", build.compiler},
-                 {"build_type", build.type}};
+  facts.start = {
+      {"command", command},
+      {"world_size", state.world},
+      {"threads", state.threads},
+      {"device", trainer.device().str()},
+      {"precision", options.run.amp == train::Amp::kOff ? "fp32" : name_of(options.run.amp)},
+      {"images_per_step", trainer.global_batch()},
+      {"asmlp", build.version},
+      {"commit", build.commit},
+      {"compiler", build.compiler},
+      {"build_type", build.type}};
   facts.recipe = recipe_text(options);
   facts.eval_metric = task.eval_metric;
   facts.images_per_step = trainer.global_batch();

@@ -114,8 +114,8 @@ std::string csv_of(const Json& json) {
   return csv_line(keys) + csv_line(values);
 }
 
-std::string text_of(const ValidateOptions& options, const Json& json, const CocoAnnotations& annotations,
-                    const detect::CocoEvaluation& result) {
+std::string text_of(const ValidateOptions& options, const Json& json,
+                    const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
   Table table({{}, {}});
   table.add_row(
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),

@@ -2,15 +2,15 @@
 #include <cmath>
 #include <memory>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/images/evaluation.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/report/table.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
 

@@ -9,8 +9,8 @@
 namespace asmlp {
 
 // kDetect for COCO's layout (annotations/instances_*.json), kSegment for ADE20K's (images/ and
-// annotations/ with training/ or validation/ in both). Nothing for every other folder or file: class
-// folders, IDX files and tar shards are found out by who opens them.
+// annotations/ with training/ or validation/ in both). Nothing for every other folder or file:
+// class folders, IDX files and tar shards are found out by who opens them.
 std::optional<Task> task_of_layout(const std::filesystem::path& data);
 
 }  // namespace asmlp

@@ -14,15 +14,16 @@ TEST(Layout, ShowsTheTask) {
   const auto make = [&](const char* name) {
     std::filesystem::create_directories(folder.path() / name);
   };
-  for (const char* name : {"classes/train/cat", "classes/val/cat", "coco/annotations",
-                           "coco/train2017", "ade/images/validation", "ade/annotations/validation",
-                           "half/images/training"}) {
+  for (const char* name :
+       {"classes/train/cat", "classes/val/cat", "coco/annotations", "coco/train2017",
+        "ade/images/validation", "ade/annotations/validation", "half/images/training"}) {
     make(name);
   }
   std::ofstream(folder.path() / "coco/annotations/instances_train2017.json") << "{}";
   EXPECT_EQ(task_of_layout(folder.path() / "coco"), Task::kDetect);
   EXPECT_EQ(task_of_layout(folder.path() / "ade"), Task::kSegment);
-  for (const char* name : {"classes", "half", "nowhere", "coco/annotations/instances_train2017.json"}) {
+  for (const char* name :
+       {"classes", "half", "nowhere", "coco/annotations/instances_train2017.json"}) {
     EXPECT_EQ(task_of_layout(folder.path() / name), std::nullopt) << name;
   }
 }

@@ -1,5 +1,5 @@
-// From images to the network's input: fetched and preprocessed by several threads. The one pipeline of
-// the library and the command.
+// From images to the network's input: fetched and preprocessed by several threads. The one pipeline
+// of the library and the command.
 #pragma once
 
 #include <exception>
@@ -27,8 +27,8 @@ class InputBatch {
     std::exception_ptr cause;
   };
 
-  // preprocessing.mean.size() is the number of channels, 1 or 3. `threads` as ThreadPool has it; they
-  // are started when a batch first has more than one image.
+  // preprocessing.mean.size() is the number of channels, 1 or 3. `threads` as ThreadPool has it;
+  // they are started when a batch first has more than one image.
   InputBatch(const Preprocessing& preprocessing, int threads);
 
   // Gets the images 0..count-1 by calling `fetch` on several threads at once, preprocesses them and
@@ -38,7 +38,7 @@ class InputBatch {
   // Of the last load: the images in slots 0..size()-1, and the others.
   int size() const { return static_cast<int>(items_.size()); }
   int item(int slot) const { return items_[static_cast<size_t>(slot)]; }
-  const Image& image(int slot) const;     // the 8-bit image that the network sees
+  const Image& image(int slot) const;    // the 8-bit image that the network sees
   std::span<const float> input() const;  // size() x channels x side x side, normalized
   const std::vector<Failure>& failures() const { return failures_; }
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/image/decode.h"
 #include "asmlp/image/color.h"
+#include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
 
 namespace asmlp {

@@ -152,10 +152,10 @@ CocoScores summarize(std::span<const CategoryScores> categories) {
 }  // namespace
 
 CocoScores evaluate_coco(CocoTask task, int images, int categories,
-                         std::span<const CocoTruth> truths,
+                         std::span<const CocoGroundTruth> ground_truth,
                          std::span<const CocoDetection> detections, ThreadPool& pool) {
   const std::vector<CocoCell> cells =
-      match_coco(task, images, categories, truths, detections, pool);
+      match_coco(task, images, categories, ground_truth, detections, pool);
   std::vector<CategoryScores> scores(static_cast<size_t>(categories));
   run_throwing(pool, categories, [&](int label) {
     const auto own = std::ranges::equal_range(cells, label, {}, &CocoCell::label);

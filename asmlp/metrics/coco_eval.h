@@ -25,7 +25,7 @@ using CocoBox = std::array<double, 4>;
 enum class CocoTask { kBox, kMask };
 
 // An annotated object.
-struct CocoTruth {
+struct CocoGroundTruth {
   int image =
       0;  // in [0, images), in the order of the images' ids: it decides between equal scores
   int label = 0;  // in [0, categories)
@@ -59,12 +59,12 @@ struct CocoScores {
       "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"};
 };
 
-// Scores `detections` against `truths`, both in any order; among equal scores of one image the
-// earlier detection goes first. The result has the same bits for any number of threads. Error
+// Scores `detections` against `ground_truth`, both in any order; among equal scores of one image
+// the earlier detection goes first. The result has the same bits for any number of threads. Error
 // (kInvalidArgument) on an image or label out of range, a score, area or box that is not finite;
 // (kBadFormat, kMismatch) on a mask that is broken or not of the size of the others of its image.
 CocoScores evaluate_coco(CocoTask task, int images, int categories,
-                         std::span<const CocoTruth> truths,
+                         std::span<const CocoGroundTruth> ground_truth,
                          std::span<const CocoDetection> detections, ThreadPool& pool);
 
 }  // namespace asmlp

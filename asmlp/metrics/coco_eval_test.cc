@@ -13,7 +13,7 @@
 namespace asmlp::coco_eval_test {
 namespace {
 
-CocoTruth object(int image, int label, CocoBox box, bool crowd = false) {
+CocoGroundTruth object(int image, int label, CocoBox box, bool crowd = false) {
   return {image, label, box, box[2] * box[3], crowd, {}};
 }
 
@@ -21,20 +21,21 @@ CocoDetection found(int image, int label, CocoBox box, double score) {
   return {image, label, score, box, {}};
 }
 
-CocoScores evaluate_boxes(int images, int categories, const std::vector<CocoTruth>& truths,
+CocoScores evaluate_boxes(int images, int categories,
+                          const std::vector<CocoGroundTruth>& ground_truth,
                           const std::vector<CocoDetection>& detections, int threads = 1) {
   ThreadPool pool(threads);
-  return evaluate_coco(CocoTask::kBox, images, categories, truths, detections, pool);
+  return evaluate_coco(CocoTask::kBox, images, categories, ground_truth, detections, pool);
 }
 
 TEST(CocoEval, PerfectDetectionsScoreOne) {
-  const std::vector<CocoTruth> truths = {object(0, 0, {0, 0, 10, 10}), object(0, 1, {0, 0, 50, 50}),
-                                         object(1, 1, {5, 5, 200, 200})};
+  const std::vector<CocoGroundTruth> ground_truth = {
+      object(0, 0, {0, 0, 10, 10}), object(0, 1, {0, 0, 50, 50}), object(1, 1, {5, 5, 200, 200})};
   std::vector<CocoDetection> detections;
-  for (const CocoTruth& truth : truths) {
+  for (const CocoGroundTruth& truth : ground_truth) {
     detections.push_back(found(truth.image, truth.label, truth.box, 0.5));
   }
-  const CocoScores scores = evaluate_boxes(2, 3, truths, detections);
+  const CocoScores scores = evaluate_boxes(2, 3, ground_truth, detections);
   // The precision is 1 / (1 + epsilon), the smallest double below 1.
   for (const double value : scores.stats()) EXPECT_NEAR(value, 1.0, 1e-15);
   ASSERT_EQ(scores.category_ap.size(), 3u);
@@ -44,7 +45,7 @@ TEST(CocoEval, PerfectDetectionsScoreOne) {
 
 TEST(CocoEval, NothingToFindIsMinusOneAndNothingFoundIsZero) {
   for (const double value : evaluate_boxes(0, 0, {}, {}).stats()) EXPECT_EQ(value, -1.0);
-  const std::vector<CocoTruth> crowd = {object(0, 0, {0, 0, 10, 10}, true)};
+  const std::vector<CocoGroundTruth> crowd = {object(0, 0, {0, 0, 10, 10}, true)};
   const std::vector<CocoDetection> detections = {found(0, 0, {0, 0, 10, 10}, 0.5)};
   for (const double value : evaluate_boxes(1, 1, crowd, detections).stats()) {
     EXPECT_EQ(value, -1.0);
@@ -84,12 +85,12 @@ TEST(CocoEval, CrowdsSwallowDetectionsOneObjectTakesOne) {
                   .ap,
               1, 1e-15);
   // Two in a crowd are ignored although their scores are higher.
-  const std::vector<CocoTruth> truths = {object(0, 0, {0, 0, 100, 100}, true),
-                                         object(0, 0, {200, 200, 10, 10})};
+  const std::vector<CocoGroundTruth> ground_truth = {object(0, 0, {0, 0, 100, 100}, true),
+                                                     object(0, 0, {200, 200, 10, 10})};
   const std::vector<CocoDetection> detections = {found(0, 0, {0, 0, 10, 10}, 0.9),
                                                  found(0, 0, {20, 20, 10, 10}, 0.8),
                                                  found(0, 0, {200, 200, 10, 10}, 0.7)};
-  EXPECT_NEAR(evaluate_boxes(1, 1, truths, detections).ap, 1, 1e-15);
+  EXPECT_NEAR(evaluate_boxes(1, 1, ground_truth, detections).ap, 1, 1e-15);
 }
 
 TEST(CocoEval, NoMoreThanAHundredDetectionsPerImageCount) {
@@ -103,28 +104,29 @@ TEST(CocoEval, NoMoreThanAHundredDetectionsPerImageCount) {
 
 TEST(CocoEval, ThreadsAndTheOrderOfImagesDoNotChangeABit) {
   std::mt19937 random(13);
-  std::vector<CocoTruth> truths;
+  std::vector<CocoGroundTruth> ground_truth;
   std::vector<CocoDetection> detections;
   const auto box = [&] {
     return CocoBox{double(random() % 90), double(random() % 90), double(random() % 60),
                    double(random() % 60)};
   };
   const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
-  for (int i = 0; i < 400; ++i) truths.push_back(object(pick(50), pick(7), box(), pick(9) == 0));
+  for (int i = 0; i < 400; ++i)
+    ground_truth.push_back(object(pick(50), pick(7), box(), pick(9) == 0));
   for (int i = 0; i < 3000; ++i) {
     detections.push_back(found(pick(50), pick(8), box(), double(pick(20)) / 20));
     if (pick(4) == 0) {
-      const CocoTruth& near = truths[random() % truths.size()];
+      const CocoGroundTruth& near = ground_truth[random() % ground_truth.size()];
       detections.push_back(found(near.image, near.label, near.box, double(pick(20)) / 20));
     }
   }
-  const CocoScores expected = evaluate_boxes(50, 8, truths, detections);
+  const CocoScores expected = evaluate_boxes(50, 8, ground_truth, detections);
   EXPECT_GT(expected.ap, 0.02);
   // Only the order within an image matters.
-  std::ranges::stable_sort(truths, {}, &CocoTruth::image);
+  std::ranges::stable_sort(ground_truth, {}, &CocoGroundTruth::image);
   std::ranges::stable_sort(detections, std::greater(), &CocoDetection::image);
   for (const int threads : {1, 2, 5}) {
-    const CocoScores scores = evaluate_boxes(50, 8, truths, detections, threads);
+    const CocoScores scores = evaluate_boxes(50, 8, ground_truth, detections, threads);
     EXPECT_EQ(scores.stats(), expected.stats());
     EXPECT_EQ(scores.category_ap, expected.category_ap);
   }
@@ -132,10 +134,10 @@ TEST(CocoEval, ThreadsAndTheOrderOfImagesDoNotChangeABit) {
 
 TEST(CocoEval, BadInputIsAnError) {
   const CocoBox box = {0, 0, 10, 10};
-  const auto bad = [](const std::vector<CocoTruth>& truths,
+  const auto bad = [](const std::vector<CocoGroundTruth>& ground_truth,
                       const std::vector<CocoDetection>& detections, CocoTask task) {
     ThreadPool pool(2);
-    EXPECT_THROW(evaluate_coco(task, 2, 2, truths, detections, pool), Error);
+    EXPECT_THROW(evaluate_coco(task, 2, 2, ground_truth, detections, pool), Error);
   };
   bad({object(2, 0, box)}, {}, CocoTask::kBox);
   bad({object(-1, 0, box)}, {}, CocoTask::kBox);
@@ -145,7 +147,7 @@ TEST(CocoEval, BadInputIsAnError) {
   bad({}, {found(0, 0, box, NAN)}, CocoTask::kBox);
   bad({}, {found(0, 0, {0, 0, NAN, 1}, 1)}, CocoTask::kBox);
   bad({object(0, 0, box)}, {}, CocoTask::kMask);  // no mask
-  CocoTruth truth = object(0, 0, box);
+  CocoGroundTruth truth = object(0, 0, box);
   truth.mask = {2, 2, {4}};
   CocoDetection detection = found(0, 0, box, 1);
   detection.mask = {1, 4, {4}};

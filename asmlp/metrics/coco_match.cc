@@ -98,19 +98,21 @@ std::vector<int> grouped(std::span<const Object> objects, int images, int catego
 // The objects and detections of one cell: parts of the grouped indices.
 struct Group {
   int label = 0, image = 0;
-  std::span<int> truths, detections;
+  std::span<int> ground_truth, detections;
 };
 
 // Cuts the grouped indices where label or image change.
-std::vector<Group> make_groups(std::span<const CocoTruth> truths, std::span<int> truth_order,
+std::vector<Group> make_groups(std::span<const CocoGroundTruth> ground_truth,
+                               std::span<int> truth_order,
                                std::span<const CocoDetection> detections,
                                std::span<int> detection_order) {
   using Key = std::pair<int, int>;
   constexpr Key kEnd = {std::numeric_limits<int>::max(), 0};
   size_t t = 0, d = 0;
   const auto truth_key = [&] {
-    return t < truth_order.size() ? Key{truths[truth_order[t]].label, truths[truth_order[t]].image}
-                                  : kEnd;
+    return t < truth_order.size()
+               ? Key{ground_truth[truth_order[t]].label, ground_truth[truth_order[t]].image}
+               : kEnd;
   };
   const auto detection_key = [&] {
     return d < detection_order.size()
@@ -131,9 +133,9 @@ std::vector<Group> make_groups(std::span<const CocoTruth> truths, std::span<int>
 
 class Matcher {
  public:
-  Matcher(CocoTask task, std::span<const CocoTruth> truths,
+  Matcher(CocoTask task, std::span<const CocoGroundTruth> ground_truth,
           std::span<const CocoDetection> detections)
-      : task_(task), truths_(truths), detections_(detections) {}
+      : task_(task), truths_(ground_truth), detections_(detections) {}
 
   CocoCell match(const Group& group) const {
     std::stable_sort(group.detections.begin(), group.detections.end(),
@@ -144,11 +146,11 @@ class Matcher {
     cell.label = group.label;
     cell.marks.resize(best.size());
     for (size_t d = 0; d < best.size(); ++d) cell.marks[d].score = detections_[best[d]].score;
-    const std::vector<double> iou = overlaps(best, group.truths);
+    const std::vector<double> iou = overlaps(best, group.ground_truth);
     std::vector<double> areas;
     for (const int d : best) areas.push_back(area_of(detections_[d]));
     for (int area = 0; area < kCocoAreas; ++area) {
-      match_area(area, areas, group.truths, iou, cell);
+      match_area(area, areas, group.ground_truth, iou, cell);
     }
     return cell;
   }
@@ -188,7 +190,7 @@ class Matcher {
     std::vector<int> columns(objects.size());
     std::iota(columns.begin(), columns.end(), 0);
     const auto is_wanted = [&](int column) {
-      const CocoTruth& truth = truths_[objects[column]];
+      const CocoGroundTruth& truth = truths_[objects[column]];
       return !truth.crowd && kRanges[area].holds(truth.area);
     };
     const auto ignored = std::stable_partition(columns.begin(), columns.end(), is_wanted);
@@ -223,34 +225,35 @@ class Matcher {
   }
 
   CocoTask task_;
-  std::span<const CocoTruth> truths_;
+  std::span<const CocoGroundTruth> truths_;
   std::span<const CocoDetection> detections_;
 };
 
 }  // namespace
 
 std::vector<CocoCell> match_coco(CocoTask task, int images, int categories,
-                                 std::span<const CocoTruth> truths,
+                                 std::span<const CocoGroundTruth> ground_truth,
                                  std::span<const CocoDetection> detections, ThreadPool& pool) {
   constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int>::max());
-  require(truths.size() <= kMost && detections.size() <= kMost, ErrorCode::kTooLarge,
+  require(ground_truth.size() <= kMost && detections.size() <= kMost, ErrorCode::kTooLarge,
           "more than {} objects to evaluate", kMost);
   Checker checker(task, images, categories);
-  for (size_t i = 0; i < truths.size(); ++i) {
-    checker.check(truths[i], "object", i);
-    require(std::isfinite(truths[i].area), ErrorCode::kInvalidArgument,
-            "object {} has the area {}, must be finite", i, truths[i].area);
+  for (size_t i = 0; i < ground_truth.size(); ++i) {
+    checker.check(ground_truth[i], "object", i);
+    require(std::isfinite(ground_truth[i].area), ErrorCode::kInvalidArgument,
+            "object {} has the area {}, must be finite", i, ground_truth[i].area);
   }
   for (size_t i = 0; i < detections.size(); ++i) {
     checker.check(detections[i], "detection", i);
     require(std::isfinite(detections[i].score), ErrorCode::kInvalidArgument,
             "detection {} has the score {}, must be finite", i, detections[i].score);
   }
-  std::vector<int> truth_order = grouped(truths, images, categories);
+  std::vector<int> truth_order = grouped(ground_truth, images, categories);
   std::vector<int> detection_order = grouped(detections, images, categories);
-  const std::vector<Group> groups = make_groups(truths, truth_order, detections, detection_order);
+  const std::vector<Group> groups =
+      make_groups(ground_truth, truth_order, detections, detection_order);
 
-  const Matcher matcher(task, truths, detections);
+  const Matcher matcher(task, ground_truth, detections);
   std::vector<CocoCell> cells(groups.size());
   run_throwing(pool, static_cast<int>(groups.size()),
                [&](int i) { cells[i] = matcher.match(groups[i]); });

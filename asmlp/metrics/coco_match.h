@@ -32,7 +32,7 @@ struct CocoCell {
 // Matches every (category, image) that has truth or detections; the cells come by label, then by
 // image. Arguments and errors as evaluate_coco.
 std::vector<CocoCell> match_coco(CocoTask task, int images, int categories,
-                                 std::span<const CocoTruth> truths,
+                                 std::span<const CocoGroundTruth> ground_truth,
                                  std::span<const CocoDetection> detections, ThreadPool& pool);
 
 }  // namespace asmlp

@@ -74,7 +74,8 @@ struct Config {
     field("padding", self.padding, FieldInfo{.alias = "padding_mode"});
     field("connection", self.connection);
     field("patch_norm", self.patch_norm);
-    field("drop_path", self.drop_path, FieldInfo{.low = 0, .high = 0.999, .alias = "drop_path_rate"});
+    field("drop_path", self.drop_path,
+          FieldInfo{.low = 0, .high = 0.999, .alias = "drop_path_rate"});
   }
 };
 

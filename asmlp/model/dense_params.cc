@@ -82,8 +82,8 @@ std::vector<Param> parameter_table(const SegmentorConfig& config) {
   }
   table.conv_bn("decode_head.bottleneck", c, top + scales * c, 3);
   for (int stage = 0; stage + 1 < stages; ++stage) {
-    table.conv_bn(fmt::format("decode_head.lateral_convs.{}", stage), c,
-                  config.backbone.dim(stage), 1);
+    table.conv_bn(fmt::format("decode_head.lateral_convs.{}", stage), c, config.backbone.dim(stage),
+                  1);
     table.conv_bn(fmt::format("decode_head.fpn_convs.{}", stage), c, c, 3);
   }
   table.conv_bn("decode_head.fpn_bottleneck", c, stages * c, 3);

@@ -218,7 +218,7 @@ struct TestConfig {
 
 struct DetectorConfig {
   DetectorKind kind = DetectorKind::kMaskRcnn;
-  int num_classes = 80;                  // without background, which is index num_classes
+  int num_classes = 80;              // without background, which is index num_classes
   Config backbone = without_head();  // a map per stage, its strides the first anchors'
   int fpn_channels = 256;
   RpnConfig rpn;

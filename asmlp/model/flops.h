@@ -25,7 +25,8 @@ constexpr int64_t conv_bn_relu_flops(int64_t in, int64_t out, int64_t kernel, in
   return conv_flops(in, out, kernel, positions, false) + out * positions;
 }
 
-// One image of h x w pixels through the backbone (torch/nn/backbone.h), norms of the outputs included.
+// One image of h x w pixels through the backbone (torch/nn/backbone.h), norms of the outputs
+// included.
 int64_t backbone_flops(const Config& config, int h, int w);
 
 // Of one image of h x w pixels, with `boxes` regions through the box head and `masks` through the
@@ -35,7 +36,7 @@ int64_t multiply_adds(const DetectorConfig& config, int h, int w, int64_t boxes 
                       int64_t masks = 100);
 
 // Of one image of h x w pixels through backbone and decode head; the auxiliary head is for training
-// only. The published figures are for 512 x 2048 (h x w): 937G for upernet_asmlp_tiny.
+// only. The published numbers are for 512 x 2048 (h x w): 937G for upernet_asmlp_tiny.
 int64_t multiply_adds(const SegmentorConfig& config, int h, int w);
 
 }  // namespace asmlp

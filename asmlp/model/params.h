@@ -14,8 +14,8 @@
 namespace asmlp {
 
 struct Param {
-  std::string name;  // e.g. "layers.0.blocks.1.axial_shift.conv2_1.weight"
-  Shape shape;       // conv weights are [out, in, k, k], the head is [classes, features]
+  std::string name;     // e.g. "layers.0.blocks.1.axial_shift.conv2_1.weight"
+  Shape shape;          // conv weights are [out, in, k, k], the head is [classes, features]
   bool trained = true;  // false for the buffers of batch norms
 };
 

@@ -46,8 +46,7 @@ ModelSpec zoo_model(const std::string& name) {
     spec.preprocessing = default_preprocessing(spec.config, entry.size);
     return spec;
   }
-  fail(ErrorCode::kNotFound,
-       "unknown model '{}'{} (`asmlp info --list` prints all names)", name,
+  fail(ErrorCode::kNotFound, "unknown model '{}'{} (`asmlp info --list` prints all names)", name,
        did_you_mean(architecture, zoo_names()));
 }
 

@@ -4,9 +4,9 @@
 
 #include <numbers>
 
-#include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/encode.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp {
 namespace {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "asmlp/report/palette.h"
 #include "asmlp/image/image.h"
+#include "asmlp/report/palette.h"
 
 namespace asmlp {
 

@@ -56,7 +56,8 @@ std::string utc_time() {
 Json measurement_document() {
   const BuildInfo build = build_info();
   const Json machine = machine_facts();
-  return {{"machine", {{"cpu", machine["cpu"]}, {"cores", machine["cores"]}, {"isas", machine["isas"]}}},
+  return {{"machine",
+           {{"cpu", machine["cpu"]}, {"cores", machine["cores"]}, {"isas", machine["isas"]}}},
           {"build",
            {{"version", build.version},
             {"commit", build.commit},

@@ -88,8 +88,8 @@ double shortest(float value);
 // "a list of integers", "a list of numbers", ...: what a list of T is called in messages.
 template <typename T>
 constexpr const char* list_of() {
-  return std::is_integral_v<T>         ? "a list of integers"
-         : std::is_floating_point_v<T> ? "a list of numbers"
+  return std::is_integral_v<T>            ? "a list of integers"
+         : std::is_floating_point_v<T>    ? "a list of numbers"
          : std::is_same_v<T, std::string> ? "a list of names"
                                           : "a list";
 }

@@ -16,8 +16,8 @@ namespace {
 using Json = nlohmann::json;
 
 void check_size(const std::string& text, size_t limit, const std::string& what) {
-  require(text.size() <= limit, ErrorCode::kTooLarge,
-          "{}: {} bytes, at most {} are read", what, text.size(), limit);
+  require(text.size() <= limit, ErrorCode::kTooLarge, "{}: {} bytes, at most {} are read", what,
+          text.size(), limit);
 }
 
 template <typename Number>

@@ -32,7 +32,9 @@ Json read_json(const fs::path& file) {
 }
 
 void write_json(const fs::path& file, const Json& json) {
-  write_file_atomically(file, [&](std::ostream& out) { out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; });
+  write_file_atomically(file, [&](std::ostream& out) {
+    out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  });
 }
 
 void make_folder(const fs::path& folder) {
@@ -48,7 +50,8 @@ std::string timing_key(const StudyConfig& config, int threads) {
 
 }  // namespace
 
-StudyFolder::StudyFolder(fs::path root, const std::function<void(const std::string&)>& on_wait) : root_(std::move(root)) {
+StudyFolder::StudyFolder(fs::path root, const std::function<void(const std::string&)>& on_wait)
+    : root_(std::move(root)) {
   make_folder(root_ / "runs");
   const fs::path file = root_ / ".lock";
   // Without O_CLOEXEC: the training processes hold it too.

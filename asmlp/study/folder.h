@@ -20,8 +20,9 @@ class StudyFolder {
   // Makes the folder and locks it. The lock is shared with the training processes: while those of
   // a study that was killed are still saving, this waits for them, which it says once by `on_wait`.
   // Error(kIo) after a minute.
-  explicit StudyFolder(std::filesystem::path root,
-                       const std::function<void(const std::string&)>& on_wait = [](const auto&) {});
+  explicit StudyFolder(
+      std::filesystem::path root,
+      const std::function<void(const std::string&)>& on_wait = [](const auto&) {});
   ~StudyFolder();
   StudyFolder(const StudyFolder&) = delete;
   StudyFolder& operator=(const StudyFolder&) = delete;

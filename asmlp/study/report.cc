@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "asmlp/study/results.h"
 #include "asmlp/report/table.h"
+#include "asmlp/study/results.h"
 
 namespace asmlp::study {
 namespace {

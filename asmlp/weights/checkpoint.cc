@@ -92,8 +92,9 @@ void choose_shift(Config& config, const Hints& hints, const CheckpointOptions& o
 // A spec for a file that does not carry one: shapes first, then what else the file says.
 ModelSpec describe(const WeightFile& file, const CheckpointOptions& options,
                    const std::string& what, Notes& notes) {
-  const Hints hints = file.training_config.empty() ? hints_from_metadata(file.metadata, what)
-                                               : hints_from_training_config(file.training_config, what);
+  const Hints hints = file.training_config.empty()
+                          ? hints_from_metadata(file.metadata, what)
+                          : hints_from_training_config(file.training_config, what);
   ModelSpec spec = hints.spec;
   const Config said = spec.config;
   Config& config = spec.config;
@@ -154,9 +155,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOp
     require(architecture != nullptr || options.backbone_of_any_task, ErrorCode::kUnsupported,
             "{}: weights of a {}, which is no classifier; use a classifier's", what,
             model_kind(described->task()));
-    require(architecture == nullptr || is_as_mlp(*architecture), ErrorCode::kUnsupported,
-            "{}: weights of the baseline '{}'; only training with LibTorch knows it (`asmlp train`)",
-            what, described->name());
+    require(
+        architecture == nullptr || is_as_mlp(*architecture), ErrorCode::kUnsupported,
+        "{}: weights of the baseline '{}'; only training with LibTorch knows it (`asmlp train`)",
+        what, described->name());
   }
   select_model(file.tensors, said);
 

@@ -27,10 +27,11 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
 Config infer_config(const TensorMap& tensors, const Config& base, const std::string& what);
 
 // Reads a model from a .safetensors or .pth/.pt/.bin file (told apart by content). The spec comes
-// from, in this order: `spec` when given; the file's description (model/description.h); infer_config on the
-// shapes. Then the tensors are checked against it. Detection and segmentation checkpoints of the
-// authors (keys under "backbone.") give their backbone: num_classes 0, extra norm0..3 dropped.
-// `notes` (may be null) receives one sentence for everything that was assumed, e.g. the shift size.
+// from, in this order: `spec` when given; the file's description (model/description.h);
+// infer_config on the shapes. Then the tensors are checked against it. Detection and segmentation
+// checkpoints of the authors (keys under "backbone.") give their backbone: num_classes 0, extra
+// norm0..3 dropped. `notes` (may be null) receives one sentence for everything that was assumed,
+// e.g. the shift size.
 struct CheckpointOptions {
   std::optional<ModelSpec> spec;        // overrides what the file says
   std::optional<ShiftSize> shift_size;  // for files that do not say it
@@ -41,7 +42,8 @@ struct CheckpointOptions {
 Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options = {},
                            std::vector<std::string>* notes = nullptr);
 
-// Checks, then writes a self-describing safetensors file atomically. Tensors are stored as they are.
+// Checks, then writes a self-describing safetensors file atomically. Tensors are stored as they
+// are.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 }  // namespace asmlp

@@ -292,7 +292,8 @@ TEST_F(LoadCheckpoint, TellsFormatsByContent) {
   }
 }
 
-// The weights of a baseline are not taken for an AS-MLP's. (The key is that of versions before 0.2.)
+// The weights of a baseline are not taken for an AS-MLP's. (The key is that of versions before
+// 0.2.)
 TEST(BaselineWeights, AreNoAsMlp) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "swin.safetensors";

@@ -45,8 +45,8 @@ ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
   check_tensors(file, parameter_table(spec.config));
   ModelFile model{{spec}, file.tensors, {}};
   if (!options.description && !file.description()) {
-    model.notes.push_back(fmt::format("{} by its tensors; another architecture can be given",
-                                      spec.name));
+    model.notes.push_back(
+        fmt::format("{} by its tensors; another architecture can be given", spec.name));
   }
   return model;
 }
@@ -68,8 +68,9 @@ ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOpti
       break;
   }
   if (file.is_training_state()) {
-    model.notes.push_back("the state of a training run: this is the model inside; `asmlp train "
-                          "--resume` continues it");
+    model.notes.push_back(
+        "the state of a training run: this is the model inside; `asmlp train "
+        "--resume` continues it");
   }
   return model;
 }

@@ -21,8 +21,8 @@ struct WeightFile {
   // What the file says of itself; nothing where it says nothing, as the authors' files. Errors:
   // those of description_from_json.
   std::optional<Description> description() const;
-  // Whether it is the state of a training run (last.safetensors), of which `tensors` are the model's
-  // own: the average's where there is one.
+  // Whether it is the state of a training run (last.safetensors), of which `tensors` are the
+  // model's own: the average's where there is one.
   bool is_training_state() const { return metadata.contains("asmlp_train"); }
   // The task: the description's, else the one whose heads the tensors are.
   Task task() const;

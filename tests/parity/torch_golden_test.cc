@@ -1,4 +1,4 @@
-// The LibTorch path against figures of the authors' module in float64 (tests/data/golden): the
+// The LibTorch path against numbers of the authors' module in float64 (tests/data/golden): the
 // shift alone, features, logits, loss and every gradient of small models, logits of the published
 // sizes. Every comparison prints a line "parity torch <file> <quantity> <worst error>".
 #include <gtest/gtest.h>
@@ -12,10 +12,10 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/ops/axial_shift.h"
-#include "tests/support/gradients.h"
 #include "asmlp/torch/ops/runtime.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/gradients.h"
 #include "tests/support/support.h"
 
 namespace asmlp::nn::torch_golden_test {

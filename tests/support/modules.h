@@ -42,7 +42,7 @@ inline double difference(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
 }
 
-// A file of tests/data/downstream: figures by name, every one of which must be asked for.
+// A file of tests/data/downstream: numbers by name, every one of which must be asked for.
 class DownstreamGolden {
  public:
   explicit DownstreamGolden(const std::filesystem::path& path) : file_(read_safetensors(path)) {}
@@ -55,7 +55,7 @@ class DownstreamGolden {
   const std::string& config() const { return file_.metadata.at("config"); }
 
   // fp32 against fp64 rounded to fp32: the error of a layer is epsilon times the root of the length
-  // of its sums, at most some 300 products here, and the figures lie behind up to 40 layers.
+  // of its sums, at most some 300 products here, and the numbers lie behind up to 40 layers.
   void expect(const std::string& name, const torch::Tensor& actual) {
     const double bound = std::numeric_limits<float>::epsilon() * std::sqrt(300.0) * 40;
     seen_.insert(name);

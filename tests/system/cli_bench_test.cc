@@ -66,7 +66,7 @@ TEST_F(Bench, EveryCombinationIsAVerifiedRowWithItsFigures) {
     EXPECT_LE(row["verified"]["relative_error"], half ? 3e-2 : 1e-4);
     EXPECT_EQ(row["latency_ms"]["samples"].size(), 2u);
 
-    // The figures follow from the samples and the counts.
+    // The numbers follow from the samples and the counts.
     const double median = row["latency_ms"]["median"];
     const double macs = static_cast<double>(multiply_adds(spec.config, size, size));
     EXPECT_GT(median, 0);

@@ -6,8 +6,8 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/pth.h"
 #include "asmlp/weights/safetensors.h"
-#include "tests/support/golden.h"
 #include "tests/support/command.h"
+#include "tests/support/golden.h"
 
 namespace asmlp::test::cli_models_test {
 namespace {

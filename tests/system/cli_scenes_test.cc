@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/idx_files.h"
 #include "tests/support/command.h"
+#include "tests/support/idx_files.h"
 
 namespace asmlp::test::cli_scenes_test {
 namespace {

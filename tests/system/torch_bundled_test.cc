@@ -37,8 +37,8 @@ TEST_F(Bundled, TheDetectorFindsTheItems) {
 }
 
 TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
-  const Outcome seen = run(
-      {"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"});
+  const Outcome seen =
+      run({"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"});
   ASSERT_EQ(seen.code, 0) << seen.err;
   EXPECT_THAT(seen.err, HasSubstr("using the bundled model"));
   const std::string model = seen.json()["model"]["file"];

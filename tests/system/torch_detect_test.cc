@@ -6,9 +6,9 @@
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/torch/detect/model/detector_file.h"
+#include "tests/support/command.h"
 #include "tests/support/detectors.h"
 #include "tests/support/idx_files.h"
-#include "tests/support/command.h"
 
 namespace asmlp::test::torch_detect_test {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/image/decode.h"
-#include "tests/support/ade_files.h"
 #include "asmlp/torch/segment/segmentor_file.h"
-#include "tests/support/segmentors.h"
+#include "tests/support/ade_files.h"
 #include "tests/support/command.h"
+#include "tests/support/segmentors.h"
 
 namespace asmlp::test::torch_segment_test {
 namespace {

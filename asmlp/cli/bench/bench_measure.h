@@ -3,8 +3,8 @@
 
 #include "asmlp/cli/bench/bench_cases.h"
 #include "asmlp/cli/bench/bench_verify.h"
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/options/runner.h"
+#include "asmlp/cli/terminal/console.h"
 
 namespace asmlp::cli {
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "asmlp/report/table.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

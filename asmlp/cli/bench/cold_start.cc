@@ -2,8 +2,8 @@
 
 #include <chrono>
 
-#include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/bench/statistics.h"
+#include "asmlp/cli/terminal/process.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
@@ -19,20 +19,11 @@ int64_t now_ns() {
 }  // namespace
 
 ColdStart measure_cold_start(const BenchCase& c, int starts) {
-  std::vector<std::string> arguments{"bench",
-                                     "--first-logits",
-                                     "--task=classify",
-                                     "--json",
-                                     "--model",
-                                     c.model->file.string(),
-                                     "--img-size",
-                                     std::to_string(c.size),
-                                     "--batch",
-                                     std::to_string(c.batch),
-                                     "--threads",
-                                     std::to_string(c.run.threads),
-                                     "--precision",
-                                     c.run.precision};
+  std::vector<std::string> arguments{
+      "bench",       "--first-logits",        "--task=classify", "--json",
+      "--model",     c.model->file.string(),  "--img-size",      std::to_string(c.size),
+      "--batch",     std::to_string(c.batch), "--threads",       std::to_string(c.run.threads),
+      "--precision", c.run.precision};
   if (!c.run.isa.empty()) arguments.insert(arguments.end(), {"--isa", c.run.isa});
   ColdStart cold;
   std::vector<double> memory;

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "asmlp/cli/bench/bench_cases.h"
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/options/runner.h"
+#include "asmlp/cli/terminal/console.h"
 
 namespace asmlp::cli {
 

@@ -1,5 +1,5 @@
-// asmlp bench: what its kinds share. Forward passes of classifiers; with --train, training steps; of
-// detectors, the parts of a detection.
+// asmlp bench: what its kinds share. Forward passes of classifiers; with --train, training steps;
+// of detectors, the parts of a detection.
 #pragma once
 
 #include <functional>

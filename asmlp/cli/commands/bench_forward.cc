@@ -4,16 +4,16 @@
 #include <algorithm>
 #include <memory>
 
-#include "asmlp/cli/commands/bench.h"
 #include "asmlp/cli/bench/bench_measure.h"
 #include "asmlp/cli/bench/bench_plot.h"
 #include "asmlp/cli/bench/bench_report.h"
 #include "asmlp/cli/bench/bench_verify.h"
 #include "asmlp/cli/bench/cold_start.h"
+#include "asmlp/cli/commands/bench.h"
+#include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
 #include "asmlp/report/machine.h"
 

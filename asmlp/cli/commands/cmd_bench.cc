@@ -137,7 +137,7 @@ constexpr const char* kBenchFooter =
     "difference is\n"
     "an error. Training steps and the backbone of detections are measured on the fused operators "
     "and,\n"
-    "in turns, eager of ATen operations as the authors wrote them, after both have agreed.\n"
+    "in turns, as eager ATen operations as the authors wrote them, after both have agreed.\n"
     "docs/results/speed.md explains the numbers and the keys of --json.\n"
     "Examples:\n"
     "  asmlp bench --batch 1,8 --precision fp32,bf16\n"

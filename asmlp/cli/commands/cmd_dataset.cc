@@ -1,8 +1,8 @@
 // asmlp dataset: makes and describes data sets.
 #include <memory>
 
-#include "asmlp/cli/commands/dataset_commands.h"
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/commands/dataset_commands.h"
 
 namespace asmlp::cli {
 

@@ -7,17 +7,17 @@
 #include <random>
 #include <vector>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/dataset_commands.h"
 #include "asmlp/cli/images/find_images.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/image/resize.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {
@@ -50,8 +50,8 @@ class Draws {
 
 // An image of class `label`: the class has a window of one of the photos and a color cast of its
 // own; every image moves and scales the window by some percent and is of another shape.
-Image make_image(const std::vector<Image>& photos, const DatasetImagenetLikeOptions& options, uint64_t label,
-                 uint64_t split, uint64_t number) {
+Image make_image(const std::vector<Image>& photos, const DatasetImagenetLikeOptions& options,
+                 uint64_t label, uint64_t split, uint64_t number) {
   Draws of_class(options.seed, 0, label, 0);
   Draws draws(options.seed, 1 + split, label, number);
   const Image& photo = photos[static_cast<size_t>(of_class.uniform() * double(photos.size()))];

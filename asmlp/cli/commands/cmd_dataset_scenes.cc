@@ -6,13 +6,13 @@
 #include <tuple>
 #include <vector>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/dataset_commands.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/parse_pair.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/dataset/synthetic/scenes.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

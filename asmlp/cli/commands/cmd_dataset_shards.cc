@@ -2,14 +2,14 @@
 #include <memory>
 #include <vector>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/dataset_commands.h"
 #include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/shards/shard_writer.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

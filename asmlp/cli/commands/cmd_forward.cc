@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli/options/options.h"
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/runner.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/safetensors.h"
 

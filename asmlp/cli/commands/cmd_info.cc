@@ -1,15 +1,15 @@
 // asmlp info: the zoo, one model's details, the processor.
 #include <memory>
 
-#include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/commands/describe.h"
 #include "asmlp/cli/options/options.h"
-#include "asmlp/cli/commands/commands.h"
-#include "asmlp/report/table.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/model/description/description.h"
+#include "asmlp/report/table.h"
 #include "asmlp/schema/text.h"
 #include "asmlp/weights/model_file.h"
 
@@ -124,8 +124,8 @@ std::vector<ZooRow> zoo_rows(std::optional<int> img_size) {
     if (img_size && architecture != nullptr && is_as_mlp(*architecture)) {
       size = {*img_size, *img_size};
     }
-    rows.push_back({name, model.task(), size, parameter_count(model),
-                    multiply_adds(model, size.h, size.w)});
+    rows.push_back(
+        {name, model.task(), size, parameter_count(model), multiply_adds(model, size.h, size.w)});
   }
   return rows;
 }
@@ -154,13 +154,11 @@ std::string zoo_text(std::optional<int> img_size) {
                {"multiply-adds", Align::kRight}});
   for (const ZooRow& row : zoo_rows(img_size)) {
     const bool square = row.size.h == row.size.w;
-    table.add_row({row.name, to_string(row.task),
-                   square ? std::to_string(row.size.h)
-                          : fmt::format("{} x {}", row.size.h, row.size.w),
-                   fmt::format("{:.1f}", double(row.parameters) * 1e-6),
-                   group_digits(row.parameters),
-                   fmt::format("{:.2f}", double(row.multiply_adds) * 1e-9),
-                   group_digits(row.multiply_adds)});
+    table.add_row(
+        {row.name, to_string(row.task),
+         square ? std::to_string(row.size.h) : fmt::format("{} x {}", row.size.h, row.size.w),
+         fmt::format("{:.1f}", double(row.parameters) * 1e-6), group_digits(row.parameters),
+         fmt::format("{:.2f}", double(row.multiply_adds) * 1e-9), group_digits(row.multiply_adds)});
   }
   return table.str();
 }
@@ -199,14 +197,14 @@ int run_info(const InfoOptions& options) {
 
 Command add_info(CLI::App& program) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* app =
-      add_subcommand(program, "info", "Describe the model zoo, a model or the processor",
-                     "Models of every task, trained files of every kind, the states of training runs.\n"
-                     "Examples:\n"
-                     "  asmlp info                                  the zoo\n"
-                     "  asmlp info asmlp_tiny_patch4_shift5_224     one of its models\n"
-                     "  asmlp info model.safetensors --params       a weight file\n"
-                     "  asmlp info --cpu                            this machine");
+  CLI::App* app = add_subcommand(
+      program, "info", "Describe the model zoo, a model or the processor",
+      "Models of every task, trained files of every kind, the states of training runs.\n"
+      "Examples:\n"
+      "  asmlp info                                  the zoo\n"
+      "  asmlp info asmlp_tiny_patch4_shift5_224     one of its models\n"
+      "  asmlp info model.safetensors --params       a weight file\n"
+      "  asmlp info --cpu                            this machine");
   app->add_option("model", options->model,
                   "a zoo name, a weight file (.safetensors, .pth) or a config (.json, .yaml)")
       ->type_name("MODEL|FILE");

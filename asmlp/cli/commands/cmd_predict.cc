@@ -3,14 +3,14 @@
 #include <memory>
 
 #include "asmlp/api/batch_runner.h"
+#include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/draw/cam.h"
 #include "asmlp/cli/images/image_report.h"
-#include "asmlp/cli/options/options.h"
 #include "asmlp/cli/images/output_folder.h"
-#include "asmlp/cli/commands/commands.h"
-#include "asmlp/report/table.h"
+#include "asmlp/cli/options/options.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {
@@ -144,10 +144,10 @@ int run_predict(const PredictOptions& options) {
 
   std::unique_ptr<CamWriter> cams;
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
-  const auto model = std::make_shared<const Model>(PackedModel::create(
-      spec, loaded.checkpoint.tensors,
-      {.isa = parse_isa(options.run.isa, "--isa"),
-       .precision = parse_precision(options.run.precision)}));
+  const auto model = std::make_shared<const Model>(
+      PackedModel::create(spec, loaded.checkpoint.tensors,
+                          {.isa = parse_isa(options.run.isa, "--isa"),
+                           .precision = parse_precision(options.run.precision)}));
   asmlp::RunOptions run;
   run.threads = options.run.threads;
   run.max_batch = std::min(options.batch_size, images);

@@ -7,12 +7,12 @@
 #include <optional>
 #include <string>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/commands/study_runner.h"
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/core/error.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/results.h"
-#include "asmlp/cli/commands/study_runner.h"
-#include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 namespace {
@@ -93,9 +93,9 @@ int run_study(const StudyArguments& options) {
 
 Command add_study(CLI::App& program) {
   auto options = std::make_shared<StudyArguments>();
-  CLI::App* app =
-      add_subcommand(program, "study",
-                     "Train configurations x seeds and compare them (needs asmlp-torch)", kStudyFooter);
+  CLI::App* app = add_subcommand(
+      program, "study", "Train configurations x seeds and compare them (needs asmlp-torch)",
+      kStudyFooter);
   app->add_option("study", options->file, "the study: a YAML file")
       ->required()
       ->type_name("STUDY.yaml");

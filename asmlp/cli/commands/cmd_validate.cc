@@ -19,9 +19,8 @@ void add_classifier_options(CLI::App& app, ValidateOptions& options, TaskOptions
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
   for (CLI::Option* option : add_preprocessing_options(app, options.preprocessing)) add(option);
-  add(app.add_option(
-          "--sheet", options.sheet,
-          "write a picture: samples with predictions, mistakes, confusion matrix (PNG)"))
+  add(app.add_option("--sheet", options.sheet,
+                     "write a picture: samples with predictions, mistakes, confusion matrix (PNG)"))
       ->type_name("FILE.png");
   add(app.add_flag("--confusion", options.evaluation.confusion,
                    "print the confusion matrix and the most frequent confusions"));
@@ -35,8 +34,7 @@ void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& 
       ->type_name("PREFIX");
 }
 
-int validate(const ValidateOptions& options, const Validators& validators,
-             const TaskOptions& own) {
+int validate(const ValidateOptions& options, const Validators& validators, const TaskOptions& own) {
   const Task task = decide_task(
       options.task,
       {.model = options.model.weights.empty() ? options.model.model : options.model.weights,
@@ -56,8 +54,10 @@ int validate(const ValidateOptions& options, const Validators& validators,
 constexpr const char* kValidateFooter =
     "DATA of a classifier: a folder with one folder of images per class, or with train/ and val/\n"
     "(validation/, test/) that hold such folders, or with MNIST-style IDX files (plain or gzip).\n"
-    "Of a detector: COCO's layout, val2017/ and annotations/instances_val2017.json; the scores are\n"
-    "pycocotools', -1 stands for nothing to find, and annotations that cannot be used are counted.\n"
+    "Of a detector: COCO's layout, val2017/ and annotations/instances_val2017.json; the scores "
+    "are\n"
+    "pycocotools', -1 stands for nothing to find, and annotations that cannot be used are "
+    "counted.\n"
     "Of a segmentor: ADE20K's, images/ and annotations/ with {training,validation} in both; the\n"
     "scores are those of all pixels together, at the images' own resolution.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"
@@ -106,8 +106,8 @@ Validators native_validators(Arguments arguments) {
 Command add_validate(CLI::App& program, const Validators& validators) {
   auto options = std::make_shared<ValidateOptions>();
   auto own = std::make_shared<TaskOptions>();
-  CLI::App* app =
-      add_subcommand(program, "validate", "Measure the scores of a model on a data set", kValidateFooter);
+  CLI::App* app = add_subcommand(program, "validate", "Measure the scores of a model on a data set",
+                                 kValidateFooter);
   app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
   app->add_option("--split", options->split,
                   "which part: validation (default; also val, test) or train")

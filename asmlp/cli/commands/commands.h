@@ -16,8 +16,8 @@ Command add_convert(CLI::App& program);
 Command add_dataset(CLI::App& program);
 Command add_study(CLI::App& program);
 
-// On the backend given: the native engine's, or LibTorch's in asmlp-torch. A command line that names
-// the other backend is handed over.
+// On the backend given: the native engine's, or LibTorch's in asmlp-torch. A command line that
+// names the other backend is handed over.
 Command add_forward(CLI::App& program, const Backend& backend, Arguments arguments);
 
 // With what computes each task here (validate.h, bench.h).

@@ -47,9 +47,9 @@ void add_backbone(Lines& lines, const Config& config) {
   lines.add("patch", fmt::format("{0} x {0} pixels, {1} input channel{2}{3}", config.patch_size,
                                  config.in_chans, config.in_chans == 1 ? "" : "s",
                                  config.patch_norm ? "" : ", no norm after the embedding"));
-  lines.add("shift", fmt::format("size {}, dilation {}, padding {}, {}",
-                                 shift_in_words(config.shift_size), config.dilation,
-                                 to_string(config.padding), to_string(config.connection)));
+  lines.add("shift",
+            fmt::format("size {}, dilation {}, padding {}, {}", shift_in_words(config.shift_size),
+                        config.dilation, to_string(config.padding), to_string(config.connection)));
 }
 
 // The own fields of a baseline, as its description has them.
@@ -67,10 +67,9 @@ void add_family(Lines& lines, const Architecture& architecture) {
 void add_model(Lines& lines, const Architecture& architecture) {
   add_family(lines, architecture);
   const Preprocessing& pre = architecture.spec.preprocessing;
-  lines.add("preprocessing",
-            fmt::format("{} px, crop_pct {:g}, {}, mean [{:g}], std [{:g}]", pre.size, pre.crop_pct,
-                        to_string(pre.interpolation), fmt::join(pre.mean, ", "),
-                        fmt::join(pre.std, ", ")));
+  lines.add("preprocessing", fmt::format("{} px, crop_pct {:g}, {}, mean [{:g}], std [{:g}]",
+                                         pre.size, pre.crop_pct, to_string(pre.interpolation),
+                                         fmt::join(pre.mean, ", "), fmt::join(pre.std, ", ")));
 }
 
 void add_input(Lines& lines, const DenseInput& input) {
@@ -96,9 +95,9 @@ void add_model(Lines& lines, const DetectorSpec& spec) {
 
 void add_model(Lines& lines, const SegmentorSpec& spec) {
   add_backbone(lines, spec.config.backbone);
-  lines.add("heads", fmt::format("upernet with {} channels, pools [{}]",
-                                 spec.config.decode_head.channels,
-                                 fmt::join(spec.config.decode_head.pool_scales, ", ")));
+  lines.add("heads",
+            fmt::format("upernet with {} channels, pools [{}]", spec.config.decode_head.channels,
+                        fmt::join(spec.config.decode_head.pool_scales, ", ")));
   add_input(lines, spec.preprocessing);
 }
 
@@ -130,8 +129,8 @@ std::string describe_model(const Description& model, const std::filesystem::path
   }
   lines.add("parameters",
             fmt::format("{} ({:.2f} M)", group_digits(parameters), double(parameters) * 1e-6));
-  lines.add("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs),
-                                         count_text(macs), size.h, size.w));
+  lines.add("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs), count_text(macs),
+                                         size.h, size.w));
   std::visit([&](const auto& own) { add_model(lines, own); }, model.model);
   lines.add("classes", classes_text(model));
   for (const auto& [key, value] : model.origin()) lines.add("origin." + key, value);

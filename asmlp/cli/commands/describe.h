@@ -17,8 +17,8 @@ std::string describe_model(const Description& model, const std::filesystem::path
 // "parameters", "multiply_adds", "img_size"}; "img_size" is [h, w] for detectors and segmentors.
 Json model_to_json(const Description& model, const std::filesystem::path& file);
 
-// The parameter table: name, shape, elements, and the sum. Error(kUnsupported) for a baseline, which
-// has none.
+// The parameter table: name, shape, elements, and the sum. Error(kUnsupported) for a baseline,
+// which has none.
 std::string parameter_text(const Description& model);
 Json parameter_json(const Description& model);
 

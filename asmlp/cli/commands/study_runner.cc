@@ -9,13 +9,13 @@
 #include <ostream>
 #include <utility>
 
-#include "asmlp/report/build_info.h"
-#include "asmlp/study/plot.h"
-#include "asmlp/study/results.h"
-#include "asmlp/report/table.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
+#include "asmlp/report/build_info.h"
+#include "asmlp/report/table.h"
+#include "asmlp/study/plot.h"
+#include "asmlp/study/results.h"
 
 namespace asmlp::cli {
 

@@ -2,16 +2,16 @@
 #include <algorithm>
 #include <memory>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/commands/validate.h"
+#include "asmlp/cli/draw/sheet.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/options/runner.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
-#include "asmlp/cli/options/runner.h"
-#include "asmlp/cli/draw/sheet.h"
-#include "asmlp/report/table.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
+#include "asmlp/report/table.h"
 
 namespace asmlp::cli {
 namespace {

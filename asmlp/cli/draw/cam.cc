@@ -6,10 +6,10 @@
 #include <cmath>
 #include <numeric>
 
-#include "asmlp/report/canvas.h"
-#include "asmlp/report/palette.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/report/canvas.h"
+#include "asmlp/report/palette.h"
 
 namespace asmlp::cli {
 namespace {

@@ -5,10 +5,10 @@
 #include <numeric>
 #include <random>
 
-#include "asmlp/report/palette.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/model/params.h"
+#include "asmlp/report/palette.h"
 #include "asmlp/weights/fill.h"
 #include "tests/support/support.h"
 

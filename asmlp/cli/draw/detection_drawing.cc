@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "asmlp/report/canvas.h"
-#include "asmlp/model/spec.h"
 #include "asmlp/core/error.h"
+#include "asmlp/model/spec.h"
+#include "asmlp/report/canvas.h"
 
 namespace asmlp::cli {
 namespace {

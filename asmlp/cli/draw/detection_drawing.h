@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/report/palette.h"
 #include "asmlp/image/image.h"
 #include "asmlp/metrics/mask_rle.h"
+#include "asmlp/report/palette.h"
 
 namespace asmlp::cli {
 

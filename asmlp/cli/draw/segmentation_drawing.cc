@@ -6,10 +6,10 @@
 #include <array>
 #include <cmath>
 
-#include "asmlp/report/canvas.h"
-#include "asmlp/model/spec.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/model/spec.h"
+#include "asmlp/report/canvas.h"
 
 namespace asmlp::cli {
 namespace {
@@ -132,8 +132,8 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Color>&
       require(label < colors.size(), ErrorCode::kInvalidArgument,
               "label {} at ({}, {}) has no color; there are {}", label, x, y, colors.size());
       const uint8_t* pixel = image.row(y) + 3 * x;
-      const Color mixed = mix({pixel[0], pixel[1], pixel[2]}, colors[label],
-                              on_edge(labels, y, x) ? 1 : opacity);
+      const Color mixed =
+          mix({pixel[0], pixel[1], pixel[2]}, colors[label], on_edge(labels, y, x) ? 1 : opacity);
       uint8_t* to = out.row(y) + 3 * x;
       to[0] = mixed.r;
       to[1] = mixed.g;

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "asmlp/report/canvas.h"
 #include "asmlp/model/spec.h"
+#include "asmlp/report/canvas.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -59,9 +59,11 @@ void draw_item(Canvas& canvas, double x, double y, const SheetItem& item,
   }
   canvas.text(middle, text, label + percent, style);
   if (!right) {
-    canvas.text(
-        middle, text + 16, "is " + class_label(classes, item.target),
-        {.size = 12, .color = kSheetFaint, .anchor = Anchor::kCenter, .max_width = kCellWidth - 6.0});
+    canvas.text(middle, text + 16, "is " + class_label(classes, item.target),
+                {.size = 12,
+                 .color = kSheetFaint,
+                 .anchor = Anchor::kCenter,
+                 .max_width = kCellWidth - 6.0});
   }
 }
 
@@ -141,9 +143,10 @@ void draw_matrix(Canvas& canvas, const Place& place, const ConfusionMatrix& conf
       const std::string text = std::to_string(count);
       const double size = std::min(font, cell * 1.5 / double(text.size()));
       if (size >= 7) {
-        canvas.text(
-            left + cell * (double(c) + 0.5), y + cell / 2 + size * 0.36, text,
-            {.size = size, .color = shade > 0.55 ? kSheetPaper : kSheetInk, .anchor = Anchor::kCenter});
+        canvas.text(left + cell * (double(c) + 0.5), y + cell / 2 + size * 0.36, text,
+                    {.size = size,
+                     .color = shade > 0.55 ? kSheetPaper : kSheetInk,
+                     .anchor = Anchor::kCenter});
       }
     }
     const double accuracy = class_accuracy(confusion, shown[r]);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/draw/sheet.h"
+#include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/metrics/topk.h"

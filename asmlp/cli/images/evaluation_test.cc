@@ -72,10 +72,9 @@ TEST(Evaluate, CountsWhatOneImageAtATimeCountsForAnyBatchAndSkipsUnreadableOnes)
     const auto runner =
         native_backend().start(checkpoint, {.max_batch = batch, .run = {.threads = 2}});
     int64_t seen = 0;
-    const Evaluation result =
-        evaluate(data, {0, 1, 2}, spec, *runner, 2,
-                 {.batch_size = batch, .confusion = true, .sheet = true},
-                 [&](int64_t done, const Evaluation&, const auto&) { seen = done; });
+    const Evaluation result = evaluate(
+        data, {0, 1, 2}, spec, *runner, 2, {.batch_size = batch, .confusion = true, .sheet = true},
+        [&](int64_t done, const Evaluation&, const auto&) { seen = done; });
     EXPECT_EQ(seen, 50);
     EXPECT_EQ(result.meter.count(), 43);
     EXPECT_EQ(result.meter.top1(), meter.top1());

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/images/find_images.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
 

@@ -44,7 +44,8 @@ fs::path bundled_model(Task task) {
     return *model;
   }
   for (const char* place : {"../models", "../../models", "../share/asmlp/models"}) {
-    const auto model = first_model_in((this_program().parent_path() / place).lexically_normal(), task);
+    const auto model =
+        first_model_in((this_program().parent_path() / place).lexically_normal(), task);
     if (model) return *model;
   }
   fail(ErrorCode::kNotFound,

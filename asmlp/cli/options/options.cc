@@ -10,9 +10,9 @@
 #include <ostream>
 #include <sstream>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/options/bundled_model.h"
 #include "asmlp/cli/options/class_names.h"
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
@@ -73,9 +73,10 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                  "architecture of a file that does not hold it: JSON, YAML or a zoo name")
       ->type_name("FILE|NAME")
       ->group(group);
-  app.add_option("--shift-size", options.shift_size,
-                 "shift positions, for files that do not say (weights do not show it); a classifier's "
-                 "default is 5")
+  app.add_option(
+         "--shift-size", options.shift_size,
+         "shift positions, for files that do not say (weights do not show it); a classifier's "
+         "default is 5")
       ->type_name("N|H,W")
       ->group(group);
 }

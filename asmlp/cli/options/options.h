@@ -74,8 +74,8 @@ struct LoadedModel {
 };
 
 // Loads what the options name: --weights (with --model NAME or --config), --model FILE, else the
-// bundled model (bundled_model.h). Errors: kNotFound (with the nearest zoo name), kInvalidArgument for
-// options that exclude each other, and load_checkpoint's.
+// bundled model (bundled_model.h). Errors: kNotFound (with the nearest zoo name), kInvalidArgument
+// for options that exclude each other, and load_checkpoint's.
 LoadedModel load_model(const ModelOptions& options);
 
 // load_model for a command that classifies: says on standard error what was assumed and which model
@@ -85,6 +85,5 @@ LoadedModel load_classifier(const ModelOptions& options, const PreprocessingOpti
 
 // "5" or "5,7" (h,w) to a ShiftSize; Error(kInvalidArgument) otherwise.
 ShiftSize parse_shift_size(const std::string& text);
-
 
 }  // namespace asmlp::cli

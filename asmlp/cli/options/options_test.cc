@@ -1,10 +1,10 @@
-#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
 

@@ -52,7 +52,8 @@ void add_task_option(CLI::App& app, TaskOption& option) {
              option.wanted = value_named<Task>(name, "--task");
            }
          },
-         "auto (default: by the model, else by the layout of the data), classify, detect or segment")
+         "auto (default: by the model, else by the layout of the data), classify, detect or "
+         "segment")
       ->check(CLI::IsMember(names))
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeFirst)
       ->type_name("NAME");

@@ -19,8 +19,8 @@ using Arguments = std::span<const char* const>;
 // is none, saying that `what` needs it and how to get it.
 std::filesystem::path find_torch_program(const std::string& what);
 
-// Replaces this process by `asmlp-torch`, found by find_torch_program(what), with the same arguments
-// and, where it has been decided, the task. Returns only by an Error.
+// Replaces this process by `asmlp-torch`, found by find_torch_program(what), with the same
+// arguments and, where it has been decided, the task. Returns only by an Error.
 [[noreturn]] void exec_torch(const std::string& what, Arguments arguments,
                              std::optional<Task> task = {});
 

@@ -109,9 +109,8 @@ int parse_and_run(CLI::App& program, const std::vector<Command>& commands, int a
     for (const Command& command : commands) names.push_back(command.app->get_name());
     const std::string word = argv[1];
     if (std::find(names.begin(), names.end(), word) == names.end()) {
-      throw CLI::ParseError(
-          "unknown command '" + word + "'" + did_you_mean(word, names),
-          CLI::ExitCodes::ExtrasError);
+      throw CLI::ParseError("unknown command '" + word + "'" + did_you_mean(word, names),
+                            CLI::ExitCodes::ExtrasError);
     }
   }
   program.parse(argc, argv);

@@ -174,7 +174,7 @@ const Ade20k::Files& Ade20k::files(int64_t index) const {
 LabeledImage Ade20k::get(int64_t index) const {
   const Files& from = files(index);
   LabeledImage pair{decode_image(from.image), read_label_png(from.labels),
-                     from.image.stem().string()};
+                    from.image.stem().string()};
   require(pair.image.height == pair.labels.height && pair.image.width == pair.labels.width,
           ErrorCode::kMismatch, "{}: {} x {} labels for {} x {} pixels (width x height) of {}",
           from.labels.string(), pair.labels.width, pair.labels.height, pair.image.width,

@@ -7,8 +7,8 @@
 #include <cctype>
 
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/classification/open.h"
+#include "asmlp/dataset/dataset.h"
 
 namespace asmlp {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/classification/open.h"
+#include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/image/decode.h"
 

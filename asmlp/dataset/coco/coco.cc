@@ -131,25 +131,25 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
   return count == 1 ? std::move(masks[0]) : merge_masks(masks, MaskMerge::kUnion);
 }
 
-std::vector<CocoTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
-                                   ThreadPool& pool) {
-  std::vector<CocoTruth> truths;
-  truths.reserve(annotations.annotations.size());
+std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
+                                               ThreadPool& pool) {
+  std::vector<CocoGroundTruth> ground_truth;
+  ground_truth.reserve(annotations.annotations.size());
   for (const CocoAnnotation& a : annotations.annotations) {
     require(task == CocoTask::kBox || !a.polygons.empty() || !a.mask.counts.empty(),
             ErrorCode::kBadFormat,
             "annotation {} has no segmentation, so masks cannot be evaluated; evaluate boxes, or "
             "leave out such annotations",
             a.id);
-    truths.push_back({a.image, a.label, a.box, a.area, a.crowd, {}});
+    ground_truth.push_back({a.image, a.label, a.box, a.area, a.crowd, {}});
   }
-  if (task == CocoTask::kBox) return truths;
-  run_throwing(pool, static_cast<int>(truths.size()), [&](int i) {
+  if (task == CocoTask::kBox) return ground_truth;
+  run_throwing(pool, static_cast<int>(ground_truth.size()), [&](int i) {
     const CocoAnnotation& annotation = annotations.annotations[static_cast<size_t>(i)];
-    truths[static_cast<size_t>(i)].mask =
+    ground_truth[static_cast<size_t>(i)].mask =
         coco_mask(annotation, annotations.images[static_cast<size_t>(annotation.image)]);
   });
-  return truths;
+  return ground_truth;
 }
 
 std::vector<CocoTrainingImage> coco_training_images(const CocoAnnotations& annotations) {

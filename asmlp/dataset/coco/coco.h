@@ -121,8 +121,8 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image);
 
 // All annotations as the evaluator wants them. For CocoTask::kMask every annotation needs an
 // outline: Error (kBadFormat) names the first that has none.
-std::vector<CocoTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
-                                   ThreadPool& pool);
+std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
+                                               ThreadPool& pool);
 
 // An image to train on, and its objects.
 struct CocoTrainingImage {

@@ -64,9 +64,10 @@ void expect_scores(const std::string& name, CocoTask task, const Json& expected)
   const auto detections =
       read_coco_results(test::data("coco/" + name + "_" + kind + ".json"), task, annotations);
   ThreadPool pool(2);
-  const CocoScores scores = evaluate_coco(task, static_cast<int>(annotations.images.size()),
-                                          static_cast<int>(annotations.categories.size()),
-                                          coco_ground_truth(annotations, task, pool), detections, pool);
+  const CocoScores scores =
+      evaluate_coco(task, static_cast<int>(annotations.images.size()),
+                    static_cast<int>(annotations.categories.size()),
+                    coco_ground_truth(annotations, task, pool), detections, pool);
   // Sums of at most 10 * 101 * 6 numbers up to 1, in another order than numpy's.
   constexpr double kTolerance = 6060 * 2.3e-16;
   const auto stats = scores.stats();

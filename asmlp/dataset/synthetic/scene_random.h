@@ -1,5 +1,5 @@
-// The random numbers of synthetic scenes: the standard's own generator, whose numbers are the same with
-// every standard library (its distributions are not).
+// The random numbers of synthetic scenes: the standard's own generator, whose numbers are the same
+// with every standard library (its distributions are not).
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,7 @@ int64_t parameter_count(const Architecture& architecture);
 // Multiply-adds of one forward pass on an h x w image: products of linear layers and of attention,
 // and one per element for norms, affine and layer scales and the sum of two branches; GELU, softmax
 // and residual sums are not counted. This is the convention of the `flops()` of Swin's and AS-MLP's
-// authors, whose figures it gives. Error(kInvalidArgument) for a size that the model cannot take.
+// authors, whose numbers it gives. Error(kInvalidArgument) for a size that the model cannot take.
 int64_t multiply_adds(const Architecture& architecture, int h, int w);
 
 // {"task": "classify", "name", "config", "preprocessing", "classes", "origin"}. A token mixer adds

@@ -1,5 +1,5 @@
-// The models that AS-MLP is compared with (paper, tables 1, 2 and 5), as plain structs. They exist
-// for training with LibTorch only; the native engine runs AS-MLP.
+// The baselines that AS-MLP is compared with (paper, tables 1, 2 and 5), as plain structs. They
+// exist for training with LibTorch only; the native engine runs AS-MLP.
 //
 // What every family has (in_chans, num_classes, drop_path) stands in ModelSpec::config, the image
 // size in ModelSpec::preprocessing.size. `visit` shows each own field with its name in JSON and

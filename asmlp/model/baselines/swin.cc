@@ -1,6 +1,6 @@
 #include "asmlp/core/error.h"
-#include "asmlp/model/baselines/checks.h"
 #include "asmlp/model/baselines/baselines.h"
+#include "asmlp/model/baselines/checks.h"
 
 namespace asmlp {
 

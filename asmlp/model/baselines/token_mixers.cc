@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "asmlp/core/error.h"
-#include "asmlp/model/baselines/checks.h"
 #include "asmlp/model/baselines/baselines.h"
+#include "asmlp/model/baselines/checks.h"
 #include "asmlp/model/params.h"
 #include "asmlp/schema/fields.h"
 

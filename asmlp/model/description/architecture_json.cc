@@ -129,13 +129,12 @@ void read_parts(Json& json, F& family, ModelSpec& spec, const std::string& what)
   FamilyConfig<Config, F> view{spec.config, family};
   Json config = take(json, "config").value_or(Json::object());
   require_object(config, what + ": config");
-  std::vector<std::string> known{"task",    "name",          "model",   "family", "token_mixer",
-                                 "config",  "preprocessing", "classes", "origin", "img_size"};
-  FamilyConfig<Config, F>::visit(view,
-                                 [&](const char* name, auto&&, const FieldInfo& info = {}) {
-                                   known.emplace_back(name);
-                                   lift(json, config, name, info, what);
-                                 });
+  std::vector<std::string> known{"task",   "name",          "model",   "family", "token_mixer",
+                                 "config", "preprocessing", "classes", "origin", "img_size"};
+  FamilyConfig<Config, F>::visit(view, [&](const char* name, auto&&, const FieldInfo& info = {}) {
+    known.emplace_back(name);
+    lift(json, config, name, info, what);
+  });
   lift(json, config, "img_size", {}, what);
   const std::optional<Json> image_size = take(config, "img_size");
   read_json(config, view, what + ": config");

@@ -26,7 +26,7 @@ std::string error_of(const std::string& model, ErrorCode code = ErrorCode::kInva
 
 // The table of docs/design/baselines.md: parameters as their authors and timm 0.4.12 count them
 // (token mixers: by formula), multiply-adds of which Swin's authors print 4.5, 8.7 and 15.4 G.
-TEST(Architecture, PublishedFigures) {
+TEST(Architecture, PublishedNumbers) {
   struct Row {
     const char* name;
     int64_t parameters, multiply_adds;

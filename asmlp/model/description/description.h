@@ -32,8 +32,9 @@ struct Description {
   const std::string& name() const;
   const std::vector<std::string>& classes() const;
   const std::map<std::string, std::string>& origin() const;
-  int num_classes() const;        // 0 for a backbone
-  const Config& backbone() const;  // of AS-MLP; for a baseline only in_chans, num_classes, drop_path
+  int num_classes() const;  // 0 for a backbone
+  const Config& backbone()
+      const;  // of AS-MLP; for a baseline only in_chans, num_classes, drop_path
   ShiftSize shift_size() const { return backbone().shift_size; }
   bool operator==(const Description&) const = default;
 };
@@ -63,8 +64,8 @@ std::vector<std::string> model_names(std::optional<Task> task = {});
 // Whether the zoo has the model; a weight tag after a dot is ignored.
 bool is_zoo_name(const std::string& name, std::optional<Task> task = {});
 
-// The named model of the zoo; a weight tag after a dot is ignored. With `task`, names of other tasks
-// are unknown. Error(kNotFound) for an unknown name, suggesting the nearest.
+// The named model of the zoo; a weight tag after a dot is ignored. With `task`, names of other
+// tasks are unknown. Error(kNotFound) for an unknown name, suggesting the nearest.
 Description named_description(const std::string& name, std::optional<Task> task = {});
 
 // What a user names as a model: a name of the zoo (a weight tag after a dot is ignored), a .json,
@@ -73,7 +74,8 @@ Description named_description(const std::string& name, std::optional<Task> task 
 Description resolve_description(const std::string& model, std::optional<Task> task = {});
 
 // Size of the network's input that multiply-adds are counted for: {height, width} of the
-// preprocessing; for the zoo's detectors and segmentors that of the papers (800 x 1280, 512 x 2048).
+// preprocessing; for the zoo's detectors and segmentors that of the papers (800 x 1280, 512 x
+// 2048).
 MapSize counted_size(const Description& description);
 
 // Elements of all parameters, by formula, without building the network.

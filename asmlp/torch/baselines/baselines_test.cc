@@ -1,4 +1,4 @@
-// The compared models themselves: against torchvision's and timm's figures, against finite
+// The compared models themselves: against torchvision's and timm's numbers, against finite
 // differences, against AS-MLP where the two must agree.
 #include <ATen/record_function.h>
 #include <gtest/gtest.h>
@@ -8,12 +8,12 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/baselines/architecture.h"
-#include "asmlp/torch/ops/batched_gemm.h"
-#include "tests/support/gradients.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/baselines/swin.h"
+#include "asmlp/torch/ops/batched_gemm.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/gradients.h"
 #include "tests/support/support.h"
 
 namespace asmlp::nn::baselines_test {
@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(Comparisons, Golden,
                                          "mlp_mixer", "res_mlp"),
                          [](const auto& info) { return std::string(info.param); });
 
-TEST(Comparisons, ParameterFormulasCountTheModules) {
+TEST(Baselines, ParameterFormulasCountTheModules) {
   auto all = small_architectures();
   for (const char* name : {"swin_mobile_patch4_window7_224", "asmlp_mobile_patch4_axial_224",
                            "asmlp_mobile_patch4_window7_224", "mixer_s16_224", "resmlp_12_224"}) {
@@ -220,7 +220,7 @@ int64_t other_work(const Architecture& architecture, int h, int w) {
   return 0;
 }
 
-TEST(Comparisons, MultiplyAddsAreThoseOfAForwardPass) {
+TEST(Baselines, MultiplyAddsAreThoseOfAForwardPass) {
   for (Architecture architecture : small_architectures()) {
     for (int size : {16, 32}) {
       architecture.spec.preprocessing.size = size;
@@ -234,7 +234,7 @@ TEST(Comparisons, MultiplyAddsAreThoseOfAForwardPass) {
 }
 
 // fp64: with respect to the input, and along one direction in the space of all parameters.
-TEST(Comparisons, GradientsByFiniteDifferences) {
+TEST(Baselines, GradientsByFiniteDifferences) {
   torch::manual_seed(6);
   for (const auto& architecture : small_architectures()) {
     const auto model = filled_classifier(architecture);
@@ -266,7 +266,7 @@ TEST(Comparisons, GradientsByFiniteDifferences) {
 }
 
 // In training the rate drops blocks at random; in evaluation, and at rate 0, nothing is dropped.
-TEST(Comparisons, DropPath) {
+TEST(Baselines, DropPath) {
   torch::NoGradGuard no_grad;
   for (Architecture architecture : small_architectures()) {
     const auto input = torch::randn({8, 2, 12, 12});
@@ -283,7 +283,7 @@ TEST(Comparisons, DropPath) {
   }
 }
 
-TEST(Comparisons, SamplesAreIndependentAndAnySizeWorksWhereItCan) {
+TEST(Baselines, SamplesAreIndependentAndAnySizeWorksWhereItCan) {
   torch::NoGradGuard no_grad;
   std::mt19937 random(7);
   for (const auto& architecture : small_architectures()) {
@@ -311,7 +311,7 @@ TEST(Comparisons, SamplesAreIndependentAndAnySizeWorksWhereItCan) {
   }
 }
 
-TEST(Comparisons, WithoutClassesTheFeaturesComeOut) {
+TEST(Baselines, WithoutClassesTheFeaturesComeOut) {
   torch::NoGradGuard no_grad;
   for (Architecture architecture : small_architectures()) {
     architecture.spec.config.num_classes = 0;
@@ -323,7 +323,7 @@ TEST(Comparisons, WithoutClassesTheFeaturesComeOut) {
   }
 }
 
-TEST(Comparisons, SwinInitializationFollowsTheAuthors) {
+TEST(Baselines, SwinInitializationFollowsTheAuthors) {
   torch::manual_seed(8);
   const auto model = make_classifier(architecture_from_json(
       R"({"family": "swin", "embed_dim": 64, "depths": [1, 1], "num_heads": [2, 4]})", "x"));

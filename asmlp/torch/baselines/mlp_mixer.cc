@@ -32,7 +32,8 @@ MlpMixerImpl::MlpMixerImpl(const ModelSpec& spec, const MlpMixerConfig& mixer)
       blocks_(register_module("blocks", torch::nn::ModuleList())),
       norm_(nullptr) {
   for (int i = 0; i < mixer.depth; ++i) {
-    blocks_->push_back(MixerBlock(mixer.tokens(spec.preprocessing.size), mixer, spec.config.drop_path));
+    blocks_->push_back(
+        MixerBlock(mixer.tokens(spec.preprocessing.size), mixer, spec.config.drop_path));
   }
   norm_ = register_module("norm", layer_norm(mixer.embed_dim, kMixerEps));
   torch::NoGradGuard no_grad;

@@ -4,9 +4,9 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/nn/classifier.h"
 #include "asmlp/model/baselines/baselines.h"
 #include "asmlp/torch/baselines/layers.h"
+#include "asmlp/torch/nn/classifier.h"
 
 namespace asmlp::nn {
 

@@ -35,7 +35,8 @@ ResMlpImpl::ResMlpImpl(const ModelSpec& spec, const ResMlpConfig& res_mlp)
       blocks_(register_module("blocks", torch::nn::ModuleList())),
       norm_(nullptr) {
   for (int i = 0; i < res_mlp.depth; ++i) {
-    blocks_->push_back(ResMlpBlock(res_mlp.tokens(spec.preprocessing.size), res_mlp, spec.config.drop_path));
+    blocks_->push_back(
+        ResMlpBlock(res_mlp.tokens(spec.preprocessing.size), res_mlp, spec.config.drop_path));
   }
   norm_ = register_module("norm", Affine(res_mlp.embed_dim));
   torch::NoGradGuard no_grad;

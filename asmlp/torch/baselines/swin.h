@@ -7,10 +7,10 @@
 
 #include <vector>
 
-#include "asmlp/torch/nn/classifier.h"
 #include "asmlp/model/baselines/baselines.h"
 #include "asmlp/torch/baselines/layers.h"
 #include "asmlp/torch/baselines/swin_window.h"
+#include "asmlp/torch/nn/classifier.h"
 
 namespace asmlp::nn {
 

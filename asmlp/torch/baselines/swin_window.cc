@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "asmlp/torch/ops/batched_gemm.h"
 #include "asmlp/torch/baselines/layers.h"
+#include "asmlp/torch/ops/batched_gemm.h"
 
 namespace asmlp::nn {
 

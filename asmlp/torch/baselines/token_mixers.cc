@@ -4,9 +4,9 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
-#include "asmlp/torch/ops/functional.h"
 #include "asmlp/torch/baselines/layers.h"
 #include "asmlp/torch/baselines/swin_window.h"
+#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 namespace {

@@ -17,10 +17,10 @@
 
 #include <torch/torch.h>
 
+#include "asmlp/model/baselines/baselines.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/torch/nn/blocks.h"
 #include "asmlp/torch/nn/classifier.h"
-#include "asmlp/model/baselines/baselines.h"
 
 namespace asmlp::nn {
 

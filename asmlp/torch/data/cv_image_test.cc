@@ -10,8 +10,8 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
-#include "tests/support/images.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/images.h"
 #include "tests/support/support.h"
 
 namespace asmlp::data::cv_image_test {

@@ -1,9 +1,9 @@
 // From images to the input of detectors and segmentors (nn/dense_spec.h).
 #pragma once
 
+#include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/sample.h"
-#include "asmlp/model/dense_spec.h"
 
 namespace asmlp::data {
 

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/images.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/images.h"
 #include "tests/support/support.h"
 
 namespace asmlp::data::dense_input_test {

@@ -33,10 +33,9 @@ TEST(EvaluateLoop, CountsOfAllProcessesWithoutWhatIsBroken) {
     std::vector<std::string> bad;
     double all = 0;
     const auto body = [&](dist::World& world) {
-      const Loader loader(source, {.batch_size = 2,
-                                   .workers = world.rank(),
-                                   .rank = world.rank(),
-                                   .world = world.size()});
+      const Loader loader(
+          source,
+          {.batch_size = 2, .workers = world.rank(), .rank = world.rank(), .world = world.size()});
       Network network;
       double mine = 0;
       int64_t told = 0, added = 0;
@@ -46,14 +45,13 @@ TEST(EvaluateLoop, CountsOfAllProcessesWithoutWhatIsBroken) {
         const std::lock_guard lock(mutex);
         bad.push_back(message);
       };
-      const auto done =
-          evaluate_batches(network, loader, world, options, [&](const Batch& batch) {
-            EXPECT_FALSE(network.is_training());
-            EXPECT_FALSE(at::GradMode::is_enabled());
-            EXPECT_GT(batch.size(), 0);
-            added += batch.size();
-            mine += batch.images.sum().item<double>();
-          });
+      const auto done = evaluate_batches(network, loader, world, options, [&](const Batch& batch) {
+        EXPECT_FALSE(network.is_training());
+        EXPECT_FALSE(at::GradMode::is_enabled());
+        EXPECT_GT(batch.size(), 0);
+        added += batch.size();
+        mine += batch.images.sum().item<double>();
+      });
       EXPECT_TRUE(network.is_training());
       EXPECT_TRUE(at::GradMode::is_enabled());
       EXPECT_EQ(told, added);

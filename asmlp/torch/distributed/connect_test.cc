@@ -100,7 +100,8 @@ void gradients() {
   }
   world->broadcast(model->parameters());
   const auto sync = world->synchronize(model->parameters());
-  const auto loss_of = [](torch::nn::Sequential& m, const torch::Tensor& images, const torch::Tensor& labels) {
+  const auto loss_of = [](torch::nn::Sequential& m, const torch::Tensor& images,
+                          const torch::Tensor& labels) {
     return torch::nn::functional::cross_entropy(m->forward(images), labels);
   };
   double worst = 0;

@@ -1,18 +1,18 @@
-#include "asmlp/torch/nn/backbone.h"
+#include "asmlp/torch/io/backbone_weights.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/io/backbone_weights.h"
-#include "asmlp/model/flops.h"
+#include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/ops/functional.h"
-#include "tests/support/modules.h"
 #include "asmlp/weights/checkpoint.h"
+#include "tests/support/modules.h"
 #include "tests/support/random_config.h"
 #include "tests/support/weight_files.h"
 
@@ -82,7 +82,7 @@ TEST(Backbone, MapsHaveStrides4To32RoundedUp) {
 }
 
 // What the classifier has before its final norm, when it ends after stage k, is what goes through
-// norm k here; and the classifier is compared with the authors' figures elsewhere.
+// norm k here; and the classifier is compared with the authors' numbers elsewhere.
 TEST(Backbone, EveryMapIsThatOfAClassifierThatEndsThere) {
   const unsigned seed = 31;
   SCOPED_TRACE(seed);
@@ -221,8 +221,9 @@ TEST(BackboneWeights, AnotherShiftSizeIsSaid) {
 TEST(BackboneWeights, AnotherArchitectureIsAnError) {
   const auto path = test::data("golden/checkpoints/official_zip.pth");
   Backbone wider(small_config({2, 1, 1, 1}));
-  test::expect_words(test::error_of(ErrorCode::kMismatch, [&] { load_backbone(*wider, read_weights(path)); }),
-                     {"official_zip.pth", "has shape [", "needs ["});
+  test::expect_words(
+      test::error_of(ErrorCode::kMismatch, [&] { load_backbone(*wider, read_weights(path)); }),
+      {"official_zip.pth", "has shape [", "needs ["});
   const test::TemporaryFolder folder;
   write_safetensors(folder.path() / "x.safetensors", {{"weight", make_tensor({1}, {1.0f})}});
   test::expect_words(

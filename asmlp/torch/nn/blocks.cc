@@ -1,7 +1,7 @@
 #include "asmlp/torch/nn/blocks.h"
 
-#include "asmlp/torch/ops/axial_shift.h"
 #include "asmlp/torch/nn/checkpoint.h"
+#include "asmlp/torch/ops/axial_shift.h"
 #include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {

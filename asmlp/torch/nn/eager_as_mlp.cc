@@ -49,7 +49,7 @@ const torch::Tensor& EagerAsMlp::parameter(const std::string& name) const {
 }
 
 torch::Tensor EagerAsMlp::convolution(const torch::Tensor& x, const std::string& name,
-                                         int64_t stride) const {
+                                      int64_t stride) const {
   return at::conv2d(x, parameter(name + ".weight"), parameter(name + ".bias"), stride);
 }
 

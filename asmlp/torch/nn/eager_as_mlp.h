@@ -1,4 +1,4 @@
-// AS-MLP eager of ATen operations, one by one as the authors wrote it: what the fused operators
+// AS-MLP as eager ATen operations, one by one as the authors wrote it: what the fused operators
 // are measured against (`asmlp bench --train`, `--task detect`) and, gradient by gradient, tested
 // against. Nothing here is used for training.
 #pragma once

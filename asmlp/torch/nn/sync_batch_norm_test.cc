@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "asmlp/core/error.h"
-#include "tests/support/ranks.h"
-#include "tests/support/gradients.h"
 #include "asmlp/torch/nn/load_state.h"
+#include "tests/support/gradients.h"
+#include "tests/support/ranks.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::nn::sync_batch_norm_test {

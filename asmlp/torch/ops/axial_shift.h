@@ -27,7 +27,7 @@ torch::Tensor axial_shift(const torch::Tensor& input, const AxialShift& shift);
 // Error(kInvalidArgument) unless axial_shift takes these.
 void check_shift(const torch::Tensor& input, const AxialShift& shift);
 
-// The same operator eager of ATen operations, on any device.
+// The same operator as eager ATen operations, on any device.
 torch::Tensor axial_shift_composed(const torch::Tensor& input, const AxialShift& shift);
 
 }  // namespace asmlp::nn

@@ -20,7 +20,7 @@ namespace asmlp::nn {
 torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
                            const torch::Tensor& bias, Activation activation = Activation::kNone);
 torch::Tensor eager_linear(const torch::Tensor& x, const torch::Tensor& weight,
-                              const torch::Tensor& bias, Activation activation);
+                           const torch::Tensor& bias, Activation activation);
 
 // GroupNorm with one group, then the activation. x is N x H x W x C: mean and variance over H, W
 // and C of a sample (eps is kNormEps), weight and bias per channel.
@@ -28,7 +28,7 @@ torch::Tensor fused_group_norm(const torch::Tensor& x, const torch::Tensor& weig
                                const torch::Tensor& bias,
                                Activation activation = Activation::kNone);
 torch::Tensor eager_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
-                                  const torch::Tensor& bias, Activation activation);
+                               const torch::Tensor& bias, Activation activation);
 
 // x and its norm, for a branch that starts with the norm and is added to x at its end: the gradient
 // that comes back along x is added where the norm's own is finished.
@@ -47,8 +47,7 @@ struct Projection {
 
 // second(GELU(first(x))): the hidden activation exists in the cache only.
 torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const Projection& second);
-torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first,
-                           const Projection& second);
+torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first, const Projection& second);
 
 // GELU(first(axial_shift(x, first_shift))) + GELU(second(axial_shift(x, second_shift))) for x of
 // N x H x W x C: the shifted maps exist in the cache only, a block of rows at a time.
@@ -59,7 +58,7 @@ struct ShiftedProjection {
 torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
                                 const ShiftedProjection& second);
 torch::Tensor eager_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
-                                   const ShiftedProjection& second);
+                                const ShiftedProjection& second);
 
 // x + scale * branch, sample by sample: `scale` has as many elements as x has samples, or is
 // undefined for 1. No gradient for the scale.

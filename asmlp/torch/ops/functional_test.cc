@@ -25,8 +25,8 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
 
 // Kernel and eager form agree in value and in every gradient.
 template <typename Kernel, typename Eager>
-void expect_same(const Kernel& kernel, const Eager& eager,
-                 const std::vector<torch::Tensor>& inputs, const std::string& what) {
+void expect_same(const Kernel& kernel, const Eager& eager, const std::vector<torch::Tensor>& inputs,
+                 const std::string& what) {
   const auto type = inputs[0].scalar_type();
   const auto y = kernel();
   const auto expected = eager();
@@ -88,8 +88,8 @@ TEST(GroupNorm, KernelEqualsTheComposedForm) {
     const auto bias = torch::randn({channels}, type).requires_grad_();
     for (Activation activation : kActivations) {
       expect_same([&] { return fused_group_norm(x, weight, bias, activation); },
-                  [&] { return eager_group_norm(x, weight, bias, activation); },
-                  {x, weight, bias}, "case " + std::to_string(i));
+                  [&] { return eager_group_norm(x, weight, bias, activation); }, {x, weight, bias},
+                  "case " + std::to_string(i));
     }
   }
 }
@@ -151,8 +151,7 @@ TEST(FusedMlp, KernelEqualsTheComposedForm) {
       if (p.defined()) inputs.push_back(p);
     }
     expect_same([&] { return fused_mlp(x, first, second); },
-                [&] { return eager_mlp(x, first, second); }, inputs,
-                "case " + std::to_string(i));
+                [&] { return eager_mlp(x, first, second); }, inputs, "case " + std::to_string(i));
   }
 }
 

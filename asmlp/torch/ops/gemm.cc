@@ -295,7 +295,7 @@ void PackedWeights<T>::pack(int64_t begin, int64_t end) {
 
 template <typename T>
 void PackedWeights<T>::multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c,
-                              bool add) const {
+                                bool add) const {
   if constexpr (std::is_same_v<T, float>) {
     if (packed_ != nullptr) {
       multiply_tiles(packed_.get(), depth_, cols_, a, lda, rows, bias, c, add);
@@ -323,7 +323,7 @@ void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, int64
 }
 
 #define ASMLP_INSTANTIATE(T)                                                                   \
-  template class PackedWeights<T>;                                                               \
+  template class PackedWeights<T>;                                                             \
   template void multiply_transposed<T>(const T*, int64_t, const T*, int64_t, int64_t, int64_t, \
                                        int64_t, T*, int64_t, bool, std::vector<T>&);
 ASMLP_INSTANTIATE(float)

@@ -94,11 +94,11 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
-    auto result = at::GradMode::is_enabled()
-                      ? differentiable_gradients(
-                            {eager_group_norm(saved[0], saved[1], saved[2], activation)},
-                            {saved[0], saved[1], saved[2]}, {gradients[0]})
-                      : run_backward(saved, gradients[0].contiguous(), {}, activation);
+    auto result =
+        at::GradMode::is_enabled()
+            ? differentiable_gradients({eager_group_norm(saved[0], saved[1], saved[2], activation)},
+                                       {saved[0], saved[1], saved[2]}, {gradients[0]})
+            : run_backward(saved, gradients[0].contiguous(), {}, activation);
     result.emplace_back();
     return result;
   }
@@ -164,7 +164,7 @@ ForkedNorm fork_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
 }
 
 torch::Tensor eager_group_norm(const torch::Tensor& x, const torch::Tensor& weight,
-                                  const torch::Tensor& bias, Activation activation) {
+                               const torch::Tensor& bias, Activation activation) {
   const auto normal = torch::layer_norm(x, {x.size(1), x.size(2), x.size(3)}, {}, {}, kNormEps);
   return activate(normal * weight + bias, activation);
 }

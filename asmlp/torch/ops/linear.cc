@@ -131,7 +131,7 @@ torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
 }
 
 torch::Tensor eager_linear(const torch::Tensor& x, const torch::Tensor& weight,
-                              const torch::Tensor& bias, Activation activation) {
+                           const torch::Tensor& bias, Activation activation) {
   const auto matrix = weight.dim() == 2 ? weight : weight.flatten(1);
   return activate(bias.defined() ? torch::linear(x, matrix, bias) : torch::linear(x, matrix),
                   activation);

@@ -10,7 +10,7 @@ struct MlpExtents {
 };
 
 MlpExtents extents_of(const torch::Tensor& x, const torch::Tensor& first,
-                   const torch::Tensor& second) {
+                      const torch::Tensor& second) {
   return {x.numel() / x.size(-1), x.size(-1), first.size(0), second.size(0)};
 }
 
@@ -143,10 +143,9 @@ torch::Tensor fused_mlp(const torch::Tensor& x, const Projection& first, const P
   return run_forward(rows, a, b, nullptr);
 }
 
-torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first,
-                           const Projection& second) {
-  return eager_linear(eager_linear(x, first.weight, first.bias, Activation::kGelu),
-                         second.weight, second.bias, Activation::kNone);
+torch::Tensor eager_mlp(const torch::Tensor& x, const Projection& first, const Projection& second) {
+  return eager_linear(eager_linear(x, first.weight, first.bias, Activation::kGelu), second.weight,
+                      second.bias, Activation::kNone);
 }
 
 }  // namespace asmlp::nn

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "asmlp/torch/ops/kernels.h"
 #include "asmlp/torch/ops/gemm.h"
+#include "asmlp/torch/ops/kernels.h"
 
 namespace asmlp::nn {
 

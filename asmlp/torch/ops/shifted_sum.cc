@@ -27,7 +27,7 @@ struct Branch {
 template <typename T>
 void forward_kernel(const Extents& e, const T* x, const Branch<T> (&branches)[2], T* y) {
   PackedWeights<T> factors[]{{branches[0].weight, e.in, e.out, /*transposed=*/true},
-                           {branches[1].weight, e.in, e.out, /*transposed=*/true}};
+                             {branches[1].weight, e.in, e.out, /*transposed=*/true}};
   for (auto& factor : factors) pack(factor);
   const ShiftRows shifts[]{{branches[0].shift, /*adjoint=*/false, e.h, e.w, e.in},
                            {branches[1].shift, /*adjoint=*/false, e.h, e.w, e.in}};
@@ -53,7 +53,7 @@ void backward_kernel(const Extents& e, int64_t slices, const T* x, const Branch<
                      const T* dy, T* const (&d_shifted)[2], T* dx,
                      const ProjectionGradient (&gradients)[2]) {
   PackedWeights<T> factors[]{{branches[0].weight, e.out, e.in, /*transposed=*/false},
-                           {branches[1].weight, e.out, e.in, /*transposed=*/false}};
+                             {branches[1].weight, e.out, e.in, /*transposed=*/false}};
   if (dx != nullptr) {
     for (auto& factor : factors) pack(factor);
   }
@@ -193,10 +193,10 @@ torch::Tensor fused_shifted_sum(const torch::Tensor& x, const ShiftedProjection&
 }
 
 torch::Tensor eager_shifted_sum(const torch::Tensor& x, const ShiftedProjection& first,
-                                   const ShiftedProjection& second) {
+                                const ShiftedProjection& second) {
   const auto branch = [&](const ShiftedProjection& b) {
     return eager_linear(axial_shift(x, b.shift), b.projection.weight, b.projection.bias,
-                           Activation::kGelu);
+                        Activation::kGelu);
   };
   return branch(first) + branch(second);
 }

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/ade_files.h"
 #include "asmlp/model/segmentor_config.h"
+#include "tests/support/ade_files.h"
 #include "tests/support/support.h"
 
 namespace asmlp::segment::ade_source_test {

@@ -18,7 +18,7 @@ struct HeadLoss {
 
 // By ATen's operators, for any device and type.
 HeadLoss eager_loss(const torch::Tensor& logits, const torch::Tensor& labels,
-                       const torch::Tensor& weights, const SegmentorConfig& config) {
+                    const torch::Tensor& weights, const SegmentorConfig& config) {
   const auto targets = labels.to(logits.device(), torch::kInt64);
   const auto counted = targets != config.ignore_label;
   const auto wrong = targets.masked_select((targets >= config.num_classes) & counted);

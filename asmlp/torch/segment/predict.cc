@@ -38,7 +38,7 @@ data::CvSize view_size(const Image& picture, const DenseInput& input, double rat
 std::vector<View> views_of(SegmentorNetImpl& net, const Image& picture, const DenseInput& input,
                            const PredictOptions& options) {
   std::vector<View> views;
-  for (const double ratio : kViewRatios) {
+  for (const double ratio : kTtaScales) {
     if (!options.multi_scale && ratio != 1) continue;
     const Image resized =
         data::resize_bilinear(picture, view_size(picture, input, ratio, options.full_size));

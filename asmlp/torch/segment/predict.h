@@ -15,10 +15,10 @@
 namespace asmlp::segment {
 
 // The views of the published scores: the input's sides times these, mirrored or not.
-inline constexpr double kViewRatios[]{0.5, 0.75, 1.0, 1.25, 1.5, 1.75};
+inline constexpr double kTtaScales[]{0.5, 0.75, 1.0, 1.25, 1.5, 1.75};
 
 struct PredictOptions {
-  bool multi_scale = false;  // views at all of kViewRatios instead of at 1
+  bool multi_scale = false;  // views at all of kTtaScales instead of at 1
   bool flip = false;         // each view also mirrored
   // The views are the picture's own size (times their ratios) instead of the input's sides.
   bool full_size = false;

@@ -4,9 +4,9 @@
 
 #include <set>
 
+#include "asmlp/torch/data/augment/random.h"
 #include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/dense_input.h"
-#include "asmlp/torch/data/augment/random.h"
 #include "asmlp/torch/nn/conv_module.h"
 #include "tests/support/modules.h"
 #include "tests/support/segmentors.h"

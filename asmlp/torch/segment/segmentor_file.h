@@ -13,8 +13,8 @@ using SegmentorFile = nn::DenseFile<SegmentorSpec, SegmentorNet>;
 
 // Reads what save_segmentor wrote, or an official checkpoint (.pth with "meta" and "state_dict"),
 // into a new network in evaluation mode. What must be said with an official file, and which errors
-// there are, stands in weights/dense_file.h. To start from a part of a file's tensors, use load_state or
-// load_backbone.
+// there are, stands in weights/dense_file.h. To start from a part of a file's tensors, use
+// load_state or load_backbone.
 SegmentorFile load_segmentor(const std::filesystem::path& path,
                              const SegmentorLoadOptions& options = {});
 

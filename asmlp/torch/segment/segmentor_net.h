@@ -5,10 +5,10 @@
 
 #include <vector>
 
+#include "asmlp/model/segmentor_config.h"
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/backbone.h"
 #include "asmlp/torch/segment/fcn_head.h"
-#include "asmlp/model/segmentor_config.h"
 #include "asmlp/torch/segment/uper_head.h"
 
 namespace asmlp::segment {

@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "asmlp/core/error.h"
-#include "tests/support/modules.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/segment/segmentor_net.h"
+#include "tests/support/modules.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::segment::segmentor_test {

@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
-#include "asmlp/torch/data/dense_input.h"
 #include "asmlp/model/segmentor_config.h"
+#include "asmlp/torch/data/dense_input.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::segment::train_transform_test {

@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "asmlp/torch/nn/conv_module.h"
 #include "asmlp/model/segmentor_config.h"
+#include "asmlp/torch/nn/conv_module.h"
 
 namespace asmlp::segment {
 

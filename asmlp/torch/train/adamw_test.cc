@@ -80,12 +80,12 @@ TEST(AdamW, TheComposedUpdateIsTheLoop) {
     a.step(lr, scale);
     for (AdamWSlot& slot : b.slots()) {
       eager_update(slot, {.keep = slot.decay ? 1 - lr * 0.1 : 1,
-                             .scale = scale,
-                             .b1 = 0.8,
-                             .b2 = 0.95,
-                             .step_size = lr / (1 - std::pow(0.8, step + 1)),
-                             .root_v_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1)),
-                             .eps = 1e-6});
+                          .scale = scale,
+                          .b1 = 0.8,
+                          .b2 = 0.95,
+                          .step_size = lr / (1 - std::pow(0.8, step + 1)),
+                          .root_v_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1)),
+                          .eps = 1e-6});
     }
   }
   for (size_t i = 0; i < a.slots().size(); ++i) {

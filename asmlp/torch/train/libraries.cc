@@ -27,6 +27,8 @@ std::string blas_name() {
 
 }  // namespace
 
-nlohmann::ordered_json library_facts() { return {{"libtorch", TORCH_VERSION}, {"blas", blas_name()}}; }
+nlohmann::ordered_json library_facts() {
+  return {{"libtorch", TORCH_VERSION}, {"blas", blas_name()}};
+}
 
 }  // namespace asmlp::train

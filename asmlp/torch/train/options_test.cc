@@ -42,7 +42,7 @@ void change(T& field) {
 }
 template <Number T>
 void change(T& field) {
-  field = static_cast<T>(field / 2 + (std::is_integral_v<T> ? 3 : 0.125));
+  field = static_cast<T>(field / 2 + (std::is_integral_v<T> ? 3 : 0.15));
 }
 template <typename T>
 void change(std::optional<T>& field) {

@@ -101,8 +101,8 @@ struct Schedule {
   int64_t warmup_steps = 0;
   int64_t total_steps = 1;
   std::vector<int64_t> milestones = {};  // steps, of kMultistep
-  double factor = 0.1;              // of kMultistep
-  double power = 1;                 // of kPoly
+  double factor = 0.1;                   // of kMultistep
+  double power = 1;                      // of kPoly
 
   // `step` >= 0; from total_steps on that of the end.
   double lr(int64_t step) const;

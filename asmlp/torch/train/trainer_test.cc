@@ -1,8 +1,8 @@
 #include "asmlp/torch/train/trainer.h"
 
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/train/tasks/evaluate.h"
 #include "asmlp/torch/train/sources.h"
+#include "asmlp/torch/train/tasks/evaluate.h"
 #include "tests/support/trainer_runs.h"
 
 namespace asmlp::train::trainer_test {
@@ -186,7 +186,7 @@ TEST_F(TrainerTest, CheckpointingActivationsChangesNoBit) {
   EXPECT_EQ(state_distance(state_tensors("kept"), state_tensors("again"), ""), 0);
 }
 
-TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
+TEST_F(TrainerTest, TrainsBaselines) {
   TrainOptions options = small_options();
   options.schedule.epochs = 2;
   options.model.choice = R"({"name": "small_swin", "family": "swin",
@@ -199,8 +199,7 @@ TEST_F(TrainerTest, TrainsWhatAsMlpIsComparedWith) {
   // The exported model says what it is, and is a start for another run.
   const fs::path file = folder_.path() / "whole" / "final.safetensors";
   const TensorFile exported = read_safetensors(file);
-  const auto described =
-      architecture_from_json(exported.metadata.at("asmlp"), "exported");
+  const auto described = architecture_from_json(exported.metadata.at("asmlp"), "exported");
   EXPECT_FALSE(is_as_mlp(described));
   EXPECT_EQ(described.spec.name, "small_swin.brightness");
   EXPECT_EQ(described.spec.classes, validation_.classes());

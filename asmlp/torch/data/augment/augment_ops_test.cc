@@ -1,4 +1,4 @@
-// The operations of RandAugment against Pillow's figures (tests/data/augment).
+// The operations of RandAugment against Pillow's numbers (tests/data/augment).
 #include <gtest/gtest.h>
 
 #include <map>
@@ -9,8 +9,8 @@
 #include "asmlp/image/decode.h"
 #include "asmlp/torch/data/augment/color.h"
 #include "asmlp/torch/data/augment/rand_augment.h"
-#include "tests/support/images.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/images.h"
 #include "tests/support/support.h"
 
 namespace asmlp::data::augment_ops_test {

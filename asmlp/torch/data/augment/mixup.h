@@ -34,9 +34,8 @@ struct MixupOptions {
     field("mixup-switch-prob", self.switch_prob,
           OptionInfo{{.low = 0, .high = 1},
                      "Probability of CutMix where mixup and CutMix are both on"});
-    field(
-        "mixup-off-epoch", self.off_epoch,
-        OptionInfo{{.low = 0}, "Finished epochs after which batches are not mixed; 0: never"});
+    field("mixup-off-epoch", self.off_epoch,
+          OptionInfo{{.low = 0}, "Finished epochs after which batches are not mixed; 0: never"});
     field("smoothing", self.smoothing, OptionInfo{{.low = 0, .below = 1}, "Label smoothing"});
   }
 };

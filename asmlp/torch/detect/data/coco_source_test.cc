@@ -9,8 +9,8 @@
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/torch/data/dense_input.h"
-#include "tests/support/images.h"
 #include "tests/support/idx_files.h"
+#include "tests/support/images.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::detect::coco_source_test {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <random>
 
-#include "tests/support/images.h"
 #include "tests/support/boxes.h"
+#include "tests/support/images.h"
 #include "tests/support/weight_files.h"
 
 namespace asmlp::detect::objects_test {

@@ -1,10 +1,10 @@
 #include "asmlp/torch/detect/model/detector.h"
 
+#include "asmlp/torch/detect/model/rpn.h"
 #include "asmlp/torch/detect/ops/mask_paste.h"
 #include "asmlp/torch/detect/ops/multiclass_nms.h"
 #include "asmlp/torch/detect/ops/refine.h"
 #include "asmlp/torch/detect/roi/roi_extractor.h"
-#include "asmlp/torch/detect/model/rpn.h"
 
 namespace asmlp::detect {
 namespace {
@@ -164,9 +164,8 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
     }
     return proposed;
   });
-  const std::vector<Regions> regions = timed(times, &Timings::box_heads, [&] {
-    return classify(net, pyramid, std::move(boxes), infos);
-  });
+  const std::vector<Regions> regions = timed(
+      times, &Timings::box_heads, [&] { return classify(net, pyramid, std::move(boxes), infos); });
   const std::vector<Detections> found = timed(times, &Timings::nms, [&] {
     std::vector<Detections> kept;
     for (size_t i = 0; i < infos.size(); ++i) {
@@ -174,9 +173,8 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
     }
     return kept;
   });
-  const Tensor probabilities = timed(times, &Timings::mask_heads, [&] {
-    return mask_probabilities(net, pyramid, found, infos);
-  });
+  const Tensor probabilities = timed(
+      times, &Timings::mask_heads, [&] { return mask_probabilities(net, pyramid, found, infos); });
   return timed(times, &Timings::paste, [&] {
     std::vector<std::vector<Detection>> detections;
     int64_t first = 0;
@@ -194,8 +192,8 @@ std::vector<std::vector<Detection>> detect(DetectorNetImpl& net, const Tensor& i
                                            const std::vector<ImageInfo>& infos, Timings* times) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = net.parameters().front().device();
-  const auto maps = timed(times, &Timings::backbone,
-                          [&] { return net.backbone()->forward(images.to(device)); });
+  const auto maps =
+      timed(times, &Timings::backbone, [&] { return net.backbone()->forward(images.to(device)); });
   return detect_on_maps(net, maps, infos, times);
 }
 

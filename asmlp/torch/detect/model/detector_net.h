@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "asmlp/torch/detect/model/box_head.h"
 #include "asmlp/model/detector_config.h"
+#include "asmlp/torch/detect/model/box_head.h"
 #include "asmlp/torch/detect/model/fpn.h"
 #include "asmlp/torch/detect/model/mask_head.h"
 #include "asmlp/torch/detect/model/rpn_head.h"

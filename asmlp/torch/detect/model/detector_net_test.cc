@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/io/backbone_weights.h"
-#include "asmlp/model/flops.h"
 #include "tests/support/detectors.h"
 #include "tests/support/modules.h"
 #include "tests/support/weight_files.h"

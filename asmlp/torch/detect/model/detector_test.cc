@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/data/augment/random.h"
+#include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/detect/ops/mask_paste.h"
 #include "asmlp/torch/detect/roi/roi_align.h"
 #include "tests/support/boxes.h"
@@ -121,8 +121,7 @@ Tensor slow_pool(const DetectorConfig& config, const std::vector<Tensor>& pyrami
       std::clamp(std::floor(std::log2(size / 56 + 1e-6)), 0.0, double(config.roi.levels - 1)));
   const Tensor roi = torch::tensor({0.0, box.x1, box.y1, box.x2, box.y2}).view({1, 5});
   return eager_roi_align({pyramid[static_cast<size_t>(level)]}, {1.0 / double(4 << level)},
-                            roi.to(torch::kFloat), torch::zeros({1}, torch::kInt64),
-                            {bins, bins, 0});
+                         roi.to(torch::kFloat), torch::zeros({1}, torch::kInt64), {bins, bins, 0});
 }
 
 // Values, not yet compared with the threshold, at the pixels of the file's image.
@@ -252,8 +251,7 @@ TEST(Detector, ABatchIsItsImages) {
         EXPECT_EQ(found[i].mask.height, sample.info.original_height);
       }
     }
-    Timings::visit(times,
-                     [](const char* name, double seconds) { EXPECT_GT(seconds, 0) << name; });
+    Timings::visit(times, [](const char* name, double seconds) { EXPECT_GT(seconds, 0) << name; });
   }
 }
 

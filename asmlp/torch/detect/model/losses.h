@@ -8,8 +8,8 @@
 
 #include <vector>
 
-#include "asmlp/torch/detect/ops/box_coder.h"
 #include "asmlp/model/detector_config.h"
+#include "asmlp/torch/detect/ops/box_coder.h"
 #include "asmlp/torch/detect/ops/sampler.h"
 
 namespace asmlp::detect {

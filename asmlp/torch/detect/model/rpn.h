@@ -5,10 +5,10 @@
 
 #include <vector>
 
-#include "asmlp/torch/detect/ops/anchors.h"
 #include "asmlp/model/detector_config.h"
-#include "asmlp/torch/detect/ops/proposals.h"
 #include "asmlp/torch/detect/model/rpn_head.h"
+#include "asmlp/torch/detect/ops/anchors.h"
+#include "asmlp/torch/detect/ops/proposals.h"
 
 namespace asmlp::detect {
 

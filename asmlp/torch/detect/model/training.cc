@@ -3,10 +3,10 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/data/augment/random.h"
 #include "asmlp/torch/detect/model/losses.h"
-#include "asmlp/torch/detect/roi/mask_target.h"
-#include "asmlp/torch/detect/ops/refine.h"
-#include "asmlp/torch/detect/roi/roi_extractor.h"
 #include "asmlp/torch/detect/model/rpn.h"
+#include "asmlp/torch/detect/ops/refine.h"
+#include "asmlp/torch/detect/roi/mask_target.h"
+#include "asmlp/torch/detect/roi/roi_extractor.h"
 #include "asmlp/torch/ops/autocast.h"
 
 namespace asmlp::detect {

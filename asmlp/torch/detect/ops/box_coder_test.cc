@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "asmlp/weights/safetensors.h"
 #include "tests/support/boxes.h"
 #include "tests/support/gradients.h"
-#include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
 namespace asmlp::detect::box_coder_test {

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <random>
 
-#include "tests/support/boxes.h"
 #include "asmlp/weights/safetensors.h"
+#include "tests/support/boxes.h"
 #include "tests/support/support.h"
 
 namespace asmlp::detect::nms_test {

@@ -303,8 +303,8 @@ torch::Tensor dense_weights(const torch::Tensor& from, const torch::Tensor& to, 
 }  // namespace
 
 torch::Tensor eager_roi_align(const std::vector<torch::Tensor>& maps,
-                                 const std::vector<double>& scales, const torch::Tensor& rois,
-                                 const torch::Tensor& levels, const RoiAlignOptions& options) {
+                              const std::vector<double>& scales, const torch::Tensor& rois,
+                              const torch::Tensor& levels, const RoiAlignOptions& options) {
   check(maps, scales, rois, levels, options);
   const int64_t channels = maps[0].size(1);
   std::vector<torch::Tensor> pooled, order;

@@ -37,7 +37,7 @@ torch::Tensor roi_align(const torch::Tensor& map, double scale, const torch::Ten
 
 // The same of LibTorch's operators, a RoI at a time: for other devices, and as a reference.
 torch::Tensor eager_roi_align(const std::vector<torch::Tensor>& maps,
-                                 const std::vector<double>& scales, const torch::Tensor& rois,
-                                 const torch::Tensor& levels, const RoiAlignOptions& options);
+                              const std::vector<double>& scales, const torch::Tensor& rois,
+                              const torch::Tensor& levels, const RoiAlignOptions& options);
 
 }  // namespace asmlp::detect

@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "asmlp/weights/safetensors.h"
 #include "tests/support/boxes.h"
 #include "tests/support/gradients.h"
-#include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
 namespace asmlp::detect::roi_align_test {

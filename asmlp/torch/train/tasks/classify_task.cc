@@ -6,14 +6,14 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/description/model_name.h"
-#include "asmlp/torch/data/augment/mixup.h"
 #include "asmlp/torch/baselines/make_classifier.h"
+#include "asmlp/torch/data/augment/mixup.h"
+#include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/ops/autocast.h"
-#include "asmlp/torch/train/tasks/evaluate.h"
 #include "asmlp/torch/ops/loss.h"
 #include "asmlp/torch/train/sources.h"
-#include "asmlp/torch/io/initial_weights.h"
+#include "asmlp/torch/train/tasks/evaluate.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
 
@@ -90,8 +90,7 @@ class ClassifyTask final : public TrainingTask {
     if (is_as_mlp(described)) {
       save_checkpoint(path, {described.spec, std::move(tensors)});
     } else {
-      write_safetensors(path, tensors,
-                        {{kDescriptionKey, to_json(described)}, {"format", "pt"}});
+      write_safetensors(path, tensors, {{kDescriptionKey, to_json(described)}, {"format", "pt"}});
     }
   }
 
@@ -120,15 +119,15 @@ class ClassifyTask final : public TrainingTask {
 }  // namespace
 
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
-                                    std::shared_ptr<const data::DataSource> training,
-                                    std::shared_ptr<const data::DataSource> validation,
-                                    const std::string& tag, dist::World& world) {
+                                            std::shared_ptr<const data::DataSource> training,
+                                            std::shared_ptr<const data::DataSource> validation,
+                                            const std::string& tag, dist::World& world) {
   return std::make_unique<ClassifyTask>(options, std::move(training), std::move(validation), tag,
                                         world);
 }
 
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
-                                    dist::World& world) {
+                                            dist::World& world) {
   return classify_task(options, data::open_data_source(options.model.data, Split::kTrain),
                        data::open_data_source(options.model.data, Split::kValidation), tag, world);
 }

@@ -14,12 +14,12 @@ namespace asmlp::train {
 // Its metrics are loss, top1 (the eval metric) and top5. Error(kMismatch) for other classes,
 // kInvalidArgument for a model with fewer classes than the data.
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
-                                    std::shared_ptr<const data::DataSource> training,
-                                    std::shared_ptr<const data::DataSource> validation,
-                                    const std::string& tag, dist::World& world);
+                                            std::shared_ptr<const data::DataSource> training,
+                                            std::shared_ptr<const data::DataSource> validation,
+                                            const std::string& tag, dist::World& world);
 // The same, on the data set options.model.data.
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
-                                    dist::World& world);
+                                            dist::World& world);
 
 // Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say. `classes` are
 // the model's outputs.

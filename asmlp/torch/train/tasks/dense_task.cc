@@ -15,10 +15,8 @@ data::LoaderOptions training_loading(const TrainOptions& options, data::Remainde
 }
 
 data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world) {
-  return {.batch_size = 1,
-          .workers = options.run.workers,
-          .rank = world.rank(),
-          .world = world.size()};
+  return {
+      .batch_size = 1, .workers = options.run.workers, .rank = world.rank(), .world = world.size()};
 }
 
 }  // namespace asmlp::train

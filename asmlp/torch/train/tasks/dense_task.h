@@ -13,11 +13,11 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/backbone.h"
-#include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/train/task.h"
 
 namespace asmlp::train {

@@ -5,10 +5,10 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/dataset/coco/coco.h"
-#include "asmlp/torch/detect/data/coco_source.h"
-#include "asmlp/torch/detect/model/detector_file.h"
-#include "asmlp/torch/detect/evaluate.h"
 #include "asmlp/model/flops.h"
+#include "asmlp/torch/detect/data/coco_source.h"
+#include "asmlp/torch/detect/evaluate.h"
+#include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/detect/model/training.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
 
@@ -104,7 +104,7 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 }  // namespace
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
-                                  dist::World& world) {
+                                          dist::World& world) {
   return std::make_unique<DetectTask>(options, tag, read_split(options.model.data, Split::kTrain),
                                       read_split(options.model.data, Split::kValidation), world);
 }

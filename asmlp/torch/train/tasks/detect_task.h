@@ -16,6 +16,6 @@ namespace asmlp::train {
 // what has the right shape. Errors: those of find_coco and read_coco, kMismatch when the splits
 // have different categories.
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
-                                  dist::World& world);
+                                          dist::World& world);
 
 }  // namespace asmlp::train

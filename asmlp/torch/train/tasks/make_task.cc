@@ -7,7 +7,7 @@
 namespace asmlp::train {
 
 std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, const std::string& tag,
-                                dist::World& world) {
+                                        dist::World& world) {
   switch (options.model.task) {
     case Task::kDetect:
       return detect_task(options, tag, world);

@@ -12,6 +12,6 @@ namespace asmlp::train {
 // the exported model's name. The world must outlive it. Errors as those of the data sets
 // and models, and kInvalidArgument where they do not fit together.
 std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, const std::string& tag,
-                                dist::World& world);
+                                        dist::World& world);
 
 }  // namespace asmlp::train

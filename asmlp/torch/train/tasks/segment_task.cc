@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/flops.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
-#include "asmlp/model/flops.h"
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
@@ -86,7 +86,7 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 }  // namespace
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
-                                   dist::World& world) {
+                                           dist::World& world) {
   return std::make_unique<SegmentTask>(options, tag, Ade20k(options.model.data, Split::kTrain),
                                        Ade20k(options.model.data, Split::kValidation), world);
 }
