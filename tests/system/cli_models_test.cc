@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "asmlp/model/description/description.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/weights/pth.h"
@@ -17,7 +20,12 @@ using testing::HasSubstr;
 
 TEST(Info, TheZooWithExactCounts) {
   const Json json = run({"info", "--list", "--cpu", "--json"}).json();
-  ASSERT_EQ(json["models"].size(), zoo_names().size());
+  ASSERT_EQ(json["models"].size(), model_names().size());
+  for (const Json& model : json["models"]) {
+    const Description known = named_description(model["name"].get<std::string>());
+    EXPECT_EQ(model["task"], to_string(known.task()));
+    EXPECT_EQ(model["parameters"], parameter_count(known));
+  }
   EXPECT_EQ(json["models"][1]["name"], "asmlp_tiny_patch4_shift5_224");
   EXPECT_EQ(json["models"][1]["parameters"], 28282696);
   EXPECT_EQ(json["models"][1]["multiply_adds"], 4358553600);
@@ -25,6 +33,32 @@ TEST(Info, TheZooWithExactCounts) {
   const Outcome text = run({"info"});
   EXPECT_THAT(text.out, HasSubstr("28,282,696"));
   EXPECT_THAT(text.out, HasSubstr("44,499,705,856"));
+}
+
+// Every bundled model says its task, its classes and as many parameters as its file holds.
+TEST(Info, DescribesModelsOfEveryTask) {
+  std::set<std::string> tasks;
+  for (const auto& entry : fs::directory_iterator(source_folder() / "models")) {
+    const std::string file = entry.path().string();
+    const Json json = run({"info", file, "--params", "--json"}).json()["model"];
+    tasks.insert(json["task"].get<std::string>());
+    int64_t elements = 0;
+    for (const auto& [name, tensor] : read_safetensors(file).tensors) {
+      const bool buffer = name.find(".bn.running_") != std::string::npos ||
+                          name.ends_with("num_batches_tracked");
+      if (!buffer) elements += element_count(tensor.shape);
+    }
+    EXPECT_EQ(json["parameters"], elements) << file;
+    EXPECT_EQ(json["classes"].size(), json["task"] == "segment" ? 11u : 10u) << file;
+    EXPECT_EQ(json["parameter_table"].size(), read_safetensors(file).tensors.size()) << file;
+  }
+  EXPECT_EQ(tasks, (std::set<std::string>{"classify", "detect", "segment"}));
+  EXPECT_THAT(run({"info", "cascade_asmlp_tiny"}).out, HasSubstr("85,624,146"));
+  EXPECT_THAT(run({"info", "swin_tiny_patch4_window7_224"}).out, HasSubstr("28,288,354"));
+  const Outcome far = run({"info", "resnet50"});
+  EXPECT_EQ(far.code, 1);
+  EXPECT_THAT(far.err, testing::Not(HasSubstr("did you mean")));
+  EXPECT_THAT(run({"info", "mask_rcnn_asmlp_tny"}).err, HasSubstr("'mask_rcnn_asmlp_tiny'"));
 }
 
 TEST(Info, AZooModelAtAnotherSizeWithItsParameters) {

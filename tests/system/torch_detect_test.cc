@@ -170,8 +170,8 @@ TEST_F(DetectCommand, ModelsThatAreNone) {
   EXPECT_THAT(bundled.err, HasSubstr("using the bundled model"));
   const Outcome classifier =
       run({"detect", image, "--model", path("classifier.safetensors"), "--no-pictures"});
-  EXPECT_EQ(classifier.code, 2);
-  EXPECT_THAT(classifier.err, HasSubstr("does not say its architecture"));
+  EXPECT_EQ(classifier.code, 1);
+  EXPECT_THAT(classifier.err, HasSubstr("weights of a classifier"));
   const Outcome arch = detect_with(image, {"--arch", "mask_rcnn_asmlp_tny"});
   EXPECT_EQ(arch.code, 1);
   EXPECT_THAT(arch.err, HasSubstr("mask_rcnn_asmlp_tiny"));

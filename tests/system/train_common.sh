@@ -12,7 +12,7 @@ fail() {
 }
 
 # 384 + 64 images of 16 x 16: noise whose brightness is the class.
-python3 - "$work/greys" "${VALIDATION_IMAGES:-64}" <<'PYTHON'
+python3 - "$work/grays" "${VALIDATION_IMAGES:-64}" <<'PYTHON'
 import pathlib, random, struct, sys
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir()

@@ -38,6 +38,7 @@ int validate(const ValidateOptions& options, const Validators& validators, const
   const Task task = decide_task(
       options.task,
       {.model = options.model.weights.empty() ? options.model.model : options.model.weights,
+       .architecture = options.model.config,
        .data = options.data});
   own.check(task);
   switch (task) {

@@ -62,8 +62,10 @@ void add_task_option(CLI::App& app, TaskOption& option) {
 TaskDecision find_task(const TaskOption& option, const TaskEvidence& evidence) {
   // Whoever loads the model finds out if it is of another task than the wanted one.
   if (option.wanted) return {*option.wanted, ""};
-  if (const auto task = task_of_model(evidence.model)) {
-    return {*task, fmt::format("{} is a {}", evidence.model, model_kind(*task))};
+  for (const std::string& model : {evidence.model, evidence.architecture}) {
+    if (const auto task = task_of_model(model)) {
+      return {*task, fmt::format("{} is a {}", model, model_kind(*task))};
+    }
   }
   if (const auto task = evidence.data.empty() ? std::nullopt : task_of_layout(evidence.data)) {
     return {*task, fmt::format("{} is laid out as {} is", evidence.data,

@@ -19,8 +19,9 @@ void add_task_option(CLI::App& app, TaskOption& option);
 
 // What a command line says about the task without naming it; "" is not said.
 struct TaskEvidence {
-  std::string model;  // a weight file, a name of the zoo, or a description
-  std::string data;   // a folder
+  std::string model;              // a weight file, a name of the zoo, or a description
+  std::string architecture = {};  // a name or a description, where the model does not show it
+  std::string data;               // a folder
 };
 
 // A task, and why it is that one: "mask.safetensors is a detector", "out/scenes is laid out as COCO
@@ -30,8 +31,8 @@ struct TaskDecision {
   std::string reason;
 };
 
-// The wanted task, else the model's (by the file's description or tensors), else that of the data's
-// layout, else kClassify. Errors: read_weights'.
+// The wanted task, else the model's (by the file's description or tensors), else the architecture's,
+// else that of the data's layout, else kClassify. Errors: read_weights'.
 TaskDecision find_task(const TaskOption& option, const TaskEvidence& evidence);
 
 // find_task, said on standard error where it is not kClassify and the user has not said it.

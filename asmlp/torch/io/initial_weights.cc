@@ -21,8 +21,8 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
     const auto* own = described ? std::get_if<Architecture>(&described->model) : nullptr;
     require(own != nullptr && own->family.index() == architecture.family.index(),
             ErrorCode::kMismatch,
-            "{}: is no {}; one starts from the best.safetensors or final.safetensors of a training "
-            "run",
+            "{}: not the weights of '{}'; a baseline starts from the best.safetensors or "
+            "final.safetensors of a training run of its own",
             path.string(), architecture.spec.name);
     return file.tensors;
   }

@@ -4,6 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/flops.h"
+#include "asmlp/model/params.h"
 #include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/segment/segmentor_net.h"
@@ -54,6 +55,15 @@ TEST(SegmentorNet, HasThePublishedNumberOfParametersAndTensors) {
     EXPECT_EQ(parameters - auxiliary, without_auxiliary) << name;
     TensorMap state = nn::export_state(*net);
     EXPECT_EQ(state.size(), tensors) << name;
+    // The table of model/params.h, which needs no network, says the same.
+    const std::vector<Param> table = parameter_table(net->config());
+    EXPECT_EQ(count_trained(table), parameters) << name;
+    ASSERT_EQ(table.size(), state.size()) << name;
+    for (const Param& param : table) {
+      const auto found = state.find(param.name);
+      ASSERT_NE(found, state.end()) << param.name;
+      EXPECT_EQ(found->second.shape, param.shape) << param.name;
+    }
     // Which they are shows in the tensors, and so does the number of classes.
     EXPECT_EQ(recognized_segmentor(state), zoo_segmentor(name));
     state["decode_head.conv_seg.bias"].shape = {19};

@@ -216,7 +216,7 @@ TEST_F(TrainerTest, TrainsBaselines) {
   run("as_mlp", small_options());
   options.model.initial_checkpoint = (folder_.path() / "as_mlp" / "final.safetensors").string();
   EXPECT_THAT(error_of([&] { trainer("wrong", options).load_initial_weights(); }),
-              HasSubstr("says nothing about its architecture"));
+              HasSubstr("not the weights of 'small_swin"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/flops.h"
+#include "asmlp/model/params.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/io/backbone_weights.h"
 #include "tests/support/detectors.h"
@@ -65,6 +66,15 @@ TEST(DetectorNet, HasThePublishedNumberOfParametersAndTensors) {
     EXPECT_EQ(nn::parameter_count(*net), parameters) << name;
     TensorMap state = nn::export_state(*net);
     EXPECT_EQ(state.size(), tensors) << name;
+    // The table of model/params.h, which needs no network, says the same.
+    const std::vector<Param> table = parameter_table(net->config());
+    EXPECT_EQ(count_trained(table), parameters) << name;
+    ASSERT_EQ(table.size(), state.size()) << name;
+    for (const Param& param : table) {
+      const auto found = state.find(param.name);
+      ASSERT_NE(found, state.end()) << param.name;
+      EXPECT_EQ(found->second.shape, param.shape) << param.name;
+    }
     // Which they are shows in the tensors, and so does the number of classes.
     EXPECT_EQ(recognized_detector(state), zoo_detector(name));
     const bool cascade = net->config().kind == DetectorKind::kCascade;
