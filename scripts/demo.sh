@@ -25,8 +25,8 @@ Try next:
   build/bin/asmlp info $model
   build/bin/asmlp predict IMAGE... --model $model --topk 3 --cam out/cam
   build/bin/asmlp --help
-With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) find objects in made
-scenes with the bundled detector, and train the model above yourself:
+With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) find objects in
+synthetic scenes with the bundled detector, and train the model above yourself:
   build/bin/asmlp dataset scenes -o out/scenes --train 1 --val 8
   build/bin/asmlp detect out/scenes/val2017 --output out/detections
   build/bin/asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
