@@ -65,6 +65,7 @@ HELPERS = {
     "ade_files.h": "torch/data/augment",
     "boxes.h": "torch/detect/ops",
     "command.h": "cli",
+    "dense_input.h": "model",
     "detectors.h": "torch/detect/model",
     "golden.h": "engine",
     "gradients.h": "torch/ops",
@@ -75,6 +76,7 @@ HELPERS = {
     "random_config.h": "model",
     "ranks.h": "torch/distributed",
     "segmentors.h": "torch/segment",
+    "tar.h": "dataset/shards",
     "trainer_runs.h": "torch/train/tasks",
 }
 

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
+#include "tests/support/files.h"
 #include "tests/support/support.h"
 
 namespace asmlp::test {
@@ -22,11 +22,6 @@ inline std::span<const std::byte> as_bytes(const std::string& text) {
 
 inline std::string golden_bytes(const std::string& name) {
   return read_file(data("golden/" + name));
-}
-
-inline void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 inline bool same_tensor(const Tensor& a, const Tensor& b) {

@@ -3,12 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <set>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/encode.h"
+#include "tests/support/files.h"
 #include "tests/support/support.h"
 
 namespace asmlp::ade20k_test {
@@ -16,13 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::error_of;
+using test::write_bytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void write_text(const fs::path& path, const std::string& text) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 // A data set of ADE20K's layout in a folder of its own.
 class Ade20kTest : public testing::Test {
@@ -39,7 +35,7 @@ class Ade20kTest : public testing::Test {
     fs::create_directories(image_path(name).parent_path());
     fs::create_directories(label_path(name).parent_path());
     const int width = static_cast<int>(labels.size());
-    write_text(image_path(name + ".jpg"), encode_jpeg(Image(1, width, 1), 90));
+    write_bytes(image_path(name + ".jpg"), encode_jpeg(Image(1, width, 1), 90));
     Image map(1, width, 1);
     map.pixels = labels;
     write_label_png(label_path(name), map, palette);
@@ -60,11 +56,11 @@ TEST_F(Ade20kTest, ReadsPairsInOrderAndReducesTheLabels) {
   add("b", {0, 1, 2, 150, 255});
   add("a.x", {150, 149});
   add("a", {5}, std::vector<Color>(151, Color{9, 9, 9}));  // a palette image
-  write_text(root() / "images/training/.hidden.jpg", "x");
-  write_text(root() / "images/training/notes.txt", "x");
-  write_text(label_path("of no image"), "x");
+  write_bytes(root() / "images/training/.hidden.jpg", "x");
+  write_bytes(root() / "images/training/notes.txt", "x");
+  write_bytes(label_path("of no image"), "x");
   // ADE20K's own list is passed over, whatever is in it.
-  write_text(root() / "objectInfo150.txt", "x");
+  write_bytes(root() / "objectInfo150.txt", "x");
   const Ade20k data(root(), Split::kTrain);
   ASSERT_EQ(data.size(), 3);
   EXPECT_EQ(data.classes().size(), 150u);
@@ -117,16 +113,16 @@ TEST_F(Ade20kTest, NamesTheFileThatCannotBeUsed) {
   EXPECT_EQ(replace("png_grey16_plain.png").code(), ErrorCode::kUnsupported);
   EXPECT_THAT(get_error().what(), HasSubstr("a.png: is a PNG of 16-bit gray"));
   EXPECT_THAT(replace("png_rgb8_plain.png").what(), HasSubstr("a.png: is a PNG of 8-bit RGB"));
-  write_text(label_path("a"), "");
+  write_bytes(label_path("a"), "");
   EXPECT_THAT(get_error().what(), HasSubstr("a.png: is no PNG file"));
-  write_text(image_path("a.jpg"), "no picture");
+  write_bytes(image_path("a.jpg"), "no picture");
   EXPECT_THAT(get_error().what(), HasSubstr("a.jpg"));
 }
 
 TEST_F(Ade20kTest, ReadsAListOfOtherClasses) {
   add("a", {0, 1, 2, 255});
   const fs::path list = root() / "objectInfo2.txt";
-  write_text(list, "Name\tIdx\r\ncoat, overcoat\t1\r\nankle boot\t2\r\n\r\n");
+  write_bytes(list, "Name\tIdx\r\ncoat, overcoat\t1\r\nankle boot\t2\r\n\r\n");
   const Ade20k data(root(), Split::kTrain);
   ASSERT_EQ(data.classes().size(), 2u);
   EXPECT_EQ(data.classes()[0].name, "coat");
@@ -140,20 +136,20 @@ TEST_F(Ade20kTest, ReadsAListOfOtherClasses) {
         "Idx\tName\n1\ta\n2\tb\n3\tc\n", "Idx\tName\n1\ta\n3\tb\n", "Idx\tName\n1\ta\n2x\tb\n",
         "Idx\tName\n1\ta\n2\n", "Idx\tName\n1\ta\n2\tb\tc\n", "Idx\tName\n1\ta\n2\t\n",
         "Idx\tName\n1\ta\n2\t, b\n", "Idx\tName\n\n2\tb\n"}) {
-    write_text(list, bad);
+    write_bytes(list, bad);
     EXPECT_EQ(open_error().code(), ErrorCode::kBadFormat) << bad;
     EXPECT_THAT(open_error().what(), HasSubstr("objectInfo2.txt")) << bad;
   }
-  write_text(list, "Idx\tName\n1\ta\n2\tb\n");
-  write_text(root() / "objectInfo.txt", "x");  // these are no lists
-  write_text(root() / "objectInfo2b.txt", "x");
+  write_bytes(list, "Idx\tName\n1\ta\n2\tb\n");
+  write_bytes(root() / "objectInfo.txt", "x");  // these are no lists
+  write_bytes(root() / "objectInfo2b.txt", "x");
   EXPECT_EQ(Ade20k(root(), Split::kTrain).classes()[1].name, "b");
-  write_text(root() / "objectInfo3.txt", "x");
+  write_bytes(root() / "objectInfo3.txt", "x");
   EXPECT_THAT(open_error().what(), HasSubstr("two lists of classes"));
   fs::remove(list);
   for (const char* name : {"objectInfo0.txt", "objectInfo-1.txt", "objectInfo255.txt"}) {
     fs::rename(root() / "objectInfo3.txt", root() / name);
-    write_text(root() / name, "Idx\tName\n");
+    write_bytes(root() / name, "Idx\tName\n");
     EXPECT_EQ(open_error().code(), ErrorCode::kBadFormat) << name;
     fs::rename(root() / name, root() / "objectInfo3.txt");
   }

@@ -10,6 +10,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
+#include "tests/support/files.h"
 #include "tests/support/support.h"
 
 namespace asmlp::dataset_test {
@@ -17,13 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::error_of;
+using test::write_bytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void write(const fs::path& path, const std::string& bytes) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-}
 
 void write_gzip(const fs::path& path, const std::string& bytes) {
   const gzFile file = gzopen(path.c_str(), "wb");
@@ -64,8 +61,8 @@ void write_image(const fs::path& path, int value) {
 
 TEST(Idx, ReadsPlainAndGzip) {
   const test::TemporaryFolder folder;
-  write(folder.path() / "train-images-idx3-ubyte", idx_images(3));
-  write(folder.path() / "train-labels-idx1-ubyte", idx_labels(kLabels));
+  write_bytes(folder.path() / "train-images-idx3-ubyte", idx_images(3));
+  write_bytes(folder.path() / "train-labels-idx1-ubyte", idx_labels(kLabels));
   write_gzip(folder.path() / "t10k-images-idx3-ubyte.gz", idx_images(3));
   write_gzip(folder.path() / "t10k-labels-idx1-ubyte.gz", idx_labels(kLabels));
   for (const Split split : {Split::kTrain, Split::kValidation}) {
@@ -88,10 +85,10 @@ TEST(Idx, ReadsPlainAndGzip) {
 TEST(Idx, NamesFashionClassesByThePath) {
   const test::TemporaryFolder folder;
   const fs::path root = folder.path() / "FashionMNIST" / "raw";
-  write(root / "t10k-images-idx3-ubyte", idx_images(3));
-  write(root / "t10k-labels-idx1-ubyte", idx_labels(kLabels));
+  write_bytes(root / "t10k-images-idx3-ubyte", idx_images(3));
+  write_bytes(root / "t10k-labels-idx1-ubyte", idx_labels(kLabels));
   EXPECT_EQ(open_idx(root, Split::kValidation)->classes().at(9), "Ankle boot");
-  write(root / "t10k-labels-idx1-ubyte", idx_labels("\x01\x02\x0b"));
+  write_bytes(root / "t10k-labels-idx1-ubyte", idx_labels("\x01\x02\x0b"));
   EXPECT_EQ(open_idx(root, Split::kValidation)->classes().size(), 12u);
 }
 
@@ -100,13 +97,13 @@ TEST(Idx, RefusesDamagedFilesAndNamesThem) {
   const fs::path images = folder.path() / "train-images-idx3-ubyte";
   const fs::path labels = folder.path() / "train-labels-idx1-ubyte";
   const auto error_with = [&](const std::string& image_bytes, const std::string& label_bytes) {
-    write(images, image_bytes);
-    write(labels, label_bytes);
+    write_bytes(images, image_bytes);
+    write_bytes(labels, label_bytes);
     return error_of([&] { open_idx(folder.path(), Split::kTrain); });
   };
   const std::string good = idx_images(3);
-  write(images, good);
-  write(labels, idx_labels(kLabels));
+  write_bytes(images, good);
+  write_bytes(labels, idx_labels(kLabels));
   ASSERT_NO_THROW(open_idx(folder.path(), Split::kTrain));
   EXPECT_EQ(error_with(good, idx_labels("\x01\x02")).code(), ErrorCode::kMismatch);
   EXPECT_EQ(error_with(good + "x", idx_labels(kLabels)).code(), ErrorCode::kBadFormat);
@@ -127,21 +124,21 @@ TEST(Idx, RefusesDamagedFilesAndNamesThem) {
 TEST(Idx, RefusesDamagedGzip) {
   const test::TemporaryFolder folder;
   const fs::path images = folder.path() / "train-images-idx3-ubyte.gz";
-  write(folder.path() / "train-labels-idx1-ubyte", idx_labels(kLabels));
+  write_bytes(folder.path() / "train-labels-idx1-ubyte", idx_labels(kLabels));
   write_gzip(images, idx_images(3));
   const std::string good = [&] {
     std::ifstream stream(images, std::ios::binary);
     return std::string(std::istreambuf_iterator<char>(stream), {});
   }();
   for (size_t size = 0; size < good.size(); ++size) {
-    write(images, good.substr(0, size));
+    write_bytes(images, good.substr(0, size));
     const Error error = error_of([&] { open_idx(folder.path(), Split::kTrain); });
     EXPECT_EQ(error.code(), ErrorCode::kBadFormat) << "cut to " << size;
     EXPECT_THAT(error.what(), HasSubstr("train-images-idx3-ubyte.gz"));
   }
   std::string wrong_checksum = good;
   wrong_checksum[good.size() - 8] ^= 1;
-  write(images, wrong_checksum);
+  write_bytes(images, wrong_checksum);
   EXPECT_EQ(error_of([&] { open_idx(folder.path(), Split::kTrain); }).code(),
             ErrorCode::kBadFormat);
   fs::remove(images);
@@ -173,8 +170,8 @@ TEST(ImageFolder, OrdersAsTorchvisionDoes) {
   write_image(root / "Dog" / "9.png", 5);
   write_image(root / ".hidden" / "h.png", 6);
   fs::create_directories(root / "empty");
-  write(root / "cat" / "notes.txt", "no image");
-  write(root / "stray.txt", "no class");
+  write_bytes(root / "cat" / "notes.txt", "no image");
+  write_bytes(root / "stray.txt", "no class");
   fs::create_directory_symlink(root / "cat", root / "cat" / "a" / "loop");
   const auto dataset = open_image_folder(root);
   EXPECT_THAT(dataset->classes(), ElementsAre("Dog", "cat", "empty"));
@@ -196,7 +193,7 @@ TEST(ImageFolder, OrdersAsTorchvisionDoes) {
 
 TEST(ImageFolder, NamesABrokenImage) {
   const test::TemporaryFolder folder;
-  write(folder.path() / "cat" / "broken.jpg", "\xff\xd8\xff\xe0");
+  write_bytes(folder.path() / "cat" / "broken.jpg", "\xff\xd8\xff\xe0");
   const auto dataset = open_image_folder(folder.path());
   const Error error = error_of([&] { dataset->get(0); });
   EXPECT_EQ(error.code(), ErrorCode::kBadFormat);
@@ -248,7 +245,7 @@ TEST(OpenDataset, ASplitFolderIsNoClassAndAClassOfTrainsIsNoSplit) {
 
 TEST(OpenDataset, SaysWhatItExpected) {
   const test::TemporaryFolder folder;
-  write(folder.path() / "file", "x");
+  write_bytes(folder.path() / "file", "x");
   fs::create_directories(folder.path() / "empty");
   fs::create_directories(folder.path() / "classes" / "cat");
   for (const char* name : {"missing", "file", "empty", "classes"}) {

@@ -3,32 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "asmlp/dataset/shards/shards.h"
+#include "tests/support/files.h"
 #include "tests/support/support.h"
+#include "tests/support/tar.h"
 
 namespace asmlp::shard_reader_test {
 namespace {
 
 namespace fs = std::filesystem;
+using test::Members;
+using test::tar_of;
+using test::write_bytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void write(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-}
-
-using Members = std::vector<std::pair<std::string, std::string>>;
-
-std::string tar_of(const Members& members) {
-  std::ostringstream out;
-  TarWriter tar(out);
-  for (const auto& [name, content] : members) tar.add(name, content);
-  tar.finish();
-  return out.str();
-}
 
 // What a shard gives: the samples as "name=target:bytes", and the problems.
 struct Content {
@@ -117,7 +105,7 @@ TEST(ShardReader, ATruncatedShardGivesWhatIsWholeAndCountsTheRest) {
   // A sample is 512 + 1024 + 512 + 512 bytes, of which the last ones of the label are padding.
   constexpr size_t kSample = 2560;
   for (size_t size = 0; size < 4 * kSample; size += 37) {
-    write(path, whole.substr(0, size));
+    write_bytes(path, whole.substr(0, size));
     ShardReader reader(path, 4, 10);
     const Content content = read_all(reader);
     int64_t lost = 0;
@@ -160,13 +148,14 @@ TEST(ShardReader, AMissingShardAndAForeignFileAreLostSamples) {
   ASSERT_EQ(bad.size(), 1u);
   EXPECT_EQ(bad[0].samples, 12);
   EXPECT_THAT(bad[0].message, HasSubstr("train-7.tar: no such file (12 of 12 samples are lost)"));
-  write(folder.path() / "train-8.tar", "This is a text, and a long one. " + std::string(4000, 'x'));
+  write_bytes(folder.path() / "train-8.tar",
+              "This is a text, and a long one. " + std::string(4000, 'x'));
   ShardReader text(folder.path() / "train-8.tar", 5, 10);
   EXPECT_FALSE(text.next());
   EXPECT_EQ(text.take_unreadable().at(0).samples, 5);
   // More than the index says.
-  write(folder.path() / "train-9.tar",
-        tar_of({{"0.png", "a"}, {"0.cls", "1"}, {"1.png", "b"}, {"1.cls", "1"}}));
+  write_bytes(folder.path() / "train-9.tar",
+              tar_of({{"0.png", "a"}, {"0.cls", "1"}, {"1.png", "b"}, {"1.cls", "1"}}));
   ShardReader more(folder.path() / "train-9.tar", 1, 10);
   EXPECT_EQ(read_all(more).samples.size(), 2u);
 }

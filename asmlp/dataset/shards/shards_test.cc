@@ -3,39 +3,26 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/shards/shard_writer.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
+#include "tests/support/files.h"
 #include "tests/support/support.h"
+#include "tests/support/tar.h"
 
 namespace asmlp::shards_test {
 namespace {
 
 namespace fs = std::filesystem;
 using test::error_of;
+using test::tar_of;
+using test::write_bytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void write(const fs::path& path, const std::string& bytes) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
-}
-
-using Members = std::vector<std::pair<std::string, std::string>>;
-
-std::string tar_of(const Members& members) {
-  std::ostringstream out;
-  TarWriter tar(out);
-  for (const auto& [name, content] : members) tar.add(name, content);
-  tar.finish();
-  return out.str();
-}
 
 std::string png(int value) {
   Image image(2, 2, 3);
@@ -62,9 +49,9 @@ void make_folder(const fs::path& root, int images) {
   for (int i = 0; i < images; ++i) {
     const fs::path folder = root / (i % 3 == 0 ? "dog" : "cat") / (i % 5 == 0 ? "deep" : "");
     // The same stem twice, dots, and characters that a tar member's name should not have.
-    write(folder / fmt::format("{}.x y\xc3\xa9.png", i), png(i));
-    if (i % 4 == 0) write(folder / fmt::format("{}.JPEG", i), jpeg);
-    if (i % 4 == 1) write(folder / fmt::format("{}.webp", i), webp);
+    write_bytes(folder / fmt::format("{}.x y\xc3\xa9.png", i), png(i));
+    if (i % 4 == 0) write_bytes(folder / fmt::format("{}.JPEG", i), jpeg);
+    if (i % 4 == 1) write_bytes(folder / fmt::format("{}.webp", i), webp);
   }
 }
 
@@ -140,10 +127,10 @@ TEST(ShardWriter, LeavesOutWhatCannotBeReadAndNamesIt) {
   make_folder(root, 6);
   const Bag good = bag_of(list_image_folder(root));
   const std::string jpeg = read_file(test::data("images/jpeg_420.jpg"));
-  write(root / "cat" / "cut.jpg", jpeg.substr(0, jpeg.size() / 2));
-  write(root / "cat" / "text.jpg", "not a picture");
-  write(root / "dog" / "empty.png", "");
-  write(root / "dog" / "zeros.jpg", std::string(3000, '\0'));
+  write_bytes(root / "cat" / "cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  write_bytes(root / "cat" / "text.jpg", "not a picture");
+  write_bytes(root / "dog" / "empty.png", "");
+  write_bytes(root / "dog" / "zeros.jpg", std::string(3000, '\0'));
   fs::create_symlink("nowhere", root / "dog" / "gone.png");
   ShardWriterOptions options;
   int64_t done = 0;
@@ -163,7 +150,7 @@ TEST(ShardWriter, LeavesOutWhatCannotBeReadAndNamesIt) {
   report = write_shards(list_image_folder(root), Split::kTrain, folder.path() / "t", options);
   EXPECT_EQ(report.unreadable.size(), 2u);
   // Nothing good at all leaves nothing behind that looks like a data set.
-  write(folder.path() / "bad" / "cat" / "text.jpg", "not a picture");
+  write_bytes(folder.path() / "bad" / "cat" / "text.jpg", "not a picture");
   EXPECT_EQ(error_of([&] {
               write_shards(list_image_folder(folder.path() / "bad"), Split::kTrain,
                            folder.path() / "u", {});
@@ -175,11 +162,11 @@ TEST(ShardWriter, LeavesOutWhatCannotBeReadAndNamesIt) {
 TEST(ShardWriter, ShrinksLargeImagesOnly) {
   const test::TemporaryFolder folder;
   const fs::path root = folder.path() / "images";
-  write(root / "cat" / "large.png", [] {
+  write_bytes(root / "cat" / "large.png", [] {
     const auto bytes = encode_png(Image(40, 60, 3));
     return std::string(bytes.begin(), bytes.end());
   }());
-  write(root / "cat" / "small.png", png(1));
+  write_bytes(root / "cat" / "small.png", png(1));
   ShardWriterOptions options;
   options.resize = 20;
   write_shards(list_image_folder(root), Split::kTrain, folder.path() / "s", options);
@@ -260,13 +247,13 @@ TEST(OpenShards, CountsWithoutAnIndexAndFindsSplits) {
 
 TEST(OpenShards, ADamagedIndexIsNamed) {
   const test::TemporaryFolder folder;
-  write(folder.path() / "train-0.tar", tar_of({{"0.png", "a"}, {"0.cls", "0"}}));
+  write_bytes(folder.path() / "train-0.tar", tar_of({{"0.png", "a"}, {"0.cls", "0"}}));
   index_shards(folder.path(), {});
   const fs::path path = folder.path() / kShardIndexName;
   const std::string good = read_file(path);
   ASSERT_EQ(open_shards(folder.path(), Split::kTrain).samples, 1);
   for (size_t size = 0; size + 2 < good.size(); size += 3) {
-    write(path, good.substr(0, size));
+    write_bytes(path, good.substr(0, size));
     const Error error = error_of([&] { open_shards(folder.path(), Split::kTrain); });
     EXPECT_EQ(error.code(), ErrorCode::kBadFormat) << size;
     EXPECT_THAT(error.what(), HasSubstr(kShardIndexName));
@@ -274,7 +261,7 @@ TEST(OpenShards, ADamagedIndexIsNamed) {
   for (const char* name : {"../train-0.tar", "/etc/passwd", "", ".."}) {
     std::string text = good;
     text.replace(text.find("train-0.tar"), 11, name);
-    write(path, text);
+    write_bytes(path, text);
     EXPECT_EQ(error_of([&] { open_shards(folder.path(), Split::kTrain); }).code(),
               ErrorCode::kBadFormat)
         << name;
@@ -283,7 +270,7 @@ TEST(OpenShards, ADamagedIndexIsNamed) {
 
 TEST(OpenDataset, SaysThatShardsAreForTraining) {
   const test::TemporaryFolder folder;
-  write(folder.path() / "train-0.tar", "x");
+  write_bytes(folder.path() / "train-0.tar", "x");
   EXPECT_THAT(error_of([&] { open_dataset(folder.path(), Split::kTrain); }).what(),
               HasSubstr("holds tar shards"));
 }

@@ -9,6 +9,7 @@
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/torch/data/dense_input.h"
+#include "tests/support/dense_input.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/images.h"
 #include "tests/support/weight_files.h"
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using data::Random;
 using data::TensorSample;
+using test::plain_input;
 
 // Every image as it is: nothing is drawn, resized, normalized or padded.
 TrainTransformOptions plain_options(int short_side) {
@@ -27,14 +29,6 @@ TrainTransformOptions plain_options(int short_side) {
   options.short_sides = {short_side};
   options.long_side = 10000;
   return options;
-}
-
-DenseInput plain_input() {
-  DenseInput input;
-  input.pad_multiple = 1;
-  input.mean = {0, 0, 0};
-  input.std = {1, 1, 1};
-  return input;
 }
 
 torch::Tensor tensor_of(const Image& image) {

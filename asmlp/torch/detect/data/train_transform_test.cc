@@ -7,6 +7,7 @@
 #include <set>
 
 #include "asmlp/torch/data/dense_input.h"
+#include "tests/support/dense_input.h"
 #include "tests/support/images.h"
 #include "tests/support/weight_files.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 using data::Random;
 using data::TensorSample;
+using test::plain_input;
 
 // Red is the column, green the row.
 Image places(int height, int width) {
@@ -26,15 +28,6 @@ Image places(int height, int width) {
     }
   }
   return image;
-}
-
-// Nothing is normalized or padded.
-DenseInput plain_input() {
-  DenseInput input;
-  input.pad_multiple = 1;
-  input.mean = {0, 0, 0};
-  input.std = {1, 1, 1};
-  return input;
 }
 
 MaskRle full_mask(int height, int width) {
