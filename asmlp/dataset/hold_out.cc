@@ -35,13 +35,16 @@ std::vector<bool> hold_out(std::span<const HoldOutSample> samples, double fracti
   for (size_t i = 0; i < samples.size(); ++i) {
     strata[samples[i].stratum].push_back({{hash_of(samples[i].name, seed), samples[i].name}, i});
   }
+  // Small strata first: what they cannot give the large ones do.
+  std::vector<std::vector<Keyed>*> by_size;
+  for (auto& [stratum, members] : strata) by_size.push_back(&members);
+  std::ranges::stable_sort(by_size, {}, [](const auto* members) { return members->size(); });
   std::vector<bool> held(samples.size());
   double wanted = 0;  // so far, in samples
   int64_t taken = 0;
-  std::vector<Keyed>* largest = nullptr;
-  for (auto& [stratum, members] : strata) {
+  for (std::vector<Keyed>* stratum : by_size) {
+    std::vector<Keyed>& members = *stratum;
     std::ranges::sort(members);
-    if (largest == nullptr || members.size() > largest->size()) largest = &members;
     // What rounding took from one stratum the next ones give.
     wanted += fraction * double(members.size());
     const int64_t count =
@@ -49,7 +52,7 @@ std::vector<bool> hold_out(std::span<const HoldOutSample> samples, double fracti
     for (int64_t i = 0; i < count; ++i) held[members[static_cast<size_t>(i)].second] = true;
     taken += count;
   }
-  if (taken == 0) held[largest->front().second] = true;
+  if (taken == 0) held[by_size.back()->front().second] = true;
   return held;
 }
 

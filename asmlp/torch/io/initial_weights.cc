@@ -1,5 +1,7 @@
 #include "asmlp/torch/io/initial_weights.h"
 
+#include <algorithm>
+
 #include "asmlp/core/error.h"
 #include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/io/class_rows.h"
@@ -18,6 +20,11 @@ void follow_classes(TensorMap& tensors, const std::vector<std::string>& from,
                     const std::vector<std::string>& to, Notes& notes) {
   if (reorder_class_rows(tensors, from, to)) {
     notes.emplace_back("the weights have the same classes in another order; matched by name");
+  } else if (from != to && from.size() == to.size()) {
+    const auto differ = std::ranges::mismatch(from, to);
+    notes.push_back(
+        fmt::format("the weights are of other classes, of which the head's start: '{}' for '{}'",
+                    *differ.in1, *differ.in2));
   }
 }
 
