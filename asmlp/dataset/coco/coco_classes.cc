@@ -116,8 +116,8 @@ class NameMatch {
     }
     for (size_t k = 0; k < places_.size(); ++k) {
       if (places_[k] != kNone || used_[k] != used) continue;
-      const auto found = open.find(annotations_.categories[k].name);
-      if (found == open.end()) continue;
+      const auto found = open.lower_bound(annotations_.categories[k].name);
+      if (found == open.end() || found->first != annotations_.categories[k].name) continue;
       assign(k, found->second);
       open.erase(found);
     }

@@ -125,7 +125,8 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
   return found;
 }
 
-// Height and width of an image without what is below its first rows; zeros when it cannot be read.
+// Height and width of an image without what is below its first rows; nothing when it cannot be
+// read.
 void read_size(const fs::path& path, CocoImage& image) {
   try {
     const std::string bytes = read_file(path, DecodeOptions{}.max_file_bytes);
@@ -177,9 +178,10 @@ std::vector<std::string> CocoSet::notes() const {
   if (!missing.empty()) {
     constexpr size_t kShown = 5;
     const auto shown = std::span(missing).first(std::min(kShown, missing.size()));
-    notes.push_back(fmt::format("{}: {} of {} images are not in {}: {}{}", file.string(),
-                                missing.size(), annotations.images.size(), images.string(),
-                                fmt::join(shown, ", "), missing.size() > kShown ? ", ..." : ""));
+    notes.push_back(fmt::format("{}: {} of {} images are not in {}, or cannot be read: {}{}",
+                                file.string(), missing.size(), annotations.images.size(),
+                                images.string(), fmt::join(shown, ", "),
+                                missing.size() > kShown ? ", ..." : ""));
   }
   return notes;
 }
@@ -190,7 +192,7 @@ CocoSet open_coco(const CocoFiles& files) {
   set.annotations = read_coco(files.annotations);
   std::vector<CocoImage>& images = set.annotations.images;
   Located located = locate(files, images);
-  set.images = located.folder;
+  set.images = located.folder.lexically_normal();
   for (size_t i = 0; i < images.size(); ++i) {
     CocoImage& image = images[i];
     const fs::path& place = located.places[i];
@@ -198,10 +200,12 @@ CocoSet open_coco(const CocoFiles& files) {
       set.missing.push_back(image.file_name);
       continue;
     }
-    const fs::path inside = place.lexically_relative(set.images);
-    image.file_name = inside.empty() || *inside.begin() == ".." ? place.string() : inside.string();
+    const fs::path inside = place.lexically_normal().lexically_relative(set.images);
+    const bool outside = inside.empty() || *inside.begin() == "..";
+    image.file_name = outside ? fs::absolute(place).string() : inside.string();
     if (image.height > 0) continue;
     read_size(place, image);
+    if (image.height == 0) set.missing.push_back(image.file_name);
     for (const int a : set.annotations.of_image(static_cast<int>(i))) {
       check_mask_size(set.annotations.annotations[static_cast<size_t>(a)], image,
                       set.annotations.skips);

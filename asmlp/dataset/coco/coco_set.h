@@ -18,7 +18,7 @@ struct CocoSet {
   // absolute.
   std::filesystem::path images;
   std::filesystem::path file;        // of the annotations
-  std::vector<std::string> missing;  // file names of images that are not there
+  std::vector<std::string> missing;  // images that are not there (or of unreadable size)
   // What a user should know: what was skipped, which images are missing.
   std::vector<std::string> notes() const;
 };
