@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 
-#include "asmlp/cli/draw/detection_drawing.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/options.h"
@@ -13,6 +12,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/report/draw/detection_drawing.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/detect/evaluate.h"
