@@ -29,7 +29,7 @@ ROOMS = [
     ["dataset/coco", "dataset/ade20k", "dataset/shards"],
     ["dataset/classification", "dataset/synthetic"],
     ["engine", "report"],
-    ["api", "study", "torch/ops", "torch/distributed"],
+    ["api", "report/draw", "study", "torch/ops", "torch/distributed"],
     ["torch/nn"],
     ["torch/baselines", "torch/io", "torch/data/augment"],
     ["torch/data"],

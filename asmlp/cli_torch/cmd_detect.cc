@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "asmlp/cli/draw/detection_drawing.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/options.h"
@@ -14,6 +13,7 @@
 #include "asmlp/dataset/coco/coco_image_index.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/report/draw/detection_drawing.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/detect/evaluate.h"

@@ -1,7 +1,6 @@
 // asmlp segment: of which class is every pixel of these images?
 #include <memory>
 
-#include "asmlp/cli/draw/segmentation_drawing.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/options.h"
@@ -9,6 +8,7 @@
 #include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -56,8 +56,9 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOpti
   const fs::path name = folder.next(file);
   const fs::path overlay = fs::path(name) += ".segments.png";
   const fs::path index = fs::path(name) += ".labels.png";
-  write_segmentation(overlay, image, labels, model.spec.classes, options.opacity);
-  write_label_png(index, labels, class_colors(model.spec.config.num_classes));
+  const std::vector<Color> colors = class_colors(model.spec.config.num_classes, model.spec.classes);
+  write_segmentation(overlay, image, labels, model.spec.classes, colors, options.opacity);
+  write_label_png(index, labels, colors);
   Areas areas = areas_of(labels, model.spec.classes, file);
   csv += areas.csv;
   report.add({{"file", file.string()},

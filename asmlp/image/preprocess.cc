@@ -1,5 +1,6 @@
 #include "asmlp/image/preprocess.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -83,6 +84,28 @@ void normalize(const Image& image, const Preprocessing& preprocessing, std::span
       to[2 * area + i] = tables[2][in[2]];
     }
   }
+}
+
+Image denormalize(std::span<const float> values, int height, int width,
+                  std::span<const double> mean, std::span<const double> deviation, double white) {
+  const size_t channels = mean.size();
+  const size_t area = static_cast<size_t>(height) * static_cast<size_t>(width);
+  require((channels == 1 || channels == 3) && deviation.size() == channels &&
+              values.size() == channels * area,
+          ErrorCode::kMismatch,
+          "{} values of {} x {} pixels with {} means and {} standard deviations are no image",
+          values.size(), height, width, channels, deviation.size());
+  Image image(height, width, static_cast<int>(channels));
+  for (size_t c = 0; c < channels; ++c) {
+    const float* from = values.data() + c * area;
+    uint8_t* to = image.pixels.data() + c;
+    for (size_t i = 0; i < area; ++i, to += channels) {
+      const double value = (double{from[i]} * deviation[c] + mean[c]) * white;
+      *to =
+          static_cast<uint8_t>(std::isnan(value) ? 0 : std::lround(std::clamp(value, 0.0, 255.0)));
+    }
+  }
+  return image;
 }
 
 }  // namespace asmlp

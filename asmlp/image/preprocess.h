@@ -23,4 +23,12 @@ Image resize_and_crop(const Image& image, const Preprocessing& preprocessing, in
 // elements. mean.size() must equal image.channels.
 void normalize(const Image& image, const Preprocessing& preprocessing, std::span<float> out);
 
+// The image that normalize made `values` (CHW) of: value * deviation + mean per channel, times
+// `white` (255 for a mean of values in 0..1, 1 for one of values in 0..255), rounded and clamped to
+// a byte. Exact for what was a byte. mean.size() is the number of channels, 1 or 3, and
+// values.size() channels * height * width: Error(kMismatch).
+Image denormalize(std::span<const float> values, int height, int width,
+                  std::span<const double> mean, std::span<const double> deviation,
+                  double white = 255);
+
 }  // namespace asmlp

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 #include "asmlp/core/error.h"
@@ -64,6 +65,36 @@ TEST(Normalize, DividesExactlyAndTransposes) {
       EXPECT_EQ(out[c * 35 + i], (value - preprocessing.mean[c]) / preprocessing.std[c]);
     }
   }
+}
+
+TEST(Denormalize, GivesEveryByteBack) {
+  std::mt19937 random(5);
+  std::uniform_real_distribution<float> unit(0.02f, 1);
+  for (const int channels : {1, 3}) {
+    Image image(16, 16 * channels, channels);
+    for (size_t i = 0; i < image.pixels.size(); ++i)
+      image.pixels[i] = uint8_t(i / size_t(channels));
+    for (int round = 0; round < 50; ++round) {
+      Preprocessing preprocessing;
+      preprocessing.mean.resize(size_t(channels));
+      preprocessing.std.resize(size_t(channels));
+      for (float& value : preprocessing.mean) value = unit(random);
+      for (float& value : preprocessing.std) value = unit(random);
+      std::vector<float> values(image.pixels.size());
+      normalize(image, preprocessing, values);
+      const std::vector<double> mean(preprocessing.mean.begin(), preprocessing.mean.end());
+      const std::vector<double> deviation(preprocessing.std.begin(), preprocessing.std.end());
+      EXPECT_EQ(denormalize(values, image.height, image.width, mean, deviation).pixels,
+                image.pixels);
+    }
+  }
+  // Noise of random erasing, and values that are none.
+  const std::vector<float> wild{-9, 9, NAN, 0.5f};
+  EXPECT_EQ(denormalize(wild, 2, 2, std::vector{0.5}, std::vector{1.0}).pixels,
+            (std::vector<uint8_t>{0, 255, 0, 255}));
+  EXPECT_EQ(denormalize(wild, 2, 2, std::vector{100.0}, std::vector{10.0}, 1).pixels,
+            (std::vector<uint8_t>{10, 190, 0, 105}));
+  EXPECT_THROW(denormalize(wild, 2, 2, std::vector{0.5, 0.5}, std::vector{1.0, 1.0}), Error);
 }
 
 TEST(Preprocess, NamesWhatDoesNotFit) {

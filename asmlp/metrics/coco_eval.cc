@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 
 #include "asmlp/metrics/coco_match.h"
@@ -10,7 +11,6 @@
 namespace asmlp {
 namespace {
 
-constexpr int kRecalls = 101;  // 0, 0.01, ..., 1
 // The places of a detection within its image and category that count: AR1, AR10.
 constexpr std::array<int, 2> kFewDetections = {1, 10};
 
@@ -19,6 +19,7 @@ struct CategoryScores {
   std::array<int, kCocoAreas> objects{};
   std::array<std::array<double, kCocoOverlaps>, kCocoAreas> precision{};  // mean over the recalls
   std::array<std::array<double, kCocoOverlaps>, kCocoAreas> recall{};
+  std::array<CocoCurve, kCocoOverlaps> curves{};                  // all areas
   std::array<std::array<double, kCocoOverlaps>, 2> few_recall{};  // of kFewDetections, all areas
 };
 
@@ -26,24 +27,30 @@ struct CategoryScores {
 struct Curve {
   std::vector<double> precision, recall;
 
-  // The mean precision at the 101 recalls: at each the largest precision of this or a higher
-  // recall, 0 where the recall is not reached.
-  double average_precision() {
+  // At each of the recalls the largest precision of this or a higher recall, 0 where the recall is
+  // not reached.
+  CocoCurve sampled() {
     for (size_t i = precision.size(); i-- > 1;) {
       precision[i - 1] = std::max(precision[i - 1], precision[i]);
     }
-    double sum = 0;
+    CocoCurve curve{};
     size_t at = 0;
-    for (int r = 0; r < kRecalls; ++r) {
+    for (int r = 0; r < kCocoRecalls; ++r) {
       // numpy.linspace(0, 1, 101) to the bit.
-      const double wanted = r == kRecalls - 1 ? 1.0 : r * 0.01;
+      const double wanted = r == kCocoRecalls - 1 ? 1.0 : r * 0.01;
       while (at < recall.size() && recall[at] < wanted) ++at;
       if (at == recall.size()) break;
-      sum += precision[at];
+      curve[size_t(r)] = precision[at];
     }
-    return sum / kRecalls;
+    return curve;
   }
 };
+
+double mean(std::span<const double> values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
 
 void score_curve(const std::vector<const CocoMark*>& marks, int area, CategoryScores& scores) {
   const int objects = scores.objects[area];
@@ -62,7 +69,9 @@ void score_curve(const std::vector<const CocoMark*>& marks, int area, CategorySc
       curve.recall.push_back(double(right) / objects);
     }
     scores.recall[area][t] = double(right) / objects;
-    scores.precision[area][t] = curve.average_precision();
+    const CocoCurve sampled = curve.sampled();
+    scores.precision[area][t] = mean(sampled);
+    if (area == 0) scores.curves[t] = sampled;
   }
 }
 
@@ -95,12 +104,6 @@ CategoryScores score_category(std::span<const CocoCell> cells) {
   for (int area = 0; area < kCocoAreas; ++area) score_curve(marks, area, scores);
   score_few(cells, scores);
   return scores;
-}
-
-double mean(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
 }
 
 // The mean of value(category) over the categories with objects of this area range, or -1.
@@ -145,11 +148,27 @@ CocoScores summarize(std::span<const CategoryScores> categories) {
   scores.ar_large = ar(3);
   for (Category category : categories) {
     scores.category_ap.push_back(category.objects[0] > 0 ? mean(category.precision[0]) : -1);
+    scores.curves.push_back(category.curves);
+    if (category.objects[0] > 0) continue;
+    for (CocoCurve& curve : scores.curves.back()) curve.fill(-1);
   }
   return scores;
 }
 
 }  // namespace
+
+CocoCurve mean_curve(const CocoScores& scores, int overlap) {
+  CocoCurve sum{};
+  int count = 0;
+  for (const auto& curves : scores.curves) {
+    const CocoCurve& curve = curves[size_t(overlap)];
+    if (curve[0] < 0) continue;
+    std::ranges::transform(sum, curve, sum.begin(), std::plus());
+    ++count;
+  }
+  for (double& value : sum) value = count > 0 ? value / count : -1;
+  return sum;
+}
 
 CocoScores evaluate_coco(CocoTask task, int images, int categories,
                          std::span<const CocoGroundTruth> ground_truth,

@@ -43,12 +43,22 @@ struct CocoDetection {
   MaskRle mask;  // its area is that of the box or of the mask, by the task
 };
 
+inline constexpr int kCocoOverlaps = 10;  // thresholds 0.50, 0.55, ..., 0.95
+inline constexpr int kCocoRecalls = 101;  // 0, 0.01, ..., 1
+
+// The precision at each of the recalls.
+using CocoCurve = std::array<double, kCocoRecalls>;
+
 // Fractions in 0..1, or -1 where there is nothing to find (no object that is not ignored), as
 // pycocotools has it.
 struct CocoScores {
   double ap = -1, ap50 = -1, ap75 = -1, ap_small = -1, ap_medium = -1, ap_large = -1;
   double ar1 = -1, ar10 = -1, ar100 = -1, ar_small = -1, ar_medium = -1, ar_large = -1;
   std::vector<double> category_ap;  // `ap` of each label
+  // The precision-recall curves of each label at each overlap threshold, of all areas and 100
+  // detections (pycocotools' eval['precision'][:, :, k, 0, 2]): 8 kB a label. -1 throughout where
+  // there is nothing to find.
+  std::vector<std::array<CocoCurve, kCocoOverlaps>> curves;
 
   // The twelve in pycocotools' order (`stats`), and their usual names.
   std::array<double, 12> stats() const {
@@ -58,6 +68,10 @@ struct CocoScores {
   static constexpr std::array<const char*, 12> kNames = {
       "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"};
 };
+
+// The mean of the labels' curves at one overlap threshold, of those that have something to find;
+// its mean is AP50 for overlap 0 and AP75 for overlap 5. -1 throughout when no label has.
+CocoCurve mean_curve(const CocoScores& scores, int overlap);
 
 // Scores `detections` against `ground_truth`, both in any order; among equal scores of one image
 // the earlier detection goes first. The result has the same bits for any number of threads. Error

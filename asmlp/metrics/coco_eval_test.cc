@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "asmlp/core/error.h"
@@ -68,6 +69,31 @@ TEST(CocoEval, PrecisionIsSampledAtTheRecallsThatAreReached) {
   EXPECT_EQ(scores.ar1, 0.0);  // the first detection is the wrong one
 }
 
+double mean_of(const CocoCurve& curve) {
+  return std::accumulate(curve.begin(), curve.end(), 0.0) / kCocoRecalls;
+}
+
+TEST(CocoEval, CurvesAreThePrecisionAtEachRecall) {
+  // Three objects; by falling score right, wrong, right: recalls 1/3, 1/3, 2/3 with precisions 1,
+  // 1/2, 2/3, of which a recall takes the largest from it on. The second is found to overlap 0.6.
+  const CocoScores scores =
+      evaluate_boxes(1, 2,
+                     {object(0, 0, {0, 0, 10, 10}), object(0, 0, {50, 50, 10, 10}),
+                      object(0, 0, {80, 80, 10, 10})},
+                     {found(0, 0, {0, 0, 10, 10}, 0.9), found(0, 0, {200, 0, 10, 10}, 0.8),
+                      found(0, 0, {50, 50, 10, 6}, 0.7)});
+  ASSERT_EQ(scores.curves.size(), 2u);
+  for (int r = 0; r < kCocoRecalls; ++r) {
+    const double at_half = r <= 33 ? 1 : r <= 66 ? 2.0 / 3 : 0, at_three_quarters = r <= 33 ? 1 : 0;
+    EXPECT_NEAR(scores.curves[0][0][size_t(r)], at_half, 1e-15) << r;
+    EXPECT_NEAR(scores.curves[0][5][size_t(r)], at_three_quarters, 1e-15) << r;
+    EXPECT_EQ(scores.curves[1][0][size_t(r)], -1) << r;
+  }
+  EXPECT_NEAR(scores.ap50, (34 + 33 * 2.0 / 3) / 101, 1e-14);
+  EXPECT_EQ(mean_curve(scores, 0), scores.curves[0][0]);
+  EXPECT_EQ(mean_curve(evaluate_boxes(1, 1, {}, {}), 0)[50], -1);
+}
+
 TEST(CocoEval, OverlapDecidesAtWhichThresholdsADetectionIsRight) {
   // 10 x 10 against 10 x 8 of it: overlap exactly 0.8, which counts at 0.50, ..., 0.80.
   const CocoScores scores =
@@ -122,6 +148,13 @@ TEST(CocoEval, ThreadsAndTheOrderOfImagesDoNotChangeABit) {
   }
   const CocoScores expected = evaluate_boxes(50, 8, ground_truth, detections);
   EXPECT_GT(expected.ap, 0.02);
+  EXPECT_NEAR(mean_of(mean_curve(expected, 0)), expected.ap50, 1e-14);
+  EXPECT_NEAR(mean_of(mean_curve(expected, 5)), expected.ap75, 1e-14);
+  for (size_t k = 0; k < expected.curves.size(); ++k) {
+    double sum = 0;
+    for (const CocoCurve& curve : expected.curves[k]) sum += mean_of(curve);
+    EXPECT_NEAR(sum / kCocoOverlaps, expected.category_ap[k], 1e-14) << k;
+  }
   // Only the order within an image matters.
   std::ranges::stable_sort(ground_truth, {}, &CocoGroundTruth::image);
   std::ranges::stable_sort(detections, std::greater(), &CocoDetection::image);
@@ -129,6 +162,7 @@ TEST(CocoEval, ThreadsAndTheOrderOfImagesDoNotChangeABit) {
     const CocoScores scores = evaluate_boxes(50, 8, ground_truth, detections, threads);
     EXPECT_EQ(scores.stats(), expected.stats());
     EXPECT_EQ(scores.category_ap, expected.category_ap);
+    EXPECT_EQ(scores.curves, expected.curves);
   }
 }
 

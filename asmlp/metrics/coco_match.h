@@ -11,7 +11,6 @@
 
 namespace asmlp {
 
-inline constexpr int kCocoOverlaps = 10;     // thresholds 0.50, 0.55, ..., 0.95
 inline constexpr int kCocoAreas = 4;         // all, small, medium, large
 inline constexpr int kCocoDetections = 100;  // of one image and category that count
 

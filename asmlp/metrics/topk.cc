@@ -108,6 +108,23 @@ void ConfusionMatrix::add(int target, int predicted) {
   ++counts_[static_cast<size_t>(target) * classes_ + predicted];
 }
 
+void ConfusionMatrix::add(std::span<const uint8_t> targets, std::span<const uint8_t> predicted) {
+  require(targets.size() == predicted.size(), ErrorCode::kMismatch,
+          "{} true labels and {} predicted ones", targets.size(), predicted.size());
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i] < classes_) add(int{targets[i]}, int{predicted[i]});
+  }
+}
+
+ConfusionMatrix ConfusionMatrix::from_sums(std::span<const double> sums) {
+  ConfusionMatrix matrix(static_cast<int>(std::lround(std::sqrt(double(sums.size())))));
+  require(matrix.counts_.size() == sums.size(), ErrorCode::kInvalidArgument,
+          "{} counts are those of no confusion matrix", sums.size());
+  std::ranges::transform(sums, matrix.counts_.begin(),
+                         [](double count) { return static_cast<int64_t>(count); });
+  return matrix;
+}
+
 int64_t ConfusionMatrix::at(int target, int predicted) const {
   require(target >= 0 && target < classes_ && predicted >= 0 && predicted < classes_,
           ErrorCode::kInvalidArgument, "true class {} or predicted class {} is outside 0..{}",

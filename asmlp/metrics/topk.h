@@ -43,6 +43,14 @@ class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(int classes);
   void add(int target, int predicted);
+  // The pixels of a label map, in the same order. Targets that are no class (255, for one) are left
+  // out. Error(kInvalidArgument) for a predicted label that is none at another pixel,
+  // kMismatch for different lengths.
+  void add(std::span<const uint8_t> targets, std::span<const uint8_t> predicted);
+  // What processes add up elementwise, to make the matrix of all: row after row (exact up to 2^53).
+  std::vector<double> sums() const { return {counts_.begin(), counts_.end()}; }
+  // Error(kInvalidArgument) when the length is no square of a number of classes.
+  static ConfusionMatrix from_sums(std::span<const double> sums);
   int64_t at(int target, int predicted) const;
   int classes() const { return classes_; }
 

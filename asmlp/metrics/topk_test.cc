@@ -117,5 +117,22 @@ TEST(ConfusionMatrix, CountsByTrueAndPredictedClass) {
   EXPECT_THROW(ConfusionMatrix(0), Error);
 }
 
+TEST(ConfusionMatrix, AddsLabelMapsAndPartsOfProcesses) {
+  ConfusionMatrix one(3), two(3);
+  one.add(std::vector<uint8_t>{0, 1, 1, 2, 255}, std::vector<uint8_t>{0, 2, 1, 2, 0});
+  two.add(1, 2);
+  std::vector<double> sums = one.sums();
+  const std::vector<double> others = two.sums();
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += others[i];
+  EXPECT_EQ(sums, (std::vector<double>{1, 0, 0, 0, 1, 2, 0, 0, 1}));
+  const ConfusionMatrix all = ConfusionMatrix::from_sums(sums);
+  EXPECT_EQ(all.classes(), 3);
+  EXPECT_EQ(all.at(1, 2), 2);
+  EXPECT_EQ(all.at(2, 1), 0);
+  EXPECT_THROW(ConfusionMatrix::from_sums(std::vector<double>(8)), Error);
+  EXPECT_THROW(one.add(std::vector<uint8_t>{0}, std::vector<uint8_t>{3}), Error);
+  EXPECT_THROW(one.add(std::vector<uint8_t>{0}, std::vector<uint8_t>{}), Error);
+}
+
 }  // namespace
 }  // namespace asmlp::topk_test

@@ -103,6 +103,17 @@ void Canvas::frame(double x, double y, double width, double height, double line,
   cairo_stroke(context);
 }
 
+void Canvas::polyline(std::span<const std::pair<double, double>> points, double line, Color color) {
+  cairo_t* context = state_->context.get();
+  set_color(context, color);
+  cairo_set_line_width(context, line);
+  cairo_set_line_join(context, CAIRO_LINE_JOIN_ROUND);
+  cairo_new_path(context);
+  for (const auto& [x, y] : points) cairo_line_to(context, x, y);
+  cairo_stroke(context);
+  cairo_set_line_join(context, CAIRO_LINE_JOIN_MITER);  // of frames
+}
+
 double Canvas::text_width(const std::string& text, const TextStyle& style) const {
   set_font(state_->context.get(), style);
   return advance(state_->context.get(), valid_utf8(text));

@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "asmlp/image/image.h"
 #include "asmlp/report/palette.h"
@@ -35,6 +37,8 @@ class Canvas {
   void fill(double x, double y, double width, double height, Color color);
   // The line lies inside the rectangle.
   void frame(double x, double y, double width, double height, double line, Color color);
+  // Straight lines from point (x, y) to point, `line` wide, with round corners.
+  void polyline(std::span<const std::pair<double, double>> points, double line, Color color);
   void text(double x, double y, const std::string& text, const TextStyle& style);
   double text_width(const std::string& text, const TextStyle& style) const;
   void image(const Image& image, double x, double y, double width, double height, Scaling scaling);

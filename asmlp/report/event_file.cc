@@ -116,4 +116,15 @@ void EventFile::text(const std::string& tag, int64_t step, const std::string& ma
   add_event(bytes(5, bytes(1, message)), step);
 }
 
+void EventFile::image(const ScalarTag& tag, int64_t step, int height, int width,
+                      std::string_view encoded) {
+  const std::string picture =
+      integer(1, height) + integer(2, width) + integer(3, 3 /* RGB */) + bytes(4, encoded);
+  std::string message = bytes(1, tag.name) + bytes(4, picture);
+  if (described_.insert(tag.name).second) {
+    message += bytes(9, metadata("images", tag.description, 3 /* DATA_CLASS_BLOB_SEQUENCE */));
+  }
+  add_event(bytes(5, bytes(1, message)), step);
+}
+
 }  // namespace asmlp

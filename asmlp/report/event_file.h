@@ -1,7 +1,7 @@
 // TensorBoard's event files, so that a stock TensorBoard shows a run while it goes on.
 //
 // A file is a sequence of TFRecords (length, masked CRC-32C, data, masked CRC-32C), each holding
-// one Event message of tensorboard/compat/proto/event.proto. Three small messages are written, by
+// one Event message of tensorboard/compat/proto/event.proto. Four small messages are written, by
 // hand: a generated protobuf library would be more to build than they are.
 #pragma once
 
@@ -10,12 +10,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "asmlp/report/append_file.h"
 
 namespace asmlp {
 
-// A curve: its name, and what TensorBoard shows when asked what it is (Markdown).
+// A curve or a picture: its name, and what TensorBoard shows when asked what it is (Markdown).
 struct ScalarTag {
   const char* name;
   const char* description;
@@ -33,6 +34,8 @@ class EventFile {
   void scalar(const ScalarTag& tag, int64_t step, double value);
   // Markdown for the tab "Text", under the name `tag` + "/text_summary".
   void text(const std::string& tag, int64_t step, const std::string& markdown);
+  // A picture of height x width RGB pixels for the tab "Images": the bytes of a PNG or JPEG file.
+  void image(const ScalarTag& tag, int64_t step, int height, int width, std::string_view encoded);
   // Error(kIo): then the file is as it was, and the next flush() tries again.
   void flush() { file_.flush(); }
 

@@ -7,11 +7,14 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "asmlp/core/atomic_file.h"
+#include "asmlp/image/decode.h"
+#include "asmlp/image/encode.h"
 #include "asmlp/report/crc32c.h"
 #include "tests/support/support.h"
 
@@ -164,6 +167,40 @@ TEST(EventFile, HoldsWhatWasLogged) {
   EXPECT_EQ(number(3), -1e-30f);
   EXPECT_FALSE(value(3).contains(9));
   EXPECT_TRUE(std::isnan(number(4)));
+}
+
+// The reading half is written from the definition of the messages (summary.proto), not from the
+// writing one.
+TEST(EventFile, HoldsPicturesThatDecodeToTheirPixels) {
+  test::TemporaryFolder folder;
+  Image picture(3, 300, 3);
+  for (size_t i = 0; i < picture.pixels.size(); ++i) picture.pixels[i] = uint8_t(i * 7);
+  const std::vector<uint8_t> png = encode_png(picture);
+  EventFile file(folder.path());
+  const ScalarTag tag{"samples/train", "what was seen"};
+  for (const int64_t step : {5, 70'000}) {
+    file.image(tag, step, picture.height, picture.width,
+               {reinterpret_cast<const char*>(png.data()), png.size()});
+  }
+  file.flush();
+  const auto events = read_events(file.path());
+  ASSERT_EQ(events.size(), 3u);
+  for (const size_t i : {1u, 2u}) {
+    EXPECT_EQ(events[i].at(2)[0].number, i == 1 ? 5u : 70'000u);
+    const Message value = decode(decode(events[i].at(5)[0].bytes).at(1)[0].bytes);
+    EXPECT_EQ(value.at(1)[0].bytes, "samples/train");
+    EXPECT_FALSE(value.contains(2));  // no scalar
+    const Message image = decode(value.at(4)[0].bytes);
+    EXPECT_EQ(image.at(1)[0].number, 3u);    // height
+    EXPECT_EQ(image.at(2)[0].number, 300u);  // width
+    EXPECT_EQ(image.at(3)[0].number, 3u);    // RGB
+    const std::string& encoded = image.at(4)[0].bytes;
+    EXPECT_EQ(decode_image(std::as_bytes(std::span(encoded)), "picture").pixels, picture.pixels);
+    if (i == 2) continue;
+    const Message about = decode(value.at(9)[0].bytes);
+    EXPECT_EQ(decode(about.at(1)[0].bytes).at(1)[0].bytes, "images");
+    EXPECT_EQ(about.at(3)[0].bytes, "what was seen");
+  }
 }
 
 TEST(EventFile, OfAResumedRunComesLaterAndSaysWhereItStarts) {

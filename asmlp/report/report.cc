@@ -44,8 +44,8 @@ summary { cursor: pointer; }
 std::string style_sheet() {
   return fmt::format(
       ":root {{ color-scheme: light dark; {} }}\n"
-      "@media (prefers-color-scheme: dark) {{ :root {{ {} }} }}\n{}{}",
-      css_properties(kLight), css_properties(kDark), kPageStyle, kChartStyle);
+      "@media (prefers-color-scheme: dark) {{ :root {{ {} }} }}\n{}{}{}",
+      css_properties(kLight), css_properties(kDark), kPageStyle, kChartStyle, kPictureStyle);
 }
 
 std::string word(const Json& value) {
@@ -236,16 +236,18 @@ std::string report_html(const ReportData& data) {
   const Json list = about.value("starts", Json::array());
   about.erase("starts");
   about.erase("result");
+  about.erase("images");
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<title>{0}</title>\n<style>\n{1}</style>\n</head>\n<body>\n"
-      "<h1>{0}</h1>\n<p class=\"lead\">{2} on {3}</p>\n{4}{5}{6}"
-      "<h2>Run</h2>\n<div class=\"card\"><table>{7}</table></div>\n{8}"
-      "<h2>Recipe</h2>\n<div class=\"card\"><pre>{9}</pre></div>\n</body>\n</html>\n",
+      "<h1>{0}</h1>\n<p class=\"lead\">{2} on {3}</p>\n{4}{5}{6}{7}"
+      "<h2>Run</h2>\n<div class=\"card\"><table>{8}</table></div>\n{9}"
+      "<h2>Recipe</h2>\n<div class=\"card\"><pre>{10}</pre></div>\n</body>\n</html>\n",
       escape_html(model), style_sheet(), escape_html(outcome),
       escape_html(word(about.value("data", Json("")))), tiles(data), charts(data),
-      epoch_table(data.history), rows(about), starts(list), escape_html(data.recipe));
+      pictures_html(data.pictures), epoch_table(data.history), rows(about), starts(list),
+      escape_html(data.recipe));
 }
 
 std::string curves_svg(const ReportData& data) { return charts_svg(charts_of(data)); }

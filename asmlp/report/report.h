@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "asmlp/report/history.h"
+#include "asmlp/report/picture.h"
 #include "asmlp/report/step_log.h"
 
 namespace asmlp {
@@ -16,11 +17,12 @@ struct ReportData {
   std::string recipe;                                             // args.yaml
   std::vector<StepLine> steps;                                    // steps.csv
   std::vector<EpochSummary> history;                              // summary.csv
+  std::vector<EmbeddedPicture> pictures;                          // images/ (picture.h)
   std::string eval_metric = "top1";  // by which the best epoch is chosen (train/task.h)
 };
 
-// The page: outcome, curves, epochs, starts, what was trained on what, recipe. It needs no script,
-// no other file and no network, and follows the reader's choice of light or dark.
+// The page: outcome, curves, pictures, epochs, starts, what was trained on what, recipe. It needs
+// no script, no other file and no network, and follows the reader's choice of light or dark.
 std::string report_html(const ReportData& data);
 
 // Its curves alone, as an SVG picture.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "asmlp/image/image.h"
-#include "asmlp/metrics/topk.h"
+#include "asmlp/report/draw/confusion_drawing.h"
 
 namespace asmlp::cli {
 
@@ -35,22 +35,5 @@ inline constexpr int kSheetMistakes = 24;
 // accuracy and the most frequent confusions on the right.
 void write_sheet(const std::filesystem::path& path, const Sheet& sheet,
                  const ConfusionMatrix& confusion);
-
-// A cell off the diagonal of a confusion matrix.
-struct Confusion {
-  int target = 0;
-  int predicted = 0;
-  int64_t count = 0;
-};
-
-// The `limit` most frequent confusions, most frequent first, ties by class.
-std::vector<Confusion> most_confused(const ConfusionMatrix& confusion, int limit);
-
-// Images of a class (its row), and the share of them that was recognized; 0 without images.
-int64_t class_total(const ConfusionMatrix& confusion, int target);
-double class_accuracy(const ConfusionMatrix& confusion, int target);
-
-// The `limit` classes with the most errors, in class order.
-std::vector<int> classes_with_errors(const ConfusionMatrix& confusion, int limit);
 
 }  // namespace asmlp::cli

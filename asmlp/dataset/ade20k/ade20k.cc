@@ -9,6 +9,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/hold_out.h"
+#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
 
 namespace asmlp {
@@ -71,7 +72,6 @@ std::vector<SegmentationClass> read_class_list(const fs::path& path, int classes
           ErrorCode::kBadFormat,
           "{}: lists {} classes; expected the number in its name, which must be 1..{}",
           path.string(), std::ssize(lines) - 1, kNoClass - 1);
-  const std::vector<SegmentationClass>& ade = ade20k_classes();
   std::vector<SegmentationClass> list;
   for (size_t i = 1; i < lines.size(); ++i) {
     const auto cells = split_at(lines[i], '\t');
@@ -81,7 +81,7 @@ std::vector<SegmentationClass> read_class_list(const fs::path& path, int classes
     const std::string_view name = cells[name_column].substr(0, cells[name_column].find(','));
     require(!name.empty(), ErrorCode::kBadFormat, "{}: line {}: the name is empty", path.string(),
             i + 1);
-    list.push_back({std::string(name), ade[(i - 1) % ade.size()].color});
+    list.push_back({std::string(name), class_color(static_cast<int>(i) - 1)});
   }
   return list;
 }

@@ -7,6 +7,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/image/class_color.h"
 #include "asmlp/image/encode.h"
 #include "tests/support/files.h"
 #include "tests/support/support.h"
@@ -127,7 +128,7 @@ TEST_F(Ade20kTest, ReadsAListOfOtherClasses) {
   ASSERT_EQ(data.classes().size(), 2u);
   EXPECT_EQ(data.classes()[0].name, "coat");
   EXPECT_EQ(data.classes()[1].name, "ankle boot");
-  EXPECT_EQ(data.classes()[1].color, ade20k_classes()[1].color);
+  EXPECT_EQ(data.classes()[1].color, class_color(1));
   EXPECT_THAT(data.get(0).labels.pixels, ElementsAre(255, 0, 1, 255));
   add("a", {3});
   EXPECT_THAT(get_error().what(), HasSubstr("labels are 1..2"));

@@ -1,6 +1,7 @@
 // The scores of a segmentor over a data set.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -17,6 +18,11 @@ struct SegmentationEvaluation : data::Evaluated {
   std::vector<double> iou, accuracy;  // per class; NaN for a class that does not occur
 };
 
+// Told of each image of this process: its index in the data set, its pixels, and the true and the
+// predicted labels, H x W x 1.
+using LabelsOf = std::function<void(int64_t index, const Image& image, const Image& truth,
+                                    const Image& predicted)>;
+
 // Predicts the images of `source`, a Loader over an AdeTestSource (ade_source.h) of any batch size
 // (data::evaluate_batches), and compares them with their labels at their own resolution: every
 // process its part, the result is of all parts together and the same everywhere (collective).
@@ -26,6 +32,7 @@ std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
                                                const data::BatchSource& source,
                                                const DenseInput& input,
                                                const PredictOptions& predicting, dist::World& world,
-                                               const data::EvaluateOptions& options = {});
+                                               const data::EvaluateOptions& options = {},
+                                               const LabelsOf& each = {});
 
 }  // namespace asmlp::segment

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "asmlp/report/picture.h"
 #include "asmlp/torch/train/state.h"
 
 namespace asmlp::train {
@@ -34,6 +35,8 @@ class Observer {
   virtual void on_step(const StepReport&) {}
   // Images done so far and in all (over all processes, roughly: the others may be ahead or behind).
   virtual void on_validation(int64_t /*images*/, int64_t /*total*/) {}
+  // Pictures of training samples, or of the validation just done (before its on_epoch).
+  virtual void on_pictures(const std::vector<Picture>&) {}
   virtual void on_epoch(const EpochSummary&, bool /*best*/) {}
   virtual void on_saved(const std::filesystem::path&) {}
 };
@@ -47,6 +50,9 @@ class Observers : public Observer {
   }
   void on_validation(int64_t images, int64_t total) override {
     for (Observer* o : observers_) o->on_validation(images, total);
+  }
+  void on_pictures(const std::vector<Picture>& pictures) override {
+    for (Observer* o : observers_) o->on_pictures(pictures);
   }
   void on_epoch(const EpochSummary& summary, bool best) override {
     for (Observer* o : observers_) o->on_epoch(summary, best);

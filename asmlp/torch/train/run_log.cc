@@ -1,5 +1,6 @@
 #include "asmlp/torch/train/run_log.h"
 
+#include <algorithm>
 #include <cmath>
 #include <ostream>
 #include <utility>
@@ -15,6 +16,9 @@ namespace asmlp::train {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Validations of a run whose pictures are in the event file.
+constexpr int kEventPictures = 20;
 
 constexpr ScalarTag kTrainLoss{"train/loss", "Mean over the steps since the point before"};
 constexpr ScalarTag kLr{"train/lr", "Learning rate of the step"};
@@ -80,6 +84,7 @@ void RunLog::start_files() {
     if (!facts_.resumed) return;
     const Json before = read_run_json(folder_ / "run.json");
     if (before.contains("starts") && before["starts"].is_array()) earlier = before["starts"];
+    if (before.contains("images")) data_.pictures = read_pictures(folder_, before["images"]);
   });
   Json start{{"time", utc_time()}, {"step", facts_.steps_done}};
   start.update(facts_.start);
@@ -87,12 +92,15 @@ void RunLog::start_files() {
   start["machine"] = machine_facts();
   earlier.push_back(std::move(start));
   data_.run = facts_.run;
+  if (!data_.pictures.empty()) data_.run["images"] = pictures_json(data_.pictures);
   data_.run["outcome"] = "running";
   data_.run["starts"] = std::move(earlier);
 }
 
 void RunLog::on_step(const StepReport& report) {
   const Clock::time_point now = Clock::now();
+  epoch_ = report.epoch;
+  epochs_ = report.epochs;
   seconds_ += seconds_between(last_, now);
   last_ = now;
   ++step_;
@@ -146,6 +154,31 @@ void RunLog::log_steps(const StepReport& report) {
 }
 
 void RunLog::on_validation(int64_t /*images*/, int64_t /*total*/) { last_ = Clock::now(); }
+
+void RunLog::on_pictures(const std::vector<Picture>& pictures) {
+  // A picture per epoch would make the file of a long run large, and TensorBoard keeps ten of them.
+  const int64_t part = int64_t{epoch_} * kEventPictures / std::max(1, epochs_);
+  const bool validation =
+      std::ranges::any_of(pictures, [](const Picture& p) { return p.name != "samples"; });
+  const bool shown = !validation || part != shown_part_ || epoch_ + 1 == epochs_;
+  if (validation) shown_part_ = part;
+  for (const Picture& picture : pictures) {
+    guarded("images", [&] {
+      EmbeddedPicture stored = store_picture(folder_, picture, step_);
+      guarded("the event file", [&] {
+        const char* tag = tag_of_picture(stored.name);
+        if (!events_ || !shown) return;
+        events_->image({tag, stored.caption.c_str()}, step_, stored.height, stored.width,
+                       stored.bytes);
+        events_->flush();
+      });
+      replace_picture(data_.pictures, std::move(stored));
+    });
+  }
+  if (!data_.pictures.empty()) data_.run["images"] = pictures_json(data_.pictures);
+  write_pages();
+  last_ = Clock::now();
+}
 
 void RunLog::on_epoch(const EpochSummary& summary, bool /*best*/) {
   data_.history.push_back(summary);

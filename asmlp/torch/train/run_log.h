@@ -1,5 +1,5 @@
 // What a training run writes for people: TensorBoard's events, steps.csv, run.json,
-// report.html and curves.svg.
+// report.html with its pictures, and curves.svg.
 #pragma once
 
 #include <chrono>
@@ -48,6 +48,7 @@ class RunLog : public Observer {
 
   void on_step(const StepReport& report) override;
   void on_validation(int64_t images, int64_t total) override;
+  void on_pictures(const std::vector<Picture>& pictures) override;
   void on_epoch(const EpochSummary& summary, bool best) override;
   // The end of this start: "finished" or "stopped", and what came out of it ("skipped_steps",
   // "bad_samples", ...), an object.
@@ -68,6 +69,8 @@ class RunLog : public Observer {
   std::unique_ptr<StepLog> step_log_;
   std::set<std::string> warned_;
   bool closed_ = false;
+  int epoch_ = 0, epochs_ = 1;  // of the last step
+  int64_t shown_part_ = -1;     // of the run, whose validation's pictures the event file has
 
   int64_t step_ = 0;           // steps of the run done
   int64_t skipped_;            // of them without update

@@ -21,6 +21,7 @@ struct RunOptions {
   int val_interval = 1;
   int checkpoint_interval = 0;
   int log_interval = 50;
+  int report_images = 16;
 
   static void visit(auto& self, auto&& field) {
     constexpr auto kWarns = OnResume::kWarns, kFree = OnResume::kFree;
@@ -61,6 +62,11 @@ struct RunOptions {
     field("log-interval", self.log_interval,
           OptionInfo{
               {.low = 1}, "Steps between progress lines when the output is no terminal", kFree});
+    field("report-images", self.report_images,
+          OptionInfo{{.low = 0, .high = 64},
+                     "Training samples and predictions on the pictures of the report and of "
+                     "TensorBoard; 0: no pictures",
+                     kFree});
   }
 };
 

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "asmlp/metrics/eval_metric.h"
+#include "asmlp/report/draw/tiles.h"
+#include "asmlp/report/picture.h"
 #include "asmlp/torch/data/evaluate_loop.h"
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/train/options.h"
@@ -52,12 +54,14 @@ using LossFunction = std::function<ModelLoss(data::Batch& batch, const MicroBatc
 struct Validation {
   EvalMetrics metrics;
   int64_t images = 0;
-  int64_t bad_samples = 0;  // that could not be read: not among the images
+  int64_t bad_samples = 0;             // that could not be read: not among the images
+  std::vector<Picture> pictures = {};  // of rank 0, when they were asked for
 };
 
 struct ValidationOptions : data::EvaluateOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat;
+  int64_t pictures = 0;  // images on the picture of the predictions; 0: no pictures at all
 };
 
 class TrainingTask {
@@ -82,7 +86,8 @@ class TrainingTask {
   virtual void write_model(const std::filesystem::path& path, const torch::nn::Module& model,
                            const std::map<std::string, std::string>& origin) const = 0;
 
-  // Of a network that make_model made, in training mode, moved to place.device.
+  // Of a network that make_model made, in training mode, moved to place.device. The batch is left
+  // as the network saw it, its targets, too.
   virtual ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
                          const MicroBatch& place) const = 0;
   // Over one pass of the source, every process its part; the result is the same everywhere
@@ -90,6 +95,8 @@ class TrainingTask {
   virtual std::optional<Validation> validate(torch::nn::Module& model,
                                              const data::BatchSource& source,
                                              const ValidationOptions& options) const = 0;
+  // The first `count` images of a batch that loss() has left, with what they are labeled, in small.
+  virtual std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const = 0;
 };
 
 }  // namespace asmlp::train

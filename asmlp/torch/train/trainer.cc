@@ -33,7 +33,8 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
       device_(resolve_device(options_.run.device, world.local_rank())),
       precision_(autocast_type_for(options_.run.amp, device_)),
       files_(std::move(folder)),
-      origin_(std::move(origin)) {
+      origin_(std::move(origin)),
+      samples_(world.rank() == 0 ? options_.run.report_images : 0) {
   validate(options_);
   const TaskFacts& facts = task_->facts();
   state_.model = task_->model_json();
@@ -61,7 +62,9 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
   step_.emplace(
       options_, model_,
       [this](data::Batch& batch, const MicroBatch& place) {
-        return task_->loss(*model_, batch, place);
+        ModelLoss loss = task_->loss(*model_, batch, place);
+        samples_.add(*task_, batch);
+        return loss;
       },
       world_, device_, precision_, GradScaler(precision_ == torch::kHalf));
   if (options_.optimizer.model_ema) {
@@ -157,6 +160,7 @@ std::optional<Validation> Trainer::validate_model(Observer& observer,
   ValidationOptions options;
   options.device = device_;
   options.precision = precision_;
+  options.pictures = options_.run.report_images;
   options.progress = [&](int64_t images) {
     observer.on_validation(std::min(images * world_.size(), validation_->images()),
                            validation_->images());
@@ -170,7 +174,12 @@ std::optional<Validation> Trainer::validate_model(Observer& observer,
           "{} validation samples could not be read, more than max-bad allows ({}): repair the data "
           "(the warnings name them), or raise --max-bad",
           validation ? validation->bad_samples : 0, max_bad_validation_);
+  if (validation && !validation->pictures.empty()) observer.on_pictures(validation->pictures);
   return validation;
+}
+
+void Trainer::show_samples(Observer& observer) {
+  if (const std::optional<Picture> picture = samples_.take()) observer.on_pictures({*picture});
 }
 
 bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
@@ -225,10 +234,12 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
         source_->start(state_.epoch, step_in_epoch() * options_.schedule.accumulation_steps);
     while (step_in_epoch() < steps_per_epoch()) {
       if (stopping()) {
+        show_samples(observer);
         save_state(observer);
         return Outcome::kStopped;
       }
       observer.on_step(train_step(stream, asked()));
+      if (samples_.complete()) show_samples(observer);
       const bool due = options_.run.checkpoint_interval > 0
                            ? steps() % options_.run.checkpoint_interval == 0
                            : Clock::now() - saved_at >= kSaveEvery;
@@ -237,6 +248,7 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
         saved_at = Clock::now();
       }
     }
+    show_samples(observer);  // of an epoch with fewer images than were asked for
     if (!finish_epoch(observer, stop)) {
       save_state(observer);
       return Outcome::kStopped;

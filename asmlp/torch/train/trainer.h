@@ -12,6 +12,7 @@
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/train/observer.h"
+#include "asmlp/torch/train/pictures.h"
 #include "asmlp/torch/train/run_files.h"
 #include "asmlp/torch/train/schedule.h"
 #include "asmlp/torch/train/state.h"
@@ -97,6 +98,7 @@ class Trainer {
   std::optional<Validation> validate_model(Observer& observer, const std::atomic<bool>* stop);
   bool finish_epoch(Observer& observer, const std::atomic<bool>* stop);
   bool healthy();
+  void show_samples(Observer& observer);
   void save_state(Observer& observer);
   void save_model(const char* name, const Validation* validation);
 
@@ -112,6 +114,7 @@ class Trainer {
   std::shared_ptr<torch::nn::Module> model_, average_;
   std::unique_ptr<data::BatchSource> source_;
   std::unique_ptr<data::BatchSource> validation_;
+  SampleSheet samples_;
   std::optional<Step> step_;
   Schedule schedule_;
   int64_t max_bad_ = 0;             // per epoch

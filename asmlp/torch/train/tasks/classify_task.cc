@@ -16,6 +16,7 @@
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/ops/loss.h"
 #include "asmlp/torch/train/sources.h"
+#include "asmlp/torch/train/tasks/class_pictures.h"
 #include "asmlp/torch/train/tasks/evaluate.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 #include "asmlp/weights/checkpoint.h"
@@ -106,10 +107,27 @@ class ClassifyTask final : public TrainingTask {
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
                                      const ValidationOptions& options) const override {
-    const auto e = evaluate(static_cast<nn::ClassifierImpl&>(model), source, world_, options);
+    std::optional<ClassPictures> pictures;
+    LogitsOf each;
+    if (options.pictures > 0) {
+      pictures.emplace(architecture_.spec.preprocessing, facts_.classes,
+                       architecture_.spec.config.num_classes, source.images(), options.pictures,
+                       world_);
+      each = [&](const data::Batch& batch, const torch::Tensor& logits) {
+        pictures->add(batch, logits);
+      };
+    }
+    const auto e = evaluate(static_cast<nn::ClassifierImpl&>(model), source, world_, options, each);
     if (!e) return std::nullopt;
-    return Validation{
-        {{"loss", e->loss}, {"top1", e->top1}, {"top5", e->top5}}, e->images, e->bad_samples};
+    return Validation{{{"loss", e->loss}, {"top1", e->top1}, {"top5", e->top5}},
+                      e->images,
+                      e->bad_samples,
+                      pictures ? pictures->draw(world_) : std::vector<Picture>()};
+  }
+
+  std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const override {
+    return class_samples(batch, count, architecture_.spec.preprocessing, facts_.classes,
+                         options_.classification.mixup.smoothing);
   }
 
  private:
@@ -163,7 +181,7 @@ ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
   torch::Tensor targets = batch.targets;
   if (mix) {
     data::Random random(data::derive_seed(options.run.seed, {data::kSeedMix, place.index}));
-    targets = data::mix_batch(batch.images, targets, mixup, classes, random);
+    targets = batch.targets = data::mix_batch(batch.images, targets, mixup, classes, random);
   }
   const torch::Tensor images = batch.images.to(place.device);
   targets = targets.to(place.device);

@@ -21,8 +21,9 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                             dist::World& world);
 
-// Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say. `classes` are
-// the model's outputs.
+// Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say: a batch that is
+// mixed has its mixed images and soft targets, n x classes, afterwards. `classes` are the model's
+// outputs.
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
                               const TrainOptions& options, int classes, const MicroBatch& place);
 

@@ -8,11 +8,13 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/dataset/synthetic/scenes.h"
+#include "asmlp/image/class_color.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/io/initial_weights.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/segment/segmentor_file.h"
+#include "asmlp/torch/train/pictures.h"
 #include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 #include "asmlp/weights/checkpoint.h"
@@ -133,6 +135,66 @@ TEST_F(DenseTask, ASegmentorTrainsResumesAndIsExported) {
   EXPECT_EQ(file.spec.name, "upernet_asmlp_e8_d1-1-1_p4_s3.scenes");  // it came without one
   EXPECT_EQ(file.spec.classes.size(), 11u);
   EXPECT_TRUE(file.spec.origin.contains("validation_mIoU"));
+}
+
+// The last picture of each name.
+class Album : public Observer {
+ public:
+  void on_pictures(const std::vector<Picture>& pictures) override {
+    for (const Picture& picture : pictures) last[picture.name] = picture;
+  }
+  std::map<std::string, Picture> last;
+};
+
+TEST_F(DenseTask, PicturesShowSamplesAndPredictionsAndChangeNoBit) {
+  for (TrainOptions options : {detection(), segmentation()}) {
+    const bool detects = options.model.task == Task::kDetect;
+    const std::string name = detects ? "detector" : "segmentor";
+    Album album;
+    trainer(options, name + "_pictures").run(album);
+    ASSERT_EQ(album.last.size(), 3u);
+    EXPECT_TRUE(album.last.contains(detects ? "pr_curve" : "confusion"));
+    EXPECT_THAT(album.last["predictions"].caption, HasSubstr("3 of 3 validation images"));
+    EXPECT_GT(album.last["samples"].image.width, 600);
+    options.run.report_images = 0;
+    Album empty;
+    trainer(options, name + "_none").run(empty);
+    EXPECT_TRUE(empty.last.empty());
+    for (const char* file : {"final.safetensors", "summary.csv"}) {
+      EXPECT_EQ(read_file(folder_.path() / (name + "_pictures") / file),
+                read_file(folder_.path() / (name + "_none") / file))
+          << name << ' ' << file;
+    }
+  }
+}
+
+TEST_F(DenseTask, SamplesAreTheInputsPixelsUnderBoxesMasksAndLabels) {
+  const TrainOptions options = detection();
+  const auto task = make_task(options, "scenes", *world_);
+  data::BatchStream stream = task->training_batches()->start(0);
+  const data::Batch batch = stream.next().value();
+  const std::vector<Tile> tiles = task->sample_tiles(batch, 1);
+  ASSERT_EQ(tiles.size(), 1u);
+  const DenseInput input;  // mean and deviation are the default ones
+  const data::ImageInfo& info = batch.infos[0];
+  const Image seen = panel_of(
+      input_image(batch.images[0], info.height, info.width, input.mean, input.std, 1), 320);
+  ASSERT_GT(info.boxes.size(0), 0);
+  const Image& drawn = tiles[0].panels[0];
+  ASSERT_EQ(drawn.width, seen.width);
+  // Outside of boxes, masks and labels nothing is changed; inside it is.
+  int64_t same = 0;
+  for (size_t i = 0; i < seen.pixels.size(); ++i) same += seen.pixels[i] == drawn.pixels[i];
+  EXPECT_GT(same, std::ssize(seen.pixels) / 20);
+  EXPECT_LT(same, std::ssize(seen.pixels));
+  // The frame of the first object is two pixels wide, the second of which is covered whole.
+  const float* box = info.boxes.data_ptr<float>();
+  const auto factor = float(seen.width) / float(info.width);
+  const int x = static_cast<int>(box[0] * factor) + 1;
+  const int y = static_cast<int>((box[1] + box[3]) / 2 * factor);
+  const uint8_t* pixel = drawn.row(y) + 3 * x;
+  EXPECT_EQ((Color{pixel[0], pixel[1], pixel[2]}),
+            class_color(static_cast<int>(info.labels[0].item<int64_t>())));
 }
 
 TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {

@@ -14,6 +14,7 @@
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/detect/model/training.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
+#include "asmlp/torch/train/tasks/detect_pictures.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 
 namespace asmlp::train {
@@ -132,6 +133,11 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
     const auto e =
         detect::evaluate(net_of(model), validation_.annotations, source, world_, options);
     if (!e) return std::nullopt;
+    std::vector<Picture> pictures;
+    if (options.pictures > 0 && world_.rank() == 0) {
+      pictures = detect_pictures(validation_.images, validation_.annotations, *e, options.pictures,
+                                 spec_.classes);
+    }
     return Validation{{{"bbox_AP", e->box.ap},
                        {"bbox_AP50", e->box.ap50},
                        {"bbox_AP75", e->box.ap75},
@@ -139,7 +145,12 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
                        {"segm_AP50", e->mask.ap50},
                        {"segm_AP75", e->mask.ap75}},
                       e->images,
-                      e->bad_samples};
+                      e->bad_samples,
+                      std::move(pictures)};
+  }
+
+  std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const override {
+    return detect_samples(batch, count, spec_.preprocessing, spec_.classes);
   }
 
  private:

@@ -15,7 +15,8 @@ torch::Tensor logits_of(nn::ClassifierImpl& model, const torch::Tensor& images,
 }  // namespace
 
 std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchSource& source,
-                                   dist::World& world, const ValidationOptions& options) {
+                                   dist::World& world, const ValidationOptions& options,
+                                   const LogitsOf& each) {
   TopKMeter mine;
   const auto done =
       data::evaluate_batches(model, source, world, options, [&](const data::Batch& batch) {
@@ -26,6 +27,7 @@ std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchS
         for (int64_t i = 0; i < logits.size(0); ++i) {
           mine.add({row + i * classes, classes}, static_cast<int>(targets[i]));
         }
+        if (each) each(batch, logits);
       });
   if (!done) return std::nullopt;
   const std::vector<double> sums = data::sums_of_all(world, mine.sums());

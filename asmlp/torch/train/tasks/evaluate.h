@@ -1,6 +1,7 @@
 // Accuracy of a LibTorch model over a data set.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "asmlp/torch/data/evaluate_loop.h"
@@ -15,8 +16,12 @@ struct Evaluation : data::Evaluated {
   double loss = 0;  // mean cross entropy, nats
 };
 
+// Told of each batch with its logits: n x classes, fp32, on the CPU.
+using LogitsOf = std::function<void(const data::Batch& batch, const torch::Tensor& logits)>;
+
 // The model over one epoch of the source, as data::evaluate_batches does it.
 std::optional<Evaluation> evaluate(nn::ClassifierImpl& model, const data::BatchSource& source,
-                                   dist::World& world, const ValidationOptions& options = {});
+                                   dist::World& world, const ValidationOptions& options = {},
+                                   const LogitsOf& each = {});
 
 }  // namespace asmlp::train

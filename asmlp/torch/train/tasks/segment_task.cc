@@ -4,12 +4,14 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/flops.h"
+#include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
+#include "asmlp/torch/train/tasks/segment_pictures.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 
 namespace asmlp::train {
@@ -64,13 +66,26 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
                                      const ValidationOptions& options) const override {
+    std::optional<SegmentPictures> pictures;
+    segment::LabelsOf each;
+    if (options.pictures > 0) {
+      pictures.emplace(spec_.classes, colors_, source.images(), options.pictures, world_);
+      each = [&](int64_t index, const Image& image, const Image& truth, const Image& predicted) {
+        pictures->add(image, truth, predicted, validation_.files(index).image.filename().string());
+      };
+    }
     const auto e =
-        segment::evaluate(net_of(model), source, spec_.preprocessing, {}, world_, options);
+        segment::evaluate(net_of(model), source, spec_.preprocessing, {}, world_, options, each);
     if (!e) return std::nullopt;
     return Validation{
         {{"mIoU", e->mean_iou}, {"mAcc", e->mean_accuracy}, {"aAcc", e->pixel_accuracy}},
         e->images,
-        e->bad_samples};
+        e->bad_samples,
+        pictures ? pictures->draw(world_) : std::vector<Picture>()};
+  }
+
+  std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const override {
+    return segment_samples(batch, count, spec_.preprocessing, spec_.classes, colors_);
   }
 
  private:
@@ -82,6 +97,7 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
   Ade20k training_, validation_;
   segment::AdeTrainingSource training_images_;
   segment::AdeTestSource validation_images_;
+  std::vector<Color> colors_ = class_colors(spec_.config.num_classes, spec_.classes);
 };
 
 }  // namespace

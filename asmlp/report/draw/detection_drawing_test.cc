@@ -1,19 +1,18 @@
-#include "asmlp/cli/draw/detection_drawing.h"
+#include "asmlp/report/draw/detection_drawing.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/report/palette.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli::detection_drawing_test {
+namespace asmlp::detection_drawing_test {
 namespace {
-
-int distance(Color a, Color b) {
-  return std::abs(a.r - b.r) + std::abs(a.g - b.g) + std::abs(a.b - b.b);
-}
 
 Color at(const Image& image, int y, int x) {
   const uint8_t* pixel = image.row(y) + 3 * x;
@@ -24,16 +23,6 @@ Color at(const Image& image, int y, int x) {
 MaskRle rectangle(int height, int width, int top, int left, int h, int w) {
   const std::vector<uint8_t> pixels(static_cast<size_t>(h) * static_cast<size_t>(w), 1);
   return encode_patch({pixels, h, w}, top, left, height, width);
-}
-
-TEST(ClassColor, IsDistinctAmongClasses) {
-  for (int a = 0; a < 20; ++a) {
-    EXPECT_EQ(class_color(a), class_color(a));
-    for (int b = 0; b < a; ++b) {
-      EXPECT_GT(distance(class_color(a), class_color(b)), 24) << a << " " << b;
-    }
-  }
-  class_color(1 << 20);
 }
 
 TEST(DrawingFactor, EnlargesSmallImages) {
@@ -82,7 +71,7 @@ TEST(WriteDetections, TintsMasksFramesBoxesAndLeavesTheRest) {
   for (const DrawnObject& object : objects) {
     const int x = static_cast<int>(object.box[0]), y = static_cast<int>(object.box[1]);
     const Color color = class_color(object.label);
-    EXPECT_LE(distance(at(drawn, y + 20, x + 30), mix(gray, color, 0.42)), 3);
+    EXPECT_LE(color_distance(at(drawn, y + 20, x + 30), mix(gray, color, 0.42)), 3);
     EXPECT_EQ(at(drawn, y + 30, x), color);     // frame and contour
     EXPECT_EQ(at(drawn, y - 3, x + 1), color);  // the label's plate
     EXPECT_EQ(at(drawn, y + 30, x - 3), gray);
@@ -92,7 +81,7 @@ TEST(WriteDetections, TintsMasksFramesBoxesAndLeavesTheRest) {
   // Something is written on the plates.
   int ink = 0;
   for (int x = 60; x < 140; ++x) {
-    for (int y = 82; y < 99; ++y) ink += distance(at(drawn, y, x), gray) > 200;
+    for (int y = 82; y < 99; ++y) ink += color_distance(at(drawn, y, x), gray) > 200;
   }
   EXPECT_GT(ink, 50);
 }
@@ -136,6 +125,13 @@ TEST(WriteDetections, AnythingThatCanBeFound) {
   write_detections(path, line, std::vector<DrawnObject>{{{5, 0, 705, 1}, 1, 3, &part}}, {});
   EXPECT_EQ(decode_image(path).height, 1);
 
+  // A box alone.
+  write_detections(path, Image(400, 400, 3), std::vector<DrawnObject>{{{50, 50, 90, 90}, 1, 2}},
+                   {});
+  const Image box_alone = decode_image(path);
+  EXPECT_EQ(at(box_alone, 70, 50), class_color(2));
+  EXPECT_EQ(at(box_alone, 70, 70), (Color{0, 0, 0}));
+
   EXPECT_THROW(write_detections(path, line, std::vector<DrawnObject>{{{}, 1, 0, &full}}, {}),
                Error);
   EXPECT_THROW(
@@ -145,5 +141,42 @@ TEST(WriteDetections, AnythingThatCanBeFound) {
   EXPECT_THROW(write_detections(path, Image(0, 4, 3), {}, {}), Error);
 }
 
+TEST(DrawDetections, LabelsOfGroundTruthHaveNoScores) {
+  const Image image(120, 160, 3);
+  const std::vector<DrawnObject> objects{{{20, 60, 120, 110}, 0, 0}};
+  const auto draw = [&](ObjectText text) {
+    return draw_detections(image, objects, {"hat"}, {.factor = 2, .font = 11, .text = text});
+  };
+  const Image named = draw(ObjectText::kName), scored = draw(ObjectText::kNameAndScore);
+  ASSERT_EQ(named.width, 320);
+  const auto plate = [](const Image& picture) {
+    int width = 0;
+    while (at(picture, 107, 40 + width) == class_color(0)) ++width;
+    return width;
+  };
+  EXPECT_GT(plate(named), 15);
+  EXPECT_GT(plate(scored), plate(named) + 15);
+}
+
+TEST(ScaledMask, TakesThePixelAtEachCenter) {
+  std::mt19937 random(4);
+  for (int round = 0; round < 50; ++round) {
+    const auto side = [&] { return static_cast<int>(1 + random() % 30); };
+    const int height = side(), width = side(), to_height = side(), to_width = side();
+    std::vector<uint8_t> pixels(static_cast<size_t>(height * width));
+    for (uint8_t& pixel : pixels) pixel = random() % 3 == 0;
+    const std::vector<uint8_t> scaled =
+        decode_mask(scaled_mask(encode_mask({pixels, height, width}), to_height, to_width));
+    for (int y = 0; y < to_height; ++y) {
+      for (int x = 0; x < to_width; ++x) {
+        const int row = static_cast<int>((y + 0.5) * height / to_height + 1e-9);
+        const int column = static_cast<int>((x + 0.5) * width / to_width + 1e-9);
+        ASSERT_EQ(scaled[size_t(y * to_width + x)], pixels[size_t(row * width + column)])
+            << height << 'x' << width << " to " << to_height << 'x' << to_width;
+      }
+    }
+  }
+}
+
 }  // namespace
-}  // namespace asmlp::cli::detection_drawing_test
+}  // namespace asmlp::detection_drawing_test

@@ -1,4 +1,4 @@
-#include "asmlp/cli/draw/detection_drawing.h"
+#include "asmlp/report/draw/detection_drawing.h"
 
 #include <fmt/format.h>
 
@@ -6,15 +6,18 @@
 #include <cmath>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/class_color.h"
+#include "asmlp/image/encode.h"
+#include "asmlp/image/preprocess.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 namespace {
 
 constexpr int kLeastSide = 400;
 constexpr double kTint = 0.42;  // weight of the class's color over a mask
-constexpr Color kWhite{255, 255, 255}, kBlack{20, 20, 20};
+constexpr Color kBlack{20, 20, 20};
 
 // The part of a mask inside its bounding box, made when it is drawn: many large ones at a time
 // would be larger than the image.
@@ -74,21 +77,8 @@ void draw_contour(Canvas& canvas, const Patch& patch, double factor, double line
   }
 }
 
-Color text_color(Color plate) {
-  return 0.299 * plate.r + 0.587 * plate.g + 0.114 * plate.b > 140 ? kBlack : kWhite;
-}
-
 bool overlap(const Rect& a, const Rect& b) {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
-}
-
-Image as_rgb(const Image& image) {
-  if (image.channels == 3) return image;
-  Image rgb(image.height, image.width, 3);
-  for (size_t i = 0; i < image.pixels.size(); ++i) {
-    std::fill_n(rgb.pixels.begin() + static_cast<ptrdiff_t>(3 * i), 3, image.pixels[i]);
-  }
-  return rgb;
 }
 
 void check(const Image& image, std::span<const DrawnObject> objects) {
@@ -97,20 +87,15 @@ void check(const Image& image, std::span<const DrawnObject> objects) {
   require(std::ranges::is_sorted(objects, std::greater(), &DrawnObject::score),
           ErrorCode::kInvalidArgument, "objects to draw must be sorted by falling score");
   for (const DrawnObject& object : objects) {
-    require(object.mask && object.mask->height == image.height && object.mask->width == image.width,
-            ErrorCode::kInvalidArgument,
-            "an object's mask has not the size of its image, {} x {} pixels", image.height,
-            image.width);
+    require(
+        !object.mask || (object.mask->height == image.height && object.mask->width == image.width),
+        ErrorCode::kInvalidArgument,
+        "an object's mask has not the size of its image, {} x {} pixels", image.height,
+        image.width);
   }
 }
 
 }  // namespace
-
-Color class_color(int label) {
-  // Hues by the golden angle never come back; three lightnesses in turn part those that come near.
-  constexpr double kLightness[]{0.66, 0.76, 0.58};
-  return from_oklch(kLightness[label % 3], 0.17, 25 + 137.508 * label);
-}
 
 int drawing_factor(const Image& image) {
   const int longest = std::max({1, image.height, image.width});
@@ -140,38 +125,37 @@ std::vector<Rect> place_labels(double width, double height, std::span<const Rect
   return placed;
 }
 
-void write_detections(const std::filesystem::path& path, const Image& image,
-                      std::span<const DrawnObject> objects,
-                      const std::vector<std::string>& classes) {
+Image draw_detections(const Image& image, std::span<const DrawnObject> objects,
+                      const std::vector<std::string>& classes, const DetectionStyle& style) {
   check(image, objects);
-  const int factor = drawing_factor(image);
-  const double width = image.width * double(factor), height = image.height * double(factor);
-  const double unit = std::max(1.0, std::max(width, height) / 1000);
-  const double line = std::round(1.6 * unit);
+  const double factor = style.factor, line = style.line, font = style.font;
+  const double width = image.width * factor, height = image.height * factor;
 
-  Image tinted = as_rgb(image);
+  Image tinted = to_rgb(image);
   for (size_t i = objects.size(); i-- > 0;) {
+    if (!objects[i].mask) continue;
     tint(tinted, patch_of(*objects[i].mask), class_color(objects[i].label));
   }
   Canvas canvas(static_cast<int>(width), static_cast<int>(height), kBlack);
   canvas.image(tinted, 0, 0, width, height, Scaling::kNearest);
 
-  const double font = 13 * unit, margin = 4 * unit;
-  Canvas::TextStyle style{
+  const double margin = 4 * font / 13;
+  Canvas::TextStyle text{
       .size = font, .bold = true, .max_width = std::max(1.0, width - 2 * margin)};
   std::vector<Rect> boxes, sizes;
   std::vector<std::string> texts;
   for (const DrawnObject& object : objects) {
     const auto [x1, y1, x2, y2] = object.box;
-    boxes.push_back({x1 * double(factor), y1 * double(factor), (x2 - x1) * double(factor),
-                     (y2 - y1) * double(factor)});
-    texts.push_back(fmt::format("{} {:.2f}", class_label(classes, object.label), object.score));
-    const double text = std::min(canvas.text_width(texts.back(), style), style.max_width);
-    sizes.push_back({0, 0, text + 2 * margin, std::round(1.45 * font)});
+    boxes.push_back({x1 * factor, y1 * factor, (x2 - x1) * factor, (y2 - y1) * factor});
+    texts.push_back(class_label(classes, object.label));
+    if (style.text == ObjectText::kNameAndScore)
+      texts.back() += fmt::format(" {:.2f}", object.score);
+    const double needed = std::min(canvas.text_width(texts.back(), text), text.max_width);
+    sizes.push_back({0, 0, needed + 2 * margin, std::round(1.45 * font)});
   }
   for (size_t i = objects.size(); i-- > 0;) {
     const Color color = class_color(objects[i].label);
-    draw_contour(canvas, patch_of(*objects[i].mask), factor, line, color);
+    if (objects[i].mask) draw_contour(canvas, patch_of(*objects[i].mask), factor, line, color);
     // A box without area is still seen.
     const Rect& box = boxes[i];
     canvas.frame(box.x, box.y, std::max(box.width, 2 * line), std::max(box.height, 2 * line), line,
@@ -182,10 +166,47 @@ void write_detections(const std::filesystem::path& path, const Image& image,
     const Rect& place = labels[i];
     const Color color = class_color(objects[i].label);
     canvas.fill(place.x, place.y, place.width, place.height, color);
-    style.color = text_color(color);
-    canvas.text(place.x + margin, place.y + place.height / 2 + 0.36 * font, texts[i], style);
+    text.color = text_color_on(color);
+    canvas.text(place.x + margin, place.y + place.height / 2 + 0.36 * font, texts[i], text);
   }
-  canvas.save(path);
+  return canvas.pixels();
 }
 
-}  // namespace asmlp::cli
+void write_detections(const std::filesystem::path& path, const Image& image,
+                      std::span<const DrawnObject> objects,
+                      const std::vector<std::string>& classes) {
+  const int factor = drawing_factor(image);
+  const double unit = std::max(1.0, std::max(image.width, image.height) * factor / 1000.0);
+  write_png(path,
+            draw_detections(image, objects, classes,
+                            {.factor = factor, .font = 13 * unit, .line = std::round(1.6 * unit)}));
+}
+
+MaskRle scaled_mask(const MaskRle& mask, int height, int width) {
+  std::vector<uint8_t> pixels(static_cast<size_t>(height) * static_cast<size_t>(width));
+  const auto source = [](int at, int to, int from) {
+    return (2 * int64_t{at} + 1) * from / (2 * int64_t{to});
+  };
+  // Both go down the columns from left to right, so one walk over the runs is enough; a column that
+  // is shown several times is copied.
+  size_t run = 0;
+  int64_t end = mask.counts.empty() ? 0 : mask.counts[0];
+  int64_t last = -1;
+  uint8_t* to = pixels.data();
+  for (int x = 0; x < width; ++x, to += height) {
+    const int64_t column = source(x, width, mask.width);
+    if (column == last) {
+      std::copy_n(to - height, height, to);
+      continue;
+    }
+    last = column;
+    for (int y = 0; y < height; ++y) {
+      const int64_t position = column * mask.height + source(y, height, mask.height);
+      while (position >= end && run + 1 < mask.counts.size()) end += mask.counts[++run];
+      to[y] = position < end && run % 2 == 1;
+    }
+  }
+  return encode_mask({pixels, height, width, PixelOrder::kColumnMajor});
+}
+
+}  // namespace asmlp

@@ -1,4 +1,4 @@
-#include "asmlp/cli/draw/segmentation_drawing.h"
+#include "asmlp/report/draw/segmentation_drawing.h"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,12 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/image/class_color.h"
+#include "asmlp/metrics/segmentation.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"
 
-namespace asmlp::cli {
+namespace asmlp {
 namespace {
 
 constexpr Color kPaper{255, 255, 255};
@@ -100,11 +102,14 @@ bool on_edge(const Image& labels, int y, int x) {
 
 }  // namespace
 
-std::vector<Color> class_colors(int classes) {
+std::vector<Color> class_colors(int classes, const std::vector<std::string>& names) {
   const std::vector<SegmentationClass>& known = ade20k_classes();
+  const bool ade20k = names.empty()
+                          ? classes == std::ssize(known)
+                          : std::ranges::equal(names, known, {}, {}, &SegmentationClass::name);
   std::vector<Color> colors;
   for (int k = 0; k < classes; ++k) {
-    colors.push_back(known[static_cast<size_t>(k) % known.size()].color);
+    colors.push_back(ade20k ? known[static_cast<size_t>(k) % known.size()].color : class_color(k));
   }
   return colors;
 }
@@ -129,12 +134,16 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Color>&
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width; ++x) {
       const uint8_t label = labels.row(y)[x];
+      const uint8_t* pixel = image.row(y) + 3 * x;
+      uint8_t* to = out.row(y) + 3 * x;
+      if (label == kIgnoredLabel && label >= colors.size()) {
+        std::copy_n(pixel, 3, to);
+        continue;
+      }
       require(label < colors.size(), ErrorCode::kInvalidArgument,
               "label {} at ({}, {}) has no color; there are {}", label, x, y, colors.size());
-      const uint8_t* pixel = image.row(y) + 3 * x;
       const Color mixed =
           mix({pixel[0], pixel[1], pixel[2]}, colors[label], on_edge(labels, y, x) ? 1 : opacity);
-      uint8_t* to = out.row(y) + 3 * x;
       to[0] = mixed.r;
       to[1] = mixed.g;
       to[2] = mixed.b;
@@ -144,9 +153,9 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Color>&
 }
 
 void write_segmentation(const std::filesystem::path& path, const Image& image, const Image& labels,
-                        const std::vector<std::string>& classes, double opacity) {
+                        const std::vector<std::string>& classes, const std::vector<Color>& colors,
+                        double opacity) {
   check(image, labels);
-  const std::vector<Color> colors = class_colors(256);
   const int enlarged = std::max(1, 480 / std::max(image.height, image.width));
   const int width = image.width * enlarged, height = image.height * enlarged;
   const Legend legend = plan_legend(class_areas(labels), classes, width, height);
@@ -157,4 +166,4 @@ void write_segmentation(const std::filesystem::path& path, const Image& image, c
   canvas.save(path);
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

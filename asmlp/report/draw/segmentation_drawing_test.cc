@@ -1,14 +1,15 @@
-#include "asmlp/cli/draw/segmentation_drawing.h"
+#include "asmlp/report/draw/segmentation_drawing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
 #include "tests/support/support.h"
 
-namespace asmlp::cli::segmentation_drawing_test {
+namespace asmlp::segmentation_drawing_test {
 namespace {
 
 using testing::ElementsAre;
@@ -25,11 +26,17 @@ Image filled(int height, int width, uint8_t value) {
   return image;
 }
 
-TEST(ClassColors, AreThoseOfAde20kAndRepeat) {
-  const auto colors = class_colors(152);
-  EXPECT_EQ(colors[0], (Color{120, 120, 120}));
-  EXPECT_EQ(colors[149], ade20k_classes()[149].color);
-  EXPECT_EQ(colors[151], colors[1]);
+TEST(ClassColors, ArePublishedOnesOfAde20kAndDistinctOnesOfOthers) {
+  std::vector<std::string> names;
+  for (const SegmentationClass& one : ade20k_classes()) names.push_back(one.name);
+  for (const auto& colors : {class_colors(150, names), class_colors(150, {})}) {
+    EXPECT_EQ(colors[0], (Color{120, 120, 120}));
+    EXPECT_EQ(colors[149], ade20k_classes()[149].color);
+  }
+  names.back() = "drone";
+  const auto own = class_colors(150, names);
+  for (int k = 0; k < 150; ++k) EXPECT_EQ(own[size_t(k)], class_color(k));
+  EXPECT_EQ(class_colors(3, {}), (std::vector{class_color(0), class_color(1), class_color(2)}));
 }
 
 TEST(ClassAreas, AreSortedBySize) {
@@ -50,6 +57,9 @@ TEST(Overlay, MixesInsideAndNotOnEdges) {
   EXPECT_EQ(overlay(filled(1, 2, 80), whole, colors, 0).pixels, filled(1, 2, 80).pixels);
   EXPECT_THAT(overlay(filled(1, 2, 80), whole, colors, 1).pixels,
               ElementsAre(0, 100, 50, 0, 100, 50));
+  // Nobody knows the class of pixels with the label 255.
+  EXPECT_THAT(overlay(filled(1, 2, 80), labels_of(1, 2, {255, 1}), colors, 1).pixels,
+              ElementsAre(80, 80, 80, 0, 100, 50));
   EXPECT_THROW(overlay(filled(1, 2, 80), labels_of(1, 2, {0, 2}), colors, 1), Error);
   EXPECT_THROW(overlay(filled(2, 2, 80), whole, colors, 1), Error);
 }
@@ -58,18 +68,18 @@ TEST(Overlay, MixesInsideAndNotOnEdges) {
 TEST(WriteSegmentation, ShowsPictureAndLegend) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "out.png";
+  const std::vector<Color> colors = class_colors(256, {});
   const std::vector<std::string> classes{"wall",
                                          "a name that is longer than any legend is wide, "
                                          "by far, so that it must be cut"};
   std::vector<uint8_t> values(40 * 60, 0);
   std::fill(values.begin(), values.begin() + 600, 3);
   std::fill(values.begin() + 600, values.begin() + 1000, 1);
-  write_segmentation(path, filled(40, 60, 90), labels_of(40, 60, values), classes, 1);
+  write_segmentation(path, filled(40, 60, 90), labels_of(40, 60, values), classes, colors, 1);
   const Image out = decode_image(path);
   EXPECT_EQ(out.height, 320);
   ASSERT_GT(out.width, 480 + 60);
   EXPECT_LT(out.width, 480 + 400);
-  const auto colors = class_colors(4);
   const auto at = [&](int y, int x) {
     const uint8_t* pixel = out.row(y) + 3 * x;
     return Color{pixel[0], pixel[1], pixel[2]};
@@ -85,14 +95,14 @@ TEST(WriteSegmentation, ShowsPictureAndLegend) {
   // More classes than fit below one another take more columns.
   std::vector<uint8_t> many(60 * 60);
   for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<uint8_t>(i / 60 * 4);
-  write_segmentation(path, filled(60, 60, 90), labels_of(60, 60, many), {}, 0.5);
+  write_segmentation(path, filled(60, 60, 90), labels_of(60, 60, many), {}, colors, 0.5);
   const Image wide = decode_image(path);
   EXPECT_EQ(wide.height, 480);
   EXPECT_GT(wide.width, 480 + 3 * 100);
   // A single pixel.
-  write_segmentation(path, filled(1, 1, 90), labels_of(1, 1, {0}), {}, 0.5);
+  write_segmentation(path, filled(1, 1, 90), labels_of(1, 1, {0}), {}, colors, 0.5);
   EXPECT_EQ(decode_image(path).height, 480);
 }
 
 }  // namespace
-}  // namespace asmlp::cli::segmentation_drawing_test
+}  // namespace asmlp::segmentation_drawing_test
