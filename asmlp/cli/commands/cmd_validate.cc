@@ -30,7 +30,8 @@ void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& 
   const auto add = [&](CLI::Option* option) { return own.add(option, Task::kDetect); };
   add(app.add_flag("--per-class", options.per_class, "print the AP of every class"));
   add(app.add_option("--coco-results", options.coco_results,
-                     "write COCO result files: PREFIX.bbox.json and PREFIX.segm.json"))
+                     "write COCO result files: PREFIX.bbox.json and, of a model that has masks, "
+                     "PREFIX.segm.json"))
       ->type_name("PREFIX");
 }
 
@@ -59,6 +60,7 @@ constexpr const char* kValidateFooter =
     "are\n"
     "pycocotools', -1 stands for nothing to find, and annotations that cannot be used are "
     "counted.\n"
+    "Masks are scored where the model has them, over the objects that have an outline.\n"
     "Of a segmentor: ADE20K's, images/ and annotations/ with {training,validation} in both; the\n"
     "scores are those of all pixels together, at the images' own resolution.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"

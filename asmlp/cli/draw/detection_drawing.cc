@@ -97,7 +97,8 @@ void check(const Image& image, std::span<const DrawnObject> objects) {
   require(std::ranges::is_sorted(objects, std::greater(), &DrawnObject::score),
           ErrorCode::kInvalidArgument, "objects to draw must be sorted by falling score");
   for (const DrawnObject& object : objects) {
-    require(object.mask && object.mask->height == image.height && object.mask->width == image.width,
+    const MaskRle* mask = object.mask;
+    require(!mask || (mask->height == image.height && mask->width == image.width),
             ErrorCode::kInvalidArgument,
             "an object's mask has not the size of its image, {} x {} pixels", image.height,
             image.width);
@@ -151,6 +152,7 @@ void write_detections(const std::filesystem::path& path, const Image& image,
 
   Image tinted = as_rgb(image);
   for (size_t i = objects.size(); i-- > 0;) {
+    if (!objects[i].mask) continue;
     tint(tinted, patch_of(*objects[i].mask), class_color(objects[i].label));
   }
   Canvas canvas(static_cast<int>(width), static_cast<int>(height), kBlack);
@@ -171,7 +173,9 @@ void write_detections(const std::filesystem::path& path, const Image& image,
   }
   for (size_t i = objects.size(); i-- > 0;) {
     const Color color = class_color(objects[i].label);
-    draw_contour(canvas, patch_of(*objects[i].mask), factor, line, color);
+    if (const MaskRle* mask = objects[i].mask) {
+      draw_contour(canvas, patch_of(*mask), factor, line, color);
+    }
     // A box without area is still seen.
     const Rect& box = boxes[i];
     canvas.frame(box.x, box.y, std::max(box.width, 2 * line), std::max(box.height, 2 * line), line,

@@ -17,7 +17,7 @@ struct DrawnObject {
   std::array<float, 4> box{};  // x1, y1, x2, y2 in pixels of the image
   float score = 0;
   int label = 0;
-  const MaskRle* mask = nullptr;  // of the image's size
+  const MaskRle* mask = nullptr;  // of the image's size, or null: a box only
 };
 
 // The color of a class, always the same: neighboring classes differ in hue and lightness.

@@ -134,18 +134,16 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
 std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                                ThreadPool& pool) {
   std::vector<CocoGroundTruth> ground_truth;
+  std::vector<const CocoAnnotation*> taken;
   ground_truth.reserve(annotations.annotations.size());
   for (const CocoAnnotation& a : annotations.annotations) {
-    require(task == CocoTask::kBox || !a.polygons.empty() || !a.mask.counts.empty(),
-            ErrorCode::kBadFormat,
-            "annotation {} has no segmentation, so masks cannot be evaluated; evaluate boxes, or "
-            "leave out such annotations",
-            a.id);
+    if (task == CocoTask::kMask && !a.has_outline()) continue;
     ground_truth.push_back({a.image, a.label, a.box, a.area, a.crowd, {}});
+    taken.push_back(&a);
   }
   if (task == CocoTask::kBox) return ground_truth;
   run_throwing(pool, static_cast<int>(ground_truth.size()), [&](int i) {
-    const CocoAnnotation& annotation = annotations.annotations[static_cast<size_t>(i)];
+    const CocoAnnotation& annotation = *taken[static_cast<size_t>(i)];
     ground_truth[static_cast<size_t>(i)].mask =
         coco_mask(annotation, annotations.images[static_cast<size_t>(annotation.image)]);
   });

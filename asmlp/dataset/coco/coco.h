@@ -63,6 +63,8 @@ struct CocoAnnotation {
   // The outline is polygons, or run lengths of the size of the image, or neither.
   CocoPolygons polygons;
   MaskRle mask;
+
+  bool has_outline() const { return !polygons.empty() || !mask.counts.empty(); }
 };
 
 // Annotations (and polygons) that could not be used, by reason.
@@ -119,8 +121,8 @@ CocoAnnotations parse_coco(std::string_view json, const std::string& what);
 // (kTooLarge) as mask_from_polygon.
 MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image);
 
-// All annotations as the evaluator wants them. For CocoTask::kMask every annotation needs an
-// outline: Error (kBadFormat) names the first that has none.
+// The annotations as the evaluator wants them: all for CocoTask::kBox, those that have an outline
+// for CocoTask::kMask.
 std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                                ThreadPool& pool);
 

@@ -14,12 +14,17 @@ namespace asmlp::detect {
 // The bad samples are images that could not be read: what is on them counts as missed. The seconds
 // are those of the scoring, too.
 struct CocoEvaluation : data::Evaluated {
-  CocoScores box, mask;
+  CocoScores box;
+  // Of the objects that have an outline; nothing where none has one, or of a detector of boxes.
+  std::optional<CocoScores> mask;
   std::vector<CocoDetection> detections;  // of all images, by image and falling score
 };
 
 // A detection as the evaluation has it: x, y, width, height; image `image` of the annotations.
 CocoDetection to_coco(Detection detection, int image);
+
+// Whether masks can be evaluated: an object that is no crowd has an outline.
+bool has_outlines(const CocoAnnotations& annotations);
 
 // Error(kMismatch) unless the network has as many classes as the annotations have categories; class
 // k is category k.

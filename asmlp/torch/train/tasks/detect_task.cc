@@ -16,13 +16,13 @@ namespace asmlp::train {
 namespace {
 
 struct CocoSplit {
-  std::filesystem::path images;
+  std::filesystem::path images, file;
   CocoAnnotations annotations;
 };
 
 CocoSplit read_split(const std::string& root, Split split) {
   const detect::CocoFolder folder = detect::find_coco(root, split);
-  CocoSplit result{folder.images, read_coco(folder.annotations)};
+  CocoSplit result{folder.images, folder.annotations, read_coco(folder.annotations)};
   if (const std::string report = result.annotations.skips.report(); !report.empty()) {
     log_message(LogLevel::kWarning, folder.annotations.string() + ": left out: " + report);
   }
@@ -46,12 +46,15 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
         training_(std::move(training)),
         validation_(std::move(validation)),
         training_images_(training_.images, training_.annotations, options.detection,
-                         spec_.preprocessing),
+                         spec_.preprocessing,
+                         has_masks(spec_.config.kind) ? detect::ObjectMasks::kDrawn
+                                                      : detect::ObjectMasks::kLeftOut),
         validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
     require(training_.annotations.categories == validation_.annotations.categories,
             ErrorCode::kMismatch,
             "{}: the training and the validation annotations have different categories",
             options.model.data);
+    check_outlines();
     describe(training_images_.size(), validation_images_.size(), "bbox_AP");
   }
 
@@ -80,17 +83,40 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
     const auto e =
         detect::evaluate(net_of(model), validation_.annotations, source, world_, options);
     if (!e) return std::nullopt;
-    return Validation{{{"bbox_AP", e->box.ap},
-                       {"bbox_AP50", e->box.ap50},
-                       {"bbox_AP75", e->box.ap75},
-                       {"segm_AP", e->mask.ap},
-                       {"segm_AP50", e->mask.ap50},
-                       {"segm_AP75", e->mask.ap75}},
-                      e->images,
-                      e->bad_samples};
+    Validation validation{{}, e->images, e->bad_samples};
+    const auto add = [&](const std::string& name, const CocoScores& scores) {
+      validation.metrics.push_back({name + "_AP", scores.ap});
+      validation.metrics.push_back({name + "_AP50", scores.ap50});
+      validation.metrics.push_back({name + "_AP75", scores.ap75});
+    };
+    add("bbox", e->box);
+    if (e->mask) add("segm", *e->mask);
+    return validation;
   }
 
  private:
+  // Masks cannot be learned from boxes.
+  void check_outlines() const {
+    const int64_t objects = training_images_.objects(), outlined = training_images_.outlined();
+    if (!has_masks(spec_.config.kind) || objects == 0) return;
+    require(outlined > 0, ErrorCode::kMismatch,
+            "{}: none of the {} objects to train on has an outline (\"segmentation\"), from which "
+            "'{}' learns its masks; train a detector of boxes: --model faster_rcnn_asmlp_tiny, "
+            "another faster_rcnn_* or cascade_rcnn_*, or a config of such a kind",
+            training_.file.string(), objects, spec_.name);
+    if (world_.rank() != 0) return;
+    if (outlined < objects) {
+      log_message(LogLevel::kWarning,
+                  fmt::format("{}: {} of {} objects to train on have no outline; they are trained "
+                              "as boxes, without masks",
+                              training_.file.string(), objects - outlined, objects));
+    }
+    if (!detect::has_outlines(validation_.annotations)) {
+      log_message(LogLevel::kWarning, validation_.file.string() +
+                                          ": no object has an outline; only boxes are validated");
+    }
+  }
+
   void save(const std::filesystem::path& path, const DetectorSpec& spec,
             const detect::DetectorNetImpl& net) const override {
     detect::save_detector(path, spec, net);
@@ -102,6 +128,13 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 };
 
 }  // namespace
+
+std::string default_detector(const std::string& data) {
+  const CocoAnnotations annotations = read_coco(detect::find_coco(data, Split::kTrain).annotations);
+  return annotations.annotations.empty() || detect::has_outlines(annotations)
+             ? "mask_rcnn_asmlp_tiny"
+             : "faster_rcnn_asmlp_tiny";
+}
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                           dist::World& world) {
