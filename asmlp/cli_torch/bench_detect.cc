@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -139,7 +140,8 @@ Json milliseconds(const std::vector<double>& seconds) {
   return {{"median", s.median}, {"min", s.min}, {"p10", s.p10}, {"p90", s.p90}};
 }
 
-// Milliseconds of every part, and of the whole as "total".
+// Milliseconds of every part that there is (a detector of boxes has none of masks), and of the
+// whole as "total".
 Json parts_of(const std::vector<Timings>& times) {
   std::vector<std::pair<std::string, std::vector<double>>> parts;
   std::vector<double> totals;
@@ -154,7 +156,11 @@ Json parts_of(const std::vector<Timings>& times) {
     totals.push_back(total);
   }
   Json json;
-  for (const auto& [name, seconds] : parts) json[name] = milliseconds(seconds);
+  for (const auto& [name, seconds] : parts) {
+    if (std::ranges::any_of(seconds, [](double s) { return s > 0; })) {
+      json[name] = milliseconds(seconds);
+    }
+  }
   json["total"] = milliseconds(totals);
   return json;
 }

@@ -89,7 +89,10 @@ class Ids {
 class Reporter {
  public:
   Reporter(const DetectOptions& options, const LoadedDetector& model)
-      : options_(options), classes_(model.spec.classes), ids_(options, model.spec) {
+      : options_(options),
+        kind_(model.spec.config.kind),
+        classes_(model.spec.classes),
+        ids_(options, model.spec) {
     if (!options.no_pictures) pictures_.emplace("--output", options.folder);
   }
 
@@ -102,25 +105,26 @@ class Reporter {
                {"height", image.height},
                {"width", image.width}};
     if (!picture.empty()) entry["picture"] = picture.string();
-    Table table({{"label"},
-                 {"score", Align::kRight},
-                 {"box (x1 y1 x2 y2)", Align::kRight},
-                 {"mask pixels", Align::kRight}});
+    std::vector<Column> columns{
+        {"label"}, {"score", Align::kRight}, {"box (x1 y1 x2 y2)", Align::kRight}};
+    if (has_masks(kind_)) columns.push_back({"mask pixels", Align::kRight});
+    Table table(columns);
     int64_t shown = 0;
     for (detect::Detection& d : found) {
       const std::string label = class_label(classes_, d.label);
       const int64_t area = mask_area(d.mask);
       if (d.score >= options_.threshold) {
         ++shown;
-        table.add_row(
-            {truncated(label, 40), fmt::format("{:.3f}", d.score),
-             fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}", d.box[0], d.box[1], d.box[2], d.box[3]),
-             group_digits(area)});
+        std::vector<std::string> row{
+            truncated(label, 40), fmt::format("{:.3f}", d.score),
+            fmt::format("{:.0f} {:.0f} {:.0f} {:.0f}", d.box[0], d.box[1], d.box[2], d.box[3])};
+        if (has_masks(kind_)) row.push_back(group_digits(area));
+        table.add_row(row);
       }
       detections_.push_back(detect::to_coco(std::move(d), index));
       Json record = coco_record(ids_.coco(), detections_.back());
       record["label"] = label;
-      record["area"] = area;
+      if (has_masks(kind_)) record["area"] = area;
       entry["detections"].push_back(std::move(record));
     }
     if (!entry.contains("detections")) entry["detections"] = Json::array();
@@ -132,7 +136,7 @@ class Reporter {
   }
 
   void write_results() const {
-    write_coco_result_files(options_.coco_results, ids_.coco(), detections_);
+    write_coco_result_files(options_.coco_results, kind_, ids_.coco(), detections_);
   }
 
  private:
@@ -141,7 +145,8 @@ class Reporter {
     if (!pictures_) return {};
     std::vector<DrawnObject> objects;
     for (const detect::Detection& d : found) {
-      if (d.score >= options_.threshold) objects.push_back({d.box, d.score, d.label, &d.mask});
+      const MaskRle* mask = has_masks(kind_) ? &d.mask : nullptr;
+      if (d.score >= options_.threshold) objects.push_back({d.box, d.score, d.label, mask});
     }
     const fs::path path = pictures_->next(file) += ".png";
     write_detections(path, image, objects, classes_);
@@ -149,6 +154,7 @@ class Reporter {
   }
 
   const DetectOptions& options_;
+  DetectorKind kind_;
   std::vector<std::string> classes_;
   Ids ids_;
   std::optional<OutputFolder> pictures_;
@@ -199,8 +205,10 @@ constexpr const char* kDetectFooter =
 
 Command add_detect(CLI::App& program) {
   auto options = std::make_shared<DetectOptions>();
-  CLI::App* app =
-      add_subcommand(program, "detect", "Find objects: boxes, classes and masks", kDetectFooter);
+  CLI::App* app = add_subcommand(program, "detect",
+                                 "Find objects: boxes, classes and, with a model that has "
+                                 "them, masks",
+                                 kDetectFooter);
   app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
       ->type_name("IMG")
       ->required();

@@ -26,6 +26,7 @@
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/train/device.h"
+#include "asmlp/torch/train/tasks/detect_task.h"
 #include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 
@@ -243,6 +244,17 @@ fs::path resumed_state(const TrainArguments& arguments) {
   return fs::path(arguments.output) / arguments.experiment / "last.safetensors";
 }
 
+// The model of options whose user named none: that of the data.
+void choose_model(train::TrainOptions& options) {
+  if (options.model.task != Task::kDetect) return;
+  const train::ModelChoice model = train::default_detector(options);
+  if (options.model.choice != model && !is_launched_worker()) {
+    print_note(fmt::format("model: {} (the annotations of {} have boxes, but no outlines)",
+                           model.name, options.model.data));
+  }
+  options.model.choice = model;
+}
+
 // What the command line's options are laid over: the recipe's, the resumed run's, or the defaults
 // of the task, which is then found and said.
 train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
@@ -277,12 +289,20 @@ train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
   return train::default_options(decision.task);
 }
 
+// Whether somebody said which model is trained: the command line, the recipe or the resumed run.
+bool names_model(const TrainArguments& arguments, bool resume) {
+  if (arguments.given.contains("model")) return true;
+  if (!arguments.config.empty()) return recipe_names_model(arguments.config);
+  return resume && !resumed_state(arguments).empty();
+}
+
 int run_train(TrainArguments& arguments, bool resume) {
   arguments.options = base_options(arguments, resume);
   if (arguments.task.wanted) arguments.given["task"] = to_string(*arguments.task.wanted);
   train::read_options(arguments.given, "command line", arguments.options);
   const train::TrainOptions& options = arguments.options;
   train::validate(options);
+  if (!names_model(arguments, resume)) choose_model(arguments.options);
   if (arguments.nproc > 1 && !is_launched_worker()) {
     const std::optional<dist::Rendezvous> already = dist::rendezvous_from_environment();
     require(!already, ErrorCode::kInvalidArgument,

@@ -70,6 +70,10 @@ CLI::Option* add_typed_option(CLI::App& app, const std::string& flag, const char
   }
 }
 
+nlohmann::json recipe_json(const std::filesystem::path& path) {
+  return json_from_yaml(read_file(path, kMaxYamlBytes), path.string());
+}
+
 // A default as --help shows it; "" where there is none.
 std::string shown_text(const Json& value) {
   if (value.is_null()) return "";
@@ -85,8 +89,11 @@ std::string shown_text(const Json& value) {
 }  // namespace
 
 train::TrainOptions load_recipe(const std::filesystem::path& path) {
-  const std::string text = read_file(path, kMaxYamlBytes), what = path.string();
-  return train::options_from_json(json_from_yaml(text, what), what);
+  return train::options_from_json(recipe_json(path), path.string());
+}
+
+bool recipe_names_model(const std::filesystem::path& path) {
+  return find_field(recipe_json(path), "model", {}, path.string()) != nullptr;
 }
 
 std::string recipe_text(const train::TrainOptions& options) {

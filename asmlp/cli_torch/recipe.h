@@ -15,6 +15,9 @@ namespace asmlp::cli {
 // known.
 train::TrainOptions load_recipe(const std::filesystem::path& path);
 
+// Whether a recipe says which model is trained.
+bool recipe_names_model(const std::filesystem::path& path);
+
 // The options as a recipe that load_recipe reads back equal.
 std::string recipe_text(const train::TrainOptions& options);
 

@@ -57,15 +57,16 @@ std::string class_table(const CocoAnnotations& annotations, const detect::CocoEv
   for (const CocoAnnotation& a : annotations.annotations) {
     objects[static_cast<size_t>(a.label)] += !a.crowd;
   }
-  Table table({{"class"},
-               {"objects", Align::kRight},
-               {"bbox AP", Align::kRight},
-               {"segm AP", Align::kRight}});
+  std::vector<Column> columns{{"class"}, {"objects", Align::kRight}, {"bbox AP", Align::kRight}};
+  if (result.mask) columns.push_back({"segm AP", Align::kRight});
+  Table table(columns);
   const auto number = [](double value) { return value < 0 ? "-" : fmt::format("{:.3f}", value); };
   for (size_t k = 0; k < objects.size(); ++k) {
     if (!annotations.categories[k].in_file) continue;
-    table.add_row({annotations.categories[k].name, group_digits(objects[k]),
-                   number(result.box.category_ap[k]), number(result.mask.category_ap[k])});
+    std::vector<std::string> row{annotations.categories[k].name, group_digits(objects[k]),
+                                 number(result.box.category_ap[k])};
+    if (result.mask) row.push_back(number(result.mask->category_ap[k]));
+    table.add_row(row);
   }
   return table.str();
 }
@@ -88,6 +89,18 @@ const std::string& data_name(const ValidateOptions& options) {
   return options.annotations.empty() ? options.data : options.annotations;
 }
 
+// Why there are no scores of masks, or of which objects they are: "" when of all.
+std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotations,
+                      const detect::CocoEvaluation& result) {
+  if (!has_masks(spec.config.kind)) return "the model finds boxes only";
+  if (!result.mask) return "no object of the annotations has an outline";
+  const auto count = std::ranges::count_if(annotations.annotations, &CocoAnnotation::has_outline);
+  const auto all = std::ssize(annotations.annotations);
+  return count == all ? ""
+                      : fmt::format("of the {} of {} objects that have an outline",
+                                    group_digits(count), group_digits(all));
+}
+
 Json results_json(const ValidateOptions& options, const LoadedDetector& model,
                   const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
@@ -105,11 +118,14 @@ Json results_json(const ValidateOptions& options, const LoadedDetector& model,
             {"images_per_second", double(result.images) / result.seconds},
             {"peak_memory_bytes", peak_memory()}};
   json["bbox"] = scores_json(annotations, result.box);
-  json["segm"] = scores_json(annotations, result.mask);
+  json["segm"] = result.mask ? scores_json(annotations, *result.mask) : Json();
+  const std::string note = mask_note(model.spec, annotations, result);
+  if (!note.empty()) json["segm_note"] = note;
   return json;
 }
 
-// The flat values, then both sets of twelve numbers as bbox_AP, ..., segm_ARl.
+// The flat values, then both sets of twelve numbers as bbox_AP, ..., segm_ARl; those of masks are
+// empty where there are none.
 std::string csv_of(const Json& json) {
   std::vector<std::string> keys, values;
   const auto add = [&](const std::string& key, const Json& value) {
@@ -118,10 +134,12 @@ std::string csv_of(const Json& json) {
                                        : (value.is_null() ? "" : value.dump()));
   };
   for (const auto& [key, value] : json.items()) {
-    if (!value.is_structured()) add(key, value);
+    if (!value.is_structured() && !key.starts_with("segm")) add(key, value);
   }
   for (const std::string task : {"bbox", "segm"}) {
-    for (const char* name : CocoScores::kNames) add(task + "_" + name, json[task][name]);
+    for (const char* name : CocoScores::kNames) {
+      add(task + "_" + name, json[task].is_null() ? Json("") : json[task][name]);
+    }
   }
   return csv_line(keys) + csv_line(values);
 }
@@ -145,7 +163,9 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   std::string text = table.str();
   if (options.per_class) text += '\n' + class_table(annotations, result);
-  return text + "\nbbox\n" + summary_of(result.box) + "\nsegm\n" + summary_of(result.mask);
+  text += "\nbbox\n" + summary_of(result.box) + "\nsegm";
+  if (json.contains("segm_note")) text += ": " + json["segm_note"].get<std::string>();
+  return text + '\n' + (result.mask ? summary_of(*result.mask) : "");
 }
 
 CocoSet open_set(const ValidateOptions& options) {
@@ -212,7 +232,8 @@ int validate_detector(const ValidateOptions& options) {
   progress.finish();
   if (!result) return kExitFailed;
 
-  write_coco_result_files(options.coco_results, annotations, result->detections);
+  write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
+                          result->detections);
   const Json json = results_json(options, model, annotations, *result);
   write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {

@@ -61,10 +61,9 @@ std::vector<Param> parameter_table(const DetectorConfig& config) {
   table.conv_with_bias("rpn_head.rpn_cls", anchors, config.rpn.channels);
   table.conv_with_bias("rpn_head.rpn_reg", 4 * anchors, config.rpn.channels);
   for (size_t k = 0; k < config.stages.size(); ++k) {
-    const std::string stage =
-        config.kind == DetectorKind::kCascade ? fmt::format(".{}", k) : std::string();
+    const std::string stage = is_cascade(config.kind) ? fmt::format(".{}", k) : std::string();
     add_box_head(table, "roi_head.bbox_head" + stage, config);
-    add_mask_head(table, "roi_head.mask_head" + stage, config);
+    if (has_masks(config.kind)) add_mask_head(table, "roi_head.mask_head" + stage, config);
   }
   return table.take();
 }

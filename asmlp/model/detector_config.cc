@@ -23,6 +23,12 @@ constexpr DetectorEntry kEntries[]{
     {"cascade_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", DetectorKind::kCascade, 0.1},
     {"cascade_asmlp_small", "asmlp_small_patch4_shift5_224", DetectorKind::kCascade, 0.1},
     {"cascade_asmlp_base", "asmlp_base_patch4_shift5_224", DetectorKind::kCascade, 0.2},
+    {"faster_rcnn_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", DetectorKind::kFasterRcnn, 0.2},
+    {"faster_rcnn_asmlp_small", "asmlp_small_patch4_shift5_224", DetectorKind::kFasterRcnn, 0.2},
+    {"faster_rcnn_asmlp_base", "asmlp_base_patch4_shift5_224", DetectorKind::kFasterRcnn, 0.2},
+    {"cascade_rcnn_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", DetectorKind::kCascadeRcnn, 0.1},
+    {"cascade_rcnn_asmlp_small", "asmlp_small_patch4_shift5_224", DetectorKind::kCascadeRcnn, 0.1},
+    {"cascade_rcnn_asmlp_base", "asmlp_base_patch4_shift5_224", DetectorKind::kCascadeRcnn, 0.2},
 };
 
 void check_match(const char* name, const MatchConfig& match) {
@@ -50,17 +56,7 @@ void check_anchors(const AnchorConfig& anchors, const Config& backbone) {
   check_range("number of rpn.anchors.ratios", static_cast<double>(anchors.ratios.size()), 1, 64);
 }
 
-}  // namespace
-
-DetectorConfig mask_rcnn_config(const Config& backbone) {
-  DetectorConfig config;
-  config.backbone = without_head(backbone);
-  return config;
-}
-
-DetectorConfig cascade_config(const Config& backbone) {
-  DetectorConfig config = mask_rcnn_config(backbone);
-  config.kind = DetectorKind::kCascade;
+void make_cascade(DetectorConfig& config) {
   config.rpn.allowed_border = 0;
   config.rpn.box_loss.kind = BoxLossKind::kSmoothL1;
   config.rpn.train_proposals.kept = 2000;
@@ -80,6 +76,16 @@ DetectorConfig cascade_config(const Config& backbone) {
     config.stages[i].box_stds = stds[i];
     config.stages[i].weight = weights[i];
   }
+}
+
+}  // namespace
+
+DetectorConfig detector_config(DetectorKind kind, const Config& backbone) {
+  DetectorConfig config;
+  config.kind = kind;
+  config.backbone = without_head(backbone);
+  if (is_cascade(kind)) make_cascade(config);
+  if (kind == DetectorKind::kFasterRcnn) config.stages[0].match.low_quality = false;
   return config;
 }
 
@@ -96,8 +102,7 @@ DetectorSpec zoo_detector(const std::string& name) {
     backbone.drop_path = entry.drop_path;
     DetectorSpec spec;
     spec.name = name;
-    spec.config = entry.kind == DetectorKind::kCascade ? cascade_config(backbone)
-                                                       : mask_rcnn_config(backbone);
+    spec.config = detector_config(entry.kind, backbone);
     return spec;
   }
   fail(ErrorCode::kNotFound, "unknown detector '{}'{} (known: {})", name,
@@ -115,8 +120,9 @@ void validate(const DetectorConfig& config) {
   check_match("rpn.match", config.rpn.match);
   check_range("roi.levels", config.roi.levels, 1,
               static_cast<double>(config.rpn.anchors.strides.size()));
-  const bool cascade = config.kind == DetectorKind::kCascade;
-  check_range(cascade ? "number of stages" : "number of stages (of kind mask_rcnn)",
+  const bool cascade = is_cascade(config.kind);
+  check_range(cascade ? "number of stages"
+                      : fmt::format("number of stages (of kind {})", name_of(config.kind)).c_str(),
               static_cast<double>(config.stages.size()), 1, cascade ? 16 : 1);
   for (const StageConfig& stage : config.stages) {
     check_match("match", stage.match);

@@ -1,7 +1,8 @@
 // The detectors of AS-MLP as plain structs: every constant of Mask R-CNN and Cascade Mask R-CNN as
-// the authors' AS-MLP-Object-Detection sets it (a fork of mmdet 2.11.0).
+// the authors' AS-MLP-Object-Detection sets it (a fork of mmdet 2.11.0), and the same two without
+// masks: Faster R-CNN and Cascade R-CNN.
 //
-// The defaults are Mask R-CNN's; cascade_config changes what differs. Boxes are x1, y1, x2, y2 in
+// The defaults are Mask R-CNN's; detector_config changes what differs. Boxes are x1, y1, x2, y2 in
 // pixels of the resized image, width = x2 - x1. The authors' Cascade base file was never published:
 // its RPN loss, border, number of proposals, IoU thresholds, stage weights and test settings are
 // those of the Swin detector that theirs was made from.
@@ -19,13 +20,25 @@ namespace asmlp {
 
 inline constexpr double kMany = 1 << 20;  // above every sensible count
 
+// Which heads there are. Only the first two have mask heads (keys roi_head.mask_head*).
 enum class DetectorKind {
-  kMaskRcnn,  // one stage; keys roi_head.bbox_head.*
-  kCascade,   // several stages; keys roi_head.bbox_head.0.*, .1.*, ...
+  kMaskRcnn,     // one stage; keys roi_head.bbox_head.*
+  kCascade,      // Cascade Mask R-CNN: several stages; keys roi_head.bbox_head.0.*, .1.*, ...
+  kFasterRcnn,   // boxes only, one stage
+  kCascadeRcnn,  // boxes only, several stages
 };
 constexpr auto names_of(DetectorKind) {
   return std::array{std::pair{DetectorKind::kMaskRcnn, "mask_rcnn"},
-                    std::pair{DetectorKind::kCascade, "cascade"}};
+                    std::pair{DetectorKind::kCascade, "cascade"},
+                    std::pair{DetectorKind::kFasterRcnn, "faster_rcnn"},
+                    std::pair{DetectorKind::kCascadeRcnn, "cascade_rcnn"}};
+}
+// Whether masks are predicted, and whether there are several stages.
+constexpr bool has_masks(DetectorKind kind) {
+  return kind == DetectorKind::kMaskRcnn || kind == DetectorKind::kCascade;
+}
+constexpr bool is_cascade(DetectorKind kind) {
+  return kind == DetectorKind::kCascade || kind == DetectorKind::kCascadeRcnn;
 }
 
 enum class BoxLossKind {
@@ -142,7 +155,7 @@ struct RoiConfig {
   double finest_size = 56;  // pixels
   int sampling_ratio = 0;   // points per bin and axis; 0: ceil(size / bins)
   int box_size = 7;         // bins per side
-  int mask_size = 14;
+  int mask_size = 14;       // the same of masks; of no use to a detector of boxes
   bool operator==(const RoiConfig&) const = default;
   static void visit(auto& self, auto&& field) {
     field("levels", self.levels);
@@ -188,8 +201,8 @@ struct StageConfig {
   std::vector<double> box_stds{0.1, 0.1, 0.2, 0.2};  // of the deltas; means are 0
   double class_weight = 1;                           // of the cross entropy
   BoxLossConfig box_loss;
-  double mask_weight = 1;  // of the binary cross entropy
-  double weight = 1;       // of the stage: multiplies its three losses
+  double mask_weight = 1;  // of the binary cross entropy; of no use to a detector of boxes
+  double weight = 1;       // of the stage: multiplies its losses
   bool operator==(const StageConfig&) const = default;
   static void visit(auto& self, auto&& field) {
     field("match", self.match);
@@ -206,7 +219,7 @@ struct TestConfig {
   double score_threshold = 0.05;  // greater
   double nms_iou = 0.5;           // NMS within a class, in original pixels
   int max_detections = 100;       // per image
-  double mask_threshold = 0.5;    // at least
+  double mask_threshold = 0.5;    // at least; of no use to a detector of boxes
   bool operator==(const TestConfig&) const = default;
   static void visit(auto& self, auto&& field) {
     field("score_threshold", self.score_threshold, FieldInfo{.low = 0, .high = 1});
@@ -224,8 +237,8 @@ struct DetectorConfig {
   RpnConfig rpn;
   RoiConfig roi;
   BoxHeadConfig box_head;
-  MaskHeadConfig mask_head;
-  std::vector<StageConfig> stages{StageConfig{}};  // one for mask_rcnn
+  MaskHeadConfig mask_head;                        // a field of the kinds with masks only
+  std::vector<StageConfig> stages{StageConfig{}};  // one, unless it is a cascade
   // Decoding clamps dw and dh to +-|ln(wh_ratio_clip)|; dx and dy it takes as they are.
   double wh_ratio_clip = 16.0 / 1000;
   TestConfig test;
@@ -238,7 +251,7 @@ struct DetectorConfig {
     field("rpn", self.rpn);
     field("roi", self.roi);
     field("box_head", self.box_head);
-    field("mask_head", self.mask_head);
+    if (has_masks(self.kind)) field("mask_head", self.mask_head);  // `kind` has been read above
     field("stages", self.stages);
     field("wh_ratio_clip", self.wh_ratio_clip, FieldInfo{.low = 1e-9, .high = 1});
     field("test", self.test);
@@ -247,15 +260,17 @@ struct DetectorConfig {
 
 using DetectorSpec = DenseSpec<DetectorConfig>;
 
-// The two detectors over a backbone (its num_classes becomes 0). Cascade: RPN with smooth L1 and no
-// anchors across the edge, 2000 proposals in training, three stages of IoU 0.5, 0.6, 0.7 with
-// weights 1, 0.5, 0.25 and GIoU x 10, box heads of four convolutions with batch norm.
-DetectorConfig mask_rcnn_config(const Config& backbone);
-DetectorConfig cascade_config(const Config& backbone);
+// A detector of this kind over a backbone (its num_classes becomes 0). Cascades: RPN with smooth L1
+// and no anchors across the edge, 2000 proposals in training, three stages of IoU 0.5, 0.6, 0.7
+// with weights 1, 0.5, 0.25 and GIoU x 10, box heads of four convolutions with batch norm. Without
+// masks they are the same; Faster R-CNN differs from Mask R-CNN in that no low-quality match counts
+// in the box head, as in mmdetection's faster_rcnn_r50_fpn.
+DetectorConfig detector_config(DetectorKind kind, const Config& backbone);
 
-// mask_rcnn_asmlp_{tiny,small} and cascade_asmlp_{tiny,small,base}: shift 5, drop path of the 1x
-// schedule (12 epochs), COCO's number of classes. (The authors' 3x files say 0.2 for Cascade T and
-// S, 0.3 for B, and shift 3 for Mask R-CNN S and Cascade T and S.)
+// mask_rcnn_asmlp_{tiny,small}, cascade_asmlp_{tiny,small,base}, {faster,cascade}_rcnn_asmlp_{tiny,
+// small,base}: shift 5, drop path of the 1x schedule (12 epochs), COCO's number of classes. (The
+// authors' 3x files say 0.2 for Cascade T and S, 0.3 for B, and shift 3 for Mask R-CNN S and
+// Cascade T and S. They have no detectors of boxes: those take the values of their siblings.)
 std::vector<std::string> zoo_detector_names();
 // Error(kNotFound) for an unknown name, suggesting the nearest.
 DetectorSpec zoo_detector(const std::string& name);

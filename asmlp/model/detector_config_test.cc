@@ -43,6 +43,17 @@ TEST(DetectorConfig, ConstantsAreTheAuthors) {
     EXPECT_EQ(stage.weight, 1.0 / (1 << k));
   }
   EXPECT_EQ(cascade.stages[2].box_stds, (std::vector<double>{0.033, 0.033, 0.067, 0.067}));
+  // Those of boxes are the same, up to mmdetection's matching of Faster R-CNN.
+  DetectorConfig boxes = zoo_detector("cascade_rcnn_asmlp_tiny").config;
+  EXPECT_EQ(boxes.kind, DetectorKind::kCascadeRcnn);
+  boxes.kind = cascade.kind;
+  EXPECT_EQ(boxes, cascade);
+  boxes = zoo_detector("faster_rcnn_asmlp_tiny").config;
+  EXPECT_EQ(boxes.kind, DetectorKind::kFasterRcnn);
+  EXPECT_FALSE(boxes.stages[0].match.low_quality);
+  boxes.kind = mask.kind;
+  boxes.stages[0].match.low_quality = true;
+  EXPECT_EQ(boxes, mask);
   // The files of the authors differ in this from one another (docs: shift 3 in some).
   for (const std::string& name : zoo_detector_names()) {
     const DetectorSpec spec = zoo_detector(name);
@@ -61,7 +72,34 @@ TEST(DetectorConfig, JsonReadsBackEqual) {
     spec.origin = {{"data", "COCO \"2017\""}};
     spec.classes.assign(80, "thing");
     EXPECT_EQ(detector_from_json(to_json(spec), "json"), spec) << name;
+    EXPECT_EQ(Json::parse(to_json(spec))["config"].contains("mask_head"),
+              has_masks(spec.config.kind))
+        << name;
   }
+}
+
+// A mask head that nobody names is the default one, as in files of before there were others.
+TEST(DetectorConfig, TheKindDecidesWhetherThereAreMasks) {
+  const std::string backbone = R"("backbone": {"shift_size": 5})";
+  const auto read = [&](const std::string& more) {
+    return detector_from_json(R"({"config": {)" + backbone + more + "}}", "user").config;
+  };
+  EXPECT_EQ(read(""), detector_config(DetectorKind::kMaskRcnn, {}));
+  EXPECT_EQ(read(R"(, "mask_head": {"convs": 2})").mask_head.convs, 2);
+  const DetectorConfig boxes = read(R"(, "kind": "faster_rcnn")");
+  EXPECT_FALSE(has_masks(boxes.kind));
+  EXPECT_EQ(boxes.mask_head, MaskHeadConfig());
+  DetectorConfig expected = zoo_detector("mask_rcnn_asmlp_small").config;
+  expected.kind = DetectorKind::kFasterRcnn;
+  EXPECT_EQ(detector_from_json(
+                R"({"model": "mask_rcnn_asmlp_small", "config": {"kind": "faster_rcnn"}})", "user")
+                .config,
+            expected);
+  EXPECT_EQ(detector_from_json(R"({"model": "cascade_rcnn_asmlp_base",
+                                   "config": {"kind": "cascade", "mask_head": {"channels": 9}}})",
+                               "user")
+                .config.mask_head.channels,
+            9);
 }
 
 // Changing any value of the description changes what is read: no field is parsed and ignored.
@@ -131,6 +169,12 @@ TEST(DetectorConfig, MistakesAreNamed) {
   refused(with(R"({"rpn": {"box_stds": [1, 1, 1]}})"), {"box_stds", "3"});
   refused(with(R"({"test": {"nms_iou": 1.5}})"), {"test.nms_iou", "1.5"});
   refused(R"({"model": "mask_rcnn_asmlp_tiny", "classes": ["a"]})", {"classes", "1", "80"});
+  refused(with(R"({"mask_head": null})"), {"mask_head is null", "'faster_rcnn'"});
+  refused(with(R"({"kind": "faster_rcnn", "mask_head": {"convs": 2}})"),
+          {"kind 'faster_rcnn'", "no mask_head", "'mask_rcnn'"});
+  refused(R"({"model": "cascade_rcnn_asmlp_tiny", "config": {"mask-head": {}}})",
+          {"kind 'cascade_rcnn'", "no mask_head", "'cascade'"});
+  refused(with(R"({"kind": "faster_rcnn", "stages": [{}, {}]})"), {"stages", "faster_rcnn", "2"});
   refused(R"({"model": "mask_rcnn_asmlp_tiny", "preprocessing": {"std": [1, 0, 1]}})",
           {"std", "positive"});
   DetectorConfig config = zoo_detector("mask_rcnn_asmlp_tiny").config;

@@ -42,6 +42,7 @@ int64_t box_flops(const DetectorConfig& config) {
 }
 
 int64_t mask_flops(const DetectorConfig& config) {
+  if (!has_masks(config.kind)) return 0;
   const int64_t c = config.mask_head.channels;
   const int64_t positions = int64_t{config.roi.mask_size} * config.roi.mask_size;
   int64_t channels = config.fpn_channels, flops = 0;

@@ -30,8 +30,9 @@ constexpr int64_t conv_bn_relu_flops(int64_t in, int64_t out, int64_t kernel, in
 int64_t backbone_flops(const Config& config, int h, int w);
 
 // Of one image of h x w pixels, with `boxes` regions through the box head and `masks` through the
-// mask head of every stage. The defaults of the regions and 1280 x 800 pixels (w x h) are those of
-// the published numbers: 260G for mask_rcnn_asmlp_tiny, 739G for cascade_asmlp_tiny.
+// mask head, if there is one, of every stage. The defaults of the regions and 1280 x 800 pixels (w
+// x h) are those of the published numbers: 260G for mask_rcnn_asmlp_tiny, 739G for
+// cascade_asmlp_tiny.
 int64_t multiply_adds(const DetectorConfig& config, int h, int w, int64_t boxes = 1000,
                       int64_t masks = 100);
 

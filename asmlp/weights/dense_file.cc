@@ -61,12 +61,16 @@ Spec spec_of_file(const WeightFile& file, const DenseLoadOptions<Spec>& options,
 }  // namespace
 
 std::optional<DetectorSpec> recognized_detector(const TensorMap& tensors) {
+  const bool masks = !below_prefix(tensors, "roi_head.mask_head.").empty();
   for (const std::string& name : zoo_detector_names()) {
     DetectorSpec spec = zoo_detector(name);
-    const bool cascade = spec.config.kind == DetectorKind::kCascade;
+    const bool cascade = is_cascade(spec.config.kind);
     const auto classes =
         tensors.find(fmt::format("roi_head.bbox_head.{}fc_cls.bias", cascade ? "0." : ""));
-    if (classes == tensors.end() || !has_backbone(tensors, spec.config.backbone)) continue;
+    if (classes == tensors.end() || has_masks(spec.config.kind) != masks ||
+        !has_backbone(tensors, spec.config.backbone)) {
+      continue;
+    }
     spec.config.num_classes = static_cast<int>(element_count(classes->second.shape)) - 1;
     return spec;
   }

@@ -10,8 +10,7 @@ inline DetectorSpec small_spec(DetectorKind kind) {
   backbone.embed_dim = 4;
   backbone.depths = {1, 1, 1};
   DetectorSpec spec;
-  spec.config =
-      kind == DetectorKind::kCascade ? cascade_config(backbone) : mask_rcnn_config(backbone);
+  spec.config = detector_config(kind, backbone);
   spec.name = "small";
   spec.config.num_classes = 2;
   spec.config.fpn_channels = spec.config.rpn.channels = 6;

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/torch/detect/model/detector_file.h"
+#include "asmlp/weights/safetensors.h"
+#include "asmlp/weights/weight_file.h"
 #include "tests/support/command.h"
 #include "tests/support/detectors.h"
 #include "tests/support/idx_files.h"
@@ -51,6 +55,17 @@ class DetectCommand : public testing::Test {
   static std::string copied_scenes(const std::string& name) {
     fs::copy(path("scenes"), path(name), fs::copy_options::recursive);
     return path(name);
+  }
+  // From the annotations of both splits whose place in the file is `chosen`.
+  static void remove_outlines(const std::string& data, const std::function<bool(size_t)>& chosen) {
+    for (const std::string split : {"train2017", "val2017"}) {
+      const std::string file = data + "/annotations/instances_" + split + ".json";
+      Json json = Json::parse(slurp(file));
+      for (size_t i = 0; i < json["annotations"].size(); ++i) {
+        if (chosen(i)) json["annotations"][i].erase("segmentation");
+      }
+      std::ofstream(file) << json.dump();
+    }
   }
   static Outcome validate(const std::string& data, const std::vector<std::string>& more = {}) {
     std::vector<std::string> words{"validate",  data, "--model", path("detector.safetensors"),
@@ -210,6 +225,117 @@ TEST_F(DetectCommand, DataThatIsBroken) {
   EXPECT_THAT(torn.err, HasSubstr("instances_val2017.json"));
   fs::remove_all(data + "/val2017");
   EXPECT_THAT(validate(data).err, HasSubstr("val2017"));
+}
+
+// From the training to the detections of a detector of boxes, on annotations without outlines.
+TEST_F(DetectCommand, BoxesNeedNoMasks) {
+  const std::string data = copied_scenes("boxes");
+  remove_outlines(data, [](size_t) { return true; });
+  std::ofstream(path("boxes.yaml")) << R"({"task": "detect", "model": {"name": "boxes", "config": {
+      "kind": "cascade_rcnn", "fpn_channels": 8,
+      "backbone": {"embed_dim": 8, "depths": [1, 1], "shift_size": 3},
+      "rpn": {"channels": 8, "anchors": {"strides": [4, 8], "scale": 4}, "sample": {"count": 32},
+              "train_proposals": {"kept": 30}, "test_proposals": {"kept": 20}},
+      "roi": {"levels": 2}, "box_head": {"convs": 1, "conv_channels": 8, "fc_channels": 16},
+      "stages": [{"sample": {"count": 16}}, {"sample": {"count": 16}}],
+      "test": {"score_threshold": 0}},
+      "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 8}},
+    "epochs": 3, "decay_milestones": [], "lr": 1e-3, "warmup_steps": 1, "batch_size": 1,
+    "short_sides": [48], "long_side": 64, "crop_prob": 0, "workers": 1, "threads": 1})";
+  const Outcome trained =
+      run({"train", data, "--config", path("boxes.yaml"), "--output", path("boxes_run"), "--json"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(slurp(path("boxes_run/summary.csv")),
+              testing::AllOf(HasSubstr("eval_bbox_AP75"), testing::Not(HasSubstr("segm"))));
+  const std::string model = path("boxes_run/final.safetensors");
+  EXPECT_EQ(run({"info", model, "--json"}).json()["model"]["config"]["kind"], "cascade_rcnn");
+
+  const std::vector<std::string> words{"validate",  data, "--model",        model,
+                                       "--threads", "1",  "--coco-results", path("box_results")};
+  const auto with = [&](std::vector<std::string> all, const std::vector<std::string>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+    return run(all);
+  };
+  const Outcome validated = with(words, {"--json", "--results-file", path("boxes.csv")});
+  ASSERT_EQ(validated.code, 0) << validated.err;
+  EXPECT_GE(validated.json()["bbox"]["AP"].get<double>(), 0);
+  EXPECT_TRUE(validated.json()["segm"].is_null());
+  EXPECT_EQ(validated.json()["segm_note"], "the model finds boxes only");
+  EXPECT_THAT(slurp(path("boxes.csv")), HasSubstr("segm_ARl\n"));
+  EXPECT_THAT(slurp(path("boxes.csv")), testing::EndsWith(",,,,,,,,,,,,\n"));
+  EXPECT_TRUE(fs::exists(path("box_results.bbox.json")));
+  EXPECT_FALSE(fs::exists(path("box_results.segm.json")));
+  const Outcome text = with(words, {"--per-class"});
+  EXPECT_THAT(text.out, HasSubstr("\nsegm: the model finds boxes only\n"));
+  EXPECT_THAT(text.out, testing::Not(HasSubstr("segm AP")));
+
+  const Outcome found =
+      run({"detect", path("scenes/val2017"), "--model", model, "--threshold", "0", "--output",
+           path("box_found"), "--coco-results", path("box_found/r"), "--json"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  size_t detections = 0;
+  for (const Json& image : found.json()["images"]) {
+    for (const Json& d : image["detections"]) {
+      ++detections;
+      EXPECT_FALSE(d.contains("segmentation") || d.contains("area"));
+    }
+  }
+  EXPECT_EQ(detections, validated.json()["detections"]);
+  EXPECT_GT(detections, 0u);
+  EXPECT_THAT(listing(path("box_found")), SizeIs(5));  // four pictures, r.bbox.json
+  EXPECT_THAT(
+      run({"detect", path("scenes/val2017"), "--model", model, "--no-pictures", "--threshold", "0"})
+          .out,
+      testing::Not(HasSubstr("mask pixels")));
+  const Outcome bench =
+      run({"bench", "--task", "detect", "--model", model, "--size", "48x64", "--runs", "2"});
+  EXPECT_EQ(bench.code, 0) << bench.err;
+  EXPECT_THAT(bench.out, testing::Not(HasSubstr("mask heads")));
+
+  // As mmdetection writes it, without a description.
+  const WeightFile file = read_weights(model);
+  write_safetensors(path("bare.safetensors"), file.tensors, {});
+  std::ofstream(path("boxes.json")) << to_json(*file.description());
+  const std::string made = path("made.safetensors");
+  const Outcome converted = run({"convert", path("bare.safetensors"), made, "--config",
+                                 path("boxes.json"), "--shift-size", "3"});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const Outcome again = run({"detect", path("scenes/val2017"), "--model", made, "--threshold", "0",
+                             "--no-pictures", "--json"});
+  EXPECT_EQ(again.json()["images"][0]["detections"], found.json()["images"][0]["detections"]);
+}
+
+// Masks are scored over the objects that have an outline; none are learned from boxes.
+TEST_F(DetectCommand, MasksWhereTheyAre) {
+  const Json whole = validate(path("scenes"), {"--json"}).json();
+  EXPECT_FALSE(whole.contains("segm_note"));
+  const std::string mixed = copied_scenes("mixed"), none = copied_scenes("none");
+  remove_outlines(mixed, [](size_t i) { return i == 0; });
+  const Outcome some = validate(mixed, {"--json"});
+  ASSERT_EQ(some.code, 0) << some.err;
+  EXPECT_EQ(some.json()["bbox"], whole["bbox"]);
+  EXPECT_TRUE(some.json()["segm"].is_object());
+  EXPECT_THAT(some.json()["segm_note"].get<std::string>(),
+              HasSubstr(std::to_string(whole["annotations"].get<int>() - 1) + " of "));
+
+  remove_outlines(none, [](size_t) { return true; });
+  const Outcome boxes = validate(none, {"--json"});
+  ASSERT_EQ(boxes.code, 0) << boxes.err;
+  EXPECT_EQ(boxes.json()["bbox"], whole["bbox"]);
+  EXPECT_TRUE(boxes.json()["segm"].is_null());
+  EXPECT_EQ(boxes.json()["segm_note"], "no object of the annotations has an outline");
+
+  const Outcome refused =
+      run({"train", none, "--model", "mask_rcnn_asmlp_tiny", "--output", path("never")});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--model faster_rcnn_asmlp_tiny"));
+  // Nobody named a model: that of the data, found before the wrong number of classes is.
+  const auto chosen = [&](const std::string& data) {
+    return run({"train", data, "--num-classes", "3", "--output", path("never")}).err;
+  };
+  EXPECT_THAT(chosen(none), HasSubstr("model: faster_rcnn_asmlp_tiny"));
+  EXPECT_THAT(chosen(mixed), testing::Not(HasSubstr("model: ")));
+  EXPECT_FALSE(fs::exists(path("never")));
 }
 
 TEST_F(DetectCommand, BenchTellsTheParts) {

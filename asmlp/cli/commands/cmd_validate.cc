@@ -39,7 +39,8 @@ void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& 
       ->type_name("DIR");
   add(app.add_flag("--per-class", options.per_class, "print the AP of every class"));
   add(app.add_option("--coco-results", options.coco_results,
-                     "write COCO result files: PREFIX.bbox.json and PREFIX.segm.json"))
+                     "write COCO result files: PREFIX.bbox.json and, of a model that has masks, "
+                     "PREFIX.segm.json"))
       ->type_name("PREFIX");
 }
 
@@ -76,11 +77,12 @@ constexpr const char* kValidateFooter =
     "Of a detector: annotations in COCO's format and their images, as COCO, CVAT, Roboflow, "
     "labelme2coco,\n"
     "Label Studio, and FiftyOne arrange them, or --images and --annotations. Categories are "
-    "matched "
-    "to the\n"
+    "matched to the\n"
     "model's classes by name. The scores are pycocotools', -1 stands for nothing to find, and what "
     "cannot\n"
-    "be used of the annotations is counted.\n"
+    "be used of the annotations is counted. Masks are scored where the model has them, over the "
+    "objects\n"
+    "that have an outline.\n"
     "Of a segmentor: ADE20K's, images/ and annotations/ with {training,validation} in both; the\n"
     "scores are those of all pixels together, at the images' own resolution.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"

@@ -156,7 +156,8 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
 }
 
 bool has_masks(const CocoAnnotations& annotations) {
-  return std::ranges::any_of(annotations.annotations, &CocoAnnotation::has_outline);
+  return std::ranges::any_of(annotations.annotations,
+                             [](const CocoAnnotation& a) { return !a.crowd && a.has_outline(); });
 }
 
 std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,

@@ -142,10 +142,11 @@ CocoAnnotations parse_coco(std::string_view json, const std::string& what);
 // (kTooLarge) as mask_from_polygon.
 MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image);
 
-// Whether any object has an outline, so that masks can be trained and evaluated.
+// Whether any object that is no crowd has an outline, so that masks can be trained and evaluated.
 bool has_masks(const CocoAnnotations& annotations);
 
-// All annotations as the evaluator wants them; for CocoTask::kMask those that have an outline.
+// The annotations as the evaluator wants them: all for CocoTask::kBox, those that have an outline
+// for CocoTask::kMask.
 std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                                ThreadPool& pool);
 

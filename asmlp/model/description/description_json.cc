@@ -91,9 +91,32 @@ std::optional<Json> described_by_user(const std::string& model) {
 
 std::string source_of(const std::string& model) { return model.starts_with('{') ? "model" : model; }
 
+// A mask_head in the config of a detector that has none would be an unknown key: says more.
+void check_mask_head(const Json& json, const std::string& what) {
+  const auto config = json.is_object() ? json.find("config") : json.end();
+  if (config == json.end() || !config->is_object()) return;
+  const Json* head = find_field(*config, "mask_head", {}, what + ": config");
+  if (head == nullptr) return;
+  require(!head->is_null(), ErrorCode::kInvalidArgument,
+          "{}: config: mask_head is null; leave it out and say 'kind': 'faster_rcnn' or "
+          "'cascade_rcnn', the detectors of boxes only",
+          what);
+  DetectorKind kind{};
+  if (const Json* said = find_field(*config, "kind", {}, what + ": config")) {
+    read_json(*said, kind, what + ": config: kind");
+  } else if (json.contains("model") && json["model"].is_string()) {
+    kind = zoo_detector(json["model"].get<std::string>()).config.kind;
+  }
+  require(has_masks(kind), ErrorCode::kInvalidArgument,
+          "{}: config: a detector of kind '{}' finds boxes only and has no mask_head; leave it "
+          "out, or say 'kind': '{}'",
+          what, name_of(kind), is_cascade(kind) ? "cascade" : "mask_rcnn");
+}
+
 }  // namespace
 
 DetectorSpec read_detector(Json json, const std::string& what) {
+  check_mask_head(json, what);
   return read_dense<DetectorSpec>(std::move(json), what, Task::kDetect, zoo_detector);
 }
 

@@ -86,6 +86,18 @@ TEST(WriteDetections, TintsMasksFramesBoxesAndLeavesTheRest) {
   EXPECT_GT(ink, 50);
 }
 
+TEST(WriteDetections, ABoxWithoutMaskIsAFrame) {
+  const test::TemporaryFolder folder;
+  Image image(300, 500, 3);
+  std::ranges::fill(image.pixels, uint8_t{128});
+  const auto path = folder.path() / "a.png";
+  write_detections(path, image, std::vector<DrawnObject>{{{60, 100, 160, 180}, 0.9f, 0}}, {"cat"});
+  const Image drawn = decode_image(path);
+  EXPECT_EQ(at(drawn, 130, 60), class_color(0));
+  EXPECT_EQ(at(drawn, 97, 61), class_color(0));  // the label's plate
+  for (int y = 105; y < 175; y += 5) EXPECT_EQ(at(drawn, y, 110), (Color{128, 128, 128}));
+}
+
 TEST(WriteDetections, BetterScoresAreOnTop) {
   const test::TemporaryFolder folder;
   const Image image(420, 420, 3);

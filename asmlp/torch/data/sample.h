@@ -21,7 +21,10 @@ struct ImageInfo {
   // Training of a detector: the objects. Undefined otherwise.
   torch::Tensor boxes;   // G x 4: x1, y1, x2, y2 in pixels of the image in the batch
   torch::Tensor labels;  // int64, G: classes from 0
-  torch::Tensor masks;   // uint8, G x padded_height x padded_width of 0 and 1
+  // Of the M <= G objects that have an outline, uint8, M x padded_height x padded_width of 0 and 1;
+  // and the row of each object there, int64, G, -1 without one. Both undefined where no masks are
+  // trained.
+  torch::Tensor masks, mask_rows;
 
   // Validation of a segmentor: the classes of the file's pixels, uint8, original_height x
   // original_width, 255 where there is none. Undefined otherwise.

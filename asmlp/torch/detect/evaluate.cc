@@ -69,27 +69,26 @@ std::vector<CocoDetection> gathered(dist::World& world, std::vector<CocoDetectio
 }
 
 // Rank 0 computes, the others are told.
-void score(CocoEvaluation& result, const CocoAnnotations& annotations, dist::World& world) {
+CocoScores score(CocoTask task, std::span<const CocoDetection> detections,
+                 const CocoAnnotations& annotations, dist::World& world) {
   const auto categories = static_cast<int>(annotations.categories.size());
-  for (auto [task, scores] :
-       {std::pair{CocoTask::kBox, &result.box}, std::pair{CocoTask::kMask, &result.mask}}) {
-    if (world.rank() == 0) {
-      ThreadPool pool(at::get_num_threads());
-      *scores = evaluate_coco(task, static_cast<int>(annotations.images.size()), categories,
-                              coco_ground_truth(annotations, task, pool), result.detections, pool);
-    }
-    CocoScores& s = *scores;
-    s.category_ap.resize(static_cast<size_t>(categories));
-    double* const values[]{&s.ap,  &s.ap50, &s.ap75,  &s.ap_small, &s.ap_medium, &s.ap_large,
-                           &s.ar1, &s.ar10, &s.ar100, &s.ar_small, &s.ar_medium, &s.ar_large};
-    torch::Tensor numbers = torch::empty({12 + categories}, torch::kDouble);
-    double* number = numbers.data_ptr<double>();
-    for (int i = 0; i < 12; ++i) number[i] = *values[i];
-    std::ranges::copy(s.category_ap, number + 12);
-    world.broadcast({numbers});
-    for (int i = 0; i < 12; ++i) *values[i] = number[i];
-    std::copy_n(number + 12, categories, s.category_ap.begin());
+  CocoScores s;
+  if (world.rank() == 0) {
+    ThreadPool pool(at::get_num_threads());
+    s = evaluate_coco(task, static_cast<int>(annotations.images.size()), categories,
+                      coco_ground_truth(annotations, task, pool), detections, pool);
   }
+  s.category_ap.resize(static_cast<size_t>(categories));
+  double* const values[]{&s.ap,  &s.ap50, &s.ap75,  &s.ap_small, &s.ap_medium, &s.ap_large,
+                         &s.ar1, &s.ar10, &s.ar100, &s.ar_small, &s.ar_medium, &s.ar_large};
+  torch::Tensor numbers = torch::empty({12 + categories}, torch::kDouble);
+  double* number = numbers.data_ptr<double>();
+  for (int i = 0; i < 12; ++i) number[i] = *values[i];
+  std::ranges::copy(s.category_ap, number + 12);
+  world.broadcast({numbers});
+  for (int i = 0; i < 12; ++i) *values[i] = number[i];
+  std::copy_n(number + 12, categories, s.category_ap.begin());
+  return s;
 }
 
 }  // namespace
@@ -128,7 +127,10 @@ std::optional<CocoEvaluation> evaluate(DetectorNetImpl& net, const CocoAnnotatio
       });
   if (!done) return std::nullopt;
   CocoEvaluation result{*done, {}, {}, gathered(world, std::move(mine))};
-  score(result, annotations, world);
+  result.box = score(CocoTask::kBox, result.detections, annotations, world);
+  if (has_masks(net.config().kind) && has_masks(annotations)) {
+    result.mask = score(CocoTask::kMask, result.detections, annotations, world);
+  }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -14,7 +14,9 @@ namespace asmlp::detect {
 // The bad samples are images that could not be read: what is on them counts as missed. The seconds
 // are those of the scoring, too.
 struct CocoEvaluation : data::Evaluated {
-  CocoScores box, mask;
+  CocoScores box;
+  // Of the objects that have an outline; nothing where none has one, or of a detector of boxes.
+  std::optional<CocoScores> mask;
   std::vector<CocoDetection> detections;  // of all images, by image and falling score
 };
 

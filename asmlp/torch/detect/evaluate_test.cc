@@ -90,7 +90,8 @@ CocoAnnotations annotations_of(DetectorNet& net, bool exact) {
 
 std::vector<double> numbers_of(const CocoEvaluation& e) {
   std::vector<double> all{double(e.images), double(e.bad_samples), double(e.detections.size())};
-  for (const CocoScores* scores : {&e.box, &e.mask}) {
+  for (const CocoScores* scores : {&e.box, e.mask ? &*e.mask : nullptr}) {
+    if (scores == nullptr) continue;
     for (const double value : scores->stats()) all.push_back(value);
     all.insert(all.end(), scores->category_ap.begin(), scores->category_ap.end());
   }
@@ -112,9 +113,10 @@ TEST(CocoEvaluation, DetectionsFindThemselves) {
   EXPECT_TRUE(net->is_training());
   ASSERT_TRUE(result.has_value());
   EXPECT_EQ(result->images, kImages);
-  EXPECT_GT(result->mask.ar100, 0.999);
+  ASSERT_TRUE(result->mask.has_value());
+  EXPECT_GT(result->mask->ar100, 0.999);
   EXPECT_GT(result->box.ar100, 0.999);
-  EXPECT_GT(result->mask.ap, 0.5);
+  EXPECT_GT(result->mask->ap, 0.5);
   EXPECT_GT(result->seconds, 0);
 }
 
@@ -161,8 +163,9 @@ TEST(CocoEvaluation, IsTheSameForAnyNumberOfProcesses) {
       const std::lock_guard lock(mutex);
       ASSERT_TRUE(result.has_value());
       EXPECT_EQ(result->box.stats(), box.stats());
-      EXPECT_EQ(result->mask.stats(), mask.stats());
-      EXPECT_EQ(result->mask.category_ap, mask.category_ap);
+      ASSERT_TRUE(result->mask.has_value());
+      EXPECT_EQ(result->mask->stats(), mask.stats());
+      EXPECT_EQ(result->mask->category_ap, mask.category_ap);
       results.push_back(numbers_of(*result));
     };
     if (size == 1) {
@@ -176,6 +179,46 @@ TEST(CocoEvaluation, IsTheSameForAnyNumberOfProcesses) {
     EXPECT_EQ(results[0][1], 1);
     for (const auto& result : results) EXPECT_EQ(result, results[0]);
   }
+}
+
+// Objects without outline count as boxes; without any outline, or mask head, masks have no scores.
+TEST(CocoEvaluation, MasksAreScoredWhereTheyAre) {
+  torch::manual_seed(6);
+  DetectorNet net = lively_net(some_config());
+  CocoAnnotations annotations = annotations_of(net, false);
+  const NoiseImages images;
+  const data::Loader loader(images, {.batch_size = 1, .workers = 0});
+  const auto world = dist::single_world();
+  const auto whole = evaluate(*net, annotations, loader, *world);
+  ASSERT_TRUE(whole && whole->mask);
+
+  CocoAnnotations mixed = annotations, part = annotations;
+  for (size_t i = 0; i < mixed.annotations.size(); i += 2) mixed.annotations[i].mask = {};
+  part.annotations.clear();
+  for (const CocoAnnotation& a : mixed.annotations) {
+    if (a.has_outline()) part.annotations.push_back(a);
+  }
+  const auto some = evaluate(*net, mixed, loader, *world),
+             outlined = evaluate(*net, part, loader, *world);
+  ASSERT_TRUE(some && some->mask && outlined && outlined->mask);
+  EXPECT_EQ(some->box.stats(), whole->box.stats());
+  EXPECT_EQ(some->mask->stats(), outlined->mask->stats());
+  EXPECT_NE(some->mask->stats(), whole->mask->stats());
+
+  for (CocoAnnotation& a : annotations.annotations) a.mask = {};
+  const auto boxes = evaluate(*net, annotations, loader, *world);
+  EXPECT_EQ(boxes->box.stats(), whole->box.stats());
+  EXPECT_FALSE(boxes->mask.has_value());
+  EXPECT_FALSE(boxes->detections[0].mask.counts.empty());
+
+  DetectorConfig config = some_config();
+  config.kind = DetectorKind::kFasterRcnn;
+  DetectorNet faster = lively_net(config);
+  const auto found = evaluate(*faster, part, loader, *world);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_FALSE(found->mask.has_value());
+  ASSERT_FALSE(found->detections.empty());
+  EXPECT_EQ(found->detections[0].mask, MaskRle());
 }
 
 TEST(CocoEvaluation, StopsEverywhereAndRefusesOtherCategories) {

@@ -29,27 +29,29 @@ Image read_image(const fs::path& path, const CocoImage& image) {
 ImageObject object_of(const CocoAnnotation& annotation, int source) {
   const auto [x, y, width, height] = annotation.box;
   const auto single = [](double value) { return static_cast<float>(value); };
-  return {{single(x), single(y), single(x + width), single(y + height)}, annotation.label, source};
+  return {{single(x), single(y), single(x + width), single(y + height)},
+          annotation.label,
+          source,
+          annotation.has_outline()};
 }
 
 }  // namespace
 
 CocoTrainingSource::CocoTrainingSource(fs::path images, const CocoAnnotations& annotations,
-                                       TrainTransformOptions options, DenseInput input)
+                                       TrainTransformOptions options, DenseInput input,
+                                       ObjectMasks masks)
     : folder_(std::move(images)),
       annotations_(&annotations),
       options_(std::move(options)),
       input_(std::move(input)),
+      masks_(masks),
       used_(coco_training_images(annotations)) {
   validate(options_);
   validate(input_, kChannels);
   for (const CocoTrainingImage& image : used_) {
     for (const int index : image.annotations) {
-      const CocoAnnotation& a = annotations.annotations[static_cast<size_t>(index)];
-      require(!a.polygons.empty() || !a.mask.counts.empty(), ErrorCode::kBadFormat,
-              "annotation {} has no segmentation, so its mask cannot be trained; leave out such "
-              "annotations",
-              a.id);
+      ++objects_;
+      outlined_ += annotations.annotations[static_cast<size_t>(index)].has_outline();
     }
   }
 }
@@ -63,7 +65,7 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
   for (const int a : used.annotations) {
     objects.push_back(object_of(annotations_->annotations[static_cast<size_t>(a)], a));
   }
-  const auto mask_of = [&](int source) {
+  ObjectImage::MaskOf mask_of = [&](int source) {
     const CocoAnnotation& annotation = annotations_->annotations[static_cast<size_t>(source)];
     try {
       return coco_mask(annotation, image);
@@ -71,6 +73,7 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
       fail(error.code(), "{}: annotation {}: {}", path.string(), annotation.id, error.what());
     }
   };
+  if (masks_ == ObjectMasks::kLeftOut) mask_of = nullptr;
   return train_sample(ObjectImage(read_image(path, image), std::move(objects)), mask_of, options_,
                       input_, random);
 }

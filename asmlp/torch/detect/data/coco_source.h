@@ -12,15 +12,19 @@
 
 namespace asmlp::detect {
 
+// Whether the masks of objects are trained, and so drawn.
+enum class ObjectMasks { kDrawn, kLeftOut };
+
 // The images to train on (coco_training_images), augmented. Reads the image and draws the masks
-// of an image when it is asked for. In get(), an Error names the file: when it cannot be read, when
-// its size is not the one of the annotations (kMismatch), when a mask cannot be drawn.
+// of an image, of the objects that have an outline, when it is asked for. In get(), an Error names
+// the file: when it cannot be read, when its size is not the one of the annotations (kMismatch),
+// when a mask cannot be drawn.
 class CocoTrainingSource final : public data::SampleSource {
  public:
   // `images` is the folder of the files; `annotations` must outlive the source. Errors: those of
-  // the options' validate functions; kBadFormat for an object to train on that has no outline.
+  // the options' validate functions.
   CocoTrainingSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                     TrainTransformOptions options, DenseInput input);
+                     TrainTransformOptions options, DenseInput input, ObjectMasks masks);
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
@@ -29,13 +33,18 @@ class CocoTrainingSource final : public data::SampleSource {
 
   // The images and the objects in the order of the indices.
   const std::vector<CocoTrainingImage>& images() const { return used_; }
+  // How many objects there are to train on, and how many of them have an outline.
+  int64_t objects() const { return objects_; }
+  int64_t outlined() const { return outlined_; }
 
  private:
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   TrainTransformOptions options_;
   DenseInput input_;
+  ObjectMasks masks_;
   std::vector<CocoTrainingImage> used_;
+  int64_t objects_ = 0, outlined_ = 0;
 };
 
 // Every image of the annotations as a test sees it (test_sample); the index is that into

@@ -76,7 +76,7 @@ class CocoSourceTest : public testing::Test {
   }
   fs::path root() const { return folder_.path(); }
   CocoTrainingSource plain_source() const {
-    return {root(), annotations_, plain_options(40), plain_input()};
+    return {root(), annotations_, plain_options(40), plain_input(), ObjectMasks::kDrawn};
   }
 
   test::TemporaryFolder folder_;
@@ -121,7 +121,7 @@ TEST_F(CocoSourceTest, TheSameSeedGivesTheSameItem) {
   options.short_sides = {48, 60, 72};
   options.crop_short_sides = {40, 50};
   options.crop_size = {20, 45};
-  const CocoTrainingSource source(root(), annotations_, options, {});
+  const CocoTrainingSource source(root(), annotations_, options, {}, ObjectMasks::kDrawn);
   std::set<double> sums;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Random one(seed), two(seed);
@@ -176,13 +176,31 @@ TEST_F(CocoSourceTest, ErrorsNameTheFile) {
   EXPECT_EQ(batch->bad.size(), 3u);
 }
 
-TEST_F(CocoSourceTest, RefusesObjectsWithoutOutlineAndWrongOptions) {
+// Masks are drawn of the objects that have an outline, and of none where nobody trains them.
+TEST_F(CocoSourceTest, ObjectsWithoutOutlineAreBoxes) {
+  Random random(1);
+  const TensorSample whole = plain_source().get(0, random);
+  EXPECT_TRUE(whole.info.mask_rows.equal(torch::tensor({0, 1}, torch::kInt64)));
   annotations_.annotations[0].polygons = {};
-  test::expect_words(test::error_of(ErrorCode::kBadFormat, [&] { plain_source(); }),
-                     {"annotation 11", "segmentation"});
-  annotations_ = parse_coco(kAnnotations, "annotations");
+  const CocoTrainingSource mixed = plain_source();
+  EXPECT_EQ(mixed.objects(), 3);
+  EXPECT_EQ(mixed.outlined(), 2);
+  const TensorSample sample = mixed.get(0, random);
+  EXPECT_TRUE(sample.info.boxes.equal(whole.info.boxes));
+  EXPECT_TRUE(sample.info.mask_rows.equal(torch::tensor({-1, 0}, torch::kInt64)));
+  EXPECT_TRUE(sample.info.masks.equal(whole.info.masks.slice(0, 1)));
+
+  const CocoTrainingSource boxes(root(), annotations_, plain_options(40), plain_input(),
+                                 ObjectMasks::kLeftOut);
+  const TensorSample box_sample = boxes.get(0, random);
+  EXPECT_TRUE(box_sample.info.boxes.equal(whole.info.boxes));
+  EXPECT_FALSE(box_sample.info.masks.defined());
+  EXPECT_FALSE(box_sample.info.mask_rows.defined());
+}
+
+TEST_F(CocoSourceTest, RefusesWrongOptions) {
   test::error_of(ErrorCode::kInvalidArgument, [&] {
-    CocoTrainingSource(root(), annotations_, plain_options(0), plain_input());
+    CocoTrainingSource(root(), annotations_, plain_options(0), plain_input(), ObjectMasks::kDrawn);
   });
   DenseInput gray = plain_input();
   gray.mean = gray.std = {1};
@@ -214,7 +232,8 @@ TEST(CocoSource, ReadsSyntheticScenes) {
   write_scenes(folder.path() / "items", root, scenes);
   const CocoSet train = open_coco(find_coco(root, "train")),
                 val = open_coco(find_coco(root, "validation"));
-  const CocoTrainingSource source(train.images, train.annotations, plain_options(96), {});
+  const CocoTrainingSource source(train.images, train.annotations, plain_options(96), {},
+                                  ObjectMasks::kDrawn);
   data::LoaderOptions options;
   options.batch_size = 2;
   options.order = data::Order::kGrouped;

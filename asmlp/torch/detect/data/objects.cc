@@ -165,10 +165,11 @@ torch::Tensor ObjectImage::masks(const MaskOf& mask_of, int64_t height, int64_t 
   require(height >= image_.height && width >= image_.width, ErrorCode::kInvalidArgument,
           "masks of {} x {} do not hold those of an image of {} x {}", height, width, image_.height,
           image_.width);
-  const auto result =
-      torch::zeros({static_cast<int64_t>(objects_.size()), height, width}, torch::kUInt8);
+  const auto count = std::ranges::count_if(objects_, &ImageObject::outlined);
+  const auto result = torch::zeros({count, height, width}, torch::kUInt8);
   uint8_t* out = result.data_ptr<uint8_t>();
   for (const ImageObject& object : objects_) {
+    if (!object.outlined) continue;
     const MaskRle mask = mask_of(object.source);
     require(mask.height == original_.height && mask.width == original_.width, ErrorCode::kMismatch,
             "the mask of object {} is {} x {}, its image {} x {} (height x width)", object.source,
@@ -176,6 +177,13 @@ torch::Tensor ObjectImage::masks(const MaskOf& mask_of, int64_t height, int64_t 
     draw(bitmap_of(mask), rows_, columns_, out, width);
     out += height * width;
   }
+  return result;
+}
+
+torch::Tensor ObjectImage::mask_rows() const {
+  const auto result = torch::empty({static_cast<int64_t>(objects_.size())}, torch::kInt64);
+  int64_t *value = result.data_ptr<int64_t>(), row = 0;
+  for (const ImageObject& object : objects_) *value++ = object.outlined ? row++ : -1;
   return result;
 }
 

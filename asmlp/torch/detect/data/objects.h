@@ -18,6 +18,7 @@ struct ImageObject {
   std::array<float, 4> box{};  // x1, y1, x2, y2 in pixels of the image
   int label = 0;               // class, from 0
   int source = 0;              // the caller's number of the object, by which it names the mask
+  bool outlined = true;        // it has a mask
 };
 
 // Pixels and boxes change with every operation, masks do not: flips, crops and nearest-neighbor
@@ -53,11 +54,13 @@ class ObjectImage {
 
   // The mask of the object with this `source` in the image as it is in the file.
   using MaskOf = std::function<MaskRle(int source)>;
-  // The masks of the objects: uint8, G x height x width of 0 and 1; the image's first pixel is the
-  // mask's, and beyond the image there are zeros. height and width are at least the image's.
-  // `mask_of` is called once for each object. Error(kMismatch) for a mask of another size than the
-  // file's image, and what mask_of throws.
+  // The masks of the outlined objects: uint8, M x height x width of 0 and 1; the image's first
+  // pixel is the mask's, and beyond the image there are zeros. height and width are at least the
+  // image's. `mask_of` is called once for each of these objects. Error(kMismatch) for a mask of
+  // another size than the file's image, and what mask_of throws.
   torch::Tensor masks(const MaskOf& mask_of, int64_t height, int64_t width) const;
+  // The row of each object there, int64 G: -1 of one without outline.
+  torch::Tensor mask_rows() const;
 
  private:
   Image image_;

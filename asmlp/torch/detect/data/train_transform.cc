@@ -66,7 +66,10 @@ data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& ma
   info.original_width = image.original_size().width;
   info.boxes = image.boxes();
   info.labels = image.labels();
-  info.masks = image.masks(mask_of, info.padded_height, info.padded_width);
+  if (mask_of) {
+    info.masks = image.masks(mask_of, info.padded_height, info.padded_width);
+    info.mask_rows = image.mask_rows();
+  }
   return sample;
 }
 

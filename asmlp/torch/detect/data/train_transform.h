@@ -49,7 +49,8 @@ void validate(const TrainTransformOptions& options);
 
 // A training sample: the image transformed by valid options, then normalized and padded as `input`
 // says (whose own sizes are those of tests), with boxes, labels and masks of the objects that are
-// in it. Draws: flip, crop, [first short side, height, width, top, left of the crop,] short side.
+// in it; without masks when `mask_of` is empty. Draws: flip, crop, [first short side, height,
+// width, top, left of the crop,] short side.
 data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& mask_of,
                                 const TrainTransformOptions& options, const DenseInput& input,
                                 data::Random& random);

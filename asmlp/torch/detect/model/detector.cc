@@ -56,7 +56,7 @@ std::vector<Tensor> by_image(const Tensor& rows, const std::vector<Tensor>& boxe
 std::vector<Regions> classify(DetectorNetImpl& net, const std::vector<Tensor>& pyramid,
                               std::vector<Tensor> boxes, const std::vector<ImageInfo>& infos) {
   const DetectorConfig& config = net.config();
-  if (config.kind == DetectorKind::kMaskRcnn) {
+  if (!is_cascade(config.kind)) {
     for (Tensor& b : boxes) b = b.index_select(0, b.select(1, 3).ne(0).nonzero().squeeze(1));
   }
   const size_t stages = config.stages.size();
@@ -119,7 +119,7 @@ std::vector<MaskRle> paste(const DetectorConfig& config, const Tensor& probabili
   const ImageSize size{info.original_height, info.original_width};
   std::vector<MaskRle> masks =
       paste_masks(probabilities, found.boxes, size, config.test.mask_threshold);
-  if (config.kind == DetectorKind::kCascade) return masks;
+  if (is_cascade(config.kind)) return masks;
   const auto boxes = found.boxes.to(torch::kCPU).contiguous();
   const float* box = boxes.data_ptr<float>();
   for (size_t i = 0; i < masks.size(); ++i) {
@@ -128,6 +128,7 @@ std::vector<MaskRle> paste(const DetectorConfig& config, const Tensor& probabili
   return masks;
 }
 
+// `masks` has one per detection, or none at all.
 std::vector<Detection> detections_of(const Detections& found, std::vector<MaskRle> masks) {
   const auto boxes = found.boxes.to(torch::kCPU, torch::kFloat).contiguous();
   const auto scores = found.scores.to(torch::kCPU, torch::kFloat).contiguous();
@@ -135,11 +136,10 @@ std::vector<Detection> detections_of(const Detections& found, std::vector<MaskRl
   const float *box = boxes.data_ptr<float>(), *score = scores.data_ptr<float>();
   const int64_t* label = labels.data_ptr<int64_t>();
   std::vector<Detection> detections;
-  for (size_t i = 0; i < masks.size(); ++i, box += 4) {
-    detections.push_back({{box[0], box[1], box[2], box[3]},
-                          score[i],
-                          static_cast<int>(label[i]),
-                          std::move(masks[i])});
+  for (int64_t i = 0; i < boxes.size(0); ++i, box += 4) {
+    detections.push_back(
+        {{box[0], box[1], box[2], box[3]}, score[i], static_cast<int>(label[i]), {}});
+    if (!masks.empty()) detections.back().mask = std::move(masks[static_cast<size_t>(i)]);
   }
   return detections;
 }
@@ -173,10 +173,14 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
     }
     return kept;
   });
+  std::vector<std::vector<Detection>> detections;
+  if (!has_masks(config.kind)) {
+    for (const Detections& image : found) detections.push_back(detections_of(image, {}));
+    return detections;
+  }
   const Tensor probabilities = timed(
       times, &Timings::mask_heads, [&] { return mask_probabilities(net, pyramid, found, infos); });
   return timed(times, &Timings::paste, [&] {
-    std::vector<std::vector<Detection>> detections;
     int64_t first = 0;
     for (size_t i = 0; i < infos.size(); ++i) {
       const int64_t count = found[i].boxes.size(0);
@@ -184,7 +188,7 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
       detections.push_back(detections_of(found[i], paste(config, mine, found[i], infos[i])));
       first += count;
     }
-    return detections;
+    return std::move(detections);
   });
 }
 

@@ -1,5 +1,5 @@
 // The test path of Mask R-CNN (He et al., ICCV 2017) and Cascade Mask R-CNN (Cai and Vasconcelos,
-// CVPR 2018): from images to objects.
+// CVPR 2018), and of both without masks (Faster R-CNN, Cascade R-CNN): from images to objects.
 #pragma once
 
 #include <torch/torch.h>
@@ -19,7 +19,7 @@ struct Detection {
   std::array<float, 4> box{};  // x1, y1, x2, y2
   float score = 0;             // probability of its class
   int label = 0;               // class, in [0, num_classes)
-  MaskRle mask;                // of the size of the image
+  MaskRle mask;                // of the size of the image; 0 x 0 of a detector of boxes
   bool operator==(const Detection&) const = default;
 };
 
@@ -32,8 +32,8 @@ struct Detection {
 // of what is left come from the regions box * scale, through the sigmoid, of the channel of the
 // label; in a cascade the mean of the probabilities of all stages.
 //
-// Of Mask R-CNN, as in the authors' code, which takes them for what fills up a batch, proposals
-// with y2 = 0 are not classified, and detections with y2 = 0 have an empty mask.
+// Of Mask and Faster R-CNN, as in the authors' code, which takes them for what fills up a batch,
+// proposals with y2 = 0 are not classified, and detections with y2 = 0 have an empty mask.
 //
 // `images` are normalized and padded (data/dense_input.h), `infos` has an entry per image. The
 // network must be in evaluation mode: Error(kInvalidArgument). No gradient. The part times of a

@@ -13,19 +13,21 @@ DetectorConfig validated(const DetectorConfig& config) {
 }  // namespace
 
 RoiHeadsImpl::RoiHeadsImpl(const DetectorConfig& config) {
+  const bool masks = has_masks(config.kind);
   for (size_t k = 0; k < config.stages.size(); ++k) {
     box.emplace_back(config.box_head, config.fpn_channels, config.roi.box_size, config.num_classes);
-    mask.emplace_back(config.mask_head, config.fpn_channels, config.num_classes);
+    if (masks) mask.emplace_back(config.mask_head, config.fpn_channels, config.num_classes);
   }
-  if (config.kind == DetectorKind::kMaskRcnn) {
-    register_module("bbox_head", box[0]);
-    register_module("mask_head", mask[0]);
-    return;
-  }
-  const auto box_list = register_module("bbox_head", torch::nn::ModuleList());
-  const auto mask_list = register_module("mask_head", torch::nn::ModuleList());
-  for (const auto& head : box) box_list->push_back(head);
-  for (const auto& head : mask) mask_list->push_back(head);
+  const auto add = [&](const char* name, const auto& heads) {
+    if (!is_cascade(config.kind)) {
+      register_module(name, heads[0]);
+      return;
+    }
+    const auto list = register_module(name, torch::nn::ModuleList());
+    for (const auto& head : heads) list->push_back(head);
+  };
+  add("bbox_head", box);
+  if (masks) add("mask_head", mask);
 }
 
 DetectorNetImpl::DetectorNetImpl(const DetectorConfig& config) : config_(validated(config)) {

@@ -1,4 +1,5 @@
-// Mask R-CNN and Cascade Mask R-CNN over AS-MLP: the networks. Anchors, proposals, RoIAlign,
+// Mask R-CNN and Cascade Mask R-CNN over AS-MLP, and Faster R-CNN and Cascade R-CNN, which are the
+// same without mask heads: the networks. Anchors, proposals, RoIAlign,
 // targets and losses are what happens between them.
 #pragma once
 
@@ -22,12 +23,12 @@ class RoiHeadsImpl : public torch::nn::Module {
  public:
   explicit RoiHeadsImpl(const DetectorConfig& config);
   std::vector<BoxHead> box;    // one per stage
-  std::vector<MaskHead> mask;  // one per stage
+  std::vector<MaskHead> mask;  // one per stage; none without masks
 };
 TORCH_MODULE(RoiHeads);
 
 // Names backbone, neck, rpn_head, roi_head, below which they are those of the authors' checkpoints
-// (mmdet's MaskRCNN and CascadeRCNN).
+// (mmdet's MaskRCNN, FasterRCNN and CascadeRCNN).
 class DetectorNetImpl : public torch::nn::Module {
  public:
   // Initialized as the parts say. Error(kInvalidArgument) for a wrong config.
@@ -43,7 +44,7 @@ class DetectorNetImpl : public torch::nn::Module {
   RpnOutput rpn(const std::vector<torch::Tensor>& pyramid) { return rpn_head_(pyramid); }
 
   // Stage k = 0 .. stages - 1. Pooled features N x fpn_channels x s x s with s = roi.box_size; and
-  // roi.mask_size, which give logits N x num_classes x 2s x 2s.
+  // roi.mask_size, which give logits N x num_classes x 2s x 2s (of detectors with masks).
   BoxOutput boxes(size_t stage, const torch::Tensor& pooled);
   torch::Tensor masks(size_t stage, const torch::Tensor& pooled);
 

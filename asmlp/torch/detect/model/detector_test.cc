@@ -9,6 +9,7 @@
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/detect/ops/mask_paste.h"
 #include "asmlp/torch/detect/roi/roi_align.h"
+#include "asmlp/torch/nn/load_state.h"
 #include "tests/support/boxes.h"
 #include "tests/support/detectors.h"
 
@@ -270,6 +271,29 @@ TEST(Detector, ResultsAreInOrderAndInTheImage) {
     EXPECT_LE(d.box[3], 27.001f);
   }
   EXPECT_EQ(found, detect(*net, sample));  // nothing random, nothing remembered
+}
+
+// A detector of boxes with the weights of one of masks finds the same boxes.
+TEST(Detector, WithoutMasksTheBoxesAreTheSame) {
+  for (const auto& [with, without] :
+       {std::pair{DetectorKind::kMaskRcnn, DetectorKind::kFasterRcnn},
+        std::pair{DetectorKind::kCascade, DetectorKind::kCascadeRcnn}}) {
+    torch::manual_seed(11);
+    DetectorNet masks = lively_net(some_config(with));
+    TensorMap state = nn::export_state(*masks);
+    std::erase_if(state,
+                  [](const auto& item) { return item.first.starts_with("roi_head.mask_head"); });
+    DetectorNet boxes(some_config(without));
+    const nn::StateReport report = nn::load_state(*boxes, state, "boxes");
+    EXPECT_TRUE(report.complete()) << nn::describe(report);
+    boxes->eval();
+    std::vector<Detection> expected = detect(*masks, some_sample(4));
+    ASSERT_GT(expected.size(), 3u);
+    for (Detection& d : expected) d.mask = {};
+    Timings times;
+    EXPECT_EQ(detect(*boxes, some_sample(4), &times), expected);
+    EXPECT_EQ(times.mask_heads + times.paste, 0);
+  }
 }
 
 // Thresholds that nothing passes, and networks that propose nothing usable.

@@ -14,7 +14,7 @@ namespace {
 
 // One image of the batch, on the device of the network.
 struct Truth {
-  torch::Tensor boxes, labels, masks;
+  torch::Tensor boxes, labels, masks, mask_rows;
   ImageSize image, padded;
 };
 
@@ -30,7 +30,8 @@ class LossesOfBatch {
             images.dim() == 4 ? images.size(0) : 0, infos.size());
     const torch::Device device = images.device();
     for (const data::ImageInfo& info : infos) {
-      require(info.boxes.defined() && info.labels.defined() && info.masks.defined(),
+      const bool masks = info.masks.defined() && info.mask_rows.defined();
+      require(info.boxes.defined() && info.labels.defined() && (masks || !has_masks(config_.kind)),
               ErrorCode::kInvalidArgument, "image {} comes without its objects", info.index);
       require(info.labels.numel() == 0 || (info.labels.min().item<int64_t>() >= 0 &&
                                            info.labels.max().item<int64_t>() < config_.num_classes),
@@ -39,6 +40,7 @@ class LossesOfBatch {
       truths_.push_back({info.boxes.to(device),
                          info.labels.to(device),
                          info.masks,
+                         masks ? info.mask_rows.to(device) : torch::Tensor(),
                          {info.height, info.width},
                          {info.padded_height, info.padded_width}});
     }
@@ -123,7 +125,9 @@ class LossesOfBatch {
     const std::string prefix = config_.stages.size() > 1 ? fmt::format("s{}.", stage) : "";
     add(prefix, "loss_cls", loss.classes, config.class_weight * config.weight);
     add(prefix, "loss_bbox", loss.boxes, config.weight);
-    add(prefix, "loss_mask", masks_loss(stage, samples), config.mask_weight * config.weight);
+    if (has_masks(config_.kind)) {
+      add(prefix, "loss_mask", masks_loss(stage, samples), config.mask_weight * config.weight);
+    }
     if (stage + 1 == config_.stages.size()) return {};
 
     std::vector<torch::Tensor> refined;
@@ -144,14 +148,17 @@ class LossesOfBatch {
     return {widen(output.logits), widen(output.deltas)};
   }
 
+  // Of the positives whose object has an outline.
   torch::Tensor masks_loss(size_t stage, const std::vector<SampledRois>& samples) {
     std::vector<torch::Tensor> boxes, labels, targets;
     for (size_t i = 0; i < samples.size(); ++i) {
       const SampledRois& rois = samples[i];
-      boxes.push_back(rois.positive_boxes());
-      labels.push_back(rois.labels.narrow(0, 0, rois.positives()));
-      targets.push_back(
-          mask_targets(truths_[i].masks, boxes.back(), rois.gt, 2 * config_.roi.mask_size));
+      const torch::Tensor rows = truths_[i].mask_rows.index_select(0, rois.gt);
+      const torch::Tensor outlined = rows.ge(0).nonzero().squeeze(1);
+      boxes.push_back(rois.positive_boxes().index_select(0, outlined));
+      labels.push_back(rois.labels.index_select(0, outlined));
+      targets.push_back(mask_targets(truths_[i].masks, boxes.back(), rows.index_select(0, outlined),
+                                     2 * config_.roi.mask_size));
     }
     const torch::Tensor pooled =
         pool_rois(config_, pyramid_, rois_of(boxes), config_.roi.mask_size);

@@ -1,5 +1,5 @@
 // The training path of Mask R-CNN (He et al., ICCV 2017) and Cascade Mask R-CNN (Cai and
-// Vasconcelos, CVPR 2018): from a batch with its objects to the losses.
+// Vasconcelos, CVPR 2018), and of both without masks: from a batch with its objects to the losses.
 #pragma once
 
 #include <torch/torch.h>
@@ -23,14 +23,17 @@ struct TrainingPass {
 
 // The losses with their weights by the names of mmdetection's logs: loss_rpn_cls, loss_rpn_bbox,
 // and loss_cls, loss_bbox, loss_mask, which in a cascade stand once per stage (s0.loss_cls, ...).
+// Without masks there is no loss_mask.
 using DetectorLosses = std::vector<std::pair<std::string, torch::Tensor>>;
 
 // The losses of images N x channels x H x W (normalized, padded, on the network's device) whose
 // objects stand in `infos`: of the proposals of the network itself (rpn.train_proposals, detached),
 // which are assigned and sampled anew for every stage of the box heads as config.stages says. Their
-// sum is what is trained; it depends on every parameter. The network must be in training mode.
-// Error(kInvalidArgument) unless `infos` has an entry with objects (possibly none) per image, whose
-// labels are below config.num_classes.
+// sum is what is trained; it depends on every parameter. loss_mask is the mean over the positives
+// whose object has an outline, 0 when there are none; the other losses are of all objects. The
+// network must be in training mode. Error(kInvalidArgument) unless `infos` has an entry with
+// objects (possibly none) per image, whose labels are below config.num_classes, with masks where
+// the network predicts them.
 DetectorLosses detector_losses(DetectorNetImpl& net, const torch::Tensor& images,
                                const std::vector<data::ImageInfo>& infos, const TrainingPass& pass);
 

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "asmlp/core/error.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/torch/detect/model/detector.h"
 #include "asmlp/torch/detect/model/detector_net.h"
 #include "asmlp/torch/detect/ops/iou.h"
@@ -21,13 +23,12 @@ DetectorConfig small_config(DetectorKind kind) {
   backbone.embed_dim = 8;
   backbone.depths = {1, 1};
   backbone.mlp_ratio = 2;
-  DetectorConfig config =
-      kind == DetectorKind::kCascade ? cascade_config(backbone) : mask_rcnn_config(backbone);
+  DetectorConfig config = detector_config(kind, backbone);
   config.num_classes = 2;
   config.fpn_channels = config.rpn.channels = config.box_head.conv_channels = 16;
   config.mask_head.channels = 16;
   config.mask_head.convs = 1;
-  config.box_head.convs = kind == DetectorKind::kCascade ? 1 : 0;
+  config.box_head.convs = is_cascade(kind) ? 1 : 0;
   config.box_head.fc_channels = 32;
   config.rpn.anchors.strides = {4, 8};
   config.rpn.anchors.scale = 4;
@@ -51,6 +52,7 @@ struct Scene {
     info.boxes = torch::zeros({n, 4});
     info.labels = torch::arange(n, torch::kInt64) % 2;
     info.masks = torch::zeros({n, 64, 64}, torch::kUInt8);
+    info.mask_rows = torch::arange(n, torch::kInt64);
     for (int64_t k = 0; k < n; ++k) {
       const auto [x1, y1, x2, y2] = boxes[k];
       for (int64_t i = 0; i < 4; ++i) info.boxes[k][i] = float(boxes[k][i]);
@@ -59,6 +61,16 @@ struct Scene {
     }
   }
 };
+
+// The same with outlines of these objects only.
+data::ImageInfo outlined(data::ImageInfo info, const std::vector<int64_t>& objects) {
+  info.masks = info.masks.index_select(0, torch::tensor(objects, torch::kInt64));
+  info.mask_rows = torch::full_like(info.mask_rows, -1);
+  for (size_t row = 0; row < objects.size(); ++row) {
+    info.mask_rows[objects[row]] = static_cast<int64_t>(row);
+  }
+  return info;
+}
 
 torch::Tensor sum_of(const DetectorLosses& losses) {
   torch::Tensor total = torch::zeros({});
@@ -72,22 +84,29 @@ struct OneThread {
   ~OneThread() { at::set_num_threads(before); }
 };
 
-constexpr DetectorKind kKinds[] = {DetectorKind::kMaskRcnn, DetectorKind::kCascade};
-
 // Data parallel training waits for the gradient of every parameter, whatever is in the images.
 TEST(DetectorTraining, EveryParameterHasAGradientAlsoWithoutObjects) {
   torch::manual_seed(1);
   const Scene two({{8, 8, 30, 28}, {36, 30, 60, 58}}), none({});
-  for (const DetectorKind kind : kKinds) {
+  Scene boxes = two;
+  boxes.info = outlined(two.info, {});
+  for (const auto& [kind, kind_name] : names_of(DetectorKind())) {
     DetectorNet net(small_config(kind));
-    for (const auto& scenes : {std::vector{two, none}, std::vector{none, none}}) {
+    for (auto scenes :
+         {std::vector{two, none}, std::vector{none, none}, std::vector{boxes, none}}) {
       net->zero_grad();
+      if (!has_masks(kind)) scenes[0].info.masks = scenes[1].info.masks = torch::Tensor();
       const DetectorLosses losses =
           detector_losses(*net, torch::stack({scenes[0].image, scenes[1].image}),
                           {scenes[0].info, scenes[1].info}, {});
-      EXPECT_EQ(losses.size(), kind == DetectorKind::kCascade ? 11u : 5u);
+      const size_t stages = is_cascade(kind) ? 3 : 1, each = has_masks(kind) ? 3 : 2;
+      EXPECT_EQ(losses.size(), 2 + stages * each) << kind_name;
       EXPECT_EQ(losses[0].first, "loss_rpn_cls");
-      EXPECT_EQ(losses.back().first, kind == DetectorKind::kCascade ? "s2.loss_mask" : "loss_mask");
+      EXPECT_EQ(losses.back().first, std::string(is_cascade(kind) ? "s2." : "") +
+                                         (has_masks(kind) ? "loss_mask" : "loss_bbox"));
+      if (has_masks(kind) && scenes[0].info.masks.size(0) == 0) {
+        EXPECT_EQ(losses.back().second.item<float>(), 0);
+      }
       for (const auto& [name, loss] : losses) {
         EXPECT_TRUE(std::isfinite(loss.item<float>())) << name;
       }
@@ -98,6 +117,49 @@ TEST(DetectorTraining, EveryParameterHasAGradientAlsoWithoutObjects) {
       }
     }
   }
+}
+
+// In a mixed set masks are learned from the objects that have an outline, and boxes from all.
+TEST(DetectorTraining, TheMaskLossIsThatOfTheOutlinedObjects) {
+  torch::manual_seed(6);
+  const Scene a({{8, 8, 30, 28}, {36, 30, 60, 58}}), b({{4, 30, 40, 60}, {30, 4, 60, 26}});
+  DetectorNet net(small_config(DetectorKind::kMaskRcnn));
+  const auto losses = [&](const std::vector<Scene>& scenes) {
+    std::vector<torch::Tensor> images;
+    std::vector<data::ImageInfo> infos;
+    for (const Scene& s : scenes) images.push_back(s.image), infos.push_back(s.info);
+    std::map<std::string, double> values;
+    for (const auto& [name, loss] : detector_losses(*net, torch::stack(images), infos, {})) {
+      values[name] = loss.item<double>();
+    }
+    return values;
+  };
+  const auto only = [](Scene scene, const std::vector<int64_t>& objects) {
+    scene.info = outlined(scene.info, objects);
+    return scene;
+  };
+  const auto all = losses({a, b}), first = losses({a, only(b, {})}), alone = losses({a});
+  for (const auto& [name, value] : all) {
+    if (name != "loss_mask") EXPECT_EQ(first.at(name), value) << name;
+  }
+  // An image without outlines is as good as no image; sums of some 10,000 terms, in another order.
+  EXPECT_NEAR(first.at("loss_mask"), alone.at("loss_mask"), 1e-5 * alone.at("loss_mask"));
+  EXPECT_GT(std::abs(all.at("loss_mask") - alone.at("loss_mask")), 1e-4);
+  // Within an image, the loss of all is a mean of those of its objects, with whole weights: the
+  // positives of each.
+  const double both = alone.at("loss_mask"), one = losses({only(a, {0})}).at("loss_mask"),
+               two = losses({only(a, {1})}).at("loss_mask");
+  ASSERT_GT(std::abs(one - two), 1e-3);
+  const double share = (both - two) / (one - two);
+  int fits = 0;
+  for (int n = 2; n <= 8; ++n) {  // a quarter of 32 samples at most
+    for (int k = 1; k < n; ++k) fits += std::abs(share - double(k) / n) < 1e-3;
+  }
+  EXPECT_GT(fits, 0) << share;
+  // The mask of the other object is not looked at.
+  Scene strange = a;
+  strange.info.masks[1].fill_(1);
+  EXPECT_EQ(losses({only(strange, {0})}), losses({only(a, {0})}));
 }
 
 TEST(DetectorTraining, TheSeedDecidesTheSamples) {
@@ -159,12 +221,16 @@ TEST(DetectorTraining, WhatIsLearnedIsDetected) {
   }
 }
 
-TEST(DetectorTraining, TheLossesOfACascadeFall) {
-  torch::manual_seed(5);
-  const Scene scene({{8, 8, 30, 28}, {36, 30, 60, 58}});
-  DetectorNet net(small_config(DetectorKind::kCascade));
-  const auto [first, last] = learn(net, scene, 25);
-  EXPECT_LT(last, 0.7f * first);
+TEST(DetectorTraining, TheLossesOfCascadesAndOfDetectorsOfBoxesFall) {
+  for (const DetectorKind kind :
+       {DetectorKind::kCascade, DetectorKind::kFasterRcnn, DetectorKind::kCascadeRcnn}) {
+    torch::manual_seed(5);
+    Scene scene({{8, 8, 30, 28}, {36, 30, 60, 58}});
+    if (!has_masks(kind)) scene.info.masks = scene.info.mask_rows = torch::Tensor();
+    DetectorNet net(small_config(kind));
+    const auto [first, last] = learn(net, scene, 25);
+    EXPECT_LT(last, 0.7f * first) << name_of(kind);
+  }
 }
 
 TEST(DetectorTraining, RefusesWhatDoesNotFit) {

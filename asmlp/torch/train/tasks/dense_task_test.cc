@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "asmlp/core/atomic_file.h"
@@ -15,6 +16,7 @@
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/pictures.h"
+#include "asmlp/torch/train/tasks/detect_task.h"
 #include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 #include "asmlp/weights/checkpoint.h"
@@ -72,6 +74,26 @@ class DenseTask : public testing::Test {
     o.optimizer.model_ema = true;
     return o;
   }
+  // The same without masks.
+  TrainOptions boxes() {
+    TrainOptions o = detection();
+    nlohmann::json& config = o.model.choice.description["config"];
+    config["kind"] = "cascade_rcnn";
+    config.erase("mask_head");
+    return o;
+  }
+  // From the annotations of both splits whose id is `chosen`.
+  void remove_outlines(const std::function<bool(int64_t id)>& chosen) {
+    for (const char* split : {"train2017", "val2017"}) {
+      const fs::path file =
+          folder_.path() / "scenes/annotations" / fmt::format("instances_{}.json", split);
+      auto json = nlohmann::json::parse(read_file(file));
+      for (auto& annotation : json["annotations"]) {
+        if (chosen(annotation["id"].get<int64_t>())) annotation.erase("segmentation");
+      }
+      std::ofstream(file) << json.dump();
+    }
+  }
   TrainOptions segmentation() {
     TrainOptions o = options(Task::kSegment, R"({"config": {
         "num_classes": 10, "backbone": {"embed_dim": 8, "depths": [1, 1, 1], "shift_size": 3},
@@ -127,6 +149,61 @@ TEST_F(DenseTask, ADetectorTrainsResumesAndIsExported) {
   const std::string mean = "roi_head.bbox_head.0.shared_convs.0.bn.running_mean";
   EXPECT_NE(to_f32(state.at("model." + mean)), std::vector<float>(8, 0));
   EXPECT_EQ(to_f32(state.at("ema." + mean)), to_f32(state.at("model." + mean)));
+}
+
+TEST_F(DenseTask, ADetectorOfBoxesTrainsResumesAndIsExported) {
+  remove_outlines([](int64_t) { return true; });
+  expect_resumable(boxes(), 4);
+  const auto file = detect::load_detector(folder_.path() / "whole" / "final.safetensors");
+  EXPECT_EQ(file.spec.config.kind, DetectorKind::kCascadeRcnn);
+  for (const auto& [name, tensor] : nn::export_state(*file.net)) {
+    EXPECT_THAT(name, testing::Not(HasSubstr("mask")));
+  }
+  EXPECT_THAT(read_file(folder_.path() / "whole" / "summary.csv"),
+              testing::StartsWith("epoch,train_loss,eval_bbox_AP,eval_bbox_AP50,eval_bbox_AP75,"
+                                  "lr\n"));
+}
+
+// Outlines are needed for masks: all, some, or an error that says what to train instead.
+TEST_F(DenseTask, MasksAreTrainedFromTheOutlinesThatThereAre) {
+  EXPECT_EQ(default_detector(detection()), "mask_rcnn_asmlp_tiny");
+  remove_outlines([](int64_t id) { return id % 2 == 0; });
+  EXPECT_EQ(default_detector(detection()), "mask_rcnn_asmlp_tiny");
+  Observer quiet;
+  TrainOptions options = detection();
+  options.schedule.epochs = 1;
+  options.schedule.milestones = {};
+  Trainer mixed = trainer(options, "mixed");
+  ASSERT_EQ(mixed.run(quiet), Outcome::kFinished);
+  EXPECT_THAT(read_file(folder_.path() / "mixed" / "summary.csv"), HasSubstr("eval_segm_AP"));
+
+  remove_outlines([](int64_t) { return true; });
+  EXPECT_EQ(default_detector(detection()), "faster_rcnn_asmlp_tiny");
+  const std::string error = test::error_of(ErrorCode::kMismatch, [&] { trainer(options, "none"); });
+  for (const char* word : {"instances_train2017.json", "outline", "faster_rcnn_asmlp_tiny"}) {
+    EXPECT_THAT(error, HasSubstr(word));
+  }
+}
+
+// A detector of boxes starts from one of masks, whose mask heads are left over, and the other way
+// round, where they start anew.
+TEST_F(DenseTask, MaskHeadsAreLeftOverOrStartAnew) {
+  const auto path = folder_.path() / "start.safetensors";
+  for (const auto& [from, to, note] :
+       {std::tuple{detection(), boxes(), "12 unexpected (roi_head.mask_head.0.conv"},
+        std::tuple{boxes(), detection(), "12 missing (roi_head.mask_head.0.conv"}}) {
+    const auto spec = std::get<DetectorSpec>(from.model.choice.resolve(Task::kDetect).model);
+    detect::DetectorNet net(spec.config);
+    detect::save_detector(path, spec, *net);
+    const auto target = std::get<DetectorSpec>(to.model.choice.resolve(Task::kDetect).model);
+    detect::DetectorNet started(target.config);
+    const auto notes = nn::load_initial_weights(*started, {target}, path);
+    EXPECT_THAT(notes, testing::Contains(HasSubstr(note)));
+    const TensorMap before = nn::export_state(*net);
+    for (const auto& [name, tensor] : nn::export_state(*started)) {
+      if (before.contains(name)) EXPECT_EQ(to_f32(tensor), to_f32(before.at(name))) << name;
+    }
+  }
 }
 
 TEST_F(DenseTask, ASegmentorTrainsResumesAndIsExported) {

@@ -33,14 +33,20 @@ struct CocoSplits {
   CocoSet training, validation;
 };
 
-CocoSplits read_splits(const TrainOptions& options, const dist::World& world) {
+CocoFiles training_files(const TrainOptions& options) {
   const std::string& root = options.model.data;
   const CocoDataOptions& named = options.coco;
-  const auto own_training = named_files("train", named.train_images, named.train_annotations);
-  const auto own_validation = named_files("val", named.val_images, named.val_annotations);
-  require(!root.empty() || own_training, ErrorCode::kInvalidArgument,
+  const auto own = named_files("train", named.train_images, named.train_annotations);
+  require(!root.empty() || own, ErrorCode::kInvalidArgument,
           "data is missing: a folder, or --train-images and --train-annotations");
-  const CocoFiles training = own_training ? *own_training : find_coco(root, "train");
+  return own ? *own : find_coco(root, "train");
+}
+
+CocoSplits read_splits(const TrainOptions& options, const dist::World& world) {
+  const std::string& root = options.model.data;
+  const auto own_validation =
+      named_files("val", options.coco.val_images, options.coco.val_annotations);
+  const CocoFiles training = training_files(options);
   if (const double fraction = options.model.val_fraction; fraction > 0) {
     require(!own_validation, ErrorCode::kInvalidArgument,
             "val-fraction {}: --val-annotations names the validation images; leave one of them out",
@@ -103,8 +109,11 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
         training_(std::move(splits.training)),
         validation_(std::move(splits.validation)),
         training_images_(training_.images, training_.annotations, options.detection,
-                         spec_.preprocessing),
+                         spec_.preprocessing,
+                         has_masks(spec_.config.kind) ? detect::ObjectMasks::kDrawn
+                                                      : detect::ObjectMasks::kLeftOut),
         validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
+    check_outlines();
     describe(training_images_.size(), validation_images_.size(), "bbox_AP");
   }
 
@@ -133,20 +142,19 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
     const auto e =
         detect::evaluate(net_of(model), validation_.annotations, source, world_, options);
     if (!e) return std::nullopt;
-    std::vector<Picture> pictures;
+    Validation validation{{}, e->images, e->bad_samples, {}};
+    const auto add = [&](const std::string& name, const CocoScores& scores) {
+      validation.metrics.push_back({name + "_AP", scores.ap});
+      validation.metrics.push_back({name + "_AP50", scores.ap50});
+      validation.metrics.push_back({name + "_AP75", scores.ap75});
+    };
+    add("bbox", e->box);
+    if (e->mask) add("segm", *e->mask);
     if (options.pictures > 0 && world_.rank() == 0) {
-      pictures = detect_pictures(validation_.images, validation_.annotations, *e, options.pictures,
-                                 spec_.classes);
+      validation.pictures = detect_pictures(validation_.images, validation_.annotations, *e,
+                                            options.pictures, spec_.classes);
     }
-    return Validation{{{"bbox_AP", e->box.ap},
-                       {"bbox_AP50", e->box.ap50},
-                       {"bbox_AP75", e->box.ap75},
-                       {"segm_AP", e->mask.ap},
-                       {"segm_AP50", e->mask.ap50},
-                       {"segm_AP75", e->mask.ap75}},
-                      e->images,
-                      e->bad_samples,
-                      std::move(pictures)};
+    return validation;
   }
 
   std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const override {
@@ -154,6 +162,28 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
   }
 
  private:
+  // Masks cannot be learned from boxes.
+  void check_outlines() const {
+    const int64_t objects = training_images_.objects(), outlined = training_images_.outlined();
+    if (!has_masks(spec_.config.kind) || objects == 0) return;
+    require(outlined > 0, ErrorCode::kMismatch,
+            "{}: none of the {} objects to train on has an outline (\"segmentation\"), from which "
+            "'{}' learns its masks; train a detector of boxes: --model faster_rcnn_asmlp_tiny, "
+            "another faster_rcnn_* or cascade_rcnn_*, or a config of such a kind",
+            training_.file.string(), objects, spec_.name);
+    if (world_.rank() != 0) return;
+    if (outlined < objects) {
+      log_message(LogLevel::kWarning,
+                  fmt::format("{}: {} of {} objects to train on have no outline; they are trained "
+                              "as boxes, without masks",
+                              training_.file.string(), objects - outlined, objects));
+    }
+    if (!has_masks(validation_.annotations)) {
+      log_message(LogLevel::kWarning, validation_.file.string() +
+                                          ": no object has an outline; only boxes are validated");
+    }
+  }
+
   void save(const std::filesystem::path& path, const DetectorSpec& spec,
             const detect::DetectorNetImpl& net) const override {
     detect::save_detector(path, spec, net);
@@ -165,6 +195,12 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 };
 
 }  // namespace
+
+std::string default_detector(const TrainOptions& options) {
+  const CocoAnnotations annotations = read_coco(training_files(options).annotations);
+  return annotations.annotations.empty() || has_masks(annotations) ? "mask_rcnn_asmlp_tiny"
+                                                                   : "faster_rcnn_asmlp_tiny";
+}
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                           dist::World& world) {
