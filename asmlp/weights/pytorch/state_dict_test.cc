@@ -113,6 +113,19 @@ TEST(StateDicts, OfTorchScriptAreTheAttributes) {
                {"TorchScript", "state dict"});
 }
 
+// Written by LibTorch 1.13: torch::save(module) and torch::pickle_save(Dict).
+TEST(StateDicts, OfLibTorch) {
+  const PthFile module = read_pth(test::data("checkpoints/libtorch_module.pt"));
+  EXPECT_EQ(module.tensors.size(), 3u);
+  EXPECT_EQ(to_f32(module.tensors.at("inner.bias")), (std::vector<float>{0, 1, 2}));
+  EXPECT_EQ(module.tensors.at("inner.count").dtype, DType::kI64);
+  EXPECT_EQ(module.tensors.at("w").shape, (Shape{2, 3}));
+  const PthFile dict = read_pth(test::data("checkpoints/libtorch_dict.pt"));
+  EXPECT_EQ(dict.tensors.size(), 2u);
+  EXPECT_EQ(dict.tensors.at("model.w").shape, (Shape{4, 2}));  // a view with strides
+  EXPECT_EQ(dict.tensors.at("bf").dtype, DType::kBF16);
+}
+
 TEST(StateDicts, SayWhatAWeightIsStoredAs) {
   const auto refuse = [](const std::string& weight, const char* word) {
     expect_words(error_of(ErrorCode::kUnsupported,
