@@ -23,7 +23,7 @@ ROOMS = [
     ["schema", "kernels", "metrics"],
     ["model"],
     ["model/baselines"],
-    ["model/description"],
+    ["model/description", "weights/pytorch"],
     ["image", "weights"],
     ["dataset"],
     ["dataset/coco", "dataset/ade20k", "dataset/shards"],

@@ -6,6 +6,7 @@
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
+#include "asmlp/model/imagenet_classes.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/checkpoint.h"
 
@@ -88,6 +89,11 @@ FeatureShape Model::feature_shape(int feature, int height, int width) const {
 LoadResult load_model(const std::filesystem::path& file, const LoadOptions& options) {
   LoadResult result;
   Checkpoint checkpoint = load_checkpoint(file, checkpoint_options(options), &result.notes);
+  if (checkpoint.spec.classes.empty() && checkpoint.spec.config.num_classes == 1000) {
+    checkpoint.spec.classes = imagenet_names();
+    result.notes.emplace_back(
+        "class names are ImageNet's: the model has 1000 classes without names.");
+  }
   result.model = std::make_shared<const Model>(
       PackedModel::create(std::move(checkpoint.spec), checkpoint.tensors,
                           {.isa = options.isa, .precision = options.precision}));

@@ -66,7 +66,9 @@ LoadedDense<Spec, Net> load_dense_model(
   loaded.parameters = nn::parameter_count(*loaded.net);
   nn::fold_batch_norm(*loaded.net);
   Description described{std::move(file.spec)};
-  name_classes(described, options.class_map, loaded.file);
+  std::vector<std::string> notes = std::move(file.notes);
+  name_classes(described, options.class_map, loaded.file, &notes);
+  for (const std::string& note : notes) print_note(note);
   loaded.spec = std::get<Spec>(std::move(described.model));
   return loaded;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 
 namespace asmlp {
 namespace {
@@ -17,6 +18,8 @@ Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 void Table::add_row(std::vector<std::string> cells) {
   require(cells.size() == columns_.size(), ErrorCode::kInvalidArgument,
           "a table row has {} cells, expected {}", cells.size(), columns_.size());
+  // Names of classes and files may hold anything; a line break would end the row.
+  for (std::string& cell : cells) cell = printable(cell, LineBreaks::kEscape);
   rows_.push_back(std::move(cells));
 }
 

@@ -121,6 +121,8 @@ nlohmann::json json_from_yaml(const std::string& text, const std::string& what) 
 }
 
 bool is_json_or_yaml(const std::filesystem::path& path) {
+  // The index of a model in several files (weights/shards.h) describes nothing.
+  if (path.filename().string().ends_with(".index.json")) return false;
   const std::string extension = path.extension().string();
   return extension == ".json" || extension == ".yaml" || extension == ".yml";
 }

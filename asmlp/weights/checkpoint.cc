@@ -144,10 +144,15 @@ ModelSpec classifier_of(const Description& description) {
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options,
                            std::vector<std::string>* notes) {
+  return load_checkpoint(read_weights(path), options, notes);
+}
+
+Checkpoint load_checkpoint(WeightFile file, const CheckpointOptions& options,
+                           std::vector<std::string>* notes) {
   Notes ignored;
   Notes& said = notes != nullptr ? *notes : ignored;
-  const std::string what = path.string();
-  WeightFile file = read_weights(path);
+  const std::string what = file.path.string();
+  said.insert(said.end(), file.notes.begin(), file.notes.end());
   std::optional<Description> described;
   if (!options.spec) described = file.description();
   if (described) {
@@ -172,8 +177,17 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOp
   } else {
     checkpoint.spec = describe(file, options, what, said);
   }
-  validate(checkpoint.spec);
-  check_parameters(checkpoint.spec.config, file.tensors, what);
+  ModelSpec& spec = checkpoint.spec;
+  if (!described && spec.classes.empty()) {
+    spec.classes = class_names_for(file, spec.config.num_classes, &said);
+  }
+  validate(spec);
+  check_parameters(spec.config, file.tensors, what);
+  if (options.non_finite == NonFinite::kRefuse) {
+    require_finite(file.tensors, what);
+  } else if (std::string problem = non_finite_values(file.tensors); !problem.empty()) {
+    said.push_back(problem + ".");
+  }
   checkpoint.tensors = std::move(file.tensors);
   return checkpoint;
 }

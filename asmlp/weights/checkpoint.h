@@ -7,6 +7,8 @@
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/spec.h"
+#include "asmlp/weights/finite.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp {
 
@@ -26,9 +28,10 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
 // missing.
 Config infer_config(const TensorMap& tensors, const Config& base, const std::string& what);
 
-// Reads a model from a .safetensors or .pth/.pt/.bin file (told apart by content). The spec comes
+// Reads a model from what read_weights reads (weight_file.h). The spec comes
 // from, in this order: `spec` when given; the file's description (model/description.h);
-// infer_config on the shapes. Then the tensors are checked against it. Detection and segmentation
+// infer_config on the shapes. Then the tensors are checked against it, and their values for numbers
+// that are not finite (kBadFormat). Detection and segmentation
 // checkpoints of the authors (keys under "backbone.") give their backbone: num_classes 0, extra
 // norm0..3 dropped. `notes` (may be null) receives one sentence for everything that was assumed,
 // e.g. the shift size.
@@ -38,8 +41,13 @@ struct CheckpointOptions {
   // Take the backbone of a file that describes itself as a detector or segmentor, too, as a
   // classifier without head, instead of refusing it.
   bool backbone_of_any_task = false;
+  NonFinite non_finite = NonFinite::kRefuse;  // weights that are NaN or infinite
 };
 Checkpoint load_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options = {},
+                           std::vector<std::string>* notes = nullptr);
+
+// The same for a file that was read.
+Checkpoint load_checkpoint(WeightFile file, const CheckpointOptions& options = {},
                            std::vector<std::string>* notes = nullptr);
 
 // Checks, then writes a self-describing safetensors file atomically. Tensors are stored as they

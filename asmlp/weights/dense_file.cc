@@ -54,6 +54,9 @@ Spec spec_of_file(const WeightFile& file, const DenseLoadOptions<Spec>& options,
           what);
   spec->config.backbone.shift_size = *options.shift_size;
   spec->origin["source"] = file.path.filename().string();
+  if (spec->classes.empty()) {
+    spec->classes = class_names_for(file, spec->config.num_classes, nullptr);
+  }
   validate(*spec);
   return *spec;
 }

@@ -7,6 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/foreign_file.h"
 
 namespace asmlp {
 namespace {
@@ -29,9 +30,9 @@ struct Reader {
   const Shape& shape(const std::string& key, size_t rank) const {
     const auto found = tensors.find(key);
     require(found != tensors.end(), ErrorCode::kMismatch,
-            "{}: not the weights of an AS-MLP: '{}' is missing ({} tensors{})", what, key,
-            tensors.size(),
-            tensors.empty() ? "" : fmt::format(", the first is '{}'", tensors.begin()->first));
+            "{}: not the weights of an AS-MLP: '{}' is missing ({}); save the AS-MLP's own "
+            "state_dict, e.g. torch.save(model.state_dict(), g)",
+            what, key, found_tensors(tensors));
     const Shape& shape = found->second.shape;
     require(shape.size() == rank && *std::min_element(shape.begin(), shape.end()) >= 1 &&
                 *std::max_element(shape.begin(), shape.end()) <= 1 << 20,
@@ -133,6 +134,9 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
 }
 
 Config infer_config(const TensorMap& tensors, const Config& base, const std::string& what) {
+  const std::string other = foreign_network(tensors);
+  require(other.empty(), ErrorCode::kMismatch, "{}: not the weights of an AS-MLP but {} ({})", what,
+          other, found_tensors(tensors));
   const Reader reader{tensors, what};
   Config config = base;
   const Shape& patch = reader.shape("patch_embed.proj.weight", 4);

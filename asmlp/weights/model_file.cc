@@ -9,11 +9,22 @@
 namespace asmlp {
 namespace {
 
+void check_values(ModelFile& model, const ModelFileOptions& options, const std::string& what) {
+  if (options.non_finite == NonFinite::kRefuse) return require_finite(model.tensors, what);
+  std::string problem = non_finite_values(model.tensors);
+  if (!problem.empty()) model.notes.push_back(problem + ".");
+}
+
 ModelFile load_classifier(const WeightFile& file, const ModelFileOptions& options) {
   const auto own = file.description();
   const auto* architecture = own ? std::get_if<Architecture>(&own->model) : nullptr;
-  if (architecture != nullptr && !is_as_mlp(*architecture)) return {*own, file.tensors, {}};
+  if (architecture != nullptr && !is_as_mlp(*architecture)) {
+    ModelFile model{*own, file.tensors, file.notes};
+    check_values(model, options, file.path.string());
+    return model;
+  }
   CheckpointOptions load;
+  load.non_finite = options.non_finite;
   load.shift_size = options.shift_size;
   if (options.description) {
     const auto* given = std::get_if<Architecture>(&options.description->model);
@@ -23,7 +34,7 @@ ModelFile load_classifier(const WeightFile& file, const ModelFileOptions& option
     load.spec = given->spec;
   }
   ModelFile model;
-  Checkpoint checkpoint = load_checkpoint(file.path, load, &model.notes);
+  Checkpoint checkpoint = load_checkpoint(file, load, &model.notes);
   model.description = {Architecture{std::move(checkpoint.spec), AsMlpFamily{}}};
   model.tensors = std::move(checkpoint.tensors);
   return model;
@@ -43,7 +54,8 @@ ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
   }
   const Spec spec = spec_of_file(file, load);
   check_tensors(file, parameter_table(spec.config));
-  ModelFile model{{spec}, file.tensors, {}};
+  ModelFile model{{spec}, file.tensors, file.notes};
+  check_values(model, options, file.path.string());
   if (!options.description && !file.description()) {
     model.notes.push_back(
         fmt::format("{} by its tensors; another architecture can be given", spec.name));
@@ -55,24 +67,15 @@ ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
 
 ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options) {
   const WeightFile file = read_weights(path);
-  ModelFile model;
   switch (file.task()) {
-    case Task::kClassify:
-      model = load_classifier(file, options);
-      break;
     case Task::kDetect:
-      model = load_dense(file, options, detector_of_file);
-      break;
+      return load_dense(file, options, detector_of_file);
     case Task::kSegment:
-      model = load_dense(file, options, segmentor_of_file);
+      return load_dense(file, options, segmentor_of_file);
+    case Task::kClassify:
       break;
   }
-  if (file.is_training_state()) {
-    model.notes.push_back(
-        "the state of a training run: this is the model inside; `asmlp train "
-        "--resume` continues it");
-  }
-  return model;
+  return load_classifier(file, options);
 }
 
 void save_model_file(const std::filesystem::path& path, const ModelFile& model) {

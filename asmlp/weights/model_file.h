@@ -8,6 +8,7 @@
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/description/description.h"
+#include "asmlp/weights/finite.h"
 
 namespace asmlp {
 
@@ -21,11 +22,12 @@ struct ModelFile {
 struct ModelFileOptions {
   std::optional<Description> description;  // the architecture (and the task)
   std::optional<ShiftSize> shift_size;
+  NonFinite non_finite = NonFinite::kRefuse;  // weights that are NaN or infinite
 };
 
 // Reads a classifier as weights/checkpoint.h does, a detector or segmentor as weights/dense_file.h,
-// a baseline's file as it describes itself (its tensors are not checked). Of a training state it is
-// the model inside. Errors: theirs.
+// a baseline's file as it describes itself (its tensors' names are not checked). Of a training
+// state it is the model inside. Errors: theirs; kBadFormat for values that are not finite.
 ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options = {});
 
 // Writes a self-describing safetensors file atomically. Tensors are stored as they are.

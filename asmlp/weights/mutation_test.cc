@@ -6,7 +6,7 @@
 #include <new>
 #include <random>
 
-#include "asmlp/weights/pth_reader.h"
+#include "asmlp/weights/pytorch/pth_reader.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/weight_files.h"
 

@@ -5,9 +5,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/description/description.h"
+#include "asmlp/weights/pytorch/class_names.h"
 
 namespace asmlp {
 
@@ -17,6 +19,8 @@ struct WeightFile {
   std::map<std::string, std::string> metadata;  // of a safetensors file
   // The training configuration in a .pth file as a JSON object (PthFile::config_json), else "".
   std::string training_config;
+  ClassNames classes;              // what a file of another project says of them
+  std::vector<std::string> notes;  // one sentence for everything that was chosen or dropped
 
   // What the file says of itself; nothing where it says nothing, as the authors' files. Errors:
   // those of description_from_json.
@@ -28,10 +32,17 @@ struct WeightFile {
   Task task() const;
 };
 
-// Reads a .safetensors or PyTorch file, told apart by content. Tensors of a safetensors file point
-// into a map of the file. Errors: kNotFound, kIo, and those of read_safetensors and read_pth;
-// kBadFormat for a file that is neither.
+// Reads a .safetensors or PyTorch file, told apart by content, the index of shards
+// (*.index.json), or a folder with one of these. Tensors of a safetensors file point into a map of
+// the file; names are without what wrappers put before them (unwrap.h). Errors: kNotFound, kIo, and
+// those of read_safetensors, read_pth and shards.h; kBadFormat for a file that is neither, naming
+// what it is instead.
 WeightFile read_weights(const std::filesystem::path& path);
+
+// The names that the file has for `count` classes; empty when it has none, or another number, which
+// `notes` (may be null) says.
+std::vector<std::string> class_names_for(const WeightFile& file, int count,
+                                         std::vector<std::string>* notes);
 
 // The tensors whose names begin with `prefix`, without it.
 TensorMap below_prefix(const TensorMap& tensors, const std::string& prefix);

@@ -4,11 +4,31 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/weights/model_file.h"
+#include "asmlp/weights/pytorch/pth.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/support.h"
 
 namespace asmlp::weight_file_test {
 namespace {
+
+TEST(PthFiles, HoldTheTensorZoo) {
+  const PthFile file = read_pth(test::data("golden/checkpoints/tensor_zoo.pth"));
+  const TensorFile expected =
+      read_safetensors(test::data("golden/checkpoints/tensor_zoo_expected.safetensors"));
+  EXPECT_EQ(file.tensors.size(), expected.tensors.size());
+  for (const auto& [name, tensor] : expected.tensors) {
+    const Tensor& actual = file.tensors.at(name);
+    EXPECT_EQ(to_f32(actual), to_f32(tensor)) << name;
+    // The expected scalar was written with one axis.
+    EXPECT_EQ(actual.shape, name == "scalar" ? Shape{} : tensor.shape) << name;
+  }
+  EXPECT_EQ(file.tensors.at("i64").dtype, DType::kI64);
+  EXPECT_EQ(file.tensors.at("bool").dtype, DType::kBool);
+  EXPECT_EQ(file.tensors.at("bf16").dtype, DType::kBF16);
+  EXPECT_EQ(file.tensors.at("f64").dtype, DType::kF64);
+  EXPECT_TRUE(std::ranges::equal(file.tensors.at("i64").bytes, expected.tensors.at("i64").bytes));
+  EXPECT_EQ(file.config_json, "{}");
+}
 
 class WeightFiles : public testing::Test {
  protected:
@@ -53,9 +73,9 @@ TEST_F(WeightFiles, OfATrainingStateAreTheModelInside) {
   EXPECT_EQ(file.description(), model);
   ASSERT_EQ(file.tensors.size(), 1u);
   EXPECT_EQ(to_f32(file.tensors.at("a")), std::vector<float>{2});
-  EXPECT_EQ(to_f32(read_weights(write(metadata, {{"model.a", make_tensor({1}, {1})}}))
-                       .tensors.at("a")),
-            std::vector<float>{1});
+  EXPECT_EQ(
+      to_f32(read_weights(write(metadata, {{"model.a", make_tensor({1}, {1})}})).tensors.at("a")),
+      std::vector<float>{1});
 }
 
 TEST_F(WeightFiles, OfAnotherTaskOrArchitectureAreRefused) {

@@ -56,7 +56,7 @@ struct ModelInfo {
   int image_size;      // side of the square input that images are cropped to
   int embedding_size;  // channels before the head
   std::vector<FeatureInfo> features;
-  std::vector<std::string> classes;  // num_classes labels, "class 17" where the file has no names
+  std::vector<std::string> classes;  // num_classes labels, "class 17" where nothing names them
   std::int64_t parameters;
   std::int64_t multiply_adds;  // of one image of image_size
   Precision precision;         // what it computes with

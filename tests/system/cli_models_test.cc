@@ -7,7 +7,7 @@
 #include "asmlp/model/description/description.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
-#include "asmlp/weights/pth.h"
+#include "asmlp/weights/pytorch/pth.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/command.h"
 #include "tests/support/golden.h"

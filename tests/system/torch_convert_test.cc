@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "asmlp/weights/pth.h"
+#include "asmlp/weights/pytorch/pth.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/command.h"
 

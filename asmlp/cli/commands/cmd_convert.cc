@@ -54,7 +54,7 @@ int convert(const ConvertOptions& options) {
   if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
   ModelFile model = load_model_file(options.in, load);
   if (!options.name.empty()) set_name(model.description, options.name);
-  name_classes(model.description, options.class_map, options.in);
+  name_classes(model.description, options.class_map, options.in, &model.notes);
   save_model_file(options.out, model);
   if (options.output.json) {
     Json json = model_to_json(model.description, options.out);

@@ -3,6 +3,7 @@
 
 #include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/commands/describe.h"
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/cpu.h"
@@ -73,7 +74,9 @@ Described find_model(const InfoOptions& options) {
     ModelFileOptions load;
     if (!options.config.empty()) load.description = resolve_description(options.config);
     if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
+    load.non_finite = NonFinite::kNote;
     ModelFile file = load_model_file(path, load);
+    name_classes(file.description, "", path, &file.notes);
     found = {std::move(file.description), path, std::move(file.notes)};
   }
   if (options.img_size) set_image_size(found.model, *options.img_size);

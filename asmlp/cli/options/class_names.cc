@@ -6,6 +6,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/dataset/coco/coco.h"
+#include "asmlp/model/imagenet_classes.h"
 
 namespace asmlp::cli {
 namespace {
@@ -18,6 +19,8 @@ std::vector<std::string> usual_classes(Task task) {
     for (const CocoCategory& category : coco_categories()) names.push_back(category.name);
   } else if (task == Task::kSegment) {
     for (const SegmentationClass& known : ade20k_classes()) names.push_back(known.name);
+  } else {
+    names = imagenet_names();
   }
   return names;
 }
@@ -37,10 +40,16 @@ std::vector<std::string>& names_of_model(Description& model) {
 }  // namespace
 
 std::vector<std::string> read_class_map(const fs::path& path) {
-  std::istringstream text(read_file(path, size_t{64} << 20));
+  std::string content = read_file(path, size_t{64} << 20);
+  // Windows' editors begin with a byte order mark and end lines with CR LF.
+  if (content.starts_with("\xef\xbb\xbf")) content.erase(0, 3);
+  require(!content.starts_with("\xff\xfe") && !content.starts_with("\xfe\xff"),
+          ErrorCode::kBadFormat, "{}: text in UTF-16; save it as UTF-8", path.string());
+  std::istringstream text(content);
   std::vector<std::string> names;
   for (std::string line; std::getline(text, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
+    const size_t last = line.find_last_not_of(" \t\r");
+    line.resize(last == std::string::npos ? 0 : last + 1);
     names.push_back(line);
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
@@ -48,7 +57,7 @@ std::vector<std::string> read_class_map(const fs::path& path) {
 }
 
 void name_classes(Description& model, const std::string& class_map,
-                  const std::filesystem::path& file) {
+                  const std::filesystem::path& file, std::vector<std::string>* notes) {
   std::vector<std::string>& names = names_of_model(model);
   const auto count = static_cast<size_t>(model.num_classes());
   if (!class_map.empty()) {
@@ -57,7 +66,15 @@ void name_classes(Description& model, const std::string& class_map,
             class_map, names.size(), file.string(), count);
   } else if (names.empty()) {
     std::vector<std::string> usual = usual_classes(model.task());
-    if (usual.size() == count) names = std::move(usual);
+    if (usual.size() != count) return;
+    names = std::move(usual);
+    if (notes != nullptr) {
+      notes->push_back(fmt::format("class names are {}: the model has {} classes without names.",
+                                   model.task() == Task::kDetect    ? "COCO's"
+                                   : model.task() == Task::kSegment ? "ADE20K's"
+                                                                    : "ImageNet's",
+                                   count));
+    }
   }
 }
 

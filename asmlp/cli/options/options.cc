@@ -203,12 +203,9 @@ LoadedModel load_model(const ModelOptions& options) {
   }
   loaded.checkpoint = load_checkpoint(loaded.file, load, &loaded.notes);
   ModelSpec& spec = loaded.checkpoint.spec;
-  if (!options.class_map.empty()) {
-    spec.classes = read_class_map(options.class_map);
-    require(static_cast<int>(spec.classes.size()) == spec.config.num_classes, ErrorCode::kMismatch,
-            "{} names {} classes, the model {} has {}", options.class_map, spec.classes.size(),
-            loaded.file.string(), spec.config.num_classes);
-  }
+  Description named{Architecture{std::move(spec), AsMlpFamily{}}};
+  name_classes(named, options.class_map, loaded.file, &loaded.notes);
+  spec = std::move(std::get<Architecture>(named.model).spec);
   return loaded;
 }
 

@@ -11,6 +11,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/core/printable.h"
 
 namespace asmlp::cli {
 namespace {
@@ -35,7 +36,9 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 
 }  // namespace
 
-void print_out(std::string_view text) {
+namespace {
+
+void write_out(std::string_view text) {
   errno = 0;
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
     return;
@@ -44,11 +47,15 @@ void print_out(std::string_view text) {
   fail(ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(errno));
 }
 
+}  // namespace
+
+void print_out(std::string_view text) { write_out(printable(text, LineBreaks::kKeep)); }
+
 std::string to_text(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
-void print_json(const Json& json) { print_out(to_text(json)); }
+void print_json(const Json& json) { write_out(to_text(json)); }
 
 void start_console(const std::string& program) {
   program_name() = program;
@@ -59,7 +66,7 @@ void start_console(const std::string& program) {
   logger->set_level(spdlog::level::warn);
   spdlog::set_default_logger(logger);
   set_log_callback([](LogLevel level, const std::string& message) {
-    spdlog::log(to_spdlog(level), "{}", message);
+    spdlog::log(to_spdlog(level), "{}", printable(message, LineBreaks::kKeep));
   });
 }
 
@@ -68,11 +75,12 @@ void set_verbose(bool verbose) {
 }
 
 void print_note(const std::string& message) {
-  std::fprintf(stderr, "%s: note: %s\n", program_name().c_str(), message.c_str());
+  std::fprintf(stderr, "%s: note: %s\n", program_name().c_str(),
+               printable(message, LineBreaks::kKeep).c_str());
 }
 
 std::string error_line(const std::string& message) {
-  return program_name() + ": error: " + message;
+  return program_name() + ": error: " + printable(message, LineBreaks::kKeep);
 }
 
 void print_error(const std::string& message) {

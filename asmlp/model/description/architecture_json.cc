@@ -4,6 +4,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/baselines/architecture_zoo.h"
 #include "asmlp/model/config_fields.h"
+#include "asmlp/model/description/authors_config.h"
 #include "asmlp/model/description/description_json.h"
 #include "asmlp/schema/nearest.h"
 #include "asmlp/schema/text.h"
@@ -174,6 +175,7 @@ void read_parts(Json& json, F& family, ModelSpec& spec, const std::string& what)
 
 Architecture read_architecture(Json json, const std::string& what) {
   require_object(json, what);
+  if (is_authors_config(json)) json = description_of_authors_config(json, what);
   if (const auto task = take_text(json, "task", what)) {
     require(*task == to_string(Task::kClassify), ErrorCode::kUnsupported,
             "{}: describes a model for the task '{}'; a classifier is needed here", what,

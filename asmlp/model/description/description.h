@@ -7,7 +7,8 @@
 // has; "task" may be left out where the model or the parts of the config show it. For a classifier,
 // fields of the config may stand at the top, and "img_size" is preprocessing.size; "shift_size" is
 // a number or [h, w]. The backbone of a detector or segmentor must say its "shift_size", which
-// weights do not show. Unknown keys are an Error(kInvalidArgument) that suggests the nearest known
+// weights do not show. The authors' yacs form (MODEL.AS_MLP.EMBED_DIM, ...) is read, too
+// (authors_config.h). Unknown keys are an Error(kInvalidArgument) that suggests the nearest known
 // one.
 #pragma once
 

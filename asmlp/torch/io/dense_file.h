@@ -8,6 +8,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/dense_file.h"
+#include "asmlp/weights/finite.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp::nn {
@@ -15,10 +16,12 @@ namespace asmlp::nn {
 template <typename Spec, typename Net>
 struct DenseFile {
   Spec spec;
-  Net net{nullptr};  // in evaluation mode
+  Net net{nullptr};                // in evaluation mode
+  std::vector<std::string> notes;  // one sentence for everything that was assumed or dropped
 };
 
-// Error(kMismatch) unless the file has exactly the network's tensors, in its shapes.
+// Error(kMismatch) unless the file has exactly the network's tensors, in its shapes; kBadFormat for
+// values that are not finite.
 template <typename Net, typename Spec>
 DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path,
                                      Spec (*spec_of_file)(const WeightFile&,
@@ -27,6 +30,8 @@ DenseFile<Spec, Net> load_dense_file(const std::filesystem::path& path,
   const WeightFile file = read_weights(path);
   DenseFile<Spec, Net> loaded;
   loaded.spec = spec_of_file(file, options);
+  loaded.notes = file.notes;
+  require_finite(file.tensors, path.string());
   loaded.net = Net(loaded.spec.config);
   require_complete(load_state(*loaded.net, file.tensors, path.string()), path.string());
   loaded.net->eval();

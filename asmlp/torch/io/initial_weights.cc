@@ -8,6 +8,7 @@
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/finite.h"
 #include "asmlp/weights/weight_file.h"
 
 namespace asmlp::nn {
@@ -40,6 +41,8 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
             "{}: not the weights of '{}'; a baseline starts from the best.safetensors or "
             "final.safetensors of a training run of its own",
             path.string(), architecture.spec.name);
+    require_finite(file.tensors, path.string());
+    notes.insert(notes.end(), file.notes.begin(), file.notes.end());
     TensorMap tensors = file.tensors;
     follow_classes(tensors, own->spec.classes, architecture.spec.classes, notes);
     return tensors;
@@ -105,10 +108,11 @@ BackboneImpl& backbone_of(torch::nn::Module& model) {
 Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
                   const std::vector<std::string>& classes, const std::filesystem::path& path) {
   WeightFile file = read_weights(path);
-  Notes notes;
+  require_finite(file.tensors, path.string());
+  Notes notes = file.notes;
   if (below_prefix(file.tensors, head_prefix).empty()) {
     BackboneReport report = load_backbone(backbone_of(model), file);
-    notes = std::move(report.notes);
+    notes.insert(notes.end(), report.notes.begin(), report.notes.end());
     if (!report.state.complete()) {
       notes.push_back(fmt::format("{}: backbone: {}", path.string(), describe(report.state)));
     }

@@ -2,8 +2,8 @@
 // fuzz target and the mutation tests.
 #pragma once
 
-#include "asmlp/weights/pth.h"
-#include "asmlp/weights/zip.h"
+#include "asmlp/weights/pytorch/pth.h"
+#include "asmlp/weights/pytorch/zip.h"
 
 namespace asmlp {
 

@@ -25,6 +25,8 @@ class ZipArchive {
 
   bool contains(const std::string& name) const { return members_.contains(name); }
 
+  bool has_suffix(std::string_view suffix) const;
+
   // The one name that ends in `suffix`, "" when there is none, kBadFormat when there are several.
   std::string find_suffix(std::string_view suffix) const;
 

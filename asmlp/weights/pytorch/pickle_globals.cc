@@ -1,10 +1,48 @@
-#include "asmlp/weights/pickle_globals.h"
+#include "asmlp/weights/pytorch/pickle_globals.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "asmlp/core/error.h"
 
 namespace asmlp {
+
+namespace {
+
+// Modules whose functions act on the system or run code.
+bool is_dangerous_module(std::string_view module) {
+  // With everything below them.
+  static const std::set<std::string_view> kPackages{
+      "os",        "posix",  "nt",       "subprocess", "sys", "ctypes",   "_ctypes",
+      "importlib", "urllib", "requests", "sqlite3",    "pip", "builtins", "__builtin__",
+  };
+  // These names may be folders of a user's own code, too.
+  static const std::set<std::string_view> kModules{
+      "shutil",     "pty",     "socket",  "imp",       "runpy",       "code",      "codeop",
+      "commands",   "popen2",  "pickle",  "_pickle",   "cPickle",     "marshal",   "signal",
+      "webbrowser", "timeit",  "pdb",     "bdb",       "cProfile",    "profile",   "doctest",
+      "ensurepip",  "venv",    "ftplib",  "telnetlib", "http.client", "httplib",   "smtplib",
+      "tempfile",   "io",      "_io",     "operator",  "_operator",   "posixpath", "ntpath",
+      "zipimport",  "pkgutil", "urllib2", "torch.hub",
+  };
+  return kModules.contains(module) || kPackages.contains(module.substr(0, module.find('.')));
+}
+
+// Of the modules above: types whose objects hold values only.
+bool is_inert_builtin(std::string_view module, std::string_view name) {
+  static const std::set<std::string_view> kTypes{
+      "set",       "frozenset", "bytearray", "complex",  "slice",          "range",
+      "xrange",    "tuple",     "int",       "long",     "float",          "str",
+      "bytes",     "unicode",   "bool",      "object",   "type",           "iter",
+      "enumerate", "zip",       "reversed",  "Ellipsis", "NotImplemented",
+  };
+  if (module != "builtins" && module != "__builtin__") return false;
+  // Errors and warnings: ValueError, UserWarning, ...
+  return kTypes.contains(name) || name.ends_with("Error") || name.ends_with("Warning");
+}
+
+}  // namespace
 
 GlobalRole role_of_global(std::string_view global) {
   using enum GlobalRole;
@@ -25,41 +63,43 @@ GlobalRole role_of_global(std::string_view global) {
       {"lightning_fabric.utilities.data AttributeDict", kMapping},
       {"lightning.fabric.utilities.data AttributeDict", kMapping},
 
-      {"argparse Namespace", kInstance},
-      {"types SimpleNamespace", kInstance},
-      {"mmengine.logging.history_buffer HistoryBuffer", kInstance},
+      {"collections deque", kList},
+      {"builtins list", kList},
+      {"__builtin__ list", kList},
 
       {"torch Size", kFirstArgument},
       {"torch.nn.parameter Parameter", kFirstArgument},
       {"torch.nn.parameter Buffer", kFirstArgument},
       {"torch._utils _rebuild_parameter", kFirstArgument},
       {"torch._utils _rebuild_parameter_with_state", kFirstArgument},
+      {"torch._utils _rebuild_device_tensor_from_cpu_tensor", kFirstArgument},
       {"_codecs encode", kFirstArgument},
+      {"torch.jit._pickle restore_type_tag", kFirstArgument},
+      {"torch.jit._pickle build_intlist", kFirstArgument},
+      {"torch.jit._pickle build_doublelist", kFirstArgument},
+      {"torch.jit._pickle build_boollist", kFirstArgument},
+      {"torch.jit._pickle build_tensorlist", kFirstArgument},
+      {"copyreg _reconstructor", kReconstructor},
+      {"copy_reg _reconstructor", kReconstructor},
+      {"copyreg __newobj__", kReconstructor},
 
       {"torch._utils _rebuild_tensor", kTensor},
       {"torch._utils _rebuild_tensor_v2", kTensor},
       {"torch._utils _rebuild_tensor_v3", kTensor},
       {"torch._tensor _rebuild_from_type_v2", kTensorSubclass},
-      {"torch._utils _rebuild_qtensor", kQuantized},
+      {"builtins getattr", kAttribute},
+      {"__builtin__ getattr", kAttribute},
 
+      {"torch load", kRefused},
+      {"torch.serialization load", kRefused},
+      {"numpy load", kRefused},
+      {"codecs open", kRefused},
+      {"dill loads", kRefused},
+      {"joblib load", kRefused},
+
+      {"_io BytesIO", kOpaque},
       {"torch device", kOpaque},
       {"torch Tensor", kOpaque},
-      {"builtins set", kOpaque},
-      {"__builtin__ set", kOpaque},
-      {"builtins frozenset", kOpaque},
-      {"__builtin__ frozenset", kOpaque},
-      {"builtins bytearray", kOpaque},
-      {"__builtin__ bytearray", kOpaque},
-      {"builtins complex", kOpaque},
-      {"__builtin__ complex", kOpaque},
-      {"builtins slice", kOpaque},
-      {"__builtin__ slice", kOpaque},
-      {"datetime datetime", kOpaque},
-      {"datetime date", kOpaque},
-      {"datetime timedelta", kOpaque},
-      {"pathlib PosixPath", kOpaque},
-      {"pathlib PurePosixPath", kOpaque},
-      {"pathlib WindowsPath", kOpaque},
       {"numpy dtype", kOpaque},
       {"numpy ndarray", kOpaque},
       {"numpy.core.multiarray scalar", kOpaque},
@@ -68,7 +108,13 @@ GlobalRole role_of_global(std::string_view global) {
       {"numpy._core.multiarray _reconstruct", kOpaque},
   };
   const auto found = kRoles.find(global);
-  return found == kRoles.end() ? kRefused : found->second;
+  if (found != kRoles.end()) return found->second;
+  const size_t space = std::min(global.find(' '), global.size());
+  const std::string_view module = global.substr(0, space);
+  const std::string_view name = global.substr(std::min(space + 1, global.size()));
+  if (is_inert_builtin(module, name)) return kOpaque;
+  if (is_dangerous_module(module)) return kRefused;
+  return kInstance;
 }
 
 std::optional<DType> storage_dtype(std::string_view global, const std::string& what) {

@@ -1,4 +1,4 @@
-#include "asmlp/weights/zip.h"
+#include "asmlp/weights/pytorch/zip.h"
 
 #include <zlib.h>
 
@@ -55,8 +55,11 @@ ZipArchive::ZipArchive(std::span<const std::byte> bytes, const std::string& what
       break;
     }
   }
-  require(end != size, ErrorCode::kBadFormat,
-          "{}: a zip archive without its directory (is the file truncated?)", what_);
+  require(
+      end != size, ErrorCode::kBadFormat,
+      "{}: a zip archive without its directory: the file is truncated (an incomplete download or "
+      "copy?); get it again",
+      what_);
   uint64_t entries = get<uint16_t>(end + 10);
   uint64_t directory_size = get<uint32_t>(end + 12);
   uint64_t directory = get<uint32_t>(end + 16);
@@ -141,6 +144,11 @@ std::span<const std::byte> ZipArchive::content(const std::string& name) {
           "{}: the zip member '{}' is damaged (its checksum differs); copy the file again", what_,
           name.substr(0, 200));
   return bytes;
+}
+
+bool ZipArchive::has_suffix(std::string_view suffix) const {
+  return std::ranges::any_of(members_,
+                             [&](const auto& member) { return member.first.ends_with(suffix); });
 }
 
 std::string ZipArchive::find_suffix(std::string_view suffix) const {

@@ -1,9 +1,9 @@
-#include "asmlp/weights/pth_tensor.h"
+#include "asmlp/weights/pytorch/pth_tensor.h"
 
 #include <cstring>
 
 #include "asmlp/core/error.h"
-#include "asmlp/weights/pickle_globals.h"
+#include "asmlp/weights/pytorch/pickle_globals.h"
 
 namespace asmlp {
 namespace {
@@ -51,7 +51,7 @@ StorageId read_storage_id(const Pickle& pickle, const PickleValue& storage,
           ErrorCode::kBadFormat, "{}: damaged description of a storage", what);
   require(id.size() == 5 || pickle.at(id[5]).kind == PickleKind::kNone, ErrorCode::kUnsupported,
           "{}: a storage view of PyTorch before 0.4; save the file again with a newer one", what);
-  const std::string name = global_name(type);
+  const std::string name = pickle.global_name(type);
   const auto dtype = storage_dtype(name, what);
   require(dtype.has_value(), ErrorCode::kBadFormat, "{}: '{}' is no type of a storage", what,
           name.substr(0, 200));
@@ -96,7 +96,7 @@ Tensor TensorBuilder::build(PickleRef ref, const std::string& name) {
   if (id.untyped) {
     require(arguments.size() >= 7 && pickle_.at(arguments[6]).kind == PickleKind::kGlobal,
             ErrorCode::kBadFormat, "{}: tensor '{}' does not say its type", what_, name);
-    const std::string type = global_name(pickle_.at(arguments[6]));
+    const std::string type = pickle_.global_name(pickle_.at(arguments[6]));
     const auto dtype = dtype_of_global(type);
     require(dtype.has_value(), ErrorCode::kUnsupported,
             "{}: tensor '{}' is of type '{}'; convert "

@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/weights/pickle.h"
+#include "asmlp/weights/pytorch/pickle.h"
 
 namespace asmlp {
 
