@@ -1,12 +1,14 @@
 // COCO's images for a detector: for training with their objects, for a test without.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <vector>
 
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/image/decode.h"
 #include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/train_transform.h"
@@ -23,7 +25,9 @@ struct CocoFolder {
 // (kNotFound) says what is missing and what was expected.
 CocoFolder find_coco(const std::filesystem::path& root, Split split);
 
-// The images to train on (coco_training_images), augmented. Reads the image and draws the masks
+// The images to train on (coco_training_images), augmented. Read with OpenCV's pixels and the
+// EXIF orientation that `input` says, but as they are stored where the size in the annotations is
+// that of the stored pixels only (told to the log once). Reads the image and draws the masks
 // of an image when it is asked for. In get(), an Error names the file: when it cannot be read, when
 // its size is not the one of the annotations (kMismatch), when a mask cannot be drawn.
 class CocoTrainingSource final : public data::SampleSource {
@@ -31,7 +35,8 @@ class CocoTrainingSource final : public data::SampleSource {
   // `images` is the folder of the files; `annotations` must outlive the source. Errors: those of
   // the options' validate functions; kBadFormat for an object to train on that has no outline.
   CocoTrainingSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                     TrainTransformOptions options, DenseInput input);
+                     TrainTransformOptions options, DenseInput input,
+                     int64_t max_pixels = DecodeOptions{}.max_pixels);
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
@@ -46,6 +51,8 @@ class CocoTrainingSource final : public data::SampleSource {
   const CocoAnnotations* annotations_;
   TrainTransformOptions options_;
   DenseInput input_;
+  DecodeOptions decoding_;
+  mutable std::atomic<bool> told_ = false;  // about pixels that are not turned
   std::vector<CocoTrainingImage> used_;
 };
 
@@ -54,16 +61,21 @@ class CocoTrainingSource final : public data::SampleSource {
 class CocoTestSource final : public data::SampleSource {
  public:
   // As CocoTrainingSource.
-  CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                 DenseInput input);
+  CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations, DenseInput input,
+                 int64_t max_pixels = DecodeOptions{}.max_pixels);
 
   int64_t size() const override { return static_cast<int64_t>(annotations_->images.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
+  // Images read so far that were not turned although EXIF orientation is applied: their size in the
+  // annotations shows that those were made on the stored pixels.
+  int64_t stored() const { return stored_; }
 
  private:
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   DenseInput input_;
+  DecodeOptions decoding_;
+  mutable std::atomic<int64_t> stored_ = 0;
 };
 
 }  // namespace asmlp::detect

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/data/augment/mixup.h"
@@ -128,8 +129,17 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
 
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                             dist::World& world) {
-  return classify_task(options, data::open_data_source(options.model.data, Split::kTrain),
-                       data::open_data_source(options.model.data, Split::kValidation), tag, world);
+  const DecodeOptions decoding = options.model.decoding();
+  const auto open = [&](Split split) {
+    std::shared_ptr<const data::DataSource> source =
+        data::open_data_source(options.model.data, split, decoding);
+    if (const std::string note = source->left_out(); !note.empty() && world.rank() == 0) {
+      log_message(LogLevel::kWarning, note);
+    }
+    return source;
+  };
+  auto training = open(Split::kTrain);
+  return classify_task(options, std::move(training), open(Split::kValidation), tag, world);
 }
 
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,

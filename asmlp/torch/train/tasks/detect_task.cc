@@ -46,8 +46,9 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
         training_(std::move(training)),
         validation_(std::move(validation)),
         training_images_(training_.images, training_.annotations, options.detection,
-                         spec_.preprocessing),
-        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
+                         spec_.preprocessing, options.model.decoding().max_pixels),
+        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing,
+                           options.model.decoding().max_pixels) {
     require(training_.annotations.categories == validation_.annotations.categories,
             ErrorCode::kMismatch,
             "{}: the training and the validation annotations have different categories",

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
@@ -87,8 +88,19 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                            dist::World& world) {
-  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.model.data, Split::kTrain),
-                                       Ade20k(options.model.data, Split::kValidation), world);
+  DecodeOptions decoding = options.model.decoding();
+  decoding.style = PixelStyle::kOpenCv;
+  const auto open = [&](Split split) {
+    Ade20k data(options.model.data, split);
+    data.set_decoding(decoding);
+    if (!data.left_out().empty() && world.rank() == 0) {
+      log_message(LogLevel::kWarning, data.left_out());
+    }
+    return data;
+  };
+  Ade20k training = open(Split::kTrain);
+  return std::make_unique<SegmentTask>(options, tag, std::move(training), open(Split::kValidation),
+                                       world);
 }
 
 }  // namespace asmlp::train
