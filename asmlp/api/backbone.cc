@@ -72,7 +72,7 @@ Backbone& Backbone::operator=(Backbone&&) noexcept = default;
 const Model& Backbone::model() const { return runner_->model(); }
 
 Features Backbone::features(const std::filesystem::path& file) {
-  const DecodedImage image = read_image(file);
+  const DecodedImage image = read_image(file, runner_->reading());
   return features(std::vector<ImageView>{image.view()});
 }
 

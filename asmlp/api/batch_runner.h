@@ -29,6 +29,8 @@ class BatchRunner {
   BatchRunner(std::shared_ptr<const Model> model, const RunOptions& options, Keep keep);
 
   const Model& model() const { return *model_; }
+  // How image files are read for it.
+  const ReadOptions& reading() const { return options_.reading; }
 
   // Error(kInvalidArgument) naming the input that is none; kUnsupported for images, kMismatch for a
   // tensor with other channels than the model's.

@@ -35,6 +35,11 @@ asmlp_status asmlp_engine_create(const asmlp_model* model, const asmlp_run_optio
     run.threads = chosen.threads;
     run.image_size = chosen.image_size;
     if (chosen.max_batch != 0) run.max_batch = chosen.max_batch;
+    require(chosen.exif == ASMLP_EXIF_APPLY || chosen.exif == ASMLP_EXIF_IGNORE,
+            ErrorCode::kInvalidArgument, "exif is {}, which is none of asmlp_exif",
+            static_cast<int>(chosen.exif));
+    run.reading.exif = static_cast<asmlp::Exif>(chosen.exif);
+    run.reading.max_pixels = chosen.max_pixels;
     require(chosen.features == 0 || chosen.features == 1, ErrorCode::kInvalidArgument,
             "features is {}, must be 0 or 1", chosen.features);
     const auto keep = chosen.features == 1 ? asmlp::Keep::kFeatures : asmlp::Keep::kLogits;
@@ -62,7 +67,15 @@ asmlp_status asmlp_engine_run_file(asmlp_engine* engine, const char* file) {
   return guarded([&] {
     checked(engine, "engine");
     checked(file, "file");
-    const asmlp::DecodedImage image = asmlp::read_image(file);
+    const asmlp::DecodedImage image = asmlp::read_image(file, engine->runner.reading());
+    engine->run(std::vector<asmlp::ImageView>{image.view()});
+  });
+}
+
+asmlp_status asmlp_engine_run_encoded(asmlp_engine* engine, const void* bytes, size_t size) {
+  return guarded([&] {
+    checked(engine, "engine");
+    const asmlp::DecodedImage image = asmlp::read_image(bytes, size, engine->runner.reading());
     engine->run(std::vector<asmlp::ImageView>{image.view()});
   });
 }

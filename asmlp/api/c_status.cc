@@ -10,6 +10,7 @@ thread_local const char* last_error_text = "";
 // A value of the C API is the one of the C++ API with the same number.
 static_assert(ASMLP_TASK_SEGMENT == static_cast<int>(Task::kSegment));
 static_assert(ASMLP_PRECISION_BF16 == static_cast<int>(Precision::kBf16));
+static_assert(ASMLP_EXIF_IGNORE == static_cast<int>(Exif::kIgnore));
 static_assert(ASMLP_ISA_AUTO == static_cast<int>(Isa::kAuto));
 static_assert(ASMLP_ISA_AVX512_AMX == static_cast<int>(Isa::kAvx512Amx));
 

@@ -60,7 +60,7 @@ Classifier& Classifier::operator=(Classifier&&) noexcept = default;
 const Model& Classifier::model() const { return runner_->model(); }
 
 std::vector<Prediction> Classifier::classify(const std::filesystem::path& file, int top_k) {
-  return classify(read_image(file).view(), top_k);
+  return classify(read_image(file, runner_->reading()).view(), top_k);
 }
 
 std::vector<Prediction> Classifier::classify(const ImageView& image, int top_k) {

@@ -60,6 +60,15 @@ std::shared_ptr<const PackedModel> not_null(std::shared_ptr<const PackedModel> p
   return packed;
 }
 
+DecodeOptions decode_options(const ReadOptions& options) {
+  require(options.max_pixels >= 0 && options.max_pixels <= 10'000'000'000,
+          ErrorCode::kInvalidArgument, "max_pixels is {}, must be between 0 and 10000000000",
+          options.max_pixels);
+  DecodeOptions result;
+  result.exif = options.exif;
+  return options.max_pixels > 0 ? with_max_pixels(result, options.max_pixels) : result;
+}
+
 DecodedImage decoded(const Image& image) {
   Image rgb = to_rgb(image);
   return {rgb.height, rgb.width, std::move(rgb.pixels)};
@@ -100,12 +109,15 @@ LoadResult load_model(const std::filesystem::path& file, const LoadOptions& opti
   return result;
 }
 
-DecodedImage read_image(const std::filesystem::path& file) { return decoded(decode_image(file)); }
+DecodedImage read_image(const std::filesystem::path& file, const ReadOptions& options) {
+  return decoded(decode_image(file, decode_options(options)));
+}
 
-DecodedImage read_image(const void* bytes, std::size_t size) {
+DecodedImage read_image(const void* bytes, std::size_t size, const ReadOptions& options) {
   require(bytes != nullptr, ErrorCode::kInvalidArgument,
           "the bytes of the image are a null pointer");
-  return decoded(decode_image(std::span(static_cast<const std::byte*>(bytes), size), "image"));
+  return decoded(decode_image(std::span(static_cast<const std::byte*>(bytes), size), "image",
+                              decode_options(options)));
 }
 
 }  // namespace asmlp

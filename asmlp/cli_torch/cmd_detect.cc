@@ -4,6 +4,7 @@
 
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 struct DetectOptions {
   std::vector<std::string> images;
   ModelOptions model;
+  ImageOptions image;
   int threads = 0;
   std::string annotations;
   double threshold = 0.3;
@@ -80,6 +82,12 @@ class Ids {
   }
   const CocoAnnotations& coco() const { return coco_; }
 
+  // What the annotations say of this image; null where there are none or they do not have it.
+  const CocoImage* find(const fs::path& file) const {
+    const auto found = names_.find(file.filename());
+    return found == names_.end() ? nullptr : &coco_.images[static_cast<size_t>(found->second)];
+  }
+
  private:
   bool from_file_;
   CocoAnnotations coco_;
@@ -94,6 +102,14 @@ class Reporter {
         classes_(model.spec.classes),
         ids_(options, model.spec) {
     if (!options.no_pictures) pictures_.emplace("--output", options.folder);
+  }
+
+  // The pixels, turned upright unless the annotations are of the stored ones.
+  Image read(const fs::path& file) const {
+    const DecodeOptions decoding = options_.image.decoding(Exif::kApply, PixelStyle::kOpenCv);
+    const CocoImage* known = ids_.find(file);
+    return known == nullptr ? load_image(file, decoding)
+                            : decode_labeled_image(file, known->height, known->width, decoding);
   }
 
   void add(ImageReport& report, const fs::path& file, int64_t position, const Image& image,
@@ -175,7 +191,7 @@ int run_detect(const DetectOptions& options) {
   for (int64_t i = 0; i < std::ssize(found.files); ++i) {
     const fs::path& file = found.files[static_cast<size_t>(i)];
     try {
-      const Image image = decode_image(file);
+      const Image image = reporter.read(file);
       const data::TensorSample sample =
           data::test_sample(gray ? to_gray(image) : image, model.spec.preprocessing);
       reporter.add(report, file, i, image, detect::detect(*model.net, sample));
@@ -209,10 +225,9 @@ Command add_detect(CLI::App& program) {
                                  "Find objects: boxes, classes and, with a model that has "
                                  "them, masks",
                                  kDetectFooter);
-  app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
-      ->type_name("IMG")
-      ->required();
+  app->add_option("images", options->images, kImagesHelp)->type_name("IMG")->required();
   add_dense_model_options(*app, options->model, options->threads);
+  add_image_options(*app, options->image, "apply");
   app->add_option("--threshold", options->threshold,
                   "least score of what is drawn and printed (default 0.3)")
       ->check(CLI::Range(0.0, 1.0))

@@ -3,6 +3,7 @@
 
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_model.h"
@@ -21,6 +22,7 @@ struct SegmentOptions {
   std::string output = "segments";
   double opacity = 0.6;
   ModelOptions model;
+  ImageOptions image;
   int threads = 0;
   TtaOptions tta;
   ResultsOptions results;
@@ -51,7 +53,7 @@ Areas areas_of(const Image& labels, const std::vector<std::string>& classes, con
 
 void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOptions& options,
                  OutputFolder& folder, ImageReport& report, std::string& csv) {
-  const Image image = decode_image(file);
+  const Image image = load_image(file, options.image.decoding(Exif::kApply, PixelStyle::kOpenCv));
   const Image labels = predict(*model.net, image, model.spec.preprocessing, model.tta);
   const fs::path name = folder.next(file);
   const fs::path overlay = fs::path(name) += ".segments.png";
@@ -111,9 +113,7 @@ Command add_segment(CLI::App& program) {
       "  asmlp segment photo.jpg --output out/\n"
       "  asmlp segment photos/ --model upernet.safetensors --multi-scale --flip --json\n"
       "  asmlp segment aerial.png --model upernet.safetensors --sliding --full-size");
-  app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
-      ->type_name("IMG")
-      ->required();
+  app->add_option("images", options->images, kImagesHelp)->type_name("IMG")->required();
   app->add_option("-o,--output", options->output, "folder for the pictures")
       ->capture_default_str()
       ->type_name("DIR")
@@ -123,6 +123,7 @@ Command add_segment(CLI::App& program) {
       ->type_name("X")
       ->group("Output");
   add_dense_model_options(*app, options->model, options->threads);
+  add_image_options(*app, options->image, "apply");
   add_tta_options(*app, options->tta,
                   [](CLI::Option* option) { return option->group("Test-time augmentation"); });
   add_results_options(*app, options->results);

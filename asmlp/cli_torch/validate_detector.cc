@@ -213,7 +213,9 @@ int validate_detector(const ValidateOptions& options) {
   LoadedDetector model = load_named_detector(options.model, options.run.threads);
   prepare(set, model.spec);
   const CocoAnnotations& annotations = set.annotations;
-  const detect::CocoTestSource source(set.images, annotations, model.spec.preprocessing);
+  model.spec.preprocessing.exif = options.image.exif_or(model.spec.preprocessing.exif);
+  const detect::CocoTestSource source(set.images, annotations, model.spec.preprocessing,
+                                      options.image.decoding(Exif::kApply).max_pixels);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
 
   Progress progress("validate", loader.images(), "images");
@@ -231,6 +233,12 @@ int validate_detector(const ValidateOptions& options) {
   const auto result = detect::evaluate(*model.net, annotations, loader, *world, evaluation);
   progress.finish();
   if (!result) return kExitFailed;
+  if (source.stored() > 0) {
+    print_note(
+        fmt::format("{} images were not turned by their EXIF orientation: their size in the "
+                    "annotations is that of the stored pixels",
+                    source.stored()));
+  }
 
   write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
                           result->detections);

@@ -109,8 +109,10 @@ std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k
 int validate_segmentor(const ValidateOptions& options) {
   check_torch_run(options.run);
   check_results(options.results);
-  const Ade20k data(options.data, options.part());
+  Ade20k data(options.data, options.part());
+  if (!data.left_out().empty()) print_note(data.left_out());
   LoadedSegmentor model = load_named_segmentor(options.model, options.run.threads, options.tta);
+  data.set_decoding(options.image.decoding(model.spec.preprocessing.exif, PixelStyle::kOpenCv));
   check_classes(data, model, options.data);
   const segment::AdeTestSource source(data);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});

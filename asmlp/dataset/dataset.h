@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
+#include "asmlp/image/left_out.h"
 
 namespace asmlp {
 
@@ -19,6 +21,7 @@ struct Sample {
   // The file's bytes, not decoded yet; empty when `image` holds the picture. Only get_encoded()
   // fills it.
   std::string encoded = {};
+  DecodeOptions decoding = {};  // of `encoded`
 };
 
 // Something that could not be read, and the number of samples lost with it.
@@ -39,6 +42,10 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
+  // How pictures are decoded from now on (by default DecodeOptions{}); before the first get().
+  virtual void set_decoding(const DecodeOptions&) {}
+  // One sentence about the files that were left out (LeftOut::note); empty when there are none.
+  virtual std::string left_out() const { return {}; }
   // Decodes sample `index` in [0, size()). Error (naming the file) when it cannot be read.
   virtual Sample get(int64_t index) const = 0;
   // get(), but a JPEG file stays as it is (Sample::encoded): for who decodes only a part of it.
@@ -55,8 +62,8 @@ class Dataset {
 enum class Split { kTrain, kValidation };
 
 // torchvision's ImageFolder: one folder per class in sorted order, images at any depth below it, in
-// sorted path order. Error(kNotFound) when no class folder or no image is there, with what was
-// expected.
+// sorted path order. Hidden and empty files are left out. Error(kNotFound) when no class folder or
+// no image is there, with what was expected.
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root);
 
 // The images of an ImageFolder as files, in its order.
@@ -68,6 +75,7 @@ struct ImageFile {
 struct ImageFiles {
   std::vector<ImageFile> files;
   std::vector<std::string> classes;
+  LeftOut left_out;  // of the class folders, and images outside of them
 };
 
 // What open_image_folder opens; errors as there.

@@ -1,5 +1,6 @@
 // The decoders behind decode_image, one per file format. Each takes the whole file in memory,
-// checks `max_pixels` before it allocates pixels, gives RGB, and names `what` in its errors.
+// checks the options' `max_pixels` before it allocates pixels, gives RGB as it is stored (the
+// options' orientation is decode_image's business), and names `what` in its errors.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,24 @@
 namespace asmlp {
 
 // These two give the window that `choose` takes, or all of the image without one.
-Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
-                  const ChooseWindow& choose = {});
-Image decode_png(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
-                 const ChooseWindow& choose = {});
-Image decode_webp(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels);
+Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options, const ChooseWindow& choose = {});
+Image decode_png(std::span<const std::byte> bytes, const std::string& what,
+                 const DecodeOptions& options, const ChooseWindow& choose = {});
+Image decode_webp(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options);
+Image decode_bmp(std::span<const std::byte> bytes, const std::string& what,
+                 const DecodeOptions& options);
+Image decode_pnm(std::span<const std::byte> bytes, const std::string& what,
+                 const DecodeOptions& options);
+Image decode_tiff(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options);
+
+// round(a * b / 255), the way Pillow rounds it.
+constexpr uint32_t multiply_255(uint32_t a, uint32_t b) {
+  const uint32_t product = a * b + 128;
+  return ((product >> 8) + product) >> 8;
+}
 
 // Error(kTooLarge) when a header announces more than `max_pixels`.
 inline void check_image_size(int64_t height, int64_t width, int64_t max_pixels,
@@ -26,8 +40,8 @@ inline void check_image_size(int64_t height, int64_t width, int64_t max_pixels,
   require(height >= 1 && width >= 1, ErrorCode::kBadFormat, "{}: an image of {} x {} pixels", what,
           width, height);
   require(height <= max_pixels / width, ErrorCode::kTooLarge,
-          "{}: {} x {} pixels (width x height); {} pixels are the most", what, width, height,
-          max_pixels);
+          "{}: {} x {} pixels (width x height); {} pixels are the most (--max-pixels)", what, width,
+          height, max_pixels);
 }
 
 // choose(height, width); Error(kInvalidArgument) when that is empty or not inside the image.

@@ -1,4 +1,5 @@
-// Image files to 8-bit RGB, with the pixels that Pillow's Image.open(...).convert("RGB") gives.
+// Image files to 8-bit RGB, with the pixels that Pillow's Image.open(...).convert("RGB") gives, or
+// those of OpenCV's imread.
 #pragma once
 
 #include <cstdint>
@@ -7,22 +8,34 @@
 #include <span>
 #include <string>
 
+#include "asmlp/enums.hpp"
 #include "asmlp/image/image.h"
 #include "asmlp/image/resize.h"
 
 namespace asmlp {
+
+// Whose pixels a decoder gives where libraries differ (16 bits, CMYK, 16-bit BMP, TIFF): Pillow's
+// convert("RGB"), which classifiers are trained with, or OpenCV's imread(IMREAD_COLOR), which the
+// authors' detectors and segmentors are trained with.
+enum class PixelStyle { kPillow, kOpenCv };
 
 struct DecodeOptions {
   // More pixels than this are refused before they are allocated (decompression bombs). Pillow's own
   // warning limit.
   int64_t max_pixels = 89'478'485;
   size_t max_file_bytes = size_t{256} << 20;
+  Exif exif = Exif::kApply;
+  PixelStyle style = PixelStyle::kPillow;
 };
 
-// JPEG (ISLOW, fancy upsampling; CMYK and YCCK by Pillow's naive rule), PNG (gray, palette, alpha
-// dropped, 16 bit as Pillow converts them), WebP; told apart by content, not by extension. EXIF
-// orientation is ignored, as Pillow does. Errors name the file: kNotFound, kIo, kBadFormat
-// (including truncated files), kTooLarge, kUnsupported (another format).
+// The options with another limit of pixels, and room for the files of such pictures.
+DecodeOptions with_max_pixels(DecodeOptions options, int64_t max_pixels);
+
+// JPEG, PNG, WebP, BMP, PNM (PBM, PGM, PPM, plain and raw) and TIFF (its first page); told apart by
+// content, not by extension. Alpha is dropped. EXIF orientation is applied or ignored in every
+// format alike (exif.h). Errors name the file: kNotFound, kIo, kBadFormat (what is damaged so that
+// Pillow refuses it, and every truncated file), kTooLarge, kUnsupported (another format, which the
+// message names).
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 Image decode_image(std::span<const std::byte> bytes, const std::string& what,
                    const DecodeOptions& options = {});
@@ -30,15 +43,24 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& what,
 // A window that is not empty and inside an image of height x width pixels.
 using ChooseWindow = std::function<Window(int height, int width)>;
 
-// crop(decode_image(bytes, what, options), choose(height, width)), to the byte. Of a JPEG only the
-// blocks around the window are brought to pixels; of a baseline JPEG and of a PNG that is not
-// interlaced nothing is read below it, so damage there goes unnoticed. A window outside the image
-// is Error(kInvalidArgument).
+// crop(decode_image(bytes, what, options), choose(height, width)), to the byte, in the orientation
+// of the options. Of a JPEG only the blocks around the window are brought to pixels; of a baseline
+// JPEG and of a PNG that is not interlaced nothing is read below it, so damage there goes
+// unnoticed. A window outside the image is Error(kInvalidArgument).
 Image decode_image_window(std::span<const std::byte> bytes, const std::string& what,
                           const ChooseWindow& choose, const DecodeOptions& options = {});
 
-// True for a name that ends in an extension that decode_image reads (jpg, jpeg, png, webp), in any
-// case.
+// decode_image of a picture whose labels are for height x width pixels. Where the options apply
+// EXIF orientation, but only the stored pixels have that size, those are what is labeled: the
+// picture is not turned, and `stored` (if not null) becomes true.
+Image decode_labeled_image(const std::filesystem::path& path, int height, int width,
+                           const DecodeOptions& options = {}, bool* stored = nullptr);
+
+// The extensions of what decode_image reads, as torchvision's ImageFolder lists them: ".jpg, .jpeg,
+// .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp", for messages.
+const std::string& image_extensions();
+
+// True for a name that ends in one of them, in any case.
 bool has_image_extension(const std::filesystem::path& path);
 
 }  // namespace asmlp

@@ -1,5 +1,6 @@
 // JPEG by libjpeg-turbo's libjpeg interface, set up as Pillow sets it up: integer "slow" DCT and
-// fancy upsampling (the library's defaults), warnings about corrupt data tolerated, truncation not.
+// fancy upsampling (the library's defaults). As in Pillow, warnings about corrupt data are
+// tolerated as long as the decompression can be finished, truncation is not.
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
@@ -15,8 +16,8 @@ namespace asmlp {
 namespace {
 
 // A real progressive file has about ten scans. Each costs a pass over the whole image but only some
-// bytes of file, so thousands of them would be a bomb.
-constexpr int kMaxScans = 500;
+// bytes of file, so hundreds of them would be a bomb.
+constexpr int kMaxScans = 100;
 
 // Columns and rows beyond the window that are decoded with it: libjpeg-turbo upsamples color at
 // the edges of what it decodes as at the edges of an image.
@@ -43,23 +44,52 @@ void on_error(j_common_ptr info) {
   leave(info, ErrorCode::kBadFormat, text);
 }
 
-void on_message(j_common_ptr, int) {}
+void on_message(j_common_ptr info, int level) {
+  if (level < 0) ++info->err->num_warnings;
+}
 void on_output(j_common_ptr) {}
 
-void on_progress(j_common_ptr info) {
-  const auto* decoder = reinterpret_cast<j_decompress_ptr>(info);
-  if (decoder->input_scan_number > kMaxScans) {
-    leave(info, ErrorCode::kTooLarge, "more than 500 scans");
+// The scans of a file, counted without decoding; the count ends above kMaxScans. In the data of a
+// scan a marker stands for itself, and the lengths of the other segments lead past their content.
+int count_scans(std::span<const std::byte> bytes) {
+  const auto at = [&](size_t i) { return static_cast<unsigned>(bytes[i]); };
+  int scans = 0;
+  size_t i = 2;
+  while (scans <= kMaxScans && i + 3 < bytes.size()) {
+    const void* found = std::memchr(bytes.data() + i, 0xff, bytes.size() - i - 1);
+    if (found == nullptr) break;
+    i = static_cast<size_t>(static_cast<const std::byte*>(found) - bytes.data());
+    const unsigned marker = at(i + 1);
+    if (marker == 0xff) {
+      ++i;
+      continue;
+    }
+    if (marker == 0xd9) break;
+    const bool alone = marker <= 1 || (marker >= 0xd0 && marker <= 0xd8);
+    if (marker == 0xda) ++scans;
+    i += 2;
+    if (!alone && i + 1 < bytes.size()) i += at(i) << 8 | at(i + 1);
   }
+  return scans;
 }
 
+// The source of the bytes, and whether all pixels have come: then nothing more need follow.
+struct Source {
+  jpeg_source_mgr base;
+  bool complete;
+};
+
 boolean on_end_of_data(j_decompress_ptr info) {
+  if (reinterpret_cast<Source*>(info->src)->complete) return FALSE;
   leave(reinterpret_cast<j_common_ptr>(info), ErrorCode::kBadFormat, "the file is truncated");
 }
 
 void skip_bytes(j_decompress_ptr info, long count) {
   if (count <= 0) return;
-  if (static_cast<size_t>(count) > info->src->bytes_in_buffer) on_end_of_data(info);
+  if (static_cast<size_t>(count) > info->src->bytes_in_buffer) {
+    on_end_of_data(info);
+    count = static_cast<long>(info->src->bytes_in_buffer);
+  }
   info->src->next_input_byte += count;
   info->src->bytes_in_buffer -= static_cast<size_t>(count);
 }
@@ -72,8 +102,7 @@ void do_nothing(j_decompress_ptr) {}
 struct Decoder {
   jpeg_decompress_struct info{};
   Errors errors{};
-  jpeg_source_mgr source{};
-  jpeg_progress_mgr progress{};
+  Source source{};
   bool created = false;
 
   Decoder() = default;
@@ -91,16 +120,15 @@ struct Decoder {
     if (setjmp(errors.escape)) return false;
     jpeg_create_decompress(&info);
     created = true;
-    source.next_input_byte = reinterpret_cast<const JOCTET*>(bytes);
-    source.bytes_in_buffer = size;
-    source.init_source = do_nothing;
-    source.fill_input_buffer = on_end_of_data;
-    source.skip_input_data = skip_bytes;
-    source.resync_to_restart = jpeg_resync_to_restart;
-    source.term_source = do_nothing;
-    info.src = &source;
-    progress.progress_monitor = on_progress;
-    info.progress = &progress;
+    jpeg_source_mgr& base = source.base;
+    base.next_input_byte = reinterpret_cast<const JOCTET*>(bytes);
+    base.bytes_in_buffer = size;
+    base.init_source = do_nothing;
+    base.fill_input_buffer = on_end_of_data;
+    base.skip_input_data = skip_bytes;
+    base.resync_to_restart = jpeg_resync_to_restart;
+    base.term_source = do_nothing;
+    info.src = &base;
     jpeg_read_header(&info, TRUE);
     return true;
   }
@@ -140,31 +168,47 @@ struct Decoder {
     return true;
   }
 
-  // Every row into `rows`, `stride` bytes apart. What follows the last row does not matter.
+  // Every row into `rows`, `stride` bytes apart. Then all that follows up to the end of the image
+  // is read, where damage inside of a scan shows: the library fills up the pixels with gray, and
+  // what it has not understood comes now. The file may end before the end marker.
   bool read_rows(uint8_t* rows, size_t stride) noexcept {
     if (setjmp(errors.escape)) return false;
     while (info.output_scanline < info.output_height) {
       JSAMPROW row = rows + stride * info.output_scanline;
       jpeg_read_scanlines(&info, &row, 1);
     }
+    source.complete = true;
+    jpeg_finish_decompress(&info);
     return true;
   }
+
+  // After start(): whether a part of the image can be had as a part of the whole. Where
+  // coefficients of a progressive file are missing, the library smooths over block borders, and
+  // differently at the edges of a part.
+  bool has_parts() const {
+    if (info.coef_bits == nullptr) return true;
+    for (int c = 0; c < info.num_components; ++c) {
+      for (int k = 0; k < DCTSIZE2; ++k) {
+        if (info.coef_bits[c][k] != 0) return false;
+      }
+    }
+    return true;
+  }
+  bool warned() const { return errors.base.num_warnings > 0; }
 };
 
-// round(a * b / 255), the way Pillow rounds it.
-uint32_t multiply_255(uint32_t a, uint32_t b) {
-  const uint32_t product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
-// Pillow takes every four-channel JPEG as inverted (Adobe's habit) and knows no color profile.
-Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int width) {
+// Pillow and OpenCV take every four-channel JPEG as inverted (Adobe's habit) and know no color
+// profile; they round differently.
+Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int width,
+                             PixelStyle style) {
   Image image(height, width, 3);
   const uint8_t* in = cmyk.data();
   for (size_t i = 0; i < image.pixels.size(); i += 3, in += 4) {
     const uint32_t light = in[3];
     for (int c = 0; c < 3; ++c) {
-      image.pixels[i + c] = static_cast<uint8_t>(light - multiply_255(255u - in[c], light));
+      const uint32_t ink = 255u - in[c];
+      image.pixels[i + c] = static_cast<uint8_t>(
+          light - (style == PixelStyle::kPillow ? multiply_255(ink, light) : ink * light >> 8));
     }
   }
   return image;
@@ -172,40 +216,44 @@ Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int w
 
 }  // namespace
 
-Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels,
-                  const ChooseWindow& choose) {
+Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options, const ChooseWindow& choose) {
+  require(count_scans(bytes) <= kMaxScans, ErrorCode::kTooLarge,
+          "{}: a JPEG file of more than {} scans; real ones have about ten", what, kMaxScans);
   Decoder decoder;
   const auto check = [&](bool good) {
     require(good, decoder.errors.code, "{}: cannot decode the JPEG data: {}", what,
             decoder.errors.text);
   };
   check(decoder.read_header(bytes.data(), bytes.size()));
-  check_image_size(decoder.info.image_height, decoder.info.image_width, max_pixels, what);
+  check_image_size(decoder.info.image_height, decoder.info.image_width, options.max_pixels, what);
   const int height = static_cast<int>(decoder.info.image_height);
   const int width = static_cast<int>(decoder.info.image_width);
   const int components = decoder.info.num_components;
   require(components == 1 || components == 3 || components == 4, ErrorCode::kUnsupported,
           "{}: a JPEG file of {} components; 1, 3 and 4 can be read", what, components);
-  if (components == 4) {
-    check(decoder.start(JCS_CMYK));
-    std::vector<uint8_t> cmyk(static_cast<size_t>(height) * width * 4);
-    check(decoder.read_rows(cmyk.data(), static_cast<size_t>(width) * 4));
-    const Image image = rgb_from_inverted_cmyk(cmyk, height, width);
-    return choose ? crop(image, checked_window(choose, height, width, what)) : image;
-  }
+  const Window window =
+      choose ? checked_window(choose, height, width, what) : Window{0, 0, height, width};
   // libjpeg-turbo repeats gray into RGB itself.
-  if (choose) {
-    const Window window = checked_window(choose, height, width, what);
-    check(decoder.start(JCS_RGB));
+  check(decoder.start(components == 4 ? JCS_CMYK : JCS_RGB));
+  if (choose && components != 4 && decoder.has_parts()) {
     Image image(window.height, window.width, 3);
     std::vector<uint8_t> row(static_cast<size_t>(width) * 3);
     check(decoder.read_window(window, row.data(), image.pixels.data()));
-    return image;
+    if (!decoder.warned()) return image;
+    // Whether such a file is tolerated shows at its end.
+    return crop(decode_jpeg(bytes, what, options), window);
   }
-  check(decoder.start(JCS_RGB));
-  Image image(height, width, 3);
-  check(decoder.read_rows(image.pixels.data(), static_cast<size_t>(width) * 3));
-  return image;
+  Image image;
+  if (components == 4) {
+    std::vector<uint8_t> cmyk(static_cast<size_t>(height) * width * 4);
+    check(decoder.read_rows(cmyk.data(), static_cast<size_t>(width) * 4));
+    image = rgb_from_inverted_cmyk(cmyk, height, width, options.style);
+  } else {
+    image = Image(height, width, 3);
+    check(decoder.read_rows(image.pixels.data(), static_cast<size_t>(width) * 3));
+  }
+  return choose ? crop(image, window) : image;
 }
 
 }  // namespace asmlp

@@ -105,8 +105,7 @@ TEST(Decode, NamesWhatItCannotRead) {
   EXPECT_EQ(error_of("").code(), ErrorCode::kBadFormat);
   EXPECT_EQ(error_of("hello").code(), ErrorCode::kUnsupported);
   for (const auto& [name, word] :
-       {std::pair{"refused_gif.png", "GIF"}, std::pair{"refused_bmp.jpg", "BMP"},
-        std::pair{"refused_tiff.webp", "TIFF"}, std::pair{"refused_animated.webp", "animated"}}) {
+       {std::pair{"refused_gif.png", "GIF"}, std::pair{"refused_animated.webp", "animated"}}) {
     const Error error = error_of(fixture(name));
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << name;
     EXPECT_THAT(error.what(), HasSubstr(word));
@@ -143,8 +142,9 @@ TEST(Decode, ATruncatedFileIsAnErrorOrWhole) {
         EXPECT_THAT(error.what(), HasSubstr("a file"));
         continue;
       }
-      // Only PNG has bytes after its last pixel that nobody needs.
-      EXPECT_TRUE(name.starts_with("png")) << name << " cut to " << size;
+      // Only PNG has bytes after its last pixel that nobody needs, and JPEG its end marker.
+      EXPECT_TRUE(name.starts_with("png") || (name.starts_with("jpeg") && size + 2 >= bytes.size()))
+          << name << " cut to " << size;
       EXPECT_EQ(decode(part).pixels, whole.pixels) << name << " cut to " << size;
     }
   }

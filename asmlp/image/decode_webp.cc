@@ -4,12 +4,13 @@
 
 namespace asmlp {
 
-Image decode_webp(std::span<const std::byte> bytes, const std::string& what, int64_t max_pixels) {
+Image decode_webp(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   WebPBitstreamFeatures features;
   require(WebPGetFeatures(data, bytes.size(), &features) == VP8_STATUS_OK, ErrorCode::kBadFormat,
           "{}: the WebP header is damaged or truncated", what);
-  check_image_size(features.height, features.width, max_pixels, what);
+  check_image_size(features.height, features.width, options.max_pixels, what);
   require(!features.has_animation, ErrorCode::kUnsupported,
           "{}: an animated WebP file; only still images can be read", what);
   Image image(features.height, features.width, 3);

@@ -18,7 +18,8 @@ std::vector<uint8_t> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image);
 
 // The bytes of a JPEG file, gray or RGB (stored as YCbCr, chroma at half resolution, as Pillow's
-// default): quality 1..100 on libjpeg's scale, sides 1..65500, else Error(kInvalidArgument).
-std::string encode_jpeg(const Image& image, int quality);
+// default): quality 1..100 on libjpeg's scale, sides 1..65500, else Error(kInvalidArgument). An
+// EXIF orientation (2..8) is written where the pixels are not upright.
+std::string encode_jpeg(const Image& image, int quality, int orientation = 1);
 
 }  // namespace asmlp

@@ -39,7 +39,7 @@ struct Encoder {
     std::free(bytes);
   }
 
-  bool run(const Image& image, int quality) {
+  bool run(const Image& image, int quality, int orientation) {
     info.err = jpeg_std_error(&errors.base);
     errors.base.error_exit = on_error;
     errors.base.emit_message = on_message;
@@ -53,6 +53,26 @@ struct Encoder {
     jpeg_set_defaults(&info);
     jpeg_set_quality(&info, quality, TRUE);
     jpeg_start_compress(&info, TRUE);
+    if (orientation != 1) {
+      // One big-endian directory of one entry: tag 0x112, one SHORT.
+      const unsigned char exif[]{'E', 'x',
+                                 'i', 'f',
+                                 0,   0,
+                                 'M', 'M',
+                                 0,   42,
+                                 0,   0,
+                                 0,   8,
+                                 0,   1,
+                                 1,   0x12,
+                                 0,   3,
+                                 0,   0,
+                                 0,   1,
+                                 0,   static_cast<unsigned char>(orientation),
+                                 0,   0,
+                                 0,   0,
+                                 0,   0};
+      jpeg_write_marker(&info, JPEG_APP0 + 1, exif, sizeof exif);
+    }
     while (info.next_scanline < info.image_height) {
       auto* row = const_cast<uint8_t*>(image.row(static_cast<int>(info.next_scanline)));
       jpeg_write_scanlines(&info, &row, 1);
@@ -64,7 +84,7 @@ struct Encoder {
 
 }  // namespace
 
-std::string encode_jpeg(const Image& image, int quality) {
+std::string encode_jpeg(const Image& image, int quality, int orientation) {
   constexpr int kMaxSide = JPEG_MAX_DIMENSION;
   require(
       image.height >= 1 && image.width >= 1 && image.height <= kMaxSide && image.width <= kMaxSide,
@@ -72,8 +92,10 @@ std::string encode_jpeg(const Image& image, int quality) {
       image.width, image.height, kMaxSide);
   require(quality >= 1 && quality <= 100, ErrorCode::kInvalidArgument,
           "JPEG quality {}: must be 1..100", quality);
+  require(orientation >= 1 && orientation <= 8, ErrorCode::kInvalidArgument,
+          "orientation {}; EXIF has 1 to 8", orientation);
   Encoder encoder;
-  require(encoder.run(image, quality), ErrorCode::kTooLarge,
+  require(encoder.run(image, quality, orientation), ErrorCode::kTooLarge,
           "cannot encode {} x {} pixels as JPEG: {}", image.width, image.height,
           encoder.errors.text);
   return {reinterpret_cast<const char*>(encoder.bytes), encoder.size};

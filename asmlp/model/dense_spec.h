@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "asmlp/model/config.h"
+#include "asmlp/model/exif.h"
 
 namespace asmlp {
 
@@ -20,6 +21,7 @@ struct DenseInput {
   int pad_multiple = 32;                              // 1 pads nothing
   std::vector<double> mean{123.675, 116.28, 103.53};  // per channel R, G, B, of values in 0..255
   std::vector<double> std{58.395, 57.12, 57.375};
+  Exif exif = Exif::kApply;  // of data sets; OpenCV, with which the authors read, applies it
   bool operator==(const DenseInput&) const = default;
   static void visit(auto& self, auto&& field) {
     field("short_side", self.short_side, FieldInfo{.low = 1, .high = 1 << 14});
@@ -27,6 +29,7 @@ struct DenseInput {
     field("pad_multiple", self.pad_multiple, FieldInfo{.low = 1, .high = 1024});
     field("mean", self.mean);
     field("std", self.std);
+    field("exif", self.exif);
   }
 };
 

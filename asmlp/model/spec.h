@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "asmlp/model/config.h"
+#include "asmlp/model/exif.h"
 
 namespace asmlp {
 
@@ -39,6 +40,9 @@ struct Preprocessing {
   Interpolation interpolation = Interpolation::kBicubic;
   std::vector<float> mean{0.485f, 0.456f, 0.406f};  // one per input channel, of values in [0, 1]
   std::vector<float> std{0.229f, 0.224f, 0.225f};   // one per input channel, > 0
+  // Of data sets (evaluation, training). The default is that of the authors' evaluation, of the
+  // zoo's models and of files that do not say it; training on own data writes what it did.
+  Exif exif = Exif::kIgnore;
   bool operator==(const Preprocessing&) const = default;
   static void visit(auto& self, auto&& field) {
     field("size", square_field(self.size),
@@ -48,6 +52,7 @@ struct Preprocessing {
     field("interpolation", self.interpolation);
     field("mean", self.mean);
     field("std", self.std);
+    field("exif", self.exif);
   }
 };
 

@@ -125,12 +125,17 @@ ASMLP_API asmlp_status asmlp_model_feature_shape(const asmlp_model* model, int f
 
 typedef struct asmlp_engine asmlp_engine;
 
+/* EXIF orientation of image files: the picture is turned upright, or taken as it is stored. */
+typedef enum asmlp_exif { ASMLP_EXIF_APPLY = 0, ASMLP_EXIF_IGNORE = 1 } asmlp_exif;
+
 /* All zero is the default. */
 typedef struct asmlp_run_options {
-  int threads;    /* 1..256; 0: every core that the process may use */
-  int image_size; /* side that images are resized and cropped to; 0: the model's own */
-  int max_batch;  /* images computed at once, 1..4096; 0: 8 */
-  int features;   /* 1: also keep the feature maps; 0: do not */
+  int threads;        /* 1..256; 0: every core that the process may use */
+  int image_size;     /* side that images are resized and cropped to; 0: the model's own */
+  int max_batch;      /* images computed at once, 1..4096; 0: 8 */
+  int features;       /* 1: also keep the feature maps; 0: do not */
+  asmlp_exif exif;    /* of image files */
+  int64_t max_pixels; /* larger image files are refused; 0: 89,478,485 */
 } asmlp_run_options;
 
 ASMLP_API asmlp_status asmlp_engine_create(const asmlp_model* model,
@@ -146,12 +151,15 @@ typedef struct asmlp_image {
   ptrdiff_t row_bytes; /* from one row to the next; 0: width * channels */
 } asmlp_image;
 
-/* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), or
- * on batch x in_channels x height x width normalized floats. Any number of images; the results
- * below are then those of this run, until the next. */
+/* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), on
+ * an image file (JPEG, PNG, WebP, BMP, PPM, TIFF) on disk or in memory, or on batch x in_channels x
+ * height x width normalized floats. Any number of images; the results below are then those of this
+ * run, until the next. */
 ASMLP_API asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images,
                                                int count);
 ASMLP_API asmlp_status asmlp_engine_run_file(asmlp_engine* engine, const char* file);
+ASMLP_API asmlp_status asmlp_engine_run_encoded(asmlp_engine* engine, const void* bytes,
+                                                size_t size);
 ASMLP_API asmlp_status asmlp_engine_run_tensor(asmlp_engine* engine, const float* nchw, int batch,
                                                int height, int width);
 

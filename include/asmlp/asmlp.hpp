@@ -139,11 +139,19 @@ struct DecodedImage {
   ImageView view() const { return {pixels.data(), height, width}; }
 };
 
-// Decodes a JPEG, PNG or WebP to the pixels that Pillow's Image.open(...).convert("RGB") gives.
-// Errors: kNotFound, kIo, kBadFormat, kTooLarge (over 89 megapixels), kUnsupported (other formats).
-ASMLP_API DecodedImage read_image(const std::filesystem::path& file);
+struct ReadOptions {
+  Exif exif = Exif::kApply;     // EXIF orientation: turn the picture upright, or take it as stored
+  std::int64_t max_pixels = 0;  // larger pictures are refused (kTooLarge); 0: 89,478,485
+};
+
+// Decodes a JPEG, PNG, WebP, BMP, PPM (PGM, PBM) or TIFF to the pixels that Pillow's
+// Image.open(...).convert("RGB") gives, upright as after ImageOps.exif_transpose. Errors:
+// kNotFound, kIo, kBadFormat, kTooLarge, kUnsupported (other formats).
+ASMLP_API DecodedImage read_image(const std::filesystem::path& file,
+                                  const ReadOptions& options = {});
 // The same from the bytes of such a file in memory.
-ASMLP_API DecodedImage read_image(const void* bytes, std::size_t size);
+ASMLP_API DecodedImage read_image(const void* bytes, std::size_t size,
+                                  const ReadOptions& options = {});
 
 // Floats that somebody else keeps: batch x channels x height x width, row-major, normalized as the
 // model was trained. Any size of 1..16384 pixels a side.
@@ -164,9 +172,10 @@ struct OutputView {
 };
 
 struct RunOptions {
-  int threads = 0;     // 1..256; 0 takes every core that the process may use
-  int image_size = 0;  // side that images are resized and cropped to; 0: the model's own
-  int max_batch = 8;   // images computed at once, 1..4096; memory grows with it, results stay
+  int threads = 0;           // 1..256; 0 takes every core that the process may use
+  int image_size = 0;        // side that images are resized and cropped to; 0: the model's own
+  int max_batch = 8;         // images computed at once, 1..4096; memory grows with it, results stay
+  ReadOptions reading = {};  // of image files: classify(file), features(file)
 };
 
 // ---- Classification ----

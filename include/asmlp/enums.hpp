@@ -7,6 +7,10 @@ namespace asmlp {
 
 enum class Task { kClassify, kDetect, kSegment };
 
+// What is done with a picture's EXIF orientation: its pixels are turned upright, as people and
+// OpenCV see them, or taken as they are stored, as the usual ImageNet evaluation does.
+enum class Exif { kApply, kIgnore };
+
 // The numbers of a product: of its weights and of the rows it multiplies them with. Sums, the
 // residual stream and all statistics are fp32 in both.
 enum class Precision { kFp32, kBf16 };

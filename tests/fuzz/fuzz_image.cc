@@ -9,15 +9,18 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr int64_t kMaxPixels = 1 << 18;
-  try {
-    const asmlp::Image image = asmlp::decode_image(std::as_bytes(std::span(data, size)),
-                                                   "fuzz input", {.max_pixels = kMaxPixels});
-    const int64_t pixels = int64_t{image.height} * image.width;
-    if (pixels < 1 || pixels > kMaxPixels ||
-        image.pixels.size() != static_cast<size_t>(pixels) * image.channels) {
-      std::abort();
+  for (const asmlp::PixelStyle style : {asmlp::PixelStyle::kPillow, asmlp::PixelStyle::kOpenCv}) {
+    try {
+      const asmlp::Image image =
+          asmlp::decode_image(std::as_bytes(std::span(data, size)), "fuzz input",
+                              {.max_pixels = kMaxPixels, .style = style});
+      const int64_t pixels = int64_t{image.height} * image.width;
+      if (pixels < 1 || pixels > kMaxPixels ||
+          image.pixels.size() != static_cast<size_t>(pixels) * image.channels) {
+        std::abort();
+      }
+    } catch (const asmlp::Error&) {
     }
-  } catch (const asmlp::Error&) {
   }
   return 0;
 }

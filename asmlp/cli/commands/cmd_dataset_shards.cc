@@ -23,6 +23,7 @@ struct DatasetShardsOptions {
   double shard_size = 256;  // MB
   bool no_check = false;
   int resize = 0;
+  std::optional<int64_t> max_pixels;
   ShardWriterOptions writer;
   OutputOptions output_options;
 };
@@ -82,10 +83,16 @@ int run_shards(DatasetShardsOptions& options) {
   options.writer.shard_bytes = static_cast<int64_t>(options.shard_size * (1 << 20));
   options.writer.check = !options.no_check;
   if (options.resize > 0) options.writer.resize = options.resize;
+  if (options.max_pixels) {
+    options.writer.decoding = with_max_pixels(options.writer.decoding, *options.max_pixels);
+  }
   const auto splits = splits_of(options);
   std::vector<ImageFiles> lists;
   for (const auto& [split, folder] : splits) {
     lists.push_back(list_image_folder(folder));
+    if (const std::string note = lists.back().left_out.note(folder); !note.empty()) {
+      print_note(note);
+    }
     require(lists.back().classes == lists.front().classes, ErrorCode::kMismatch,
             "{} and {} have different classes", splits.front().second.string(), folder.string());
   }
@@ -161,8 +168,10 @@ Command add_dataset_shards(CLI::App& dataset) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->type_name("N");
   app->add_option("--seed", options->writer.seed, "of the order (default 0)")->type_name("N");
-  app->add_option("--resize", options->resize,
-                  "shrink images whose short side is longer to N pixels and write them as JPEG")
+  app->add_option(
+         "--resize", options->resize,
+         "shrink images whose short side is longer to N pixels and write them as JPEG, with "
+         "their EXIF orientation")
       ->check(CLI::Range(1, 16384))
       ->type_name("N");
   app->add_option("--quality", options->writer.quality, "JPEG quality for --resize (default 90)")
@@ -170,6 +179,9 @@ Command add_dataset_shards(CLI::App& dataset) {
       ->type_name("Q");
   app->add_flag("--no-check", options->no_check,
                 "do not decode the images (a damaged one is then found in training)");
+  app->add_option("--max-pixels", options->max_pixels, "refuse larger pictures (default 89478485)")
+      ->check(CLI::Range(int64_t{1}, int64_t{10'000'000'000}))
+      ->type_name("N");
   app->add_option("-j,--threads", options->writer.threads, "threads (default: all cores)")
       ->check(CLI::Range(0, 256))
       ->type_name("N");

@@ -7,6 +7,7 @@
 #include "asmlp/cli/draw/cam.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
@@ -21,6 +22,7 @@ struct PredictOptions {
   std::vector<std::string> images;
   ModelOptions model;
   PreprocessingOptions preprocessing;
+  ImageOptions image;
   RunOptions run;
   ResultsOptions results;
   OutputOptions output;
@@ -154,6 +156,7 @@ int run_predict(const PredictOptions& options) {
   BatchRunner runner(model, run, Keep::kLogits);
 
   report.start(4 * run.max_batch);
+  const DecodeOptions decoding = options.image.decoding(Exif::kApply);
   const auto file_at = [&](int64_t index) { return found.files[static_cast<size_t>(index)]; };
   const size_t classes = static_cast<size_t>(spec.config.num_classes);
   const auto add_batch = [&](const Engine& engine, const InputBatch& batch, int64_t first) {
@@ -176,7 +179,7 @@ int run_predict(const PredictOptions& options) {
     }
   };
   runner.run(
-      images, [&](int64_t index) { return decode_image(file_at(index)); }, add_batch);
+      images, [&](int64_t index) { return load_image(file_at(index), decoding); }, add_batch);
   return finish();
 }
 
@@ -188,14 +191,14 @@ Command add_predict(CLI::App& program) {
       add_subcommand(program, "predict", "Classify images",
                      "A file that cannot be read is named on standard error, the others are done, "
                      "and the exit code\n"
-                     "is 1. EXIF orientation is ignored, as in the authors' evaluation.\n"
+                     "is 1. Pictures are turned upright as their EXIF orientation says.\n"
                      "Examples:\n"
                      "  asmlp predict photo.jpg --topk 3\n"
                      "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
-                     "  asmlp predict 'photos/*.png' --json > predictions.json");
-  app->add_option("images", options->images, "image files (JPEG, PNG, WebP), folders, globs")
-      ->type_name("IMG")
-      ->required();
+                     "  asmlp predict 'photos/*.png' --json > predictions.json\n"
+                     "  curl -s https://example.org/photo.jpg | asmlp predict -\n"
+                     "  asmlp predict @list.txt --exif ignore");
+  app->add_option("images", options->images, kImagesHelp)->type_name("IMG")->required();
   app->add_option("--topk", options->topk, "classes to print per image (default 5)")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("K");
@@ -206,6 +209,7 @@ Command add_predict(CLI::App& program) {
   add_model_options(*app, options->model);
   add_class_map_option(*app, options->model);
   add_preprocessing_options(*app, options->preprocessing);
+  add_image_options(*app, options->image, "apply");
   add_run_options(*app, options->run);
   app->add_option("-b,--batch-size", options->batch_size, "images per batch (default 8)")
       ->check(CLI::Range(1, 4096))

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "asmlp/cli/images/evaluation.h"
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/options/task_option.h"
@@ -31,6 +32,7 @@ struct ValidateOptions {
   std::string split = "validation";
   TaskOption task;
   ModelOptions model;
+  ImageOptions image;
   std::string backend;
   RunOptions run;
   ResultsOptions results;

@@ -158,6 +158,8 @@ int validate_classifier(const ValidateOptions& options, const Backend& backend) 
   const auto dataset = open_dataset(options.data, options.part());
   LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   ModelSpec& spec = loaded.checkpoint.spec;
+  if (const std::string others = dataset->left_out(); !others.empty()) print_note(others);
+  dataset->set_decoding(options.image.decoding(spec.preprocessing.exif));
   std::string note;
   const std::vector<int> targets =
       match_classes(dataset->classes(), spec.classes, spec.config.num_classes, &note);

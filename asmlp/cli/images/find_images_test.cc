@@ -71,5 +71,40 @@ TEST_F(FindImages, WhatLeadsNowhereIsReportedAndTheRestGoesOn) {
   }
 }
 
+TEST_F(FindImages, WhatAFolderHoldsBesideImagesIsCountedOnce) {
+  std::ofstream(folder_.path() / "IMG_1.heic") << "x";
+  std::ofstream(folder_.path() / "IMG_2.HEIC") << "x";
+  std::ofstream(folder_.path() / ".hidden.jpg") << "x";
+  fs::create_directories(folder_.path() / ".git");
+  std::ofstream(folder_.path() / ".git" / "a.png") << "x";
+  const FoundImages found = find({""});
+  EXPECT_EQ(found.files.size(), 5u);
+  EXPECT_THAT(found.missing, IsEmpty());
+  EXPECT_THAT(found.notes,
+              ElementsAre(testing::EndsWith("2 .heic, 1 .md, 1 .txt, 1 hidden, 1 hidden folder")));
+}
+
+TEST_F(FindImages, AListNamesAFileALine) {
+  const auto path = [&](const char* name) { return (folder_.path() / name).string(); };
+  std::ofstream(path("list.txt")) << "\xef\xbb\xbf" << path("odd[1].jpg") << "\r\n\n"
+                                  << path("missing.jpg") << '\n'
+                                  << path("deep");
+  const FoundImages found = find_images({path("b.jpg"), "@" + path("list.txt")});
+  EXPECT_THAT(names(found), ElementsAre("b.jpg", "odd[1].jpg", "deep/d.jpeg", "deep/er/c.webp"));
+  ASSERT_EQ(found.missing.size(), 1u);
+  EXPECT_EQ(found.missing[0].argument, path("missing.jpg"));
+  EXPECT_THAT(found.missing[0].message, testing::HasSubstr("line 3"));
+  EXPECT_EQ(find_images({"@" + path("no_list.txt")}).missing.at(0).code, ErrorCode::kNotFound);
+}
+
+TEST_F(FindImages, StandardInputIsOnePicture) {
+  const FoundImages found = find_images({"-", "-"});
+  EXPECT_EQ(found.files, std::vector<fs::path>{"-"});
+  ASSERT_EQ(found.missing.size(), 1u);
+  EXPECT_EQ(found.missing[0].code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(shown_name("-"), "stdin");
+  EXPECT_EQ(shown_name("a/b.jpg"), "a/b.jpg");
+}
+
 }  // namespace
 }  // namespace asmlp::cli::find_images_test

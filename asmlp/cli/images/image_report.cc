@@ -12,6 +12,7 @@ ImageReport::ImageReport(std::string command, bool json, const FoundImages& foun
       start_(std::chrono::steady_clock::now()) {
   json_["images"] = Json::array();
   json_["failed"] = Json::array();
+  for (const std::string& note : found.notes) print_note(note);
   for (const auto& missing : found.missing) {
     add_failure(missing.argument, missing.code, missing.message);
   }

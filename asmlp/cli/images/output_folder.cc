@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "asmlp/cli/images/find_images.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
@@ -16,10 +17,9 @@ OutputFolder::OutputFolder(const std::string& option, const fs::path& folder) : 
 }
 
 fs::path OutputFolder::next(const fs::path& input) {
-  std::string name = input.stem().string();
-  for (int n = 2; !used_.insert(name).second; ++n) {
-    name = fmt::format("{}-{}", input.stem().string(), n);
-  }
+  const std::string stem = shown_name(input).stem().string();
+  std::string name = stem;
+  for (int n = 2; !used_.insert(name).second; ++n) name = fmt::format("{}-{}", stem, n);
   return folder_ / name;
 }
 

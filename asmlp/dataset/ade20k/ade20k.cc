@@ -145,8 +145,9 @@ Ade20k::Ade20k(const fs::path& root, Split split) : classes_(find_classes(root))
   const char* name = split == Split::kTrain ? "training" : "validation";
   const fs::path images = root / "images" / name, annotations = root / "annotations" / name;
   const std::vector<fs::path> label_files = files_in(annotations);
+  LeftOut left_out;
   for (const fs::path& image : files_in(images)) {
-    if (!has_image_extension(image)) continue;
+    if (!left_out.takes(fs::directory_entry(image))) continue;
     const fs::path labels = annotations / (image.stem().string() + ".png");
     require(std::ranges::binary_search(label_files, labels.native(), {},
                                        [](const fs::path& path) { return path.native(); }),
@@ -154,8 +155,9 @@ Ade20k::Ade20k(const fs::path& root, Split split) : classes_(find_classes(root))
             labels.string());
     files_.push_back({image, labels});
   }
-  require(!files_.empty(), ErrorCode::kNotFound, "{}: holds no .jpg, .jpeg, .png or .webp images",
-          images.string());
+  require(!files_.empty(), ErrorCode::kNotFound, "{}: holds no images ({})", images.string(),
+          image_extensions());
+  left_out_ = left_out.note(images);
   // Files of one name need not be neighbors: "a.jpg", "a.x.jpg", "a.png".
   std::vector<Files> by_labels = files_;
   std::ranges::sort(by_labels, {}, [](const Files& f) { return f.labels.native(); });
@@ -188,8 +190,10 @@ const Ade20k::Files& Ade20k::files(int64_t index) const {
 
 LabeledImage Ade20k::get(int64_t index) const {
   const Files& from = files(index);
-  LabeledImage pair{decode_image(from.image), read_label_png(from.labels),
-                    from.image.stem().string()};
+  DecodeOptions labels;
+  labels.max_pixels = decoding_.max_pixels;
+  LabeledImage pair{{}, read_label_png(from.labels, labels), from.image.stem().string()};
+  pair.image = decode_labeled_image(from.image, pair.labels.height, pair.labels.width, decoding_);
   require(pair.image.height == pair.labels.height && pair.image.width == pair.labels.width,
           ErrorCode::kMismatch, "{}: {} x {} labels for {} x {} pixels (width x height) of {}",
           from.labels.string(), pair.labels.width, pair.labels.height, pair.image.width,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
 #include "asmlp/image/label_png.h"
 
@@ -36,7 +37,7 @@ struct LabeledImage {
 void reduce_labels(Image& labels, int classes, const std::string& what);
 
 // The images of one split, in the order of their names (by bytes):
-//   images/{training,validation}/NAME.jpg        or .jpeg, .png, .webp
+//   images/{training,validation}/NAME.jpg        or another of image_extensions()
 //   annotations/{training,validation}/NAME.png   8-bit gray or palette; 0 is "other"
 // The classes are ADE20K's, unless the folder has a list of its own: a file objectInfo<N>.txt,
 // where N, the number of classes, is not 150. Its first line names its tab-separated columns; of
@@ -56,6 +57,12 @@ class Ade20k {
   int64_t size() const { return static_cast<int64_t>(files_.size()); }
   const std::vector<SegmentationClass>& classes() const { return classes_; }
 
+  // How the images are decoded from now on; by default as OpenCV does. Where EXIF orientation is
+  // applied, labels that were made on the stored pixels keep those.
+  void set_decoding(const DecodeOptions& decoding) { decoding_ = decoding; }
+  // One sentence about the files that are no images (LeftOut::note); empty when there are none.
+  const std::string& left_out() const { return left_out_; }
+
   // Reads image `index` in [0, size()) with its labels, reduced. May be called from several threads
   // at once. Errors name the file: as decode_image's and decode_label_png's, kMismatch when the
   // sizes differ, kBadFormat for a label that is no class.
@@ -70,6 +77,8 @@ class Ade20k {
  private:
   std::vector<Files> files_;
   std::vector<SegmentationClass> classes_;
+  DecodeOptions decoding_{.style = PixelStyle::kOpenCv};
+  std::string left_out_;
 };
 
 }  // namespace asmlp

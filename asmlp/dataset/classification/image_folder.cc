@@ -15,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Entries whose names begin with a dot belong to tools (.git, .ipynb_checkpoints), not to the data.
-bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
-
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
@@ -46,16 +43,18 @@ std::vector<fs::path> folders_in(const fs::path& root) {
 // Every image at any depth below `folder`. Symbolic links are followed as torchvision does; one
 // that leads back to a folder above itself (`above`, canonical) is not entered again.
 void collect_images(const fs::path& folder, std::vector<fs::path>& above,
-                    std::vector<fs::path>& images) {
+                    std::vector<fs::path>& images, LeftOut& left_out) {
   std::error_code error;
   const fs::path canonical = fs::canonical(folder, error);
   if (!error && std::find(above.begin(), above.end(), canonical) != above.end()) return;
   above.push_back(canonical);
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (is_folder(it->path())) {
-      collect_images(it->path(), above, images);
-    } else if (has_image_extension(it->path())) {
-      images.push_back(it->path());
+    if (!is_folder(it->path())) {
+      if (left_out.takes(*it)) images.push_back(it->path());
+    } else if (is_hidden(it->path())) {
+      left_out.count("hidden folder");
+    } else {
+      collect_images(it->path(), above, images, left_out);
     }
   }
   require(!error, ErrorCode::kIo, "{}: cannot list the folder: {}", folder.string(),
@@ -63,16 +62,29 @@ void collect_images(const fs::path& folder, std::vector<fs::path>& above,
   above.pop_back();
 }
 
+// Images beside the class folders belong to no class.
+void count_stray_images(const fs::path& root, LeftOut& left_out) {
+  std::error_code error;
+  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+    if (!is_folder(it->path()) && !is_hidden(it->path()) && has_image_extension(it->path())) {
+      left_out.count("images outside of the class folders");
+    }
+  }
+}
+
 class ImageFolder final : public Dataset {
  public:
-  explicit ImageFolder(const fs::path& root) : list_(list_image_folder(root)) {}
+  explicit ImageFolder(const fs::path& root) : root_(root), list_(list_image_folder(root)) {}
 
   int64_t size() const override { return static_cast<int64_t>(list_.files.size()); }
 
+  void set_decoding(const DecodeOptions& decoding) override { decoding_ = decoding; }
+  std::string left_out() const override { return list_.left_out.note(root_); }
+
   Sample get(int64_t index) const override {
     Sample sample = read(index);
-    sample.image =
-        decode_image(std::as_bytes(std::span(sample.encoded)), file(index).path.string());
+    sample.image = decode_image(std::as_bytes(std::span(sample.encoded)), file(index).path.string(),
+                                decoding_);
     sample.encoded = {};
     return sample;
   }
@@ -96,11 +108,13 @@ class ImageFolder final : public Dataset {
 
   Sample read(int64_t index) const {
     const ImageFile& entry = file(index);
-    return {Image(), entry.target, entry.name,
-            read_file(entry.path, DecodeOptions{}.max_file_bytes)};
+    return {Image(), entry.target, entry.name, read_file(entry.path, decoding_.max_file_bytes),
+            decoding_};
   }
 
+  fs::path root_;
   ImageFiles list_;
+  DecodeOptions decoding_;
 };
 
 }  // namespace
@@ -108,11 +122,12 @@ class ImageFolder final : public Dataset {
 ImageFiles list_image_folder(const fs::path& root) {
   require(is_folder(root), ErrorCode::kNotFound, "{}: {}", root.string(), no_folder(root));
   ImageFiles list;
+  count_stray_images(root, list.left_out);
   for (const fs::path& folder : folders_in(root)) {
     const int target = static_cast<int>(list.classes.size());
     list.classes.push_back(folder.filename().string());
     std::vector<fs::path> images, above;
-    collect_images(folder, above, images);
+    collect_images(folder, above, images, list.left_out);
     // torchvision's order: folder by folder (as strings), then by name.
     std::vector<std::pair<std::string, std::string>> keys;
     for (const fs::path& image : images) {
@@ -125,9 +140,10 @@ ImageFiles list_image_folder(const fs::path& root) {
     }
   }
   require(!list.files.empty(), ErrorCode::kNotFound,
-          "{}: {}; expected one folder per class with .jpg, .jpeg, .png or .webp files in it",
-          root.string(),
-          list.classes.empty() ? "has no class folders" : "has no images in its class folders");
+          "{}: {}; expected one folder per class with {} files in it{}", root.string(),
+          list.classes.empty() ? "has no class folders" : "has no images in its class folders",
+          image_extensions(),
+          list.left_out.text().empty() ? "" : " (there are " + list.left_out.text() + ")");
   return list;
 }
 
@@ -146,7 +162,8 @@ bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff");
 
 Sample decoded(Sample sample) {
   if (sample.encoded.empty()) return sample;
-  sample.image = decode_image(std::as_bytes(std::span(sample.encoded)), sample.name);
+  sample.image =
+      decode_image(std::as_bytes(std::span(sample.encoded)), sample.name, sample.decoding);
   sample.encoded = {};
   return sample;
 }

@@ -125,16 +125,20 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
   return found;
 }
 
-// Height and width of an image without what is below its first rows; nothing when it cannot be
+// Height and width of an upright image without what is below its first rows; nothing when it cannot be
 // read.
 void read_size(const fs::path& path, CocoImage& image) {
   try {
-    const std::string bytes = read_file(path, DecodeOptions{}.max_file_bytes);
-    decode_image_window(std::as_bytes(std::span(bytes)), path.string(), [&](int height, int width) {
-      image.height = height;
-      image.width = width;
-      return Window{0, 0, 1, 1};
-    });
+    const DecodeOptions upright{.exif = Exif::kApply};
+    const std::string bytes = read_file(path, upright.max_file_bytes);
+    decode_image_window(
+        std::as_bytes(std::span(bytes)), path.string(),
+        [&](int height, int width) {
+          image.height = height;
+          image.width = width;
+          return Window{0, 0, 1, 1};
+        },
+        upright);
   } catch (const Error&) {  // who reads the image says why
   }
 }

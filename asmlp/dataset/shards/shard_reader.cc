@@ -26,9 +26,7 @@ std::pair<std::string, std::string> split_name(const std::string& name) {
   return {name.substr(0, dot), extension};
 }
 
-bool is_image(const std::string& extension) {
-  return extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "webp";
-}
+bool is_image(const std::string& extension) { return has_image_extension("image." + extension); }
 
 // The number in a .cls member, or nothing.
 std::optional<int> parse_label(std::string_view text) {
@@ -100,7 +98,7 @@ std::optional<ShardSample> ShardReader::close_group(Group& group) {
   ++seen_;
   const std::string name = name_ + ": " + group.key;
   std::optional<int> target;
-  if (!group.has_image) group.add_problem("has a label but no .jpg, .jpeg, .png or .webp");
+  if (!group.has_image) group.add_problem("has a label but no image (" + image_extensions() + ")");
   if (!group.label) {
     group.add_problem("has no .cls member beside it");
   } else if (!(target = parse_label(*group.label))) {

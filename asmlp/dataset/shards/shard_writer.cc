@@ -15,6 +15,7 @@
 #include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
+#include "asmlp/image/exif.h"
 #include "asmlp/image/resize.h"
 
 namespace asmlp {
@@ -43,6 +44,8 @@ std::string extension_of(std::string_view bytes, const fs::path& path) {
   if (bytes.starts_with("\xff\xd8\xff")) return "jpg";
   if (bytes.starts_with("\x89PNG")) return "png";
   if (bytes.starts_with("RIFF")) return "webp";
+  if (bytes.starts_with("BM")) return "bmp";
+  if (bytes.starts_with("II") || bytes.starts_with("MM")) return "tif";
   std::string extension = path.extension().string().substr(1);
   std::ranges::transform(extension, extension.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -59,15 +62,19 @@ struct Prepared {
 Prepared prepare(const ImageFile& file, const ShardWriterOptions& options) {
   Prepared prepared;
   try {
-    prepared.bytes = read_file(file.path, DecodeOptions{}.max_file_bytes);
+    prepared.bytes = read_file(file.path, options.decoding.max_file_bytes);
     require(!prepared.bytes.empty(), ErrorCode::kBadFormat, "{}: the file is empty",
             file.path.string());
     if (options.check || options.resize) {
-      const Image image =
-          decode_image(std::as_bytes(std::span(prepared.bytes)), file.path.string());
+      // Stored pixels stay stored pixels: whether they are turned is decided in training.
+      DecodeOptions decoding = options.decoding;
+      decoding.exif = Exif::kIgnore;
+      const auto bytes = std::as_bytes(std::span(prepared.bytes));
+      const Image image = decode_image(bytes, file.path.string(), decoding);
       if (options.resize && std::min(image.height, image.width) > *options.resize) {
-        prepared.bytes = encode_jpeg(
-            resize_short_side(image, *options.resize, Interpolation::kBicubic), options.quality);
+        prepared.bytes =
+            encode_jpeg(resize_short_side(image, *options.resize, Interpolation::kBicubic),
+                        options.quality, file_orientation(bytes, decoding.style));
       }
     }
     prepared.extension = extension_of(prepared.bytes, file.path);

@@ -21,10 +21,11 @@ struct ShardWriterOptions {
   uint64_t seed = 0;  // of the order in which the samples are spread over the shards
   bool check = true;  // every file must decode; without, only empty files are left out
   // Brings images whose short side is longer to this length (bicubic) and writes them as JPEG of
-  // this quality; the others are copied as they are. Implies `check`.
+  // this quality, with their EXIF orientation; the others are copied as they are. Implies `check`.
   std::optional<int> resize;
   int quality = 90;
-  int threads = 0;  // that read and decode; 0: all cores
+  int threads = 0;              // that read and decode; 0: all cores
+  DecodeOptions decoding = {};  // its limits
 };
 
 struct ShardWriterReport {

@@ -11,6 +11,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/image/decode.h"
 
 namespace asmlp {
 namespace {
@@ -258,8 +259,9 @@ ShardSet open_shards(const std::string& path, Split split) {
                             path, kShardIndexName, set.samples, highest + 1, set.shards.size()));
   }
   require(set.samples >= 1, ErrorCode::kNotFound,
-          "{}: its shards hold no samples{}; expected KEY.jpg (.jpeg, .png, .webp) and KEY.cls",
-          path, set.unreadable.empty() ? "" : " (" + set.unreadable.front().message + ")");
+          "{}: its shards hold no samples{}; expected KEY.jpg (or another of {}) and KEY.cls", path,
+          set.unreadable.empty() ? "" : " (" + set.unreadable.front().message + ")",
+          image_extensions());
   return set;
 }
 

@@ -1,6 +1,6 @@
 // Labeled images in tar shards, by the WebDataset convention: the members of a sample follow one
-// another and share their name up to the first dot of the file name: "KEY.jpg" (or .jpeg, .png,
-// .webp) and "KEY.cls", the class number as text. Other members are passed over.
+// another and share their name up to the first dot of the file name: "KEY.jpg" (or another of
+// image_extensions()) and "KEY.cls", the class number as text. Other members are passed over.
 #pragma once
 
 #include <cstdint>

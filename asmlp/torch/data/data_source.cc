@@ -17,6 +17,7 @@ class RandomAccessSource final : public DataSource {
 
   const std::vector<std::string>& classes() const override { return dataset_->classes(); }
   int64_t size() const override { return dataset_->size(); }
+  std::string left_out() const override { return dataset_->left_out(); }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     return std::make_unique<Loader>(
@@ -30,17 +31,19 @@ class RandomAccessSource final : public DataSource {
 
 class ShardSource final : public DataSource {
  public:
-  explicit ShardSource(ShardSet set) : set_(std::move(set)) {}
+  ShardSource(ShardSet set, const DecodeOptions& decoding)
+      : set_(std::move(set)), decoding_(decoding) {}
 
   const std::vector<std::string>& classes() const override { return set_.classes; }
   int64_t size() const override { return set_.samples; }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
-    return std::make_unique<ShardLoader>(set_, std::move(transform), options);
+    return std::make_unique<ShardLoader>(set_, std::move(transform), options, decoding_);
   }
 
  private:
   ShardSet set_;
+  DecodeOptions decoding_;
 };
 
 }  // namespace
@@ -59,9 +62,12 @@ TensorSample LabeledSource::get(int64_t index, Random& random) const {
                      transform_, random);
 }
 
-std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split) {
-  if (names_shards(path)) return std::make_unique<ShardSource>(open_shards(path, split));
-  return std::make_unique<RandomAccessSource>(open_dataset(path, split));
+std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split,
+                                             const DecodeOptions& decoding) {
+  if (names_shards(path)) return std::make_unique<ShardSource>(open_shards(path, split), decoding);
+  std::unique_ptr<Dataset> dataset = open_dataset(path, split);
+  dataset->set_decoding(decoding);
+  return std::make_unique<RandomAccessSource>(std::move(dataset));
 }
 
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset) {

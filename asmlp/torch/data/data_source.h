@@ -48,15 +48,18 @@ class DataSource {
   virtual ~DataSource() = default;
   virtual const std::vector<std::string>& classes() const = 0;
   virtual int64_t size() const = 0;  // images, known without decoding
+  // One sentence about the files that were left out; empty when there are none.
+  virtual std::string left_out() const { return {}; }
   // The images in batches. Must not outlive the DataSource. Errors: those of Loader, or of
   // ShardLoader.
   virtual std::unique_ptr<BatchSource> batches(Transform transform,
                                                const LoaderOptions& options) const = 0;
 };
 
-// Opens what lies at `path`: tar shards (open_shards), else one of open_dataset's folders. Errors
-// as theirs.
-std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split);
+// Opens what lies at `path`: tar shards (open_shards), else one of open_dataset's folders. Pictures
+// are decoded by `decoding`. Errors as theirs.
+std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split,
+                                             const DecodeOptions& decoding = {});
 
 // A data set in hand, which must outlive the result, or one to keep.
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset);

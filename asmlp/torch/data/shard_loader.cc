@@ -18,8 +18,8 @@ struct Entry {
   uint64_t round = 0;   // how often the rank's shards were read before, in this epoch
 };
 
-Sample read_entry(const Entry& entry, bool encoded) {
-  Sample sample{Image(), entry.sample->target, entry.sample->name, entry.sample->bytes};
+Sample read_entry(const Entry& entry, bool encoded, const DecodeOptions& decoding) {
+  Sample sample{Image(), entry.sample->target, entry.sample->name, entry.sample->bytes, decoding};
   return encoded && is_jpeg(sample.encoded) ? sample : decoded(std::move(sample));
 }
 
@@ -31,6 +31,7 @@ class ShardLoader::Maker final : public BatchMaker {
       : set_(loader.set_),
         transform_(loader.transform_),
         options_(loader.options_),
+        decoding_(loader.decoding_),
         epoch_(uint64_t(epoch)),
         first_(loader.first_),
         shards_(loader.shards(epoch)),
@@ -124,7 +125,7 @@ class ShardLoader::Maker final : public BatchMaker {
   Slot slot(const Entry& entry, uint64_t seed) const {
     return [this, &entry, seed] {
       Random random(seed);
-      return transformed(read_entry(entry, transform_.encoded), transform_, random);
+      return transformed(read_entry(entry, transform_.encoded, decoding_), transform_, random);
     };
   }
 
@@ -152,6 +153,7 @@ class ShardLoader::Maker final : public BatchMaker {
   const ShardSet* set_;
   Transform transform_;
   LoaderOptions options_;
+  DecodeOptions decoding_;
   uint64_t epoch_;
   std::vector<int64_t> first_;
   std::vector<int64_t> shards_;
@@ -170,8 +172,9 @@ class ShardLoader::Maker final : public BatchMaker {
   std::vector<Unreadable> unreadable_;
 };
 
-ShardLoader::ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options)
-    : set_(&set), transform_(std::move(transform)), options_(options) {
+ShardLoader::ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options,
+                         const DecodeOptions& decoding)
+    : set_(&set), transform_(std::move(transform)), options_(options), decoding_(decoding) {
   check_options(options);
   require(options.order != Order::kGrouped && options.remainder != Remainder::kRepeat &&
               options.batches_per_epoch == 0,

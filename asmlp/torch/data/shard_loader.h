@@ -32,7 +32,9 @@ class ShardLoader final : public BatchSource {
   // The set must outlive the loader. Errors: check_options', and kInvalidArgument for groups,
   // kRepeat and epochs of a fixed length, which shards do not have, and in training for fewer
   // samples than a batch for each rank, or fewer shards than ranks.
-  ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options);
+  // Pictures are decoded by `decoding`.
+  ShardLoader(const ShardSet& set, Transform transform, LoaderOptions options,
+              const DecodeOptions& decoding = {});
 
   int64_t batches() const override;
   int64_t images() const override;
@@ -49,6 +51,7 @@ class ShardLoader final : public BatchSource {
   const ShardSet* set_;
   Transform transform_;
   LoaderOptions options_;
+  DecodeOptions decoding_;
   std::vector<int64_t> first_;  // number of each shard's first sample
   std::shared_ptr<Reported> reported_ = std::make_shared<Reported>();
 };

@@ -19,6 +19,25 @@ Description ModelChoice::resolve(Task task) const {
                                : read_description_of(description, "model", task);
 }
 
+Exif ModelOptions::exif_of_data() const {
+  if (exif) return *exif;
+  nlohmann::json said = choice.description;
+  if (said.is_null() && is_json_or_yaml(choice.name)) said = json_from_file(choice.name);
+  if (said.is_object() && said.contains("preprocessing") && said["preprocessing"].is_object() &&
+      said["preprocessing"].contains("exif")) {
+    Exif value{};
+    read_json(said["preprocessing"]["exif"], value, "model: preprocessing.exif");
+    return value;
+  }
+  return Exif::kApply;
+}
+
+DecodeOptions ModelOptions::decoding() const {
+  DecodeOptions decoding;
+  decoding.exif = exif_of_data();
+  return max_pixels ? with_max_pixels(decoding, *max_pixels) : decoding;
+}
+
 }  // namespace asmlp::train
 
 namespace asmlp {

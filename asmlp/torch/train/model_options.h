@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "asmlp/image/decode.h"
 #include "asmlp/model/description/description.h"
+#include "asmlp/model/exif.h"
 #include "asmlp/schema/codec.h"
 #include "asmlp/schema/option_info.h"
 
@@ -33,6 +35,15 @@ struct ModelOptions {
   std::optional<double> drop_path;
   std::string initial_checkpoint;
   double val_fraction = 0;
+  std::optional<Exif> exif;
+  std::optional<int64_t> max_pixels;
+
+  // What is done with EXIF orientation: `exif`, else what the user's description of the model says,
+  // else it is applied. The zoo's models and weight files say how they are evaluated, not how own
+  // data should be read.
+  Exif exif_of_data() const;
+  // How the pictures of a classifier are decoded.
+  DecodeOptions decoding() const;
 
   static void visit(auto& self, auto&& field) {
     field("data", self.data,
@@ -64,6 +75,15 @@ struct ModelOptions {
           OptionInfo{{},
                      "Start from the weights in this file (.safetensors, or the authors' .pth); "
                      "the head is left out when the classes differ"});
+    field("exif", self.exif,
+          OptionInfo{{},
+                     "EXIF orientation of the data: apply (turn pictures upright) or ignore (take "
+                     "the stored pixels, as the authors' ImageNet training does); kept in the "
+                     "model's file (default: apply)"});
+    field("max-pixels", self.max_pixels,
+          OptionInfo{{.low = 1, .high = 1e10},
+                     "Refuse larger pictures (default 89478485)",
+                     OnResume::kFree});
   }
 };
 

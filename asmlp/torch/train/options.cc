@@ -167,6 +167,7 @@ Architecture resolve_model(const TrainOptions& options, int classes) {
     spec.preprocessing.size = *options.classification.img_size;
   }
   if (model.drop_path) spec.config.drop_path = *model.drop_path;
+  spec.preprocessing.exif = model.exif_of_data();
   validate(architecture);
   return architecture;
 }

@@ -26,7 +26,8 @@ Image padded_crop(const Sample& sample, const Preprocessing& preprocessing, int 
   const Image view =
       sample.encoded.empty()
           ? resize_and_crop(sample.image, preprocessing, channels)
-          : resize_and_crop(decode_image(bytes_of(sample), sample.name), preprocessing, channels);
+          : resize_and_crop(decode_image(bytes_of(sample), sample.name, sample.decoding),
+                            preprocessing, channels);
   const int y = static_cast<int>(random.below(2 * padding + 1)) - padding;
   const int x = static_cast<int>(random.below(2 * padding + 1)) - padding;
   return crop(view, {y, x, preprocessing.size, preprocessing.size});
@@ -38,10 +39,11 @@ Image resized_crop(const Sample& sample, const Preprocessing& preprocessing,
     return random_resized_window(height, width, augmentation.scale, augmentation.ratio, random);
   };
   const Image& image = sample.image;
-  const Image view = with_channels(sample.encoded.empty()
-                                       ? crop(image, choose(image.height, image.width))
-                                       : decode_image_window(bytes_of(sample), sample.name, choose),
-                                   preprocessing.mean.size());
+  const Image view = with_channels(
+      sample.encoded.empty()
+          ? crop(image, choose(image.height, image.width))
+          : decode_image_window(bytes_of(sample), sample.name, choose, sample.decoding),
+      preprocessing.mean.size());
   return resize(view, preprocessing.size, preprocessing.size,
                 draw_interpolation(augmentation.interpolation, random));
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/torch/data/dense_input.h"
 
@@ -18,8 +19,16 @@ void check_index(int64_t index, int64_t size) {
           index, size);
 }
 
-Image read_image(const fs::path& path, const CocoImage& image) {
-  Image decoded = decode_image(path);
+DecodeOptions decoding_of(const DenseInput& input, int64_t max_pixels) {
+  DecodeOptions decoding;
+  decoding.exif = input.exif;
+  decoding.style = PixelStyle::kOpenCv;
+  return with_max_pixels(decoding, max_pixels);
+}
+
+Image read_image(const fs::path& path, const CocoImage& image, const DecodeOptions& decoding,
+                 bool& stored) {
+  Image decoded = decode_labeled_image(path, image.height, image.width, decoding, &stored);
   require(decoded.height == image.height && decoded.width == image.width, ErrorCode::kMismatch,
           "{}: is {} x {}, the annotations say {} x {} (height x width); are they of this folder?",
           path.string(), decoded.height, decoded.width, image.height, image.width);
@@ -39,12 +48,13 @@ ImageObject object_of(const CocoAnnotation& annotation, int source) {
 
 CocoTrainingSource::CocoTrainingSource(fs::path images, const CocoAnnotations& annotations,
                                        TrainTransformOptions options, DenseInput input,
-                                       ObjectMasks masks)
+                                       ObjectMasks masks, int64_t max_pixels)
     : folder_(std::move(images)),
       annotations_(&annotations),
       options_(std::move(options)),
       input_(std::move(input)),
       masks_(masks),
+      decoding_(decoding_of(input_, max_pixels)),
       used_(coco_training_images(annotations)) {
   validate(options_);
   validate(input_, kChannels);
@@ -74,8 +84,16 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
     }
   };
   if (masks_ == ObjectMasks::kLeftOut) mask_of = nullptr;
-  return train_sample(ObjectImage(read_image(path, image), std::move(objects)), mask_of, options_,
-                      input_, random);
+  bool stored = false;
+  Image pixels = read_image(path, image, decoding_, stored);
+  if (stored && !told_.exchange(true)) {
+    log_message(LogLevel::kWarning,
+                fmt::format("{}: its size in the annotations is that of the stored pixels: EXIF "
+                            "orientation is not applied to it and to others like it",
+                            path.string()));
+  }
+  return train_sample(ObjectImage(std::move(pixels), std::move(objects)), mask_of, options_, input_,
+                      random);
 }
 
 int CocoTrainingSource::group(int64_t index) const {
@@ -86,15 +104,21 @@ int CocoTrainingSource::group(int64_t index) const {
 }
 
 CocoTestSource::CocoTestSource(fs::path images, const CocoAnnotations& annotations,
-                               DenseInput input)
-    : folder_(std::move(images)), annotations_(&annotations), input_(std::move(input)) {
+                               DenseInput input, int64_t max_pixels)
+    : folder_(std::move(images)),
+      annotations_(&annotations),
+      input_(std::move(input)),
+      decoding_(decoding_of(input_, max_pixels)) {
   validate(input_, kChannels);
 }
 
 data::TensorSample CocoTestSource::get(int64_t index, data::Random&) const {
   check_index(index, size());
   const CocoImage& image = annotations_->images[static_cast<size_t>(index)];
-  return data::test_sample(read_image(folder_ / image.file_name, image), input_);
+  bool stored = false;
+  const Image pixels = read_image(folder_ / image.file_name, image, decoding_, stored);
+  if (stored) ++stored_;
+  return data::test_sample(pixels, input_);
 }
 
 }  // namespace asmlp::detect

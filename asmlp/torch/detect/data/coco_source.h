@@ -1,11 +1,14 @@
 // COCO's images for a detector: for training with their objects, for a test without.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <vector>
 
 #include "asmlp/dataset/coco/coco.h"
+#include "asmlp/dataset/dataset.h"
+#include "asmlp/image/decode.h"
 #include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/train_transform.h"
@@ -15,7 +18,9 @@ namespace asmlp::detect {
 // Whether the masks of objects are trained, and so drawn.
 enum class ObjectMasks { kDrawn, kLeftOut };
 
-// The images to train on (coco_training_images), augmented. Reads the image and draws the masks
+// The images to train on (coco_training_images), augmented. Read with OpenCV's pixels and the
+// EXIF orientation that `input` says, but as they are stored where the size in the annotations is
+// that of the stored pixels only (told to the log once). Reads the image and draws the masks
 // of an image, of the objects that have an outline, when it is asked for. In get(), an Error names
 // the file: when it cannot be read, when its size is not the one of the annotations (kMismatch),
 // when a mask cannot be drawn.
@@ -24,7 +29,8 @@ class CocoTrainingSource final : public data::SampleSource {
   // `images` is the folder of the files; `annotations` must outlive the source. Errors: those of
   // the options' validate functions.
   CocoTrainingSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                     TrainTransformOptions options, DenseInput input, ObjectMasks masks);
+                     TrainTransformOptions options, DenseInput input, ObjectMasks masks,
+                     int64_t max_pixels = DecodeOptions{}.max_pixels);
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
@@ -43,6 +49,8 @@ class CocoTrainingSource final : public data::SampleSource {
   TrainTransformOptions options_;
   DenseInput input_;
   ObjectMasks masks_;
+  DecodeOptions decoding_;
+  mutable std::atomic<bool> told_ = false;  // about pixels that are not turned
   std::vector<CocoTrainingImage> used_;
   int64_t objects_ = 0, outlined_ = 0;
 };
@@ -52,16 +60,21 @@ class CocoTrainingSource final : public data::SampleSource {
 class CocoTestSource final : public data::SampleSource {
  public:
   // As CocoTrainingSource.
-  CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations,
-                 DenseInput input);
+  CocoTestSource(std::filesystem::path images, const CocoAnnotations& annotations, DenseInput input,
+                 int64_t max_pixels = DecodeOptions{}.max_pixels);
 
   int64_t size() const override { return static_cast<int64_t>(annotations_->images.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
+  // Images read so far that were not turned although EXIF orientation is applied: their size in the
+  // annotations shows that those were made on the stored pixels.
+  int64_t stored() const { return stored_; }
 
  private:
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   DenseInput input_;
+  DecodeOptions decoding_;
+  mutable std::atomic<int64_t> stored_ = 0;
 };
 
 }  // namespace asmlp::detect

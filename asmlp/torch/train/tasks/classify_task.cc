@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/dataset/subset.h"
@@ -151,27 +152,37 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                             dist::World& world) {
   const std::string& root = options.model.data;
+  const DecodeOptions decoding = options.model.decoding();
+  const auto tell = [&](const std::string& note) {
+    if (!note.empty() && world.rank() == 0) log_message(LogLevel::kWarning, note);
+  };
   if (options.model.val_fraction > 0) {
     require(!names_shards(root), ErrorCode::kUnsupported,
             "val-fraction: {} is read as tar shards, of which no images can be held out; write "
             "shards of the validation images",
             root);
-    auto [training, validation] = hold_out_samples(
-        open_dataset(root, Split::kTrain), options.model.val_fraction, options.run.seed, root);
+    std::shared_ptr<Dataset> whole = open_dataset(root, Split::kTrain);
+    whole->set_decoding(decoding);
+    tell(whole->left_out());
+    auto [training, validation] =
+        hold_out_samples(std::move(whole), options.model.val_fraction, options.run.seed, root);
     note_held_out(options, root, validation->size(), training->size() + validation->size(), world);
     return classify_task(options, data::make_data_source(std::move(training)),
                          data::make_data_source(std::move(validation)), tag, world);
   }
-  std::unique_ptr<data::DataSource> training = data::open_data_source(root, Split::kTrain);
+  const auto open = [&](Split split) {
+    std::unique_ptr<data::DataSource> source = data::open_data_source(root, split, decoding);
+    tell(source->left_out());
+    return source;
+  };
+  std::unique_ptr<data::DataSource> training = open(Split::kTrain);
   // Class folders alone would be both splits at once.
   require(names_shards(root) || has_idx_files(root) ||
               !find_split_folder(root, Split::kValidation).empty(),
           ErrorCode::kNotFound, "{}: has no val/, validation/ or test/ with class folders; {}",
           root, kHoldOutHint);
-  return classify_task(options, std::move(training), open_validation([&] {
-                         return data::open_data_source(root, Split::kValidation);
-                       }),
-                       tag, world);
+  return classify_task(options, std::move(training),
+                       open_validation([&] { return open(Split::kValidation); }), tag, world);
 }
 
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,

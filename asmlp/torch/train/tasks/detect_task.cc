@@ -111,8 +111,10 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
         training_images_(training_.images, training_.annotations, options.detection,
                          spec_.preprocessing,
                          has_masks(spec_.config.kind) ? detect::ObjectMasks::kDrawn
-                                                      : detect::ObjectMasks::kLeftOut),
-        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing) {
+                                                      : detect::ObjectMasks::kLeftOut,
+                         options.model.decoding().max_pixels),
+        validation_images_(validation_.images, validation_.annotations, spec_.preprocessing,
+                           options.model.decoding().max_pixels) {
     check_outlines();
     describe(training_images_.size(), validation_images_.size(), "bbox_AP");
   }

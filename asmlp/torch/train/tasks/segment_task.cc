@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
@@ -104,13 +105,23 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                            dist::World& world) {
-  Ade20k training(options.model.data, Split::kTrain);
+  DecodeOptions decoding = options.model.decoding();
+  decoding.style = PixelStyle::kOpenCv;
+  const auto open = [&](Split split) {
+    Ade20k data(options.model.data, split);
+    data.set_decoding(decoding);
+    if (!data.left_out().empty() && world.rank() == 0) {
+      log_message(LogLevel::kWarning, data.left_out());
+    }
+    return data;
+  };
+  Ade20k training = open(Split::kTrain);
   if (options.model.val_fraction > 0) {
     auto [rest, held_out] = training.hold_out(options.model.val_fraction, options.run.seed);
     note_held_out(options, options.model.data, held_out.size(), training.size(), world);
     return std::make_unique<SegmentTask>(options, tag, std::move(rest), std::move(held_out), world);
   }
-  auto validation = open_validation([&] { return Ade20k(options.model.data, Split::kValidation); });
+  auto validation = open_validation([&] { return open(Split::kValidation); });
   return std::make_unique<SegmentTask>(options, tag, std::move(training), std::move(validation),
                                        world);
 }
