@@ -1,5 +1,7 @@
 // asmlp segment: of which class is every pixel of these images?
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "asmlp/cli/draw/segmentation_drawing.h"
 #include "asmlp/cli/images/image_report.h"
@@ -22,10 +24,22 @@ struct SegmentOptions {
   double opacity = 0.6;
   ModelOptions model;
   int threads = 0;
+  std::string img_size;
   TtaOptions tta;
   ResultsOptions results;
   OutputOptions out;
 };
+
+// Of a model's palette: "#rrggbb" each.
+std::vector<Color> colors_of(const std::vector<std::string>& palette) {
+  std::vector<Color> colors;
+  for (const std::string& text : palette) {
+    const unsigned long rgb = std::stoul(text.substr(1), nullptr, 16);
+    colors.push_back({static_cast<uint8_t>(rgb >> 16), static_cast<uint8_t>(rgb >> 8),
+                      static_cast<uint8_t>(rgb)});
+  }
+  return colors;
+}
 
 // The areas of the classes: for people, for programs, and as lines of a CSV file.
 struct Areas {
@@ -56,8 +70,11 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOpti
   const fs::path name = folder.next(file);
   const fs::path overlay = fs::path(name) += ".segments.png";
   const fs::path index = fs::path(name) += ".labels.png";
-  write_segmentation(overlay, image, labels, model.spec.classes, options.opacity);
-  write_label_png(index, labels, class_colors(model.spec.config.num_classes));
+  const std::vector<Color> colors = model.spec.palette.empty()
+                                        ? class_colors(model.spec.config.num_classes)
+                                        : colors_of(model.spec.palette);
+  write_segmentation(overlay, image, labels, model.spec.classes, options.opacity, colors);
+  write_label_png(index, labels, colors);
   Areas areas = areas_of(labels, model.spec.classes, file);
   csv += areas.csv;
   report.add({{"file", file.string()},
@@ -74,6 +91,7 @@ int run_segment(const SegmentOptions& options) {
   check_results(options.results);
   const FoundImages found = find_images(options.images);
   LoadedSegmentor model = load_named_segmentor(options.model, options.threads, options.tta);
+  set_input_size(model.spec.preprocessing, options.img_size);
   OutputFolder folder("--output", options.output);
   ImageReport report("segment", options.out.json, found,
                      {{"model",
@@ -122,6 +140,7 @@ Command add_segment(CLI::App& program) {
       ->type_name("X")
       ->group("Output");
   add_dense_model_options(*app, options->model, options->threads);
+  add_input_size_option(*app, options->img_size);
   add_tta_options(*app, options->tta,
                   [](CLI::Option* option) { return option->group("Test-time augmentation"); });
   add_results_options(*app, options->results);

@@ -1,14 +1,18 @@
 // asmlp validate of a detector: COCO's numbers on a data set laid out as COCO is.
 #include <algorithm>
 #include <memory>
+#include <ostream>
 
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/cli_torch/detection_rows.h"
 #include "asmlp/cli_torch/detector_model.h"
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/split.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/coco_source.h"
@@ -38,6 +42,15 @@ constexpr std::array<Line, 12> kLines{{{"Average Precision  (AP)", "0.50:0.95", 
                                        {"Average Recall     (AR)", "0.50:0.95", "small", 100},
                                        {"Average Recall     (AR)", "0.50:0.95", "medium", 100},
                                        {"Average Recall     (AR)", "0.50:0.95", "large", 100}}};
+
+// "train" or "val", which COCO's layout has, for what the user says.
+std::string coco_split(const std::string& name) {
+  const std::vector<std::string> folders = split_folders(name);
+  for (const char* split : {"train", "val"}) {
+    if (std::ranges::count(folders, split) > 0) return split;
+  }
+  fail(ErrorCode::kNotFound, "--split {}: COCO's layout has the splits train and val", name);
+}
 
 std::string summary_of(const CocoScores& scores) {
   std::string text;
@@ -82,7 +95,7 @@ Json results_json(const ValidateOptions& options, const LoadedDetector& model,
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
             {"data", options.data},
-            {"split", options.split},
+            {"split", coco_split(options.split)},
             {"images", result.images},
             {"failed", result.bad_samples},
             {"annotations", annotations.annotations.size()},
@@ -121,7 +134,7 @@ std::string text_of(const ValidateOptions& options, const Json& json,
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
   table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes", options.data,
-                                     options.split, group_digits(result.images),
+                                     coco_split(options.split), group_digits(result.images),
                                      group_digits(std::ssize(annotations.annotations)),
                                      annotations.categories.size())});
   if (result.bad_samples > 0) table.add_row({"unreadable", group_digits(result.bad_samples)});
@@ -142,7 +155,10 @@ int validate_detector(const ValidateOptions& options) {
   check_torch_run(options.run);
   check_results(options.results);
   check_coco_results(options.coco_results);
-  const detect::CocoFolder folder = detect::find_coco(options.data, options.part());
+  check_output(options.predictions);
+  const std::string split = coco_split(options.split);
+  const detect::CocoFolder folder =
+      detect::find_coco(options.data, split == "train" ? Split::kTrain : Split::kValidation);
   const CocoAnnotations annotations = read_coco(folder.annotations);
   if (const std::string report = annotations.skips.report(); !report.empty()) {
     print_note(fmt::format("{}:\n{}", folder.annotations.string(), report));
@@ -168,7 +184,14 @@ int validate_detector(const ValidateOptions& options) {
   progress.finish();
   if (!result) return kExitFailed;
 
+  require(result->images > 0, ErrorCode::kBadFormat,
+          "{}: none of its {} images can be read, so nothing was measured", options.data,
+          result->bad_samples);
   write_coco_result_files(options.coco_results, annotations, result->detections);
+  if (!options.predictions.empty()) {
+    const std::string csv = detection_rows(annotations, result->detections);
+    write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
+  }
   const Json json = results_json(options, model, annotations, *result);
   write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {

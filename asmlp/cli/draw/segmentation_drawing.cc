@@ -144,9 +144,10 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Color>&
 }
 
 void write_segmentation(const std::filesystem::path& path, const Image& image, const Image& labels,
-                        const std::vector<std::string>& classes, double opacity) {
+                        const std::vector<std::string>& classes, double opacity,
+                        std::vector<Color> colors) {
   check(image, labels);
-  const std::vector<Color> colors = class_colors(256);
+  if (colors.empty()) colors = class_colors(256);
   const int enlarged = std::max(1, 480 / std::max(image.height, image.width));
   const int width = image.width * enlarged, height = image.height * enlarged;
   const Legend legend = plan_legend(class_areas(labels), classes, width, height);

@@ -31,9 +31,10 @@ Image overlay(const Image& image, const Image& labels, const std::vector<Color>&
               double opacity);
 
 // Writes the overlay and, to its right, the classes present with their shares as a PNG file. Names
-// that `classes` lacks are "class k". Small images are enlarged by a whole number. Error(kIo), and
-// kTooLarge for more than 32767 pixels to a side.
+// that `classes` lacks are "class k"; without `colors` the classes have class_colors. Small images
+// are enlarged by a whole number. Error(kIo), and kTooLarge for more than 32767 pixels to a side.
 void write_segmentation(const std::filesystem::path& path, const Image& image, const Image& labels,
-                        const std::vector<std::string>& classes, double opacity);
+                        const std::vector<std::string>& classes, double opacity,
+                        std::vector<Color> colors = {});
 
 }  // namespace asmlp::cli

@@ -1,6 +1,5 @@
 #include "asmlp/torch/segment/evaluate.h"
 
-#include "asmlp/metrics/segmentation.h"
 #include "asmlp/torch/segment/ade_source.h"
 
 namespace asmlp::segment {
@@ -9,14 +8,18 @@ std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
                                                const data::BatchSource& source,
                                                const DenseInput& input,
                                                const PredictOptions& predicting, dist::World& world,
-                                               const data::EvaluateOptions& options) {
+                                               const data::EvaluateOptions& options,
+                                               const ImageScores& on_image) {
   SegmentationMeter mine(net.config().num_classes);
   const auto done =
       data::evaluate_batches(net, source, world, options, [&](const data::Batch& batch) {
         for (int64_t i = 0; i < batch.size(); ++i) {
           const Image labels = predict(net, image_of(batch, i), input, predicting);
           const torch::Tensor map = batch.infos[size_t(i)].label_map.contiguous();
-          mine.add(labels.pixels, {map.data_ptr<uint8_t>(), static_cast<size_t>(map.numel())});
+          SegmentationMeter image(net.config().num_classes);
+          image.add(labels.pixels, {map.data_ptr<uint8_t>(), static_cast<size_t>(map.numel())});
+          mine.merge(image);
+          if (on_image) on_image(batch.infos[size_t(i)].index, image);
         }
       });
   if (!done) return std::nullopt;

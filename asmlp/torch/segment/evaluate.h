@@ -1,9 +1,11 @@
 // The scores of a segmentor over a data set.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
+#include "asmlp/metrics/segmentation.h"
 #include "asmlp/torch/data/evaluate_loop.h"
 #include "asmlp/torch/segment/predict.h"
 
@@ -11,11 +13,14 @@ namespace asmlp::segment {
 
 // Percent, as metrics/segmentation.h defines them: of all pixels of all images together.
 struct SegmentationEvaluation : data::Evaluated {
-  double mean_iou = 0;                // mIoU
+  double mean_iou = 0;                // mIoU; all three NaN when no pixel has a class
   double mean_accuracy = 0;           // mAcc
   double pixel_accuracy = 0;          // aAcc
   std::vector<double> iou, accuracy;  // per class; NaN for a class that does not occur
 };
+
+// Called with the scores of every image that this process predicts, and its place in the data.
+using ImageScores = std::function<void(int64_t index, const SegmentationMeter& image)>;
 
 // Predicts the images of `source`, a Loader over an AdeTestSource (ade_source.h) of any batch size
 // (data::evaluate_batches), and compares them with their labels at their own resolution: every
@@ -26,6 +31,7 @@ std::optional<SegmentationEvaluation> evaluate(SegmentorNetImpl& net,
                                                const data::BatchSource& source,
                                                const DenseInput& input,
                                                const PredictOptions& predicting, dist::World& world,
-                                               const data::EvaluateOptions& options = {});
+                                               const data::EvaluateOptions& options = {},
+                                               const ImageScores& on_image = {});
 
 }  // namespace asmlp::segment
