@@ -180,10 +180,11 @@ class DetectBatch {
       inputs.push_back(one.sample.image);
       infos.push_back(one.sample.info);
     }
-    auto found = detect::detect(*model_.net, torch::stack(inputs), infos);
+    std::vector<std::vector<detect::Detection>> found;
     for (size_t i = 0; i < images_.size(); ++i) {
       const Waiting& one = images_[i];
       try {
+        if (found.empty()) found = detect::detect(*model_.net, torch::stack(inputs), infos);
         reporter_.add(report_, one.file, one.position, one.image, std::move(found[i]));
       } catch (const Error& error) {
         report_.add_failure(one.file.string(), error.code(), error.what());

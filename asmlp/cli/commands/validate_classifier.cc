@@ -164,7 +164,7 @@ MeasuredClasses match(const ValidateOptions& options, const LoadedModel& loaded,
     }
     return classes;
   }
-  classes.valid = read_class_subset(options.valid_labels, model);
+  classes.valid = read_class_subset(options.valid_labels, {model.who, classes.names, model.count});
   std::vector<std::string> names;
   for (const int k : classes.valid) names.push_back(class_label(classes.names, k));
   classes.names = std::move(names);

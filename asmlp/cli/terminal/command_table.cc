@@ -34,7 +34,7 @@ OptionEntry entry_of(const CLI::Option& option) {
     for (const std::string& name : option.get_snames()) entry.names.push_back("-" + name);
     for (const std::string& name : option.get_lnames()) entry.names.push_back("--" + name);
   }
-  if (option.get_type_size_max() > 0) {
+  if (option.get_items_expected_max() > 0) {  // no flag
     read_type(option.get_type_name(), entry);
     if (entry.value.empty()) entry.value = "VALUE";
   }

@@ -180,10 +180,9 @@ std::string zsh_arguments(const CommandTable& command) {
       continue;
     }
     for (const std::string& name : option.names) {
-      text += fmt::format(" \\\n        '({}){}{}[{}]{}{}'", fmt::join(option.names, " "), name,
+      text += fmt::format(" \\\n        '({}){}{}[{}]{}'", fmt::join(option.names, " "), name,
                           name.starts_with("--") && !option.value.empty() ? "=" : "",
-                          zsh_text(option.description), value.empty() ? "" : ":",
-                          value.empty() ? "" : value.substr(value.starts_with("::") ? 1 : 0));
+                          zsh_text(option.description), value);
     }
   }
   return text;

@@ -41,7 +41,7 @@ void write_pages(const CommandTable& program, const fs::path& folder) {
   const std::string& name = program.name;
   write_text(folder / "man/man1" / (name + ".1"), man_page(program, ASMLP_VERSION));
   for (const CommandTable& command : program.commands) {
-    if (command.options.empty()) continue;  // not known here
+    if (!has_page(command)) continue;
     write_text(folder / "man/man1" / (name + "-" + command.name + ".1"),
                man_page(program, {command.name}, ASMLP_VERSION));
   }
@@ -50,29 +50,27 @@ void write_pages(const CommandTable& program, const fs::path& folder) {
   write_text(folder / "fish/vendor_completions.d" / (name + ".fish"), fish_completion(program));
 }
 
+// The subcommand of that name; CLI::ParseError with the nearest name when there is none.
+const CLI::App& subcommand(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (one->get_name() == name) return *one;
+    names.push_back(one->get_name());
+  }
+  throw CLI::ParseError("unknown command '" + name + "'" + did_you_mean(name, names),
+                        CLI::ExitCodes::ExtrasError);
+}
+
 // Prints the help of the command at `path`, or has the program print it that knows its options.
 int print_help(const CLI::App& program, const std::vector<Command>& commands,
                const std::vector<std::string>& path) {
-  const CLI::App* app = &program;
-  std::string before;  // what `--help` writes before the name of the command
-  for (const std::string& name : path) {
-    std::vector<std::string> names;
-    const CLI::App* found = nullptr;
-    for (const CLI::App* one : app->get_subcommands([](const CLI::App*) { return true; })) {
-      names.push_back(one->get_name());
-      if (one->get_name() == name) found = one;
-    }
-    if (found == nullptr) {
-      throw CLI::ParseError("unknown command '" + name + "'" + did_you_mean(name, names),
-                            CLI::ExitCodes::ExtrasError);
-    }
+  if (!path.empty()) {
+    const CLI::App* chosen = &subcommand(program, path.front());
     for (const Command& command : commands) {
-      if (command.app == found && command.help) return command.help();
+      if (command.app == chosen && command.help) return command.help();
     }
-    before += (before.empty() ? "" : " ") + app->get_name();
-    app = found;
   }
-  print_out(app->help(before));
+  print_out(help_text(program, path));
   return kExitOk;
 }
 
@@ -93,6 +91,17 @@ int run_help(const CLI::App& program, const std::vector<Command>& commands,
 }
 
 }  // namespace
+
+std::string help_text(const CLI::App& program, const std::vector<std::string>& path) {
+  const CLI::App* app = &program;
+  std::string full_name = program.get_name();
+  for (const std::string& name : path) {
+    app = &subcommand(*app, name);
+    full_name += " " + name;
+  }
+  // App::help would print that of the command that was parsed, which is `help`.
+  return app->get_formatter()->make_help(app, full_name, CLI::AppFormatMode::Normal);
+}
 
 std::string version_text(const std::string& program) { return program + " " + ASMLP_VERSION; }
 

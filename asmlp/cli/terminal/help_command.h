@@ -16,6 +16,9 @@ std::string version_text(const std::string& program);
 // program has (Command::table), only name and description where that is missing.
 CommandTable table_of_program(const CLI::App& program, const std::vector<Command>& commands);
 
+// What `--help` prints of the command at `path` below the program ({} is the program itself).
+std::string help_text(const CLI::App& program, const std::vector<std::string>& path);
+
 // `version`.
 Command add_version(CLI::App& program);
 

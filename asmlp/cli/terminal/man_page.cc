@@ -139,6 +139,10 @@ constexpr const char* kExitStatus =
 
 }  // namespace
 
+bool has_page(const CommandTable& command) {
+  return command.name != "help" && command.name != "version" && !command.options.empty();
+}
+
 std::string man_page(const CommandTable& program, const std::string& version) {
   std::string text = heading(program.name, version);
   text += ".SH NAME\n" + escaped(program.name) + " \\- " + escaped(program.description) + '\n';
@@ -147,7 +151,7 @@ std::string man_page(const CommandTable& program, const std::string& version) {
   std::string see_also;
   for (const CommandTable& command : program.commands) {
     text += ".TP\n\\fB" + escaped(command.name) + "\\fR\n" + line(command.description);
-    if (command.options.empty()) continue;
+    if (!has_page(command)) continue;
     see_also += fmt::format("{}.BR {} (1)", see_also.empty() ? "" : " ,\n",
                             escaped(program.name + "-" + command.name));
   }

@@ -8,6 +8,10 @@
 
 namespace asmlp::cli {
 
+// Whether a command has a page of its own: not help and version, nor one whose options are not
+// known.
+bool has_page(const CommandTable& command);
+
 // The page of the program, which lists its commands.
 std::string man_page(const CommandTable& program, const std::string& version);
 

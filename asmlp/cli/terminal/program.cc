@@ -155,9 +155,12 @@ int run_program(const std::string& name, const std::string& description,
     added.push_back(add_version(program));
     return parse_and_run(program, added, argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = program.get_subcommands();
-    const CLI::App* app = chosen.empty() ? &program : chosen.front();
-    return print_page(app->help(app == &program ? "" : name));
+    std::vector<std::string> path;
+    for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
+      app = app->get_subcommands().front();
+      path.push_back(app->get_name());
+    }
+    return print_page(help_text(program, path));
   } catch (const CLI::Success& success) {  // --version
     return print_page(std::string(success.what()) + '\n');
   } catch (const CLI::ParseError& error) {
