@@ -157,16 +157,29 @@ ClassMatch match_classes(const ClassSide& data, const ClassSide& model,
     const auto known = words.find(plain);
     return known == words.end() ? plain : known->second;
   };
+  // A model with exactly the classes of the aliases has their identifiers in that order: two
+  // classes of one name are then still told apart.
+  Names identifiers;
+  for (const auto& [identifier, name] : aliases) {
+    const size_t k = identifiers.size();
+    if (k >= model.names.size() || first_synonym(model.names[k]) != first_synonym(name)) break;
+    identifiers.push_back(identifier);
+  }
+  if (identifiers.size() < model.names.size()) identifiers.clear();
   struct Rule {
     std::function<std::string(const std::string&)> form;
     const char* note;
+    const Names* model;
   };
-  const Rule rules[] = {{same, ""},
-                        {in_plain_form, "by name, whatever their case and what divides words"},
-                        {first_synonym, "by the first name of each"},
-                        {through_aliases, "by what their identifiers stand for"}};
+  const char* const kIdentified = "by what their identifiers stand for";
+  const Rule rules[] = {
+      {same, "", &model.names},
+      {in_plain_form, "by name, whatever their case and what divides words", &model.names},
+      {first_synonym, "by the first name of each", &model.names},
+      {in_plain_form, kIdentified, &identifiers},
+      {through_aliases, kIdentified, &model.names}};
   for (const Rule& rule : rules) {
-    const auto places = find_all(data.names, model.names, rule.form);
+    const auto places = find_all(data.names, *rule.model, rule.form);
     if (!places) continue;
     ClassMatch match{*places, {}};
     size_t other = 0;  // the first class whose names differ

@@ -67,6 +67,11 @@ TEST(MatchClasses, KnowsSynonymsAndIdentifiers) {
   EXPECT_THAT(found.notes, ElementsAre(HasSubstr("'n01440764' is 'tench'")));
   EXPECT_THAT(through({"Goldfish"}, {"n01440764", "n01443537"}).places, ElementsAre(1));
   EXPECT_THROW(through({"n01440765"}, {"tench"}), Error);
+  // Two classes of one name.
+  const std::vector<ClassAlias> cranes{{"n1", "crane"}, {"n2", "tench"}, {"n3", "crane"}};
+  EXPECT_THAT(
+      match_classes(data_of({"n3", "n2"}), model_of({"crane", "tench", "crane"}), cranes).places,
+      ElementsAre(2, 1));
 }
 
 TEST(MatchClasses, TakesPlainNumbersByTheirValue) {

@@ -25,11 +25,10 @@ struct AdeSplits {
   Ade20k training, validation;
 };
 
-// The names and colors of the classes are the data's; without a list of them, the classes are the
-// labels that occur.
-AdeSplits open_ade(const TrainOptions& options) {
+// The splits with their classes, and with labels that are such classes. The names and colors of the
+// classes are the data's; without a list of them, the classes are the labels that occur.
+AdeSplits with_checked_classes(const TrainOptions& options, AdeSplits splits) {
   const std::string& root = options.model.data;
-  AdeSplits splits{Ade20k(root, Split::kTrain), Ade20k(root, Split::kValidation)};
   if (!splits.training.named()) {
     const int highest = std::max(scan_labels(splits.training, 0, 0).highest(),
                                  scan_labels(splits.validation, 0, 0).highest());
@@ -130,7 +129,10 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                            dist::World& world) {
-  return std::make_unique<SegmentTask>(options, tag, open_ade(options), world);
+  AdeSplits splits{Ade20k(options.model.data, Split::kTrain),
+                   Ade20k(options.model.data, Split::kValidation)};
+  return std::make_unique<SegmentTask>(options, tag,
+                                       with_checked_classes(options, std::move(splits)), world);
 }
 
 }  // namespace asmlp::train
