@@ -1,6 +1,7 @@
 # What `cmake --install BUILD --prefix P` puts under P: the library and its headers, the commands that
-# were built, the bundled models where the command looks for them, the license, and what makes
-# find_package(asmlp) and pkg-config find it all. Nothing in it knows P: the tree can be moved.
+# were built with their manual pages and completions, the bundled models where the command looks for
+# them, the recipes, the guides, the license, and what makes find_package(asmlp) and pkg-config find it
+# all. Nothing in it knows P: the tree can be moved.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS asmlp_shared EXPORT asmlpTargets
@@ -10,8 +11,15 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/asmlp/models
         FILES_MATCHING PATTERN "*.safetensors")
+install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/guide DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET asmlp)
   install(TARGETS asmlp RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/asmlp)
+  if(NOT ASMLP_SANITIZE)  # whose programs would not run without its settings
+    include(AsmlpPages)
+    install(DIRECTORY ${ASMLP_PAGES}/share/ DESTINATION ${CMAKE_INSTALL_DATADIR})
+  endif()
 endif()
 if(TARGET asmlp-torch)
   # A LibTorch outside of the system's folders is still found after the installation.

@@ -8,6 +8,7 @@
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/cli_torch/detection_files.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/coco/coco_classes.h"
@@ -34,6 +35,11 @@ struct DetectOptions {
   std::string folder = "detections";
   bool no_pictures = false;
   std::string coco_results;
+  std::string yolo;
+  bool yolo_scores = false;
+  int batch_size = 1;
+  std::string img_size;
+  ResultsOptions results;
   OutputOptions output;
 };
 
@@ -102,6 +108,10 @@ class Reporter {
         classes_(model.spec.classes),
         ids_(options, model.spec) {
     if (!options.no_pictures) pictures_.emplace("--output", options.folder);
+    if (!options.yolo.empty()) {
+      yolo_.emplace(options.yolo, classes_, model.spec.config.num_classes, options.threshold,
+                    options.yolo_scores);
+    }
   }
 
   // The pixels, turned upright unless the annotations are of the stored ones.
@@ -121,6 +131,8 @@ class Reporter {
                {"height", image.height},
                {"width", image.width}};
     if (!picture.empty()) entry["picture"] = picture.string();
+    rows_.add(file, found, classes_);
+    if (yolo_) entry["yolo"] = yolo_->write(file, image.height, image.width, found).string();
     std::vector<Column> columns{
         {"label"}, {"score", Align::kRight}, {"box (x1 y1 x2 y2)", Align::kRight}};
     if (has_masks(kind_)) columns.push_back({"mask pixels", Align::kRight});
@@ -151,8 +163,9 @@ class Reporter {
     report.add(std::move(entry), text);
   }
 
-  void write_results() const {
+  void write_results(const Json& document) const {
     write_coco_result_files(options_.coco_results, kind_, ids_.coco(), detections_);
+    cli::write_results(options_.results, rows_.csv(), to_text(document));
   }
 
  private:
@@ -174,13 +187,66 @@ class Reporter {
   std::vector<std::string> classes_;
   Ids ids_;
   std::optional<OutputFolder> pictures_;
+  std::optional<YoloFolder> yolo_;
+  DetectionRows rows_;
   std::vector<CocoDetection> detections_;
+};
+
+// Images on their way through the network: those that follow one another and have the same input
+// size share a batch. Others do not, because padding would change what the network's norms see.
+class DetectBatch {
+ public:
+  DetectBatch(LoadedDetector& model, Reporter& reporter, ImageReport& report, int size)
+      : model_(model), reporter_(reporter), report_(report), size_(static_cast<size_t>(size)) {}
+
+  void add(const fs::path& file, int64_t position, Image image, data::TensorSample sample) {
+    if (!images_.empty() && images_.front().sample.image.sizes() != sample.image.sizes()) flush();
+    images_.push_back({file, position, std::move(image), std::move(sample)});
+    if (images_.size() >= size_) flush();
+  }
+
+  // Runs what waits, and reports it.
+  void flush() {
+    if (images_.empty()) return;
+    std::vector<torch::Tensor> inputs;
+    std::vector<data::ImageInfo> infos;
+    for (const Waiting& one : images_) {
+      inputs.push_back(one.sample.image);
+      infos.push_back(one.sample.info);
+    }
+    std::vector<std::vector<detect::Detection>> found;
+    for (size_t i = 0; i < images_.size(); ++i) {
+      const Waiting& one = images_[i];
+      try {
+        if (found.empty()) found = detect::detect(*model_.net, torch::stack(inputs), infos);
+        reporter_.add(report_, one.file, one.position, one.image, std::move(found[i]));
+      } catch (const Error& error) {
+        report_.add_failure(one.file.string(), error.code(), error.what());
+      }
+    }
+    images_.clear();
+  }
+
+ private:
+  struct Waiting {
+    fs::path file;
+    int64_t position;
+    Image image;
+    data::TensorSample sample;
+  };
+  LoadedDetector& model_;
+  Reporter& reporter_;
+  ImageReport& report_;
+  size_t size_;
+  std::vector<Waiting> images_;
 };
 
 int run_detect(const DetectOptions& options) {
   check_coco_results(options.coco_results);
+  check_results(options.results);
   const FoundImages found = find_images(options.images);
   LoadedDetector model = load_named_detector(options.model, options.threads);
+  set_input_size(model.spec.preprocessing, options.img_size);
   const bool gray = model.spec.config.backbone.in_chans == 1;
   Reporter reporter(options, model);
   ImageReport report(
@@ -188,18 +254,21 @@ int run_detect(const DetectOptions& options) {
       {{"model",
         {{"name", model.spec.name}, {"file", model.file.string()}, {"bundled", model.bundled}}}});
   report.start(4);
+  DetectBatch batch(model, reporter, report, options.batch_size);
   for (int64_t i = 0; i < std::ssize(found.files); ++i) {
     const fs::path& file = found.files[static_cast<size_t>(i)];
     try {
-      const Image image = reporter.read(file);
-      const data::TensorSample sample =
+      Image image = reporter.read(file);
+      data::TensorSample sample =
           data::test_sample(gray ? to_gray(image) : image, model.spec.preprocessing);
-      reporter.add(report, file, i, image, detect::detect(*model.net, sample));
+      batch.add(file, i, std::move(image), std::move(sample));
     } catch (const Error& error) {
+      batch.flush();
       report.add_failure(file.string(), error.code(), error.what());
     }
   }
-  return report.finish([&](const Json&) { reporter.write_results(); });
+  batch.flush();
+  return report.finish([&](const Json& document) { reporter.write_results(document); });
 }
 
 constexpr const char* kDetectFooter =
@@ -208,12 +277,14 @@ constexpr const char* kDetectFooter =
     "what scores at least --threshold; --json and --coco-results hold all that the model's own "
     "test "
     "threshold\n"
-    "leaves. A file that cannot be read is named on standard error, the others are done, and the "
+    "leaves, --results-file, too. A file that cannot be read is named on standard error, the "
+    "others are done, and the "
     "exit code is 1.\n"
     "Examples:\n"
     "  asmlp detect street.jpg\n"
     "  asmlp detect photos/ --model detector.safetensors --threshold 0.5 --output found/\n"
     "  asmlp detect photo.jpg --model mask_rcnn.pth --shift-size 5\n"
+    "  asmlp detect video/ --batch-size 8 --no-pictures --results-file found.csv --yolo labels/\n"
     "  asmlp detect val2017/ --annotations instances_val2017.json --coco-results results "
     "--no-pictures";
 
@@ -244,7 +315,24 @@ Command add_detect(CLI::App& program) {
          "name); default: images and classes are counted from 1, COCO's classes have their ids")
       ->type_name("FILE")
       ->group("Output");
+  add_input_size_option(*app, options->img_size);
+  app->add_option("-b,--batch-size", options->batch_size,
+                  "images per batch (default 1); only neighbors of one input size share a batch")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N")
+      ->group("Execution");
   add_coco_results_option(*app, options->coco_results);
+  CLI::Option* yolo =
+      app->add_option(
+             "--yolo", options->yolo,
+             "write YOLO's text files to this folder: a line CLASS CX CY W H per object of "
+             "at least --threshold, and classes.txt")
+          ->type_name("DIR")
+          ->group("Output");
+  app->add_flag("--yolo-scores", options->yolo_scores, "add the score to the lines of --yolo")
+      ->needs(yolo)
+      ->group("Output");
+  add_results_options(*app, options->results);
   add_output_options(*app, options->output);
   return {app, [options] { return run_detect(*options); }};
 }

@@ -1,5 +1,7 @@
 // asmlp segment: of which class is every pixel of these images?
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
@@ -24,6 +26,7 @@ struct SegmentOptions {
   ModelOptions model;
   ImageOptions image;
   int threads = 0;
+  std::string img_size;
   TtaOptions tta;
   ResultsOptions results;
   OutputOptions out;
@@ -58,7 +61,8 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOpti
   const fs::path name = folder.next(file);
   const fs::path overlay = fs::path(name) += ".segments.png";
   const fs::path index = fs::path(name) += ".labels.png";
-  const std::vector<Color> colors = class_colors(model.spec.config.num_classes, model.spec.classes);
+  const std::vector<Color> colors =
+      class_colors(model.spec.config.num_classes, model.spec.classes, model.spec.palette);
   write_segmentation(overlay, image, labels, model.spec.classes, colors, options.opacity);
   write_label_png(index, labels, colors);
   Areas areas = areas_of(labels, model.spec.classes, file);
@@ -77,6 +81,7 @@ int run_segment(const SegmentOptions& options) {
   check_results(options.results);
   const FoundImages found = find_images(options.images);
   LoadedSegmentor model = load_named_segmentor(options.model, options.threads, options.tta);
+  set_input_size(model.spec.preprocessing, options.img_size);
   OutputFolder folder("--output", options.output);
   ImageReport report("segment", options.out.json, found,
                      {{"model",
@@ -124,6 +129,7 @@ Command add_segment(CLI::App& program) {
       ->group("Output");
   add_dense_model_options(*app, options->model, options->threads);
   add_image_options(*app, options->image, "apply");
+  add_input_size_option(*app, options->img_size);
   add_tta_options(*app, options->tta,
                   [](CLI::Option* option) { return option->group("Test-time augmentation"); });
   add_results_options(*app, options->results);

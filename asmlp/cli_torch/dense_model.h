@@ -19,6 +19,11 @@ namespace asmlp::cli {
 // --model, --weights, --config, --shift-size, --class-map, and --threads.
 void add_dense_model_options(CLI::App& app, ModelOptions& model, int& threads);
 
+// --img-size: N or SHORT,LONG instead of the sides of the model's own input; "" changes nothing.
+// Error(kInvalidArgument) for other text, or a long side below the short one.
+void add_input_size_option(CLI::App& app, std::string& size);
+void set_input_size(DenseInput& input, const std::string& size);
+
 // The file that the options name, or the bundled model of the task, which a note on standard error
 // names.
 struct NamedFile {

@@ -9,6 +9,11 @@ namespace asmlp::cli {
 TrainDisplay::TrainDisplay(int log_interval, int64_t first_step, const ProgressStyle& style)
     : style_(style), log_interval_(log_interval), first_step_(first_step) {
   if (style_.out == nullptr) style_.out = &std::cerr;
+  static std::ostream nowhere(nullptr);
+  if (style_.quiet) {
+    style_.out = &nowhere;
+    style_.terminal = false;
+  }
 }
 
 double TrainDisplay::images_per_second() const {

@@ -1,13 +1,16 @@
 // asmlp validate of a detector: COCO's numbers on a data set laid out as COCO is.
 #include <algorithm>
 #include <memory>
+#include <ostream>
 
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli_torch/coco_files.h"
 #include "asmlp/cli_torch/commands.h"
+#include "asmlp/cli_torch/detection_rows.h"
 #include "asmlp/cli_torch/detector_model.h"
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/coco/coco_classes.h"
 #include "asmlp/dataset/coco/coco_set.h"
@@ -101,12 +104,13 @@ std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotatio
                                     group_digits(count), group_digits(all));
 }
 
-Json results_json(const ValidateOptions& options, const LoadedDetector& model,
+Json results_json(const ValidateOptions& options, const std::string& split,
+                  const LoadedDetector& model,
                   const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
             {"data", data_name(options)},
-            {"split", options.split},
+            {"split", split},
             {"images", result.images},
             {"failed", result.bad_samples},
             {"annotations", annotations.annotations.size()},
@@ -151,7 +155,8 @@ std::string text_of(const ValidateOptions& options, const Json& json,
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
   table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes",
-                                     data_name(options), options.split, group_digits(result.images),
+                                     data_name(options), json["split"].get<std::string>(),
+                                     group_digits(result.images),
                                      group_digits(std::ssize(annotations.annotations)),
                                      annotations.categories.size())});
   if (result.bad_samples > 0) table.add_row({"unreadable", group_digits(result.bad_samples)});
@@ -168,21 +173,25 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   return text + '\n' + (result.mask ? summary_of(*result.mask) : "");
 }
 
-CocoSet open_set(const ValidateOptions& options) {
+// The annotations to measure, and the name of their split: "all" without splits or for files that
+// the user names.
+std::pair<CocoSet, std::string> open_set(const ValidateOptions& options) {
   if (options.annotations.empty()) {
     require(options.images.empty(), ErrorCode::kInvalidArgument,
             "--images {}: needs --annotations FILE", options.images);
-    const CocoFiles files = find_coco(options.data, options.split);
+    const CocoFiles files =
+        find_coco(options.data, options.split.empty() ? "validation" : options.split);
     if (files.split.empty()) {
       print_note(fmt::format("{}: the data has no splits; all of it is evaluated",
                              files.annotations.string()));
     }
-    return open_coco(files);
+    return {open_coco(files), files.split.empty() ? "all" : files.split};
   }
   require(!options.images.empty() || !options.data.empty(), ErrorCode::kInvalidArgument,
           "--annotations {}: needs --images DIR", options.annotations);
-  return open_coco(
-      named_coco(options.images.empty() ? options.data : options.images, options.annotations));
+  return {open_coco(named_coco(options.images.empty() ? options.data : options.images,
+                               options.annotations)),
+          "all"};
 }
 
 // Brings the annotations to the model's classes, before anything is computed.
@@ -209,7 +218,8 @@ int validate_detector(const ValidateOptions& options) {
   check_torch_run(options.run);
   check_results(options.results);
   check_coco_results(options.coco_results);
-  CocoSet set = open_set(options);
+  check_output(options.predictions);
+  auto [set, split] = open_set(options);
   LoadedDetector model = load_named_detector(options.model, options.run.threads);
   prepare(set, model.spec);
   const CocoAnnotations& annotations = set.annotations;
@@ -240,9 +250,16 @@ int validate_detector(const ValidateOptions& options) {
                     source.stored()));
   }
 
+  require(result->images > 0, ErrorCode::kBadFormat,
+          "{}: none of its {} images can be read, so nothing was measured", data_name(options),
+          result->bad_samples);
   write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
                           result->detections);
-  const Json json = results_json(options, model, annotations, *result);
+  if (!options.predictions.empty()) {
+    const std::string csv = detection_rows(annotations, result->detections);
+    write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
+  }
+  const Json json = results_json(options, split, model, annotations, *result);
   write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {
     print_json(json);

@@ -1,15 +1,19 @@
 // asmlp validate of a segmentor: its scores on a data set laid out like ADE20K.
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <ostream>
 
-#include "asmlp/cli/images/evaluation.h"
+#include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_model.h"
+#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/ade20k/label_scan.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
@@ -19,19 +23,68 @@ namespace {
 
 using segment::SegmentationEvaluation;
 
-// The net's outputs are classes by their order: the data's must have the same order.
-void check_classes(const Ade20k& data, const LoadedSegmentor& model, const std::string& folder) {
-  std::vector<std::string> names;
-  for (const SegmentationClass& c : data.classes()) names.push_back(c.name);
-  std::string note;
-  const std::vector<int> places =
-      match_classes(names, model.spec.classes, model.spec.config.num_classes, &note);
-  for (size_t k = 0; k < places.size(); ++k) {
-    require(places[k] == static_cast<int>(k), ErrorCode::kMismatch,
-            "{}: has the classes of {} in another order ('{}' is number {} here, {} there)", folder,
-            model.file.string(), names[k], k + 1, places[k] + 1);
+// The scores of the data's classes, in their order.
+struct DataScores {
+  std::vector<double> iou, accuracy;
+  double mean_iou = 0, mean_accuracy = 0, pixel_accuracy = 0;
+};
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  int count = 0;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    sum += value;
+    ++count;
   }
-  if (!note.empty()) print_note(note);
+  return count > 0 ? sum / count : NAN;
+}
+
+// Classes that only the model has are no classes of the mean.
+DataScores scores_of(const std::vector<double>& iou, const std::vector<double>& accuracy,
+                     double pixel_accuracy, const std::vector<int>& places) {
+  DataScores scores;
+  for (const int place : places) {
+    scores.iou.push_back(iou[static_cast<size_t>(place)]);
+    scores.accuracy.push_back(accuracy[static_cast<size_t>(place)]);
+  }
+  scores.mean_iou = mean_of(scores.iou);
+  scores.mean_accuracy = mean_of(scores.accuracy);
+  scores.pixel_accuracy = pixel_accuracy;
+  return scores;
+}
+
+// Which class of the model each class of the data is. Data without a list has the model's.
+ClassMatch match_data(Ade20k& data, const LoadedSegmentor& model, const std::string& folder) {
+  const int count = model.spec.config.num_classes;
+  ClassSide side{"the data " + folder, {}, count};
+  if (data.named()) {
+    side.names = class_names(data);
+    side.count = static_cast<int>(side.names.size());
+  } else {
+    data.assume_classes(std::min(count, kIgnoredLabel - 1));
+    side.count = static_cast<int>(data.classes().size());
+  }
+  return match_names(side, {"the model " + model.file.string(), model.spec.classes, count});
+}
+
+// Reads all label maps: what is wrong with them is said before the first image is computed.
+LabelScan look_at_labels(const Ade20k& data, const std::string& folder, int threads) {
+  const int classes = static_cast<int>(data.classes().size());
+  const LabelScan scan = scan_labels(data, classes, threads);
+  check_labels(scan, data);
+  if (scan.maps > 0 && scan.labeled() == 0) {
+    print_note(
+        fmt::format("{}: no pixel of its {} label maps has a class (labels 1..{}; 0 and 255 "
+                    "are none): no score is defined",
+                    folder, scan.maps, classes));
+  } else if (scan.pixels[0] > 0 && scan.highest() == classes - 1) {
+    print_note(fmt::format(
+        "{}: no pixel has label {} ('{}'), and {} pixels have label 0, which is no class: if 0 is "
+        "the first class there, add 1 to all labels",
+        folder, classes, data.classes().back().name, group_digits(scan.pixels[0])));
+  }
+  return scan;
 }
 
 std::string score(double value) { return std::isnan(value) ? "-" : fmt::format("{:.2f}", value); }
@@ -39,22 +92,22 @@ std::string score(double value) { return std::isnan(value) ? "-" : fmt::format("
 Json json_of(double value) { return std::isnan(value) ? Json() : Json(value); }
 
 Json results_json(const ValidateOptions& options, const LoadedSegmentor& model, const Ade20k& data,
-                  const SegmentationEvaluation& scores) {
+                  const SegmentationEvaluation& done, const DataScores& scores) {
   Json json = {{"model", model.spec.name},
                {"file", model.file.string()},
                {"data", options.data},
-               {"split", options.split},
-               {"images", scores.images},
-               {"failed", scores.bad_samples},
+               {"split", data.split()},
+               {"images", done.images},
+               {"failed", done.bad_samples},
                {"classes", data.classes().size()},
-               {"miou", scores.mean_iou},
-               {"macc", scores.mean_accuracy},
-               {"aacc", scores.pixel_accuracy},
+               {"miou", json_of(scores.mean_iou)},
+               {"macc", json_of(scores.mean_accuracy)},
+               {"aacc", json_of(scores.pixel_accuracy)},
                {"views", describe(model.tta)},
                {"param_count", static_cast<double>(model.parameters) * 1e-6},
                {"threads", model.threads},
-               {"seconds", scores.seconds},
-               {"images_per_second", double(scores.images) / scores.seconds},
+               {"seconds", done.seconds},
+               {"images_per_second", double(done.images) / done.seconds},
                {"peak_memory_bytes", peak_memory()},
                {"per_class", Json::array()}};
   for (size_t k = 0; k < scores.iou.size(); ++k) {
@@ -65,11 +118,36 @@ Json results_json(const ValidateOptions& options, const LoadedSegmentor& model, 
   return json;
 }
 
-std::string csv_of(const Ade20k& data, const SegmentationEvaluation& scores) {
+// Empty where no number is defined.
+std::string cell_of(double value) { return std::isnan(value) ? "" : fmt::format("{}", value); }
+
+// The rows of --predictions: the scores of every image by itself.
+class ImageRows {
+ public:
+  ImageRows(const Ade20k& data, const std::vector<int>& places)
+      : data_(data),
+        places_(places),
+        csv_(csv_line({"filename", "pixels", "pixel_accuracy", "miou", "macc"})) {}
+
+  void add(int64_t index, const SegmentationMeter& image) {
+    const DataScores scores =
+        scores_of(image.iou(), image.accuracy(), image.pixel_accuracy(), places_);
+    csv_ += csv_line({data_.files(index).image.filename().string(), std::to_string(image.pixels()),
+                      cell_of(scores.pixel_accuracy), cell_of(scores.mean_iou),
+                      cell_of(scores.mean_accuracy)});
+  }
+  const std::string& csv() const { return csv_; }
+
+ private:
+  const Ade20k& data_;
+  const std::vector<int>& places_;
+  std::string csv_;
+};
+
+std::string csv_of(const Ade20k& data, const DataScores& scores) {
   std::string csv = csv_line({"label", "iou", "accuracy"});
   const auto add = [&](const std::string& label, double iou, double accuracy) {
-    csv += csv_line({label, std::isnan(iou) ? "" : fmt::format("{}", iou),
-                     std::isnan(accuracy) ? "" : fmt::format("{}", accuracy)});
+    csv += csv_line({label, cell_of(iou), cell_of(accuracy)});
   };
   for (size_t k = 0; k < scores.iou.size(); ++k) {
     add(data.classes()[k].name, scores.iou[k], scores.accuracy[k]);
@@ -79,7 +157,7 @@ std::string csv_of(const Ade20k& data, const SegmentationEvaluation& scores) {
 }
 
 std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k& data,
-                    const SegmentationEvaluation& scores) {
+                    const SegmentationEvaluation& done, const DataScores& scores) {
   Table classes({{"class"}, {"IoU", Align::kRight}, {"Acc", Align::kRight}});
   for (size_t k = 0; k < scores.iou.size(); ++k) {
     if (std::isnan(scores.iou[k])) continue;  // neither there nor predicted
@@ -91,17 +169,17 @@ std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k
                                       model.spec.name, json["param_count"].get<double>())});
   table.add_row(
       {"data", fmt::format("{}, {}, {} images, {} classes", json["data"].get<std::string>(),
-                           json["split"].get<std::string>(), group_digits(scores.images),
+                           json["split"].get<std::string>(), group_digits(done.images),
                            data.classes().size())});
-  if (scores.bad_samples > 0) table.add_row({"unreadable", group_digits(scores.bad_samples)});
+  if (done.bad_samples > 0) table.add_row({"unreadable", group_digits(done.bad_samples)});
   table.add_row({"views", describe(model.tta)});
   table.add_row({"speed", fmt::format("{:.2f} images/s, {:.2f} s, {} thread{}",
-                                      json["images_per_second"].get<double>(), scores.seconds,
+                                      json["images_per_second"].get<double>(), done.seconds,
                                       model.threads, model.threads == 1 ? "" : "s")});
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   return classes.str() + '\n' + table.str() +
-         fmt::format(" * mIoU {:.2f} mAcc {:.2f} aAcc {:.2f}\n", scores.mean_iou,
-                     scores.mean_accuracy, scores.pixel_accuracy);
+         fmt::format(" * mIoU {} mAcc {} aAcc {}\n", score(scores.mean_iou),
+                     score(scores.mean_accuracy), score(scores.pixel_accuracy));
 }
 
 }  // namespace
@@ -109,12 +187,14 @@ std::string text_of(const Json& json, const LoadedSegmentor& model, const Ade20k
 int validate_segmentor(const ValidateOptions& options) {
   check_torch_run(options.run);
   check_results(options.results);
-  Ade20k data(options.data, options.part());
+  check_output(options.predictions);
+  Ade20k data(options.data, options.split);
   if (!data.left_out().empty()) print_note(data.left_out());
   LoadedSegmentor model = load_named_segmentor(options.model, options.run.threads, options.tta);
   data.set_decoding(options.image.decoding(model.spec.preprocessing.exif, PixelStyle::kOpenCv));
-  check_classes(data, model, options.data);
-  const segment::AdeTestSource source(data);
+  const ClassMatch match = match_data(data, model, options.data);
+  const LabelScan labels = look_at_labels(data, options.data, options.run.threads);
+  const segment::AdeTestSource source(data, match.places);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
 
   Progress progress("validate", data.size(), "images");
@@ -124,20 +204,37 @@ int validate_segmentor(const ValidateOptions& options) {
     return true;
   };
   settings.on_bad = [&](const std::string& bad) { progress.print(error_line(bad)); };
+  ImageRows rows(data, match.places);
+  segment::LabelsOf on_image;
+  if (!options.predictions.empty()) {
+    on_image = [&](int64_t index, const Image&, const Image& truth, const Image& predicted) {
+      SegmentationMeter meter(model.spec.config.num_classes);
+      meter.add(predicted.pixels, truth.pixels);
+      rows.add(index, meter);
+    };
+  }
   const auto world = dist::single_world();
-  const SegmentationEvaluation scores =
-      segment::evaluate(*model.net, loader, model.spec.preprocessing, model.tta, *world, settings)
+  const SegmentationEvaluation done =
+      segment::evaluate(*model.net, loader, model.spec.preprocessing, model.tta, *world, settings,
+                        on_image)
           .value();
-  progress.finish(fmt::format("mIoU {:.2f}", scores.mean_iou));
+  const DataScores scores = scores_of(done.iou, done.accuracy, done.pixel_accuracy, match.places);
+  progress.finish(fmt::format("mIoU {}", score(scores.mean_iou)));
+  require(done.images > 0, ErrorCode::kBadFormat,
+          "{}: none of its {} images can be read with its labels, so nothing was measured",
+          options.data, data.size());
 
-  const Json json = results_json(options, model, data, scores);
+  if (!options.predictions.empty()) {
+    write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
+  }
+  const Json json = results_json(options, model, data, done, scores);
   write_results(options.results, csv_of(data, scores), to_text(json));
   if (options.output.json) {
     print_json(json);
   } else {
-    print_out(text_of(json, model, data, scores));
+    print_out(text_of(json, model, data, done, scores));
   }
-  return scores.bad_samples == 0 ? kExitOk : kExitFailed;
+  return done.bad_samples == 0 && labels.labeled() > 0 ? kExitOk : kExitFailed;
 }
 
 }  // namespace asmlp::cli

@@ -94,4 +94,16 @@ std::unique_ptr<Dataset> open_idx(const std::filesystem::path& root, Split split
 // where such a folder exists, else ImageFolder in root itself.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& root, Split split);
 
+// A part of a data set, and its own name for it: the folder's ("val", "test"), or "train" and
+// "t10k" of IDX files; "all" for class folders that no split divides.
+struct NamedDataset {
+  std::unique_ptr<Dataset> dataset;
+  std::string split;
+};
+
+// The split that a user names (split_folders of dataset/split.h), of data as open_dataset reads it.
+// "test" and "validation" of IDX files are both t10k. Only "" takes class folders without splits as
+// they are. Error(kNotFound) that says which splits there are.
+NamedDataset open_split(const std::filesystem::path& root, const std::string& split);
+
 }  // namespace asmlp

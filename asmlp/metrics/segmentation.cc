@@ -23,7 +23,7 @@ double mean_of_numbers(const std::vector<double>& values) {
     sum += value;
     ++count;
   }
-  return count > 0 ? sum / count : 0.0;
+  return count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ double SegmentationMeter::mean_accuracy() const { return mean_of_numbers(accurac
 double SegmentationMeter::pixel_accuracy() const {
   int64_t right = 0;
   for (const Counts& c : counts_) right += c.right;
-  return pixels() > 0 ? per_cent(right, pixels()) : 0.0;
+  return per_cent(right, pixels());
 }
 
 }  // namespace asmlp

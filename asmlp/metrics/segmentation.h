@@ -41,8 +41,8 @@ class SegmentationMeter {
   // labeled (accuracy: I / L).
   std::vector<double> iou() const;
   std::vector<double> accuracy() const;
-  // Means over the classes that are not NaN, and the share of pixels that are right; 0 when nothing
-  // was counted.
+  // Means over the classes that are not NaN, and the share of pixels that are right; NaN when
+  // nothing was counted.
   double mean_iou() const;
   double mean_accuracy() const;
   double pixel_accuracy() const;

@@ -102,7 +102,11 @@ TEST(SegmentationMeter, EqualsTheDefinitionInOnePartOrInMany) {
         }
         whole.reset();
         EXPECT_EQ(whole.pixels(), 0);
-        EXPECT_EQ(whole.mean_iou() + whole.mean_accuracy() + whole.pixel_accuracy(), 0.0);
+        // Of nothing, no score is defined.
+        for (const double score :
+             {whole.mean_iou(), whole.mean_accuracy(), whole.pixel_accuracy()}) {
+          EXPECT_TRUE(std::isnan(score));
+        }
       }
     }
   }

@@ -30,4 +30,16 @@ void check_class_names(const std::vector<std::string>& classes, int num_classes)
           classes.size(), num_classes);
 }
 
+void check_palette(const std::vector<std::string>& palette, int num_classes) {
+  require(palette.empty() || static_cast<int>(palette.size()) == num_classes,
+          ErrorCode::kInvalidArgument,
+          "palette: {} colors for {} classes (num_classes); give one color per class or none",
+          palette.size(), num_classes);
+  for (const std::string& color : palette) {
+    require(color.size() == 7 && color[0] == '#' &&
+                color.find_first_not_of("0123456789abcdefABCDEF", 1) == std::string::npos,
+            ErrorCode::kInvalidArgument, "palette: '{}' is no color; expected \"#rrggbb\"", color);
+  }
+}
+
 }  // namespace asmlp

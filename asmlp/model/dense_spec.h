@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "asmlp/model/config.h"
@@ -43,7 +44,9 @@ struct DenseSpec {
   std::string name;
   ModelConfig config;
   DenseInput preprocessing;
-  std::vector<std::string> classes;           // empty, or config.num_classes names
+  std::vector<std::string> classes;  // empty, or config.num_classes names
+  // The colors of the classes as "#rrggbb"; empty: the program's own. Written only when there are.
+  std::vector<std::string> palette = {};
   std::map<std::string, std::string> origin;  // free text: source, data set, command, license, ...
   bool operator==(const DenseSpec&) const = default;
   static void visit(auto& self, auto&& field) {
@@ -51,6 +54,10 @@ struct DenseSpec {
     field("config", self.config);
     field("preprocessing", self.preprocessing);
     field("classes", self.classes);
+    // Files without colors stay readable for versions that know no palette.
+    if (!std::is_const_v<std::remove_reference_t<decltype(self)>> || !self.palette.empty()) {
+      field("palette", self.palette);
+    }
     field("origin", self.origin);
   }
 };
@@ -58,12 +65,16 @@ struct DenseSpec {
 // Error(kInvalidArgument) unless `classes` is empty or has a name per class.
 void check_class_names(const std::vector<std::string>& classes, int num_classes);
 
+// Error(kInvalidArgument) unless `palette` is empty or has a color "#rrggbb" per class.
+void check_palette(const std::vector<std::string>& palette, int num_classes);
+
 // The checks that the specs share; `validate(config)` are the model's own.
 template <typename ModelConfig>
 void validate_dense_spec(const DenseSpec<ModelConfig>& spec) {
   validate(spec.config);
   validate(spec.preprocessing, spec.config.backbone.in_chans);
   check_class_names(spec.classes, spec.config.num_classes);
+  check_palette(spec.palette, spec.config.num_classes);
 }
 
 }  // namespace asmlp

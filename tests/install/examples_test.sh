@@ -19,7 +19,10 @@ fail() {
 prefix=$work/prefix
 mv "$work/elsewhere" "$prefix"
 pc=$(find "$prefix" -name asmlp.pc)
-for file in include/asmlp/asmlp.h include/asmlp/asmlp.hpp bin/asmlp share/doc/asmlp/{LICENSE,CHANGELOG.md}; do
+for file in include/asmlp/asmlp.h include/asmlp/asmlp.hpp bin/asmlp share/doc/asmlp/{LICENSE,CHANGELOG.md} \
+  share/doc/asmlp/guide/data.md share/asmlp/recipes/fashion_nano.yaml share/man/man1/asmlp.1 \
+  share/man/man1/asmlp-validate.1 share/bash-completion/completions/asmlp \
+  share/zsh/site-functions/_asmlp share/fish/vendor_completions.d/asmlp.fish; do
   [[ -s $prefix/$file ]] || fail "$file is not installed"
 done
 targets=$(find "$prefix" -name asmlpTargets.cmake)

@@ -110,5 +110,32 @@ TEST_F(DatasetCommand, SaysWhatIsMissing) {
   EXPECT_THAT(index.err, HasSubstr("holds no shards"));
 }
 
+// Names with several dots belong to no sample by WebDataset's rule; that is said, not passed over.
+TEST_F(DatasetCommand, ShardsWithoutSamplesAreAnErrorThatSaysWhy) {
+  fs::copy(data("cases/shards_no_samples"), path("shards"));
+  const Outcome none = run({"dataset", "index", path("shards")});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_EQ(none.out, "");
+  for (const char* word : {"hold no samples", "6 members are of no sample", "photo.v2.0.jpg",
+                           "its field is 'v2.0.jpg'", "KEY.jpg"}) {
+    EXPECT_THAT(none.err, HasSubstr(word));
+  }
+  const Outcome written = python(R"(
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], 'w') as tar:
+    for name, content in (('a.jpg', b'p'), ('a.cls', b'0'), ('b.1.jpg', b'p')):
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+)",
+                                 {path("shards/train-000000.tar")});
+  ASSERT_EQ(written.code, 0) << written.err;
+  const Outcome some = run({"dataset", "index", path("shards"), "--json"});
+  EXPECT_EQ(some.code, 0) << some.err;
+  EXPECT_EQ(some.json()["splits"][0]["samples"], 1);
+  EXPECT_THAT(some.err, HasSubstr("1 member is of no sample"));
+  EXPECT_EQ(run({"dataset", "index", path("shards"), "--quiet"}).err, "");
+}
+
 }  // namespace
 }  // namespace asmlp::test::cli_dataset_test

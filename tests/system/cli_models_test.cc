@@ -44,8 +44,8 @@ TEST(Info, DescribesModelsOfEveryTask) {
     tasks.insert(json["task"].get<std::string>());
     int64_t elements = 0;
     for (const auto& [name, tensor] : read_safetensors(file).tensors) {
-      const bool buffer = name.find(".bn.running_") != std::string::npos ||
-                          name.ends_with("num_batches_tracked");
+      const bool buffer =
+          name.find(".bn.running_") != std::string::npos || name.ends_with("num_batches_tracked");
       if (!buffer) elements += element_count(tensor.shape);
     }
     EXPECT_EQ(json["parameters"], elements) << file;

@@ -37,7 +37,8 @@ TEST(Task, OptionsOfAnotherOneAreErrors) {
 }
 
 TEST(Task, OfAModelIsSaid) {
-  const Outcome detector = run({"validate", "nowhere", "--model", bundled(kDetector), "--limit", "1"});
+  const Outcome detector =
+      run({"validate", "nowhere", "--model", bundled(kDetector), "--limit", "1"});
   EXPECT_THAT(detector.err, HasSubstr("note: task: detect (" + bundled(kDetector)));
   const Outcome said = run({"validate", "nowhere", "--task", "segment", "--limit", "1"});
   EXPECT_THAT(said.err, Not(HasSubstr("note: task")));
@@ -53,7 +54,8 @@ TEST(Task, HelpDependsOnNoFile) {
   }
 }
 
-// Detectors and segmentors are converted without LibTorch, whatever key they describe themselves by.
+// Detectors and segmentors are converted without LibTorch, whatever key they describe themselves
+// by.
 TEST(Task, ConvertKeepsEveryTensorOfEveryKind) {
   const TemporaryFolder folder;
   const std::string out = folder.path() / "out.safetensors";

@@ -32,12 +32,13 @@ TEST(Help, OfEverySubcommandIsCompleteAndOnStandardOutput) {
     const auto add = [&](const std::vector<std::string>& more) {
       help.options.insert(help.options.end(), more.begin(), more.end());
     };
-    add({"--json", "--verbose", "--help"});
+    add({"--json", "--verbose", "--quiet", "--help"});
     if (help.command != "info" && help.command != "convert") add(model), add(run_options);
     if (help.command == "predict" || help.command == "validate") add(image);
     const Outcome outcome = run({help.command, "--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_EQ(outcome.err, "");
+    EXPECT_EQ(run({"help", help.command}).out, outcome.out);
     for (const std::string& option : help.options) {
       EXPECT_THAT(outcome.out, HasSubstr(option)) << help.command;
     }
@@ -49,7 +50,10 @@ TEST(Help, OfEverySubcommandIsCompleteAndOnStandardOutput) {
   for (const char* name : {"info", "predict", "validate", "convert", "forward", "train"}) {
     EXPECT_THAT(top.out, HasSubstr(name));
   }
+  EXPECT_EQ(run({"help"}).out, top.out);
+  EXPECT_EQ(run({"help", "dataset", "shards"}).out, run({"dataset", "shards", "--help"}).out);
   EXPECT_THAT(run({"--version"}).out, StartsWith("asmlp "));
+  EXPECT_EQ(run({"version"}).out, run({"--version"}).out);
 }
 
 struct Failing {
@@ -106,7 +110,10 @@ TEST(Errors, NameTheCulpritAndSayWhatToDo) {
       {{"info", "asmlp_bse_patch4_shift5_384"}, 1, "not_found", {"'asmlp_base_patch4_shift5_384'"}},
       {{"info", "--params"}, 2, "invalid_argument", {"--params"}},
       {{"validate", "/no/such/data", "--model", model}, 1, "not_found", {"/no/such/data"}},
-      {{"validate", photo, "--split", "half"}, 2, "usage", {"--split"}},
+      {{"validate", data("photos"), "--split", "a/b"}, 2, "invalid_argument", {"split 'a/b'"}},
+      {{"validate", data("cases"), "--split", "half"}, 1, "not_found", {"no split 'half'"}},
+      {{"help", "predit"}, 2, "usage", {"'predit'", "'predict'"}},
+      {{"predict", photo, "--quiet", "--verbose"}, 2, "usage", {"--quiet"}},
       {{"convert", "", "out.safetensors"}, 2, "usage", {"in: is empty"}},
       {{"predict", photo, "--model", ""}, 2, "usage", {"--model: is empty"}},
       {{"predict", photo, "", "--model", model}, 2, "usage", {"images: is empty"}},
@@ -216,6 +223,7 @@ TEST_F(Alone, WithoutAsmlpTorchTheErrorSaysWhatNeedsItAndHowToGetIt) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> torch_commands{
       {"`train`", {"train", "recipe.yaml"}},
       {"`train`", {"train", "--help"}},
+      {"`train`", {"help", "train"}},
       {"`detect`", {"detect", "photo.png"}},
       {"`segment`", {"segment", "photo.png"}},
       {"`validate` of a detector", {"validate", coco}},
@@ -232,8 +240,7 @@ TEST_F(Alone, WithoutAsmlpTorchTheErrorSaysWhatNeedsItAndHowToGetIt) {
     const Outcome outcome = run_alone(arguments);
     EXPECT_EQ(outcome.code, 1);
     EXPECT_EQ(outcome.out, "");
-    EXPECT_THAT(outcome.err,
-                HasSubstr("asmlp: error: " + what + " needs the program asmlp-torch"));
+    EXPECT_THAT(outcome.err, HasSubstr("asmlp: error: " + what + " needs the program asmlp-torch"));
     EXPECT_THAT(outcome.err, HasSubstr("cmake --preset release"));
     EXPECT_THAT(outcome.err, HasSubstr(program().parent_path().string()));
   }
@@ -249,6 +256,7 @@ TEST_F(Alone, AsmlpTorchBesideItGetsTheArgumentsAndGivesTheExitCode) {
             "<validate>\n<--task=classify>\n<my data>\n<--backend>\n<torch>\n<--limit=1>\n");
   // What asmlp-torch alone knows it gets as it is, --help included.
   EXPECT_EQ(run_alone({"train", "my data", "--help"}).out, "<train>\n<my data>\n<--help>\n");
+  EXPECT_EQ(run_alone({"help", "train"}).out, "<train>\n<--help>\n");
   EXPECT_EQ(run_alone({"info"}).code, 0);  // what needs no LibTorch stays here
 }
 

@@ -192,6 +192,72 @@ TEST_F(DetectCommand, ModelsThatAreNone) {
   EXPECT_THAT(arch.err, HasSubstr("mask_rcnn_asmlp_tiny"));
 }
 
+// The same objects in every form, for any batch size.
+TEST_F(DetectCommand, WritesCsvAndYoloAndBatchesWithoutChangingWhatIsFound) {
+  const std::vector<std::string> fixed{"--no-pictures", "--json", "--threshold", "0.2"};
+  const auto found = [&](std::vector<std::string> more) {
+    more.insert(more.end(), fixed.begin(), fixed.end());
+    const Outcome outcome = detect_with(path("scenes/val2017"), more);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.json();
+  };
+  const Json one =
+      found({"--results-file", path("found.csv"), "--yolo", path("yolo"), "--yolo-scores"});
+  const Json four = found({"--batch-size", "4", "--results-file", path("found4.csv"), "--quiet"});
+  size_t objects = 0, lines = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const Json &a = one["images"][i], &b = four["images"][i];
+    ASSERT_EQ(a["detections"].size(), b["detections"].size());
+    std::ifstream labels(a["yolo"].get<std::string>());
+    for (size_t k = 0; k < a["detections"].size(); ++k) {
+      const Json &d = a["detections"][k], &e = b["detections"][k];
+      ++objects;
+      EXPECT_EQ(d["label"], e["label"]);
+      EXPECT_NEAR(d["score"].get<double>(), e["score"].get<double>(), 1e-4);
+      if (d["score"].get<double>() < 0.2) continue;
+      int label = -1;
+      double cx = 0, cy = 0, w = 0, h = 0, score = 0;
+      ASSERT_TRUE(labels >> label >> cx >> cy >> w >> h >> score);
+      ++lines;
+      EXPECT_EQ(label + 1, d["category_id"]);
+      EXPECT_NEAR((cx - w / 2) * 64, d["bbox"][0].get<double>(), 1e-3);
+      EXPECT_NEAR((cy - h / 2) * 48, d["bbox"][1].get<double>(), 1e-3);
+      EXPECT_NEAR(w * 64, d["bbox"][2].get<double>(), 1e-3);
+      EXPECT_NEAR(h * 48, d["bbox"][3].get<double>(), 1e-3);
+      EXPECT_NEAR(score, d["score"].get<double>(), 1e-6);
+    }
+  }
+  EXPECT_GT(lines, 4u);
+  EXPECT_THAT(listing(path("yolo")), SizeIs(5));  // classes.txt, too
+  EXPECT_THAT(slurp(path("yolo/classes.txt")), testing::StartsWith("disc\nb\n"));
+  const std::string csv = slurp(path("found.csv"));
+  EXPECT_EQ(static_cast<size_t>(std::ranges::count(csv, '\n')), objects + 1);
+  EXPECT_THAT(csv, testing::StartsWith("filename,index,label,score,x1,y1,x2,y2,mask_pixels\n"));
+  EXPECT_EQ(std::ranges::count(slurp(path("found4.csv")), '\n'), std::ranges::count(csv, '\n'));
+  EXPECT_NE(found({"--img-size", "80"})["images"], one["images"]);
+}
+
+TEST_F(DetectCommand, ValidateWritesARowPerImage) {
+  const Outcome outcome = validate(path("scenes"), {"--predictions", path("rows.csv"), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::istringstream rows(slurp(path("rows.csv")));
+  std::string row;
+  ASSERT_TRUE(std::getline(rows, row));
+  EXPECT_EQ(row, "filename,image_id,objects,detections,matched");
+  int objects = 0, images = 0;
+  while (std::getline(rows, row)) {
+    std::istringstream cells(row.substr(row.find(',') + 1));
+    char comma = 0;
+    int id = 0, wanted = 0, detections = 0, matched = 0;
+    ASSERT_TRUE(cells >> id >> comma >> wanted >> comma >> detections >> comma >> matched) << row;
+    EXPECT_LE(matched, std::min(wanted, detections));
+    objects += wanted;
+    ++images;
+  }
+  EXPECT_EQ(images, 4);
+  EXPECT_EQ(objects, outcome.json()["annotations"]);
+}
+
 TEST_F(DetectCommand, DataThatIsBroken) {
   // One image is gone: named, counted, and what is on it is missed.
   const std::string data = copied_scenes("broken");

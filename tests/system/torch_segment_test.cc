@@ -202,5 +202,112 @@ TEST_F(SegmentCommand, ValidateNamesWhatIsWrong) {
   EXPECT_THAT(none.err, HasSubstr("models"));
 }
 
+// The split that is named is the one that is measured and printed.
+TEST_F(SegmentCommand, ValidateReadsTheSplitThatIsNamed) {
+  segment::write_ade(path("data"), {{24, 24}}, kClasses, "test");
+  const auto images_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"validate", path("data"), "--model", model(), "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return std::pair{outcome.json()["split"].get<std::string>(),
+                     outcome.json()["images"].get<int>()};
+  };
+  EXPECT_EQ(images_of({}), (std::pair{std::string("validation"), 3}));
+  EXPECT_EQ(images_of({"--split", "val"}), (std::pair{std::string("validation"), 3}));
+  EXPECT_EQ(images_of({"--split", "test"}), (std::pair{std::string("test"), 1}));
+  const Outcome none = run({"validate", path("data"), "--model", model(), "--split", "train"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("no split 'train' in images/ and annotations/; there are: test, "
+                                  "validation"));
+}
+
+// Whatever the order of the data's classes, and whether it has all: the scores stay with the names.
+TEST_F(SegmentCommand, ValidateMatchesClassesByNameAndWritesARowPerImage) {
+  const auto validate = [&](const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"validate", path("data"), "--model", model(), "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const Outcome own = validate({"--predictions", path("rows.csv")});
+  ASSERT_EQ(own.code, 0) << own.err;
+  const std::string rows = slurp(path("rows.csv"));
+  EXPECT_THAT(rows, testing::StartsWith("filename,pixels,pixel_accuracy,miou,macc\nimage_0.png,"));
+  EXPECT_EQ(std::ranges::count(rows, '\n'), 4);
+
+  // Labels 1..4 as 4..1, with the names turned round, too.
+  fs::remove(path("data/objectInfo4.txt"));
+  std::ofstream(path("data/classes.txt")) << "Class_4\nclass 3\nclass 2\nclass 1\n";
+  for (int i = 0; i < 3; ++i) {
+    const std::string file = path(fmt::format("data/annotations/validation/image_{}.png", i));
+    Image labels = read_label_png(file);
+    for (uint8_t& label : labels.pixels) label = label == 0 ? 0 : static_cast<uint8_t>(5 - label);
+    write_label_png(file, labels);
+  }
+  const Outcome turned = validate({"--predictions", path("turned.csv")});
+  ASSERT_EQ(turned.code, 0) << turned.err;
+  EXPECT_THAT(turned.err, HasSubstr("'Class_4' is 'class 4'"));
+  EXPECT_NEAR(turned.json()["miou"].get<double>(), own.json()["miou"].get<double>(), 1e-9);
+  EXPECT_EQ(turned.json()["aacc"], own.json()["aacc"]);
+  for (int k = 0; k < kClasses; ++k) {
+    EXPECT_EQ(turned.json()["per_class"][k]["iou"],
+              own.json()["per_class"][kClasses - 1 - k]["iou"]);
+  }
+
+  std::ofstream(path("data/classes.txt")) << "sky\nclass 3\nclass 2\nclass 1\n";
+  const Outcome other = validate();
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("only in the data (4 classes): sky"));
+  EXPECT_THAT(other.err, HasSubstr("only in the model (4 classes): class 4"));
+
+  // Without a list, the labels are the model's classes by number.
+  fs::remove(path("data/classes.txt"));
+  const Outcome unnamed = validate();
+  EXPECT_EQ(unnamed.code, 0);
+  EXPECT_THAT(unnamed.err, HasSubstr("does not name its classes: matched by number"));
+}
+
+TEST_F(SegmentCommand, LabelsAreLookedAtBeforeTheFirstImage) {
+  const std::string file = path("data/annotations/validation/image_1.png");
+  Image labels = read_label_png(file);
+  labels.pixels[7] = 5;
+  write_label_png(file, labels);
+  const Outcome wrong = run({"validate", path("data"), "--model", model()});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_EQ(wrong.out, "");
+  EXPECT_THAT(wrong.err, HasSubstr("image_1.png: label 5 at row 0, column 7; 1 of 3 label maps"));
+  EXPECT_THAT(wrong.err, testing::Not(HasSubstr("validate: ")));
+
+  // Nothing that could be right or wrong: no score, and no success.
+  const Outcome none = run({"validate", data("cases/ade_no_labels"), "--model",
+                            data("../../models/upernet_scenes.safetensors"), "--json"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("no pixel of its 1 label maps has a class"));
+  for (const char* score : {"miou", "macc", "aacc"}) EXPECT_TRUE(none.json()[score].is_null());
+}
+
+// A model that was trained on data with colors shows its classes in them.
+TEST_F(SegmentCommand, ShowsTheModelsPaletteAndTakesAnotherSize) {
+  segment::SegmentorNet net = segment::small_segmentor(kClasses);
+  SegmentorSpec spec;
+  spec.config = net->config();
+  spec.preprocessing = segment::small_input();
+  spec.palette = {"#010203", "#111213", "#212223", "#fffefd"};
+  segment::save_segmentor(path("colored.safetensors"), spec, *net);
+  EXPECT_EQ(segment::load_segmentor(path("colored.safetensors"), {}).spec.palette, spec.palette);
+  const Outcome outcome = segment(
+      {photo(0)}, {"--model", path("colored.safetensors"), "--img-size", "48,64", "--quiet"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "");
+  const Image labels = read_label_png(out("image_0.labels.png"));
+  const Image shown = decode_image(out("image_0.labels.png"));
+  const int k = labels.pixels[0];
+  EXPECT_EQ(fmt::format("#{:02x}{:02x}{:02x}", shown.pixels[0], shown.pixels[1], shown.pixels[2]),
+            spec.palette[static_cast<size_t>(k)]);
+  const Outcome size = segment({photo(0)}, {"--model", model(), "--img-size", "64,32"});
+  EXPECT_EQ(size.code, 2);
+  EXPECT_THAT(size.err, HasSubstr("--img-size 64,32"));
+}
+
 }  // namespace
 }  // namespace asmlp::test::torch_segment_test

@@ -23,6 +23,10 @@ void add_classifier_options(CLI::App& app, ValidateOptions& options, TaskOptions
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
   for (CLI::Option* option : add_preprocessing_options(app, options.preprocessing)) add(option);
+  add(app.add_option("--valid-labels", options.valid_labels,
+                     "measure only these classes, and let predictions compete among them only: a "
+                     "file with one number or name per line"))
+      ->type_name("FILE");
   add(app.add_option("--sheet", options.sheet,
                      "write a picture: samples with predictions, mistakes, confusion matrix (PNG)"))
       ->type_name("FILE.png");
@@ -85,6 +89,11 @@ constexpr const char* kValidateFooter =
     "that have an outline.\n"
     "Of a segmentor: ADE20K's, images/ and annotations/ with {training,validation} in both; the\n"
     "scores are those of all pixels together, at the images' own resolution.\n"
+    "--split NAME reads the folder of that name (of classes: DATA/NAME, of detectors and "
+    "segmentors\n"
+    "those of their layouts). The classes of data and model are matched by name; other classes "
+    "than\n"
+    "the model's are an error.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"
     "Examples:\n"
     "  asmlp validate /usr/share/datasets/fashion-mnist --sheet sheet.png\n"
@@ -136,8 +145,8 @@ Command add_validate(CLI::App& program, const Validators& validators) {
                                  kValidateFooter);
   app->add_option("data", options->data, "the data set")->type_name("DATA");
   app->add_option("--split", options->split,
-                  "which part: validation (default; also val), test, train, or, of COCO "
-                  "annotations, any other that has a file")
+                  "which part: val (default; also validation), train, test, or the name of another "
+                  "split of the data")
       ->type_name("NAME");
   add_task_option(*app, options->task);
   add_model_options(*app, options->model);
@@ -154,6 +163,10 @@ Command add_validate(CLI::App& program, const Validators& validators) {
   add_detector_options(*app, *options, *own);
   add_tta_options(*app, options->tta,
                   [&](CLI::Option* option) { return own->add(option, Task::kSegment); });
+  app->add_option("--predictions", options->predictions,
+                  "write a CSV file with a line per image: what was found, and whether it is right")
+      ->type_name("FILE.csv")
+      ->group("Output");
   add_results_options(*app, options->results);
   add_output_options(*app, options->output);
   return {app, [options, validators, own] { return validate(*options, validators, *own); }};

@@ -287,8 +287,13 @@ void StudyRunner::note_end(Active& active, const StudyChild& child) {
                     train["last_top1"].get<double>()));
   } else {
     result["error"] = failure_of(folder / "out.json", folder / "train.log", child.code());
-    say(fmt::format("{} {}: failed: {}", progress_text(), name,
-                    result["error"].get<std::string>()));
+    const std::string failure =
+        fmt::format("{} {}: failed: {}", progress_text(), name, result["error"].get<std::string>());
+    if (quiet()) {
+      print_error(failure);
+    } else {
+      say(failure);
+    }
   }
   folder_.save_result(active.run, result);
   write_results();
@@ -296,6 +301,7 @@ void StudyRunner::note_end(Active& active, const StudyChild& child) {
 
 // A line on the terminal that is redrawn; what is said stands above it.
 void StudyRunner::say(const std::string& line) {
+  if (quiet()) return;
   if (line_visible_) std::cerr << "\r\x1b[2K";
   line_visible_ = false;
   std::cerr << line << '\n' << std::flush;

@@ -11,7 +11,6 @@
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/options/torch_program.h"
-#include "asmlp/dataset/dataset.h"
 
 namespace asmlp::cli {
 
@@ -29,7 +28,7 @@ void add_tta_options(CLI::App& app, TtaOptions& options,
 
 struct ValidateOptions {
   std::string data;
-  std::string split = "validation";
+  std::string split;  // as the user names it (dataset/split.h); "" is the validation split
   TaskOption task;
   ModelOptions model;
   ImageOptions image;
@@ -41,6 +40,9 @@ struct ValidateOptions {
   PreprocessingOptions preprocessing;
   EvaluationOptions evaluation;
   std::string sheet;
+  std::string valid_labels;  // a list of classes
+  // Of every image, as CSV: what was found
+  std::string predictions;
   // Detectors and segmentors
   int workers = 2;  // threads that read images ahead
   // Detectors
@@ -49,8 +51,6 @@ struct ValidateOptions {
   std::string coco_results;
   // Segmentors
   TtaOptions tta;
-
-  Split part() const { return split == "train" ? Split::kTrain : Split::kValidation; }
 };
 
 // What measures a model of each task in this program, and returns the exit code.

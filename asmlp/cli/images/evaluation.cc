@@ -1,7 +1,6 @@
 #include "asmlp/cli/images/evaluation.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "asmlp/image/input_batch.h"
 
@@ -20,34 +19,16 @@ void keep_mistake(std::vector<SheetItem>& mistakes, SheetItem item) {
   if (mistakes.size() > kSheetMistakes) mistakes.pop_back();
 }
 
-}  // namespace
-
-std::vector<int> match_classes(const std::vector<std::string>& data,
-                               const std::vector<std::string>& model, int model_classes,
-                               std::string* note) {
-  require(static_cast<int>(data.size()) == model_classes, ErrorCode::kMismatch,
-          "the data has {} classes ({}...), the model has {} ({}...): they must be the same",
-          data.size(), data.empty() ? "none" : data.front(), model_classes,
-          model.empty() ? "without names" : model.front());
-  std::vector<int> targets(data.size());
-  std::iota(targets.begin(), targets.end(), 0);
-  if (model.empty() || model == data) return targets;
-  if (std::is_permutation(data.begin(), data.end(), model.begin(), model.end())) {
-    for (size_t k = 0; k < data.size(); ++k) {
-      targets[k] = static_cast<int>(std::ranges::find(model, data[k]) - model.begin());
-    }
-    if (note) *note = "data and model have the same classes in different order; matched by name";
-    return targets;
-  }
-  const auto [a, b] = std::ranges::mismatch(data, model);
-  if (note) {
-    *note = fmt::format(
-        "class names of data and model differ (class {}: '{}' and '{}'); matched by "
-        "number",
-        a - data.begin(), *a, *b);
-  }
-  return targets;
+// The logits of the classes `valid`, in `room`; all of them when there are no such classes.
+std::span<const float> restricted(std::span<const float> logits, const std::vector<int>& valid,
+                                  std::vector<float>& room) {
+  if (valid.empty()) return logits;
+  room.clear();
+  for (const int k : valid) room.push_back(logits[static_cast<size_t>(k)]);
+  return room;
 }
+
+}  // namespace
 
 int64_t evaluated_images(const Dataset& dataset, int64_t limit) {
   return limit > 0 ? std::min(limit, dataset.size()) : dataset.size();
@@ -60,26 +41,39 @@ Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, con
   const int64_t images = evaluated_images(dataset, options.limit);
   Evaluation result;
   if (options.confusion || options.sheet) {
-    require(spec.config.num_classes <= kMaxConfusionClasses, ErrorCode::kTooLarge,
-            "a confusion matrix of {} classes; at most {} are supported", spec.config.num_classes,
+    const int counted =
+        options.valid.empty() ? spec.config.num_classes : static_cast<int>(options.valid.size());
+    require(counted <= kMaxConfusionClasses, ErrorCode::kTooLarge,
+            "a confusion matrix of {} classes; at most {} are supported", counted,
             kMaxConfusionClasses);
-    result.confusion = std::make_unique<ConfusionMatrix>(spec.config.num_classes);
+    result.confusion = std::make_unique<ConfusionMatrix>(counted);
   }
+  std::vector<float> room;
   InputBatch batch(spec.preprocessing, threads);
   for (int64_t first = 0; first < images; first += options.batch_size) {
     const int count = static_cast<int>(std::min<int64_t>(options.batch_size, images - first));
     // Which image of the data set: all of them, or `images` spread evenly.
     const auto index = [&](int item) { return (first + item) * dataset.size() / images; };
-    batch.load(count, [&](int item) { return dataset.get(index(item)).image; });
+    std::vector<std::string> names(static_cast<size_t>(count));
+    batch.load(count, [&](int item) {
+      Sample sample = dataset.get(index(item));
+      names[static_cast<size_t>(item)] = std::move(sample.name);
+      return std::move(sample.image);
+    });
     std::vector<Evaluation::Failure> fresh;
     for (const auto& failure : batch.failures()) fresh.push_back({failure.message, failure.code});
     if (batch.size() > 0) runner.run(batch.input(), batch.size());
     for (int slot = 0; slot < batch.size(); ++slot) {
       const int64_t position = first + batch.item(slot);
       const int target = targets[static_cast<size_t>(dataset.target(index(batch.item(slot))))];
-      const auto logits = runner.logits().subspan(static_cast<size_t>(slot) * classes, classes);
+      const auto logits =
+          restricted(runner.logits().subspan(static_cast<size_t>(slot) * classes, classes),
+                     options.valid, room);
       const int predicted = top_k(logits, 1).front();
       result.meter.add(logits, target);
+      if (options.on_image) {
+        options.on_image(names[static_cast<size_t>(batch.item(slot))], target, logits);
+      }
       if (result.confusion) result.confusion->add(target, predicted);
       if (!options.sheet) continue;
       const bool sample =

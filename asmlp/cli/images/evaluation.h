@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,18 +17,20 @@
 
 namespace asmlp::cli {
 
-// For each class of the data set the model's class of the same name, when both have the same names
-// in different order; else the identity. Error(kMismatch) naming both when the numbers of classes
-// differ. `note` (may be null) receives a sentence about what was found.
-std::vector<int> match_classes(const std::vector<std::string>& data,
-                               const std::vector<std::string>& model, int model_classes,
-                               std::string* note);
+// Called with every image that was read: its name, its class, and the logits of the classes that
+// predictions compete among.
+using ImageObserver =
+    std::function<void(const std::string& name, int target, std::span<const float> logits)>;
 
 struct EvaluationOptions {
   int batch_size = 32;
   int64_t limit = 0;       // evaluate this many images, spread evenly; 0: all
   bool confusion = false;  // fill the confusion matrix
   bool sheet = false;      // keep images for the sheet (and fill the matrix)
+  // The model's classes that predictions compete among, by their numbers; empty: all. Classes are
+  // then counted by their places in this list.
+  std::vector<int> valid = {};
+  ImageObserver on_image = {};
 };
 
 struct Evaluation {
@@ -51,8 +54,8 @@ using EvaluationObserver = std::function<void(int64_t done, const Evaluation& st
 int64_t evaluated_images(const Dataset& dataset, int64_t limit);
 
 // Runs the data through `runner`, a model with `spec`, in batches: decoding and preprocessing on
-// `threads`, then the forward pass. `targets` is match_classes' answer. options.batch_size must not
-// exceed the runner's max_batch.
+// `threads`, then the forward pass. `targets` are the classes of the data as the results count
+// them. options.batch_size must not exceed the runner's max_batch.
 Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, const ModelSpec& spec,
                     Runner& runner, int threads, const EvaluationOptions& options,
                     const EvaluationObserver& observer);

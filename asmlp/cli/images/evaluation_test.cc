@@ -15,8 +15,6 @@ namespace asmlp::cli::evaluation_test {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
 
 // 50 images of 8 x 8 noise; every seventh cannot be read.
 class Noise : public Dataset {
@@ -106,27 +104,26 @@ TEST(Evaluate, ALimitSpreadsOverTheData) {
   EXPECT_EQ(evaluated_images(data, 80), 50);
 }
 
-TEST(MatchClasses, ByNameWhenOnlyTheOrderDiffers) {
-  std::string note;
-  EXPECT_THAT(match_classes({"cat", "dog", "eel"}, {"eel", "cat", "dog"}, 3, &note),
-              ElementsAre(1, 2, 0));
-  EXPECT_THAT(note, HasSubstr("matched by name"));
-  note.clear();
-  EXPECT_THAT(match_classes({"cat", "dog"}, {"cat", "dog"}, 2, &note), ElementsAre(0, 1));
-  EXPECT_THAT(match_classes({"cat", "dog"}, {}, 2, &note), ElementsAre(0, 1));
-  EXPECT_THAT(note, IsEmpty());
-  EXPECT_THAT(match_classes({"n01", "n02"}, {"cat", "dog"}, 2, &note), ElementsAre(0, 1));
-  EXPECT_THAT(note, HasSubstr("'n01' and 'cat'"));
-}
-
-TEST(MatchClasses, AnotherNumberIsAnErrorThatNamesBoth) {
-  try {
-    match_classes({"cat", "dog"}, {"a", "b", "c"}, 3, nullptr);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kMismatch);
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("2 classes"), HasSubstr("the model has 3")));
-  }
+// Among some classes only: the numbers are those of a model that has no other classes.
+TEST(Evaluate, ValidClassesAreAllThatPredictionsCompeteAmong) {
+  const Noise data;
+  const ModelSpec spec = small_spec();
+  const Checkpoint checkpoint{spec, fill_parameters(spec.config)};
+  const auto runner = native_backend().start(checkpoint, {.max_batch = 4});
+  std::vector<std::string> names;
+  TopKMeter meter;
+  EvaluationOptions options{.batch_size = 4, .limit = 12, .valid = {0, 2}};
+  options.on_image = [&](const std::string& name, int target, std::span<const float> logits) {
+    names.push_back(name);
+    ASSERT_EQ(logits.size(), 2u);
+    meter.add(logits, target);
+  };
+  // Class 1 of the data counts as class 0 here.
+  const Evaluation result = evaluate(data, {0, 0, 1}, spec, *runner, 1, options, nullptr);
+  EXPECT_EQ(result.meter.count(), std::ssize(names));
+  EXPECT_EQ(result.meter.top1(), meter.top1());
+  EXPECT_EQ(result.meter.loss(), meter.loss());
+  EXPECT_EQ(result.meter.top5(), 100);
 }
 
 TEST(Sheet, ConfusionsAreCountedAndOrdered) {

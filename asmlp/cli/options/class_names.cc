@@ -1,7 +1,10 @@
 #include "asmlp/cli/options/class_names.h"
 
+#include <algorithm>
+#include <charconv>
 #include <sstream>
 
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
@@ -54,6 +57,38 @@ std::vector<std::string> read_class_map(const fs::path& path) {
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
   return names;
+}
+
+ClassMatch match_names(const ClassSide& data, const ClassSide& model) {
+  ClassMatch match = match_classes(data, model);
+  for (const std::string& note : match.notes) print_note(note);
+  return match;
+}
+
+std::vector<int> read_class_subset(const fs::path& path, const ClassSide& model) {
+  const std::vector<std::string> lines = read_class_map(path);
+  require(!lines.empty(), ErrorCode::kBadFormat, "{}: lists no classes", path.string());
+  std::vector<int> classes;
+  for (const std::string& line : lines) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
+    if (error != std::errc() || end != line.data() + line.size()) break;
+    require(value >= 0 && value < model.count, ErrorCode::kBadFormat,
+            "{}: class {}: {} has the classes 0..{}", path.string(), value, model.who,
+            model.count - 1);
+    classes.push_back(value);
+  }
+  if (classes.size() < lines.size()) {
+    // Names; how many of the model's classes they are is the point, not news.
+    const ClassMatch match =
+        match_classes({path.string(), lines, static_cast<int>(lines.size())}, model);
+    classes = match.places;
+  }
+  std::ranges::sort(classes);
+  const auto twice = std::ranges::adjacent_find(classes);
+  require(twice == classes.end(), ErrorCode::kBadFormat, "{}: lists class {} twice", path.string(),
+          twice == classes.end() ? 0 : *twice);
+  return classes;
 }
 
 void name_classes(Description& model, const std::string& class_map,

@@ -125,9 +125,11 @@ void add_run_options(CLI::App& app, RunOptions& options) {
 void add_output_options(CLI::App& app, OutputOptions& options) {
   const std::string group = "Output";
   app.add_flag("--json", options.json, "print one JSON document on standard output")->group(group);
-  app.add_flag_callback(
-         "--verbose", [] { set_verbose(true); }, "print what the library reports")
-      ->group(group);
+  CLI::Option* verbose =
+      app.add_flag_callback(
+             "--verbose", [] { set_verbose(true); }, "print what the library reports")
+          ->group(group);
+  if (CLI::Option* quiet = app.get_option_no_throw("--quiet")) verbose->excludes(quiet);
 }
 
 void add_results_options(CLI::App& app, ResultsOptions& options) {

@@ -64,7 +64,23 @@ Command add_torch_command(CLI::App& program, const std::string& name,
   CLI::App* app = program.add_subcommand(name, description + " (asmlp-torch has its options)");
   app->set_help_flag();
   app->prefix_command();
-  return {app, [name, arguments]() -> int { exec_torch("`" + name + "`", arguments); }};
+  const std::string what = "`" + name + "`";
+  return {app, [what, arguments]() -> int { exec_torch(what, arguments); },
+          [name, what, arguments]() -> int {
+            const char* const words[]{arguments.front(), name.c_str(), "--help"};
+            exec_torch(what, words);
+          },
+          [name]() -> std::optional<CommandTable> {
+            const fs::path torch = look_for_torch_program();
+            if (torch.empty()) return std::nullopt;
+            const ChildOutcome outcome = run_child(torch, {"help", "--table"});
+            require(outcome.code == 0, ErrorCode::kIo, "{} help --table: exit code {}",
+                    torch.string(), outcome.code);
+            const CommandTable table = table_from_json(outcome.out, torch.string());
+            const CommandTable* found = table.find(name);
+            if (found == nullptr) return std::nullopt;
+            return *found;
+          }};
 }
 
 }  // namespace asmlp::cli

@@ -22,6 +22,11 @@ std::string& program_name() {
   return name;
 }
 
+bool& quiet_flag() {
+  static bool quiet = false;
+  return quiet;
+}
+
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
@@ -70,11 +75,20 @@ void start_console(const std::string& program) {
   });
 }
 
+void set_quiet(bool value) {
+  quiet_flag() = value;
+  if (value) spdlog::set_level(spdlog::level::off);
+}
+
+bool quiet() { return quiet_flag(); }
+
 void set_verbose(bool verbose) {
+  if (quiet()) return;
   spdlog::set_level(verbose ? spdlog::level::debug : spdlog::level::warn);
 }
 
 void print_note(const std::string& message) {
+  if (quiet()) return;
   std::fprintf(stderr, "%s: note: %s\n", program_name().c_str(),
                printable(message, LineBreaks::kKeep).c_str());
 }

@@ -33,6 +33,11 @@ void start_console(const std::string& program);
 // Shows messages from information and debugging level up too.
 void set_verbose(bool verbose);
 
+// With true, print_note and the library's messages say nothing more, and neither do progress bars
+// (ProgressStyle::detect). Errors stay.
+void set_quiet(bool quiet);
+bool quiet();
+
 // "<program>: note: ..." and "<program>: error: ..." on standard error.
 void print_note(const std::string& message);
 void print_error(const std::string& message);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/terminal/help_command.h"
 #include "asmlp/core/error.h"
 #include "asmlp/schema/nearest.h"
 
@@ -129,6 +130,9 @@ CLI::App* add_subcommand(CLI::App& program, const std::string& name, const std::
   CLI::App* app = program.add_subcommand(name, description);
   app->footer(footer);
   app->set_help_flag("-h,--help", "print this help and exit");
+  app->add_flag_callback(
+      "-q,--quiet", [] { set_quiet(true); },
+      "print results and errors only: no progress, no notes");
   return app;
 }
 
@@ -138,21 +142,25 @@ int run_program(const std::string& name, const std::string& description,
   const bool json = wants_json(argc, argv);
   CLI::App program(description, name);
   program.set_help_flag("-h,--help", "print this help and exit");
-  program.set_version_flag("-V,--version", name + " " + ASMLP_VERSION,
-                           "print the version and exit");
+  program.set_version_flag("-V,--version", version_text(name), "print the version and exit");
   program.require_subcommand(0, 1);
   program.formatter(std::make_shared<HelpFormatter>());
   program.footer("Run `" + name +
-                 " COMMAND --help` for the options of a command.\n"
+                 " help COMMAND` for the options of a command.\n"
                  "Exit code: 0 done, 1 an error or inputs that failed, 2 wrong usage.");
   std::vector<Command> added;
   try {
     for (const AddCommand& add : commands) added.push_back(add(program));
+    added.push_back(add_help(program, added));
+    added.push_back(add_version(program));
     return parse_and_run(program, added, argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = program.get_subcommands();
-    const CLI::App* app = chosen.empty() ? &program : chosen.front();
-    return print_page(app->help(app == &program ? "" : name));
+    std::vector<std::string> path;
+    for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
+      app = app->get_subcommands().front();
+      path.push_back(app->get_name());
+    }
+    return print_page(help_text(program, path));
   } catch (const CLI::Success& success) {  // --version
     return print_page(std::string(success.what()) + '\n');
   } catch (const CLI::ParseError& error) {

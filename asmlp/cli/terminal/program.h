@@ -4,8 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "asmlp/cli/terminal/command_table.h"
 
 namespace asmlp::cli {
 
@@ -13,6 +16,10 @@ namespace asmlp::cli {
 struct Command {
   CLI::App* app = nullptr;
   std::function<int()> run;
+  // Of a command whose options another program knows: prints its help, and gives its options
+  // (nothing where that program is missing).
+  std::function<int()> help = {};
+  std::function<std::optional<CommandTable>()> table = {};
 };
 
 // Declares a subcommand on the program and says how to run it.
@@ -24,7 +31,8 @@ using AddCommand = std::function<Command(CLI::App& program)>;
 int run_program(const std::string& name, const std::string& description,
                 const std::vector<AddCommand>& commands, int argc, const char* const* argv);
 
-// Adds a subcommand with the look that all of them share; `footer` holds examples.
+// Adds a subcommand with the look that all of them share, --help and --quiet; `footer` holds
+// examples.
 CLI::App* add_subcommand(CLI::App& program, const std::string& name, const std::string& description,
                          const std::string& footer);
 

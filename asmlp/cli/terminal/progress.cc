@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "asmlp/cli/terminal/console.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -55,8 +56,10 @@ std::string format_duration(double seconds) {
 
 ProgressStyle ProgressStyle::detect() {
   ProgressStyle style;
+  style.quiet = asmlp::cli::quiet();
   const char* kind = std::getenv("TERM");
-  style.terminal = ::isatty(STDERR_FILENO) == 1 && !(kind && std::string(kind) == "dumb");
+  style.terminal =
+      !style.quiet && ::isatty(STDERR_FILENO) == 1 && !(kind && std::string(kind) == "dumb");
   winsize size{};
   if (const int columns = wanted_columns(); columns > 0) {
     style.columns = columns;
@@ -74,6 +77,7 @@ Progress::Progress(std::string label, int64_t total, std::string unit, ProgressS
       start_(Clock::now()),
       drawn_(start_) {
   if (style_.out == nullptr) style_.out = &std::cerr;
+  if (style_.quiet) style_.terminal = false;
 }
 
 Progress::~Progress() {
@@ -152,7 +156,7 @@ void Progress::update(int64_t done, const std::string& details) {
     return;
   }
   drawn_ = Clock::now();
-  *style_.out << line() << '\n' << std::flush;
+  if (!style_.quiet) *style_.out << line() << '\n' << std::flush;
 }
 
 void Progress::print(const std::string& line) {
@@ -168,7 +172,7 @@ void Progress::finish(const std::string& details) {
     draw();
     *style_.out << '\n' << std::flush;
     visible_ = false;
-  } else {
+  } else if (!style_.quiet) {
     *style_.out << line() << '\n' << std::flush;
   }
   finished_ = true;

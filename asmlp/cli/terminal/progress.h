@@ -10,11 +10,12 @@
 namespace asmlp::cli {
 
 // Where a bar goes. detect() asks standard error what it is; the width is COLUMNS of the
-// environment, else the terminal's.
+// environment, else the terminal's. It is quiet when the console is (set_quiet).
 struct ProgressStyle {
   std::ostream* out = nullptr;  // null: standard error
   bool terminal = false;        // redraw one line instead of printing lines
   int columns = 80;             // no line of a bar is wider
+  bool quiet = false;           // draw nothing; what print() is given is still said
   static ProgressStyle detect();
 };
 

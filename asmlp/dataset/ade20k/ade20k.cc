@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
-#include <string_view>
+#include <utility>
 
-#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/hold_out.h"
+#include "asmlp/dataset/split.h"
 #include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
 
@@ -19,72 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr int kOther = 0;
 constexpr int kNoClass = 255;
-constexpr size_t kMaxListBytes = size_t{1} << 20;
-
-std::optional<int> number(std::string_view text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::vector<std::string_view> split_at(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  size_t end = text.find(separator);
-  for (; end != std::string_view::npos; end = text.find(separator)) {
-    parts.push_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
-  }
-  parts.push_back(text);
-  return parts;
-}
-
-// The N of objectInfo<N>.txt; nothing for another name.
-std::optional<int> classes_of_list(const fs::path& path) {
-  const std::string name = path.filename().string();
-  constexpr std::string_view kBegin = "objectInfo", kEnd = ".txt";
-  if (name.size() <= kBegin.size() + kEnd.size() || !name.starts_with(kBegin) ||
-      !name.ends_with(kEnd)) {
-    return std::nullopt;
-  }
-  return number(
-      std::string_view(name).substr(kBegin.size(), name.size() - kBegin.size() - kEnd.size()));
-}
-
-std::vector<SegmentationClass> read_class_list(const fs::path& path, int classes) {
-  const std::string text = read_file(path, kMaxListBytes);
-  std::vector<std::string_view> lines = split_at(text, '\n');
-  for (std::string_view& line : lines) {
-    if (line.ends_with('\r')) line.remove_suffix(1);
-  }
-  while (!lines.empty() && lines.back().empty()) lines.pop_back();
-  const auto header =
-      lines.empty() ? std::vector<std::string_view>() : split_at(lines.front(), '\t');
-  const auto column = [&](std::string_view name) {
-    const auto found = std::ranges::find(header, name);
-    require(found != header.end(), ErrorCode::kBadFormat,
-            "{}: its first line must name tab-separated columns, among them {}", path.string(),
-            name);
-    return static_cast<size_t>(found - header.begin());
-  };
-  const size_t index_column = column("Idx"), name_column = column("Name");
-  require(classes >= 1 && classes < kNoClass && std::ssize(lines) == classes + 1,
-          ErrorCode::kBadFormat,
-          "{}: lists {} classes; expected the number in its name, which must be 1..{}",
-          path.string(), std::ssize(lines) - 1, kNoClass - 1);
-  std::vector<SegmentationClass> list;
-  for (size_t i = 1; i < lines.size(); ++i) {
-    const auto cells = split_at(lines[i], '\t');
-    require(cells.size() == header.size() && number(cells[index_column]) == static_cast<int>(i),
-            ErrorCode::kBadFormat, "{}: line {}: expected {} columns and the number {} as Idx",
-            path.string(), i + 1, header.size(), i);
-    const std::string_view name = cells[name_column].substr(0, cells[name_column].find(','));
-    require(!name.empty(), ErrorCode::kBadFormat, "{}: line {}: the name is empty", path.string(),
-            i + 1);
-    list.push_back({std::string(name), class_color(static_cast<int>(i) - 1)});
-  }
-  return list;
-}
 
 // The visible files in `folder`, by name.
 std::vector<fs::path> files_in(const fs::path& folder) {
@@ -106,19 +38,35 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   return files;
 }
 
-std::vector<SegmentationClass> find_classes(const fs::path& root) {
-  fs::path list;
-  int classes = 0;
-  for (const fs::path& path : files_in(root)) {
-    const auto count = classes_of_list(path);
-    if (!count || *count == std::ssize(ade20k_classes())) continue;
-    require(list.empty(), ErrorCode::kBadFormat,
-            "{} and {}: two lists of classes; remove the one that is not this data set's",
-            list.string(), path.string());
-    list = path;
-    classes = *count;
+// The folders in images/ that annotations/ has too.
+std::vector<std::string> splits_in(const fs::path& root) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(root / "images", error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code ignored;
+    const fs::path name = it->path().filename();
+    if (fs::is_directory(it->path(), ignored) && !name.string().starts_with('.') &&
+        fs::is_directory(root / "annotations" / name, ignored)) {
+      names.push_back(name.string());
+    }
   }
-  return list.empty() ? ade20k_classes() : read_class_list(list, classes);
+  std::ranges::sort(names);
+  return names;
+}
+
+// The folder of the split that `name` means; where there is none, the likeliest.
+std::string find_split(const fs::path& root, const std::string& name) {
+  const std::vector<std::string> there = splits_in(root);
+  const std::vector<std::string> wanted = split_folders(name);
+  for (const std::string& one : wanted) {
+    if (std::ranges::find(there, one) != there.end()) return one;
+  }
+  require(there.empty(), ErrorCode::kNotFound,
+          "{}: has no split '{}' in images/ and annotations/; there are: {}", root.string(),
+          name.empty() ? "validation" : name, listed(there));
+  if (name == "train") return "training";
+  return name.empty() || name == "val" ? "validation" : name;
 }
 
 }  // namespace
@@ -141,9 +89,16 @@ void reduce_labels(Image& labels, int classes, const std::string& what) {
   }
 }
 
-Ade20k::Ade20k(const fs::path& root, Split split) : classes_(find_classes(root)) {
-  const char* name = split == Split::kTrain ? "training" : "validation";
-  const fs::path images = root / "images" / name, annotations = root / "annotations" / name;
+Ade20k::Ade20k(const fs::path& root, Split split) : Ade20k(root, split_name(split)) {}
+
+Ade20k::Ade20k(const fs::path& root, const std::string& split) : split_(find_split(root, split)) {
+  if (auto list = find_class_list(root)) {
+    classes_ = std::move(list->classes);
+    colored_ = list->colored;
+    class_file_ = std::move(list->file);
+    named_ = true;
+  }
+  const fs::path images = root / "images" / split_, annotations = root / "annotations" / split_;
   const std::vector<fs::path> label_files = files_in(annotations);
   LeftOut left_out;
   for (const fs::path& image : files_in(images)) {
@@ -182,6 +137,27 @@ std::pair<Ade20k, Ade20k> Ade20k::hold_out(double fraction, uint64_t seed) const
   return parts;
 }
 
+std::vector<Color> Ade20k::palette() const {
+  std::vector<Color> colors;
+  if (!colored_) return colors;
+  for (const SegmentationClass& one : classes_) colors.push_back(one.color);
+  return colors;
+}
+
+void Ade20k::assume_classes(int count) {
+  require(!named_ && count >= 1 && count < kNoClass, ErrorCode::kInvalidArgument,
+          "{} classes of a data set {}; 1 to {} are possible", count,
+          named_ ? "that names its own" : "without a list", kNoClass - 1);
+  classes_.clear();
+  for (int k = 0; k < count; ++k) classes_.push_back({std::to_string(k + 1), class_color(k)});
+}
+
+std::vector<std::string> class_names(const Ade20k& data) {
+  std::vector<std::string> names;
+  for (const SegmentationClass& one : data.classes()) names.push_back(one.name);
+  return names;
+}
+
 const Ade20k::Files& Ade20k::files(int64_t index) const {
   require(index >= 0 && index < size(), ErrorCode::kInvalidArgument, "image {} of a data set of {}",
           index, size());
@@ -190,6 +166,8 @@ const Ade20k::Files& Ade20k::files(int64_t index) const {
 
 LabeledImage Ade20k::get(int64_t index) const {
   const Files& from = files(index);
+  require(!classes_.empty(), ErrorCode::kInvalidArgument,
+          "{}: its folder does not list the classes", from.labels.string());
   DecodeOptions labels;
   labels.max_pixels = decoding_.max_pixels;
   LabeledImage pair{{}, read_label_png(from.labels, labels), from.image.stem().string()};

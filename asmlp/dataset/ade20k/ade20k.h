@@ -9,21 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "asmlp/dataset/ade20k/class_list.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
 #include "asmlp/image/label_png.h"
 
 namespace asmlp {
-
-struct SegmentationClass {
-  std::string name;
-  Color color;  // in which its pixels are shown
-};
-
-// The 150 classes in the order of their labels 1..150, with the short names and the colors by
-// which mmsegmentation knows them.
-const std::vector<SegmentationClass>& ade20k_classes();
 
 struct LabeledImage {
   Image image;       // H x W x 3
@@ -37,25 +29,35 @@ struct LabeledImage {
 void reduce_labels(Image& labels, int classes, const std::string& what);
 
 // The images of one split, in the order of their names (by bytes):
-//   images/{training,validation}/NAME.jpg        or another of image_extensions()
-//   annotations/{training,validation}/NAME.png   8-bit gray or palette; 0 is "other"
-// The classes are ADE20K's, unless the folder has a list of its own: a file objectInfo<N>.txt,
-// where N, the number of classes, is not 150. Its first line names its tab-separated columns; of
-// the others Idx is read, which counts from 1, and Name, up to the first comma. (ADE20K's own
-// objectInfo150.txt is not read.) Such classes have the colors of class_color (image/class_color.h).
+//   images/SPLIT/NAME.jpg        or another of image_extensions()
+//   annotations/SPLIT/NAME.png   8-bit gray or palette; label 0 is no class ("other", "void")
+// where SPLIT is training (or train), validation (or val), test, or any other folder of that name
+// in both. The classes are those of a list in the folder (class_list.h). Without one they have no
+// names, and until assume_classes() there are none.
 class Ade20k {
  public:
   // Lists the split and checks that every image has a label file. Error(kNotFound) without the
-  // folders, without images, or for an image without labels; Error(kBadFormat) for two images of
-  // one name and for a class list that breaks the rules above. All name the file or folder.
+  // folders (saying which splits there are), without images, or for an image without labels;
+  // Error(kBadFormat) for two images of one name and for a class list that breaks its rules. All
+  // name the file or folder.
   Ade20k(const std::filesystem::path& root, Split split);
+  // The split that a user names (split_folders of dataset/split.h).
+  Ade20k(const std::filesystem::path& root, const std::string& split);
 
   // The split without about `fraction` of its images, and these (hold_out, by the images' names).
   // Errors: hold_out's.
   std::pair<Ade20k, Ade20k> hold_out(double fraction, uint64_t seed) const;
 
+  const std::string& split() const { return split_; }  // the name of the folder that is read
   int64_t size() const { return static_cast<int64_t>(files_.size()); }
   const std::vector<SegmentationClass>& classes() const { return classes_; }
+  // Whether a list names the classes, and the file.
+  bool named() const { return named_; }
+  const std::filesystem::path& class_file() const { return class_file_; }
+  // The colors of the classes, where the list has them; else empty.
+  std::vector<Color> palette() const;
+  // The classes of data without a list: 1..count, called "1", "2" and so on. `count` is 1..254.
+  void assume_classes(int count);
 
   // How the images are decoded from now on; by default as OpenCV does. Where EXIF orientation is
   // applied, labels that were made on the stored pixels keep those.
@@ -79,6 +81,12 @@ class Ade20k {
   std::vector<SegmentationClass> classes_;
   DecodeOptions decoding_{.style = PixelStyle::kOpenCv};
   std::string left_out_;
+  std::string split_;
+  bool named_ = false, colored_ = false;
+  std::filesystem::path class_file_;
 };
+
+// The names of the classes in their order.
+std::vector<std::string> class_names(const Ade20k& data);
 
 }  // namespace asmlp

@@ -1,6 +1,6 @@
 // Facts about ADE20K: the short names (of each class's synonyms the first) and the colors by which
 // mmsegmentation 1.2.2 shows the classes.
-#include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/dataset/ade20k/class_list.h"
 
 namespace asmlp {
 

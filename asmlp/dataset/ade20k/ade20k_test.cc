@@ -7,6 +7,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/ade20k/label_scan.h"
 #include "asmlp/image/class_color.h"
 #include "asmlp/image/encode.h"
 #include "tests/support/files.h"
@@ -40,6 +41,13 @@ class Ade20kTest : public testing::Test {
     Image map(1, width, 1);
     map.pixels = labels;
     write_label_png(label_path(name), map, palette);
+  }
+
+  // The list of this many classes, "1", "2", ...
+  void list_classes(int count) const {
+    std::string text;
+    for (int k = 1; k <= count; ++k) text += std::to_string(k) + "\n";
+    write_bytes(root() / "classes.txt", text);
   }
 
   Error open_error() const {
@@ -100,6 +108,7 @@ TEST_F(Ade20kTest, SaysWhatIsMissing) {
 }
 
 TEST_F(Ade20kTest, NamesTheFileThatCannotBeUsed) {
+  list_classes(150);
   add("a", {0, 151});
   EXPECT_EQ(get_error().code(), ErrorCode::kBadFormat);
   EXPECT_THAT(get_error().what(), HasSubstr("a.png: label 151 at row 0, column 1"));
@@ -154,6 +163,159 @@ TEST_F(Ade20kTest, ReadsAListOfOtherClasses) {
     EXPECT_EQ(open_error().code(), ErrorCode::kBadFormat) << name;
     fs::rename(root() / name, root() / "objectInfo3.txt");
   }
+}
+
+// The folder that is asked for is the one that is read, under either of its usual names.
+TEST_F(Ade20kTest, ReadsTheSplitThatIsNamed) {
+  list_classes(2);
+  add("a", {1});
+  const auto copy = [&](const std::string& split, const std::string& name) {
+    for (const char* kind : {"images", "annotations"}) {
+      const fs::path folder = root() / kind / split;
+      fs::create_directories(folder);
+      const std::string ending = std::string(kind) == "images" ? ".jpg" : ".png";
+      const fs::path from = ending == ".jpg" ? image_path("a.jpg") : label_path("a");
+      fs::copy_file(from, folder / (name + ending));
+    }
+  };
+  copy("test", "t");
+  EXPECT_EQ(Ade20k(root(), "").split(), "test");  // the only one that is not for training
+  copy("val", "v");
+  copy("fold3", "f");
+  for (const auto& [wanted, split] :
+       std::vector<std::pair<std::string, std::string>>{{"", "val"},
+                                                        {"val", "val"},
+                                                        {"validation", "val"},
+                                                        {"test", "test"},
+                                                        {"train", "training"},
+                                                        {"training", "training"},
+                                                        {"fold3", "fold3"}}) {
+    const Ade20k data(root(), wanted);
+    EXPECT_EQ(data.split(), split);
+    EXPECT_EQ(data.files(0).image.parent_path().filename(), split);
+  }
+  const Error error = error_of([&] { Ade20k(root(), std::string("fold4")); });
+  EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  EXPECT_THAT(error.what(), HasSubstr("no split 'fold4'"));
+  EXPECT_THAT(error.what(), HasSubstr("there are: fold3, test, training, val"));
+  EXPECT_EQ(error_of([&] { Ade20k(root(), std::string("../training")); }).code(),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST_F(Ade20kTest, ClassesWithoutAListAreNoneOfAde20ks) {
+  add("a", {0, 1, 3, 255});
+  Ade20k data(root(), Split::kTrain);
+  EXPECT_FALSE(data.named());
+  EXPECT_TRUE(data.classes().empty());
+  EXPECT_THROW(data.get(0), Error);
+  data.assume_classes(3);
+  EXPECT_THAT(class_names(data), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(data.get(0).labels.pixels, ElementsAre(255, 0, 2, 255));
+  write_bytes(root() / "classes.txt", "sky\nroad\ncar\n");
+  Ade20k named(root(), Split::kTrain);
+  EXPECT_TRUE(named.named());
+  EXPECT_THROW(named.assume_classes(3), Error);
+}
+
+TEST_F(Ade20kTest, ScansTheLabelsOfAllMaps) {
+  list_classes(3);
+  for (int i = 0; i < 300; ++i) add(fmt::format("{:03}", i), {0, 1, 255});
+  add("007", {2, 9, 254});
+  add("290", {9});
+  write_bytes(label_path("100"), "no picture");
+  const Ade20k data(root(), Split::kTrain);
+  for (const int threads : {1, 3}) {
+    const LabelScan scan = scan_labels(data, 3, threads);
+    EXPECT_EQ(scan.maps, 299);
+    EXPECT_EQ(scan.unreadable, 1);
+    EXPECT_EQ(scan.pixels[1], 297);
+    EXPECT_EQ(scan.labeled(), 297 + 4);
+    EXPECT_EQ(scan.highest(), 254);
+    EXPECT_EQ(scan.wrong_maps, 2);
+    const std::string message = error_of(ErrorCode::kBadFormat, [&] { check_labels(scan, data); });
+    EXPECT_THAT(message, HasSubstr("007.png: label 9 at row 0, column 1; 2 of 299 label maps"));
+    EXPECT_THAT(message, HasSubstr("above the 3 classes of " + data.class_file().string()));
+  }
+  const LabelScan some = scan_labels(data, 0, 1, 10);
+  EXPECT_EQ(some.maps, 10);
+  EXPECT_EQ(some.wrong_maps, 0);
+}
+
+class ClassList : public testing::Test {
+ protected:
+  // The names that a list of this name and text gives; "colored" at the end where it has colors.
+  std::vector<std::string> read(const std::string& file, const std::string& text) const {
+    for (const auto& entry : fs::directory_iterator(root())) fs::remove(entry.path());
+    write_bytes(root() / file, text);
+    const auto list = find_class_list(root());
+    std::vector<std::string> names;
+    if (!list) return {"none"};
+    for (const SegmentationClass& one : list->classes) names.push_back(one.name);
+    if (list->colored) names.push_back("colored");
+    return names;
+  }
+  std::string refusal(const std::string& file, const std::string& text) const {
+    return error_of(ErrorCode::kBadFormat, [&] { read(file, text); });
+  }
+  fs::path root() const { return folder_.path(); }
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(ClassList, OfNamesWithOrWithoutColors) {
+  EXPECT_THAT(read("classes.txt", "sky\r\ntraffic light\r\n\r\n"),
+              ElementsAre("sky", "traffic light"));
+  EXPECT_THAT(read("classes.txt", "\xef\xbb\xbf# by hand\nsky 1 2 3\ntraffic light, 4,5,6\n"),
+              ElementsAre("sky", "traffic light", "colored"));
+  EXPECT_EQ(find_class_list(root())->classes[1].color, (Color{4, 5, 6}));
+  // Numbers that are no color belong to the name; one class without color makes none colored.
+  EXPECT_THAT(read("classes.txt", "route 66\nsky 1 2 3\npier 1 2 256\n"),
+              ElementsAre("route 66", "sky", "pier 1 2 256"));
+  // What stands for label 0 is no class.
+  for (const char* none : {"background", "_background_", "Void", "__ignore__", "unlabeled"}) {
+    EXPECT_THAT(read("classes.txt", none + std::string("\nsky\n")), ElementsAre("sky"));
+  }
+  EXPECT_THAT(read("notes.txt", "sky\n"), ElementsAre("none"));
+  EXPECT_THAT(refusal("classes.txt", "sky\n\nroad\n"), HasSubstr("line 2 is empty"));
+  EXPECT_THAT(refusal("classes.txt", ""), HasSubstr("0 classes"));
+  EXPECT_THAT(refusal("classes.txt", "a\na\n"), HasSubstr("'a' twice"));
+  std::string many;
+  for (int k = 0; k < 255; ++k) many += fmt::format("c{}\n", k);
+  EXPECT_THAT(refusal("classes.txt", many), HasSubstr("255 classes; 1 to 254"));
+}
+
+TEST_F(ClassList, OfCvat) {
+  EXPECT_THAT(read("labelmap.txt",
+                   "# label:color_rgb:parts:actions\nbackground:0,0,0::\n"
+                   "car:10,128,13::\ncat:250,50,83:head,tail:\n"),
+              ElementsAre("car", "cat", "colored"));
+  EXPECT_EQ(find_class_list(root())->classes[0].color, (Color{10, 128, 13}));
+  EXPECT_THAT(refusal("labelmap.txt", "car:1,2::\n"), HasSubstr("line 1: '1,2' is no color"));
+  EXPECT_THAT(refusal("labelmap.txt", "car\n"), HasSubstr("NAME:R,G,B"));
+  // Two lists may lie side by side as long as they say the same; the colors are not lost.
+  write_bytes(root() / "labelmap.txt", "car:1,2,3::\n");
+  write_bytes(root() / "classes.txt", "car\n");
+  EXPECT_TRUE(find_class_list(root())->colored);
+  write_bytes(root() / "classes.txt", "cat\n");
+  EXPECT_THAT(error_of(ErrorCode::kBadFormat, [&] { find_class_list(root()); }),
+              HasSubstr("two lists of classes"));
+}
+
+TEST_F(ClassList, OfAde20kOnlyWhereItIsIts) {
+  std::string own = "Idx\tRatio\tName\n", other = own;
+  for (int k = 1; k <= 150; ++k) {
+    own +=
+        fmt::format("{}\t0.1\t{}, synonym\n", k, ade20k_classes()[static_cast<size_t>(k - 1)].name);
+    other += fmt::format("{}\t0.1\tkind {}\n", k, k);
+  }
+  EXPECT_EQ(read("objectInfo150.txt", own).size(), 151u);  // with its colors
+  EXPECT_EQ(read("objectInfo150.txt", own)[17], "plant");
+  EXPECT_EQ(read("objectInfo150.txt", other)[17], "kind 18");
+  const fs::path folder = root() / "ADEChallengeData2016";
+  fs::create_directories(folder);
+  EXPECT_EQ(find_class_list(folder)->classes.size(), 150u);
+  fs::remove_all(folder);
 }
 
 TEST(Ade20kClasses, AreTheOnesOfMmsegmentation) {

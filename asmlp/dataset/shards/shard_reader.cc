@@ -39,7 +39,34 @@ std::optional<int> parse_label(std::string_view text) {
   return value;
 }
 
+// Whether the last part of the name is that of a sample's member.
+bool ends_as_member(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos || name.find('/', dot) != std::string::npos) return false;
+  std::string last = name.substr(dot + 1);
+  std::ranges::transform(last, last.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return is_image(last) || last == "cls";
+}
+
 }  // namespace
+
+void StrayMembers::add(const StrayMembers& other) {
+  if (count == 0) first = other.first;
+  count += other.count;
+}
+
+std::string StrayMembers::reason() const {
+  if (count == 0) return "";
+  const std::string name = first.substr(first.find_last_of("/ ") + 1);
+  const size_t dot = name.find('.');
+  return fmt::format(
+      "{} member{} of no sample, first {}: its field is '{}', since by WebDataset's convention the "
+      "key ends at the first dot; rename it to {}{}",
+      count, count == 1 ? " is" : "s are", first, name.substr(dot + 1),
+      dot == 0 ? "a name that begins with no dot, like KEY" : "a name with one dot, like KEY",
+      name.substr(name.rfind('.')));
+}
 
 // The members of one sample, as far as they have come.
 struct ShardReader::Group {
@@ -121,12 +148,16 @@ std::optional<ShardSample> ShardReader::next() {
       while (member_ || (member_ = tar_->next())) {
         const auto [key, extension] = split_name(*member_);
         if (key.empty()) {
+          if (ends_as_member(*member_)) strays_.add({1, name_ + ": " + *member_});
           member_.reset();
           continue;
         }
         if (open && key != group.key) break;
         group.key = key;
         open = true;
+        if (extension != "cls" && !is_image(extension) && ends_as_member(*member_)) {
+          strays_.add({1, name_ + ": " + *member_});
+        }
         member_.reset();
         if (extension == "cls") {
           if (group.label) group.add_problem("has two .cls members");

@@ -11,6 +11,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/decode.h"
@@ -249,6 +250,8 @@ ShardIndex index_shards(const fs::path& folder, std::vector<std::string> classes
           error.message());
   std::ranges::sort(paths);
   int highest = -1;
+  int64_t samples = 0;
+  StrayMembers strays;
   for (const fs::path& path : paths) {
     const std::string name = path.filename().string();
     const std::string split = name.substr(0, name.find('-'));
@@ -260,6 +263,8 @@ ShardIndex index_shards(const fs::path& folder, std::vector<std::string> classes
       ++entry.samples;
       highest = std::max(highest, sample->target);
     }
+    samples += entry.samples;
+    strays.add(reader.strays());
     const std::vector<Unreadable> bad = reader.take_unreadable();
     require(bad.empty(), ErrorCode::kBadFormat, "{}; mend or remove the shard, then index again",
             bad.empty() ? "" : bad.front().message);
@@ -267,6 +272,14 @@ ShardIndex index_shards(const fs::path& folder, std::vector<std::string> classes
   }
   require(!index.splits.empty(), ErrorCode::kNotFound,
           "{}: holds no shards; expected train-*.tar and val-*.tar", folder.string());
+  require(
+      samples > 0, ErrorCode::kBadFormat,
+      "{}: its shards hold no samples; expected KEY.jpg (.jpeg, .png, .webp) and KEY.cls side by "
+      "side{}",
+      folder.string(), strays.count > 0 ? ": " + strays.reason() : "");
+  if (strays.count > 0) {
+    log_message(LogLevel::kWarning, fmt::format("{}: {}", folder.string(), strays.reason()));
+  }
   require(highest < 1'000'000, ErrorCode::kBadFormat, "{}: class {}: a million are the most",
           folder.string(), highest);
   if (classes.empty()) {

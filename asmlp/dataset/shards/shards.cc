@@ -219,6 +219,7 @@ ShardSet open_shards(const std::string& path, Split split) {
   Indexes indexes;
   ShardSet set;
   int highest = -1;
+  StrayMembers strays;
   set.indexed = true;
   for (const fs::path& shard : find_shards(path, split, indexes)) {
     const auto& index = indexes.of(shard.parent_path());
@@ -243,6 +244,7 @@ ShardSet open_shards(const std::string& path, Split split) {
         ++added.samples;
         highest = std::max(highest, sample->target);
       }
+      strays.add(reader.strays());
       for (Unreadable& bad : reader.take_unreadable()) set.unreadable.push_back(std::move(bad));
     }
     set.samples += added.samples;
@@ -260,7 +262,9 @@ ShardSet open_shards(const std::string& path, Split split) {
   }
   require(set.samples >= 1, ErrorCode::kNotFound,
           "{}: its shards hold no samples{}; expected KEY.jpg (or another of {}) and KEY.cls", path,
-          set.unreadable.empty() ? "" : " (" + set.unreadable.front().message + ")",
+          !set.unreadable.empty() ? " (" + set.unreadable.front().message + ")"
+          : strays.count > 0      ? " (" + strays.reason() + ")"
+                                  : "",
           image_extensions());
   return set;
 }

@@ -79,6 +79,16 @@ struct ShardSample {
   int target = 0;
 };
 
+// Members that belong to no sample although their names end like those that do: by WebDataset's
+// convention the field begins at the first dot, so that of "photo.v2.0.jpg" is "v2.0.jpg".
+struct StrayMembers {
+  int64_t count = 0;
+  std::string first;  // "<shard>: <name>"
+  void add(const StrayMembers& other);
+  // Why the first is none, and what would be one; for messages. "" when there are none.
+  std::string reason() const;
+};
+
 // The samples of one shard, in its order. What cannot be used is passed over and noted: a sample
 // without label or with one outside the classes, a member that comes twice; a damaged or missing
 // archive, which ends the shard.
@@ -97,6 +107,8 @@ class ShardReader {
 
   // What could not be read since the last call.
   std::vector<Unreadable> take_unreadable() { return std::exchange(unreadable_, {}); }
+  // Of what has been read so far.
+  const StrayMembers& strays() const { return strays_; }
 
  private:
   struct Group;
@@ -111,6 +123,7 @@ class ShardReader {
   std::optional<std::string> member_;  // named by the archive, of the next group
   int64_t seen_ = 0;                   // samples, whether good or not
   std::vector<Unreadable> unreadable_;
+  StrayMembers strays_;
 };
 
 }  // namespace asmlp

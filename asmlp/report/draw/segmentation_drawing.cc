@@ -102,12 +102,19 @@ bool on_edge(const Image& labels, int y, int x) {
 
 }  // namespace
 
-std::vector<Color> class_colors(int classes, const std::vector<std::string>& names) {
+std::vector<Color> class_colors(int classes, const std::vector<std::string>& names,
+                                const std::vector<std::string>& palette) {
+  std::vector<Color> colors;
+  for (const std::string& text : palette) {  // of check_palette's form
+    const unsigned long rgb = std::stoul(text.substr(1), nullptr, 16);
+    colors.push_back({static_cast<uint8_t>(rgb >> 16), static_cast<uint8_t>(rgb >> 8),
+                      static_cast<uint8_t>(rgb)});
+  }
+  if (!colors.empty()) return colors;
   const std::vector<SegmentationClass>& known = ade20k_classes();
   const bool ade20k = names.empty()
                           ? classes == std::ssize(known)
                           : std::ranges::equal(names, known, {}, {}, &SegmentationClass::name);
-  std::vector<Color> colors;
   for (int k = 0; k < classes; ++k) {
     colors.push_back(ade20k ? known[static_cast<size_t>(k) % known.size()].color : class_color(k));
   }

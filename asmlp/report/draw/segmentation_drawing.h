@@ -12,9 +12,11 @@
 
 namespace asmlp {
 
-// The colors of a segmentor's classes: mmsegmentation's for ADE20K's, which are known by their
-// names, and are 150 where there are no names; class_color (image/class_color.h) for all others.
-std::vector<Color> class_colors(int classes, const std::vector<std::string>& names);
+// The colors of a segmentor's classes: those of `palette`, "#rrggbb" each, if it has any;
+// mmsegmentation's for ADE20K's, which are known by their names, and are 150 where there are no
+// names; class_color (image/class_color.h) for all others.
+std::vector<Color> class_colors(int classes, const std::vector<std::string>& names,
+                                const std::vector<std::string>& palette = {});
 
 struct ClassArea {
   int index = 0;

@@ -1,7 +1,13 @@
 #include "asmlp/torch/data/data_source.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
+#include "asmlp/core/error.h"
+#include "asmlp/core/log.h"
+#include "asmlp/dataset/class_match.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/data/shard_loader.h"
@@ -29,6 +35,26 @@ class RandomAccessSource final : public DataSource {
   const Dataset* dataset_;
 };
 
+class RenumberedSource final : public DataSource {
+ public:
+  RenumberedSource(std::shared_ptr<const DataSource> source, std::vector<std::string> classes,
+                   std::vector<int> places)
+      : source_(std::move(source)), classes_(std::move(classes)), places_(std::move(places)) {}
+
+  const std::vector<std::string>& classes() const override { return classes_; }
+  int64_t size() const override { return source_->size(); }
+  std::unique_ptr<BatchSource> batches(Transform transform,
+                                       const LoaderOptions& options) const override {
+    transform.targets = places_;
+    return source_->batches(std::move(transform), options);
+  }
+
+ private:
+  std::shared_ptr<const DataSource> source_;
+  std::vector<std::string> classes_;
+  std::vector<int> places_;
+};
+
 class ShardSource final : public DataSource {
  public:
   ShardSource(ShardSet set, const DecodeOptions& decoding)
@@ -53,7 +79,10 @@ TensorSample transformed(const Sample& sample, const Transform& transform, Rando
   result.image = torch::empty({transform.channels, transform.height, transform.width});
   transform.apply(sample, random,
                   {result.image.data_ptr<float>(), static_cast<size_t>(result.image.numel())});
-  result.target = torch::scalar_tensor(sample.target, torch::kInt64);
+  const int target = transform.targets.empty()
+                         ? sample.target
+                         : transform.targets.at(static_cast<size_t>(sample.target));
+  result.target = torch::scalar_tensor(target, torch::kInt64);
   return result;
 }
 
@@ -68,6 +97,30 @@ std::unique_ptr<DataSource> open_data_source(const std::string& path, Split spli
   std::unique_ptr<Dataset> dataset = open_dataset(path, split);
   dataset->set_decoding(decoding);
   return std::make_unique<RandomAccessSource>(std::move(dataset));
+}
+
+std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource> source,
+                                               const std::vector<std::string>& classes,
+                                               const std::string& what) {
+  if (source->classes() == classes) return source;
+  const auto side = [](const std::string& who, const std::vector<std::string>& names) {
+    return ClassSide{who, names, static_cast<int>(names.size())};
+  };
+  const std::string missing = only_in(source->classes(), classes);
+  require(
+      missing == "none", ErrorCode::kMismatch,
+      "{}: the training and the validation split have different classes:\n"
+      "  only in the validation split: {}\n  only in the training split: {}\nevery class of the "
+      "validation split must be one of the training split",
+      what, missing, only_in(classes, source->classes()));
+  ClassMatch match = match_classes(side("the validation split", source->classes()),
+                                   side("the training split", classes));
+  log_message(
+      LogLevel::kWarning,
+      fmt::format("{}: the validation split has {} of the {} classes of the training split; "
+                  "matched by name",
+                  what, source->classes().size(), classes.size()));
+  return std::make_shared<RenumberedSource>(std::move(source), classes, std::move(match.places));
 }
 
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset) {

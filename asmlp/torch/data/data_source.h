@@ -21,6 +21,8 @@ struct Transform {
   int width = 224;
   // JPEGs reach `apply` as Sample::encoded; otherwise every sample has been decoded.
   bool encoded = false;
+  // Per class of the samples its number for the network; empty: the same.
+  std::vector<int> targets = {};
   // Writes channels * height * width floats. Called from several threads at once. An Error says
   // that the sample cannot be used: it is then treated as one that cannot be read.
   std::function<void(const Sample&, Random&, std::span<float>)> apply;
@@ -60,6 +62,13 @@ class DataSource {
 // are decoded by `decoding`. Errors as theirs.
 std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split,
                                              const DecodeOptions& decoding = {});
+
+// `source` with its classes numbered as those of the same names in `classes`, which may be more
+// (match_classes of dataset/class_match.h); itself where both are the same. `what` names the data;
+// what was assumed goes to the log.
+std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource> source,
+                                               const std::vector<std::string>& classes,
+                                               const std::string& what);
 
 // A data set in hand, which must outlive the result, or one to keep.
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset);

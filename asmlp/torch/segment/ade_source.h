@@ -1,6 +1,9 @@
 // ADE20K, and data sets laid out like it, as samples for data::Loader.
 #pragma once
 
+#include <utility>
+#include <vector>
+
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/segment/train_transform.h"
@@ -26,12 +29,16 @@ class AdeTrainingSource final : public data::SampleSource {
 // reduced labels, H x W. `data` must outlive the source.
 class AdeTestSource final : public data::SampleSource {
  public:
-  explicit AdeTestSource(const Ade20k& data) : data_(&data) {}
+  // `places`: per class of the data its number in the label maps of the samples (match_classes);
+  // empty: its own.
+  explicit AdeTestSource(const Ade20k& data, std::vector<int> places = {})
+      : data_(&data), places_(std::move(places)) {}
   int64_t size() const override { return data_->size(); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
 
  private:
   const Ade20k* data_;
+  std::vector<int> places_;
 };
 
 // Image `i` of a batch of AdeTestSource's samples, without the batch's padding.

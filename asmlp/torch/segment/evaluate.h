@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "asmlp/metrics/segmentation.h"
 #include "asmlp/torch/data/evaluate_loop.h"
 #include "asmlp/torch/segment/predict.h"
 
@@ -12,7 +13,7 @@ namespace asmlp::segment {
 
 // Percent, as metrics/segmentation.h defines them: of all pixels of all images together.
 struct SegmentationEvaluation : data::Evaluated {
-  double mean_iou = 0;                // mIoU
+  double mean_iou = 0;                // mIoU; all three NaN when no pixel has a class
   double mean_accuracy = 0;           // mAcc
   double pixel_accuracy = 0;          // aAcc
   std::vector<double> iou, accuracy;  // per class; NaN for a class that does not occur

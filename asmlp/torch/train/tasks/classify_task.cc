@@ -33,10 +33,9 @@ class ClassifyTask final : public TrainingTask {
                dist::World& world)
       : options_(options),
         training_(std::move(training)),
-        validation_(std::move(validation)),
+        validation_(
+            data::with_classes(std::move(validation), training_->classes(), options.model.data)),
         world_(world) {
-    require(training_->classes() == validation_->classes(), ErrorCode::kMismatch,
-            "{}: the training and the validation split have different classes", options.model.data);
     const std::vector<std::string>& names = training_->classes();
     const int classes = static_cast<int>(names.size());
     architecture_ = resolve_model(options, classes);

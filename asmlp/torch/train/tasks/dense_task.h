@@ -51,6 +51,7 @@ template <typename Spec>
 std::string essence_of(Spec spec) {
   spec.name.clear();
   spec.classes.clear();
+  spec.palette.clear();
   spec.origin.clear();
   return to_json(spec);
 }

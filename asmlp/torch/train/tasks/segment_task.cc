@@ -1,9 +1,12 @@
 #include "asmlp/torch/train/tasks/segment_task.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/dataset/ade20k/label_scan.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
@@ -18,25 +21,60 @@
 namespace asmlp::train {
 namespace {
 
-std::vector<std::string> label_names(const Ade20k& data) {
-  std::vector<std::string> names;
-  for (const SegmentationClass& c : data.classes()) names.push_back(c.name);
-  return names;
+// Of each split, so many label maps are looked at before training.
+constexpr int64_t kScannedMaps = 500;
+
+struct AdeSplits {
+  Ade20k training, validation;
+};
+
+// The splits with their classes, and with labels that are such classes. The names and colors of the
+// classes are the data's; without a list of them, the classes are the labels that occur.
+AdeSplits with_checked_classes(const TrainOptions& options, AdeSplits splits) {
+  const std::string& root = options.model.data;
+  if (!splits.training.named()) {
+    const int highest = std::max(scan_labels(splits.training, 0, 0).highest(),
+                                 scan_labels(splits.validation, 0, 0).highest());
+    const int classes = options.model.num_classes.value_or(highest);
+    require(highest > 0, ErrorCode::kBadFormat,
+            "{}: its label maps hold no label but 0 and 255, which are pixels without class", root);
+    log_message(LogLevel::kWarning,
+                fmt::format("{}: no list of classes, so the labels 1..{} are classes without "
+                            "names; write them into {}/classes.txt, a line per class",
+                            root, classes, root));
+    splits.training.assume_classes(classes);
+    splits.validation.assume_classes(classes);
+  }
+  for (const Ade20k* split : {&splits.training, &splits.validation}) {
+    const LabelScan scan =
+        scan_labels(*split, static_cast<int>(split->classes().size()), 0, kScannedMaps);
+    check_labels(scan, *split);
+    require(scan.labeled() > 0 || scan.maps == 0, ErrorCode::kBadFormat,
+            "{}: no pixel of {} label maps of the split {} has a class (0 and 255 are none)", root,
+            scan.maps, split->split());
+  }
+  return splits;
+}
+
+SegmentorSpec spec_to_train(const TrainOptions& options, const std::string& tag,
+                            const Ade20k& data) {
+  auto spec = dense_spec_to_train<SegmentorSpec>(options.model, tag, class_names(data));
+  spec.palette.clear();
+  for (const Color& c : data.palette()) {
+    spec.palette.push_back(fmt::format("#{:02x}{:02x}{:02x}", c.r, c.g, c.b));
+  }
+  return spec;
 }
 
 class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet> {
  public:
-  SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
-              Ade20k validation, dist::World& world)
-      : DenseTask(options,
-                  dense_spec_to_train<SegmentorSpec>(options.model, tag, label_names(training)),
-                  world),
-        training_(std::move(training)),
-        validation_(std::move(validation)),
+  SegmentTask(const TrainOptions& options, const std::string& tag, AdeSplits splits,
+              dist::World& world)
+      : DenseTask(options, spec_to_train(options, tag, splits.training), world),
+        training_(std::move(splits.training)),
+        validation_(std::move(splits.validation)),
         training_images_(training_, spec_.preprocessing, options.segmentation),
         validation_images_(validation_) {
-    require(label_names(training_) == label_names(validation_), ErrorCode::kMismatch,
-            "{}: the training and the validation split have different classes", options.model.data);
     describe(training_images_.size(), validation_images_.size(), "mIoU");
   }
 
@@ -78,11 +116,14 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
     const auto e =
         segment::evaluate(net_of(model), source, spec_.preprocessing, {}, world_, options, each);
     if (!e) return std::nullopt;
-    return Validation{
-        {{"mIoU", e->mean_iou}, {"mAcc", e->mean_accuracy}, {"aAcc", e->pixel_accuracy}},
-        e->images,
-        e->bad_samples,
-        pictures ? pictures->draw(world_) : std::vector<Picture>()};
+    // Where no pixel that could be read has a class, no score is defined: nothing was found.
+    const auto number = [](double score) { return std::isnan(score) ? 0 : score; };
+    return Validation{{{"mIoU", number(e->mean_iou)},
+                       {"mAcc", number(e->mean_accuracy)},
+                       {"aAcc", number(e->pixel_accuracy)}},
+                      e->images,
+                      e->bad_samples,
+                      pictures ? pictures->draw(world_) : std::vector<Picture>()};
   }
 
   std::vector<Tile> sample_tiles(const data::Batch& batch, int64_t count) const override {
@@ -98,7 +139,8 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
   Ade20k training_, validation_;
   segment::AdeTrainingSource training_images_;
   segment::AdeTestSource validation_images_;
-  std::vector<Color> colors_ = class_colors(spec_.config.num_classes, spec_.classes);
+  std::vector<Color> colors_ = 
+      class_colors(spec_.config.num_classes, spec_.classes, spec_.palette);
 };
 
 }  // namespace
@@ -115,14 +157,16 @@ std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const st
     }
     return data;
   };
-  Ade20k training = open(Split::kTrain);
-  if (options.model.val_fraction > 0) {
+  const auto open_splits = [&]() -> AdeSplits {
+    Ade20k training = open(Split::kTrain);
+    if (options.model.val_fraction <= 0) {
+      return {std::move(training), open_validation([&] { return open(Split::kValidation); })};
+    }
     auto [rest, held_out] = training.hold_out(options.model.val_fraction, options.run.seed);
     note_held_out(options, options.model.data, held_out.size(), training.size(), world);
-    return std::make_unique<SegmentTask>(options, tag, std::move(rest), std::move(held_out), world);
-  }
-  auto validation = open_validation([&] { return open(Split::kValidation); });
-  return std::make_unique<SegmentTask>(options, tag, std::move(training), std::move(validation),
+    return {std::move(rest), std::move(held_out)};
+  };
+  return std::make_unique<SegmentTask>(options, tag, with_checked_classes(options, open_splits()),
                                        world);
 }
 
