@@ -62,8 +62,10 @@ int validate(const ValidateOptions& options, const Validators& validators, const
                .architecture = options.model.config,
                .data = options.data});
   own.check(task);
-  require(task == Task::kDetect || is_split(options.split), ErrorCode::kInvalidArgument,
-          "--split {}: a {} knows {}", options.split, model_kind(task), fmt::join(kSplits, ", "));
+  if (task != Task::kDetect && !is_split(options.split)) {
+    throw CLI::ValidationError(
+        "--split", fmt::format("{} is not one of {}", options.split, fmt::join(kSplits, ", ")));
+  }
   switch (task) {
     case Task::kDetect:
       return validators.detect(options);

@@ -59,7 +59,7 @@ std::string shortened(const std::vector<std::string>& names) {
 }
 
 // The class of each category; kNone for those without.
-using Places = std::vector<int>;
+using ClassPlaces = std::vector<int>;
 
 class NameMatch {
  public:
@@ -75,7 +75,7 @@ class NameMatch {
     match_folded();
   }
 
-  Places take(const std::string& what, std::vector<std::string>& notes) const {
+  ClassPlaces take(const std::string& what, std::vector<std::string>& notes) const {
     std::vector<std::string> strangers, missing;
     for (size_t k = 0; k < places_.size(); ++k) {
       if (used_[k] && places_[k] == kNone) strangers.push_back(annotations_.categories[k].name);
@@ -148,19 +148,19 @@ class NameMatch {
   const CocoAnnotations& annotations_;
   const std::vector<std::string>& classes_;
   std::vector<bool> used_;
-  Places places_;
+  ClassPlaces places_;
   std::vector<bool> taken_;
   std::vector<std::string> alike_;
 };
 
 // By rising id, for a model that only knows how many classes it has.
-Places places_by_id(const CocoAnnotations& annotations, int count, const std::string& what,
-                    std::vector<std::string>& notes) {
+ClassPlaces places_by_id(const CocoAnnotations& annotations, int count, const std::string& what,
+                         std::vector<std::string>& notes) {
   const std::vector<bool> used = used_categories(annotations), parents = mere_parents(annotations);
   std::vector<std::string> names;
   for (const CocoCategory& category : annotations.categories) names.push_back(category.name);
-  const auto places_of = [&](const auto& belongs) -> std::optional<Places> {
-    Places places(names.size(), kNone);
+  const auto places_of = [&](const auto& belongs) -> std::optional<ClassPlaces> {
+    ClassPlaces places(names.size(), kNone);
     int next = 0;
     for (size_t k = 0; k < names.size(); ++k) {
       if (belongs(k)) places[k] = next++;
@@ -180,7 +180,7 @@ Places places_by_id(const CocoAnnotations& annotations, int count, const std::st
 }
 
 // Renumbers labels and categories.
-void relabel(CocoAnnotations& annotations, const Places& places,
+void relabel(CocoAnnotations& annotations, const ClassPlaces& places,
              const std::vector<std::string>& classes, int count) {
   std::vector<CocoCategory> categories(static_cast<size_t>(count));
   for (size_t c = 0; c < categories.size(); ++c) {
@@ -210,8 +210,8 @@ std::vector<std::string> match_categories(CocoAnnotations& annotations,
                                           const std::vector<std::string>& classes, int count,
                                           const std::string& what) {
   std::vector<std::string> notes;
-  const Places places = classes.empty() ? places_by_id(annotations, count, what, notes)
-                                        : NameMatch(annotations, classes).take(what, notes);
+  const ClassPlaces places = classes.empty() ? places_by_id(annotations, count, what, notes)
+                                             : NameMatch(annotations, classes).take(what, notes);
   relabel(annotations, places, classes, count);
   return notes;
 }

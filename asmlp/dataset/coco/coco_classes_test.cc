@@ -27,7 +27,8 @@ CocoAnnotations annotations_of(std::vector<CocoCategory> categories, const std::
   coco.categories = std::move(categories);
   coco.images = {{1, "a.jpg", 50, 50}};
   for (const int label : used) {
-    coco.annotations.push_back({std::ssize(coco.annotations) + 1, 0, label, {1, 1, 2, 2}, 4});
+    coco.annotations.push_back(
+        {std::ssize(coco.annotations) + 1, 0, label, {1, 1, 2, 2}, 4, false, {}, {}});
   }
   coco.group_by_image();
   return coco;

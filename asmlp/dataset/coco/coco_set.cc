@@ -41,21 +41,21 @@ fs::path found_below(const fs::path& folder, const std::string& file_name) {
   return {};
 }
 
-using Places = std::vector<fs::path>;  // of each image; "" when it is not there
+using ImagePlaces = std::vector<fs::path>;  // of each image; "" when it is not there
 
-int64_t found_in(const Places& places) {
+int64_t found_in(const ImagePlaces& places) {
   return std::ranges::count_if(places, [](const fs::path& p) { return !p.empty(); });
 }
 
-Places places_below(const fs::path& folder, const std::vector<CocoImage>& images) {
-  Places places;
+ImagePlaces places_below(const fs::path& folder, const std::vector<CocoImage>& images) {
+  ImagePlaces places;
   for (const CocoImage& image : images) places.push_back(found_below(folder, image.file_name));
   return places;
 }
 
 // Adds the images that are found by the end of their path; those that two records name are not.
 void find_by_ends(const fs::path& folder, const std::vector<CocoImage>& images, bool all,
-                  Places& places) {
+                  ImagePlaces& places) {
   std::vector<fs::path> files;
   PathEnds ends;
   std::error_code error;
@@ -82,7 +82,7 @@ void find_by_ends(const fs::path& folder, const std::vector<CocoImage>& images, 
 
 struct Located {
   fs::path folder;
-  Places places;
+  ImagePlaces places;
 };
 
 // The first folder that holds more than half of the images, else the one that holds the most.
@@ -91,7 +91,7 @@ Located best_folder(const std::vector<fs::path>& folders, const Search& search) 
   Located best;
   int64_t most = 0;
   for (const fs::path& folder : folders) {
-    Places places = search(folder);
+    ImagePlaces places = search(folder);
     const int64_t count = found_in(places);
     if (count > most) {
       most = count;
@@ -112,7 +112,7 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
     return found;
   }
   found = best_folder(files.image_folders, [&](const fs::path& folder) {
-    Places places(images.size());
+    ImagePlaces places(images.size());
     find_by_ends(folder, images, true, places);
     return places;
   });

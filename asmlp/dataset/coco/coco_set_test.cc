@@ -150,10 +150,9 @@ TEST(CocoSet, HeldOutImagesComeWithTheirObjects) {
   EXPECT_EQ(held.annotations.images.size(), 1u);
   EXPECT_EQ(rest.annotations.images.size(), 2u);
   auto objects = objects_of(rest);
-  for (const auto& object : objects_of(held)) {
-    EXPECT_EQ(objects.count(object.first), 0u);
-    objects.insert(object);
-  }
+  const auto others = objects_of(held);
+  for (const auto& [image, object] : others) EXPECT_FALSE(objects.contains(image)) << image;
+  objects.insert(others.begin(), others.end());
   EXPECT_EQ(objects.size(), 12u);
 }
 
