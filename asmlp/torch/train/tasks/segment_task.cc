@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/label_png.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
@@ -20,13 +21,34 @@ std::vector<std::string> label_names(const Ade20k& data) {
   return names;
 }
 
+// Pixels of each class in the label maps of training. Error as read_label_png's and reduce_labels'.
+std::vector<int64_t> pixel_counts(const Ade20k& data) {
+  std::vector<int64_t> counts(data.classes().size());
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const std::filesystem::path& file = data.files(i).labels;
+    Image labels = read_label_png(file);
+    reduce_labels(labels, static_cast<int>(counts.size()), file.string());
+    for (const uint8_t label : labels.pixels) {
+      if (label < counts.size()) ++counts[label];
+    }
+  }
+  return counts;
+}
+
+SegmentorSpec spec_to_train(const TrainOptions& options, const std::string& tag,
+                            const Ade20k& training) {
+  const std::vector<std::string> names = label_names(training);
+  const std::vector<double> weights =
+      weights_of(options.class_weights, names, [&] { return pixel_counts(training); });
+  return dense_spec_to_train<SegmentorSpec>(
+      options.model, tag, names, options.class_weights.kind != ClassWeights::Kind::kUnset, weights);
+}
+
 class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet> {
  public:
   SegmentTask(const TrainOptions& options, const std::string& tag, Ade20k training,
               Ade20k validation, dist::World& world)
-      : DenseTask(options,
-                  dense_spec_to_train<SegmentorSpec>(options.model, tag, label_names(training)),
-                  world),
+      : DenseTask(options, spec_to_train(options, tag, training), world),
         training_(std::move(training)),
         validation_(std::move(validation)),
         training_images_(training_, spec_.preprocessing, options.segmentation),
