@@ -31,7 +31,7 @@ ROOMS = [
     ["engine", "report"],
     ["api", "report/draw", "study", "torch/ops", "torch/distributed"],
     ["torch/nn"],
-    ["torch/baselines", "torch/io", "torch/data/augment"],
+    ["torch/baselines", "torch/io", "torch/data/augment", "torch/optim"],
     ["torch/data"],
     ["torch/detect/ops", "torch/segment"],
     ["torch/detect/roi", "torch/detect/data"],

@@ -18,7 +18,7 @@
 #include "asmlp/torch/nn/eager_as_mlp.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/ops/runtime.h"
-#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/optim/optimizer.h"
 #include "asmlp/torch/train/options.h"
 
 namespace asmlp::cli {
@@ -93,7 +93,7 @@ class TrainBench {
     const torch::Tensor loss = this->loss(contender);
     loss.backward();
     result.loss = loss.item<double>();
-    for (const train::AdamWSlot& slot : optimizer_->slots()) {
+    for (const train::OptimizerSlot& slot : optimizer_->slots()) {
       result.values.push_back(slot.parameter.grad().clone());
     }
     optimizer_->zero_grad();
@@ -141,7 +141,7 @@ class TrainBench {
   ModelSpec spec_;
   nn::AsMlp model_{nullptr};
   std::optional<nn::EagerAsMlp> eager_;
-  std::optional<train::AdamW> optimizer_;
+  std::optional<train::Optimizer> optimizer_;
   torch::Tensor images_, channels_last_, targets_;
   int size_ = 0, threads_ = 0;
 };

@@ -18,15 +18,15 @@
 #include "asmlp/cli_torch/launch.h"
 #include "asmlp/cli_torch/recipe.h"
 #include "asmlp/cli_torch/train_display.h"
+#include "asmlp/cli_torch/train_plan.h"
 #include "asmlp/cli_torch/train_summary.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/layout.h"
 #include "asmlp/report/table.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/distributed/connect.h"
 #include "asmlp/torch/train/device.h"
-#include "asmlp/torch/train/tasks/detect_task.h"
+#include "asmlp/torch/train/resume_options.h"
 #include "asmlp/torch/train/tasks/make_task.h"
 #include "asmlp/torch/train/trainer.h"
 
@@ -38,7 +38,9 @@ namespace fs = std::filesystem;
 constexpr const char* kTrainFooter =
     "Examples:\n"
     "  asmlp train --config recipes/fashion_nano.yaml --output runs/nano\n"
-    "  asmlp train --resume runs/nano/last.safetensors\n"
+    "  asmlp train photos/ --model best.safetensors --epochs 10\n"
+    "  asmlp train --resume runs/nano\n"
+    "  asmlp train --resume runs/nano --epochs 40 --extend\n"
     "  asmlp train /data/imagenet --model asmlp_tiny_patch4_shift5_224 -b 64\n"
     "  asmlp train --config recipes/imagenet_tiny.yaml --output runs/tiny --auto-resume\n"
     "Ctrl-C finishes the step, saves last.safetensors and exits with code 130 (SIGTERM: 143).";
@@ -53,22 +55,6 @@ extern "C" void request_stop(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-struct TrainArguments {
-  TaskOption task;
-  train::TrainOptions options;  // without those of the command line until run_train
-  nlohmann::json given = nlohmann::json::object();  // the command line's, by name
-  std::string config;
-  std::string output;
-  std::string experiment;
-  std::string resume;
-  std::span<const char* const> words;  // as typed
-  std::string command;                 // the same as text
-  int nproc = 1;
-  std::optional<int64_t> max_steps;
-  bool auto_resume = false;
-  bool json = false;
-};
-
 // The command line as a shell takes it, under the name users call it by.
 std::string command_text(std::span<const char* const> arguments) {
   std::string text = "asmlp";
@@ -82,22 +68,6 @@ std::string command_text(std::span<const char* const> arguments) {
     text += ' ' + (plain ? word : "'" + quoted + "'");
   }
   return text;
-}
-
-// Where the run lives: --output[/--experiment], else the folder of the resumed file, else
-// output/<model>.
-fs::path run_folder(const TrainArguments& arguments, const std::string& model_name) {
-  fs::path folder = arguments.output;
-  if (folder.empty() && !arguments.resume.empty()) {
-    require(arguments.experiment.empty(), ErrorCode::kInvalidArgument,
-            "--experiment {}: is a subfolder of --output; give that too, or leave it out to go on "
-            "beside {}",
-            arguments.experiment, arguments.resume);
-    folder = fs::path(arguments.resume).parent_path();
-    return folder.empty() ? fs::path(".") : folder;
-  }
-  if (folder.empty()) folder = fs::path("output") / model_name;
-  return arguments.experiment.empty() ? folder : folder / arguments.experiment;
 }
 
 // "/data/fashion-mnist/" -> "fashion-mnist".
@@ -137,22 +107,34 @@ void announce(const train::Trainer& trainer, const fs::path& folder, bool resume
   }
   print_note(fmt::format(
       "{}: {} parameters, {} training and {} validation images of {} classes, {} epochs of {} "
-      "steps of {} images, lr {:.3g}, {}; writing to {}",
+      "steps of {} images, lr {:.3g} for such a step, {}; writing to {}",
       facts.model, group_digits(trainer.parameters()), facts.training_images,
       facts.validation_images, facts.classes.size(), options.schedule.epochs,
       trainer.steps_per_epoch(), trainer.global_batch(), options.learning_rates(state.world).peak,
       machine, folder.string()));
-  if (resumed) {
-    print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
-                           state.epoch + 1, trainer.step_in_epoch()));
+  if (options.optimizer.freeze > 0) {
+    print_note(fmt::format("frozen: the patch embedding and {} stage{}; {} parameters are trained",
+                           options.optimizer.freeze, options.optimizer.freeze == 1 ? "" : "s",
+                           group_digits(trainer.trained_parameters())));
   }
+  if (!trainer.schedule_note().empty()) print_note(trainer.schedule_note());
+  if (!resumed) return;
+  if (trainer.finished()) {
+    print_note(fmt::format(
+        "the run in {} has finished: there is nothing left to do; --resume {} --epochs N --extend, "
+        "with N above {}, trains on",
+        folder.string(), folder.string(), state.epoch));
+    return;
+  }
+  print_note(fmt::format("resumed from {} at epoch {}, step {}", trainer.resumed_from().string(),
+                         state.epoch + 1, trainer.step_in_epoch()));
 }
 
 // Continues a run, as the arguments say, or starts one. True when it continues.
-bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::path& state,
-           bool resume) {
-  if (resume) {
-    trainer.resume(state);
+bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::path& state) {
+  if (arguments.resumes) {
+    trainer.resume(
+        state, arguments.extend ? train::Continuation::kLonger : train::Continuation::kAsPlanned);
   } else if (!arguments.auto_resume || !trainer.resume_automatically()) {
     for (const std::string& note : trainer.load_initial_weights()) print_note(note);
     return false;
@@ -161,10 +143,15 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
 }
 
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
-int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
-  const train::TrainOptions& options = arguments.options;
+int run_in(dist::World& world, const TrainArguments& arguments) {
+  const bool resume = arguments.resumes;
+  train::TrainOptions options = arguments.options;
   std::unique_ptr<train::TrainingTask> task =
       train::make_task(options, tag_of(data_folder(options)), world);
+  if (const auto note = train::fit_batch(task->facts().training_images, world.size(), options)) {
+    if (world.rank() == 0) print_note(*note);
+    task = train::make_task(options, tag_of(data_folder(options)), world);
+  }
   const std::string model_name = model_of(task->facts().model);
   const fs::path folder = run_folder(arguments, model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
@@ -181,13 +168,13 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
                           {"dataset", folder_name(data_folder(options))},
                           {"source", "trained with asmlp " ASMLP_VERSION}},
                          world);
-  const bool resumed = begin(trainer, arguments, state, resume);
+  const bool resumed = begin(trainer, arguments, state);
   train::Observers observers;
   TrainDisplay display(options.run.log_interval, trainer.steps());
   std::optional<train::RunLog> log;
   if (speaks) {
     write_file_atomically(folder / "args.yaml",
-                          [&](std::ostream& out) { out << recipe_text(options); });
+                          [&](std::ostream& out) { out << recipe_text(trainer.options()); });
     announce(trainer, folder, resumed);
     log.emplace(folder, run_facts(trainer, arguments.command, resumed));
     observers.add(display);
@@ -215,10 +202,16 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   }
   const std::string& main = trainer.facts().eval_metric;
   const double last = value_of(end.history.back().metrics, main);
-  print_note(fmt::format("finished: best {0} {1} (epoch {2}) in {3}, last {0} {4} in {5}",
+  const std::string early =
+      trainer.stopped_early()
+          ? fmt::format(" early, after {} epochs: no better {} in {} validations", end.epoch,
+                        eval_metric_info(main).label, end.validations_since_best)
+          : "";
+  print_note(fmt::format("finished{6}: best {0} {1} (epoch {2}) in {3}, last {0} {4} in {5}",
                          eval_metric_info(main).label, eval_metric_text({main, end.best}),
                          end.best_epoch + 1, (folder / "best.safetensors").string(),
-                         eval_metric_text({main, last}), (folder / "final.safetensors").string()));
+                         eval_metric_text({main, last}), (folder / "final.safetensors").string(),
+                         early));
   return code;
 }
 
@@ -237,81 +230,19 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
   return dist::connect(*rendezvous, connecting);
 }
 
-// The state that --resume names, or that of the run in --output; "" when there is neither.
-fs::path resumed_state(const TrainArguments& arguments) {
-  if (!arguments.resume.empty()) return arguments.resume;
-  if (arguments.output.empty()) return {};
-  return fs::path(arguments.output) / arguments.experiment / "last.safetensors";
-}
-
-// The model of options whose user named none: that of the data.
-void choose_model(train::TrainOptions& options) {
-  if (options.model.task != Task::kDetect) return;
-  const train::ModelChoice model = train::default_detector(options);
-  if (options.model.choice != model && !is_launched_worker()) {
-    print_note(fmt::format("model: {} (the annotations of {} have boxes, but no outlines)",
-                           model.name, options.model.data));
-  }
-  options.model.choice = model;
-}
-
-// What the command line's options are laid over: the recipe's, the resumed run's, or the defaults
-// of the task, which is then found and said.
-train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
-  const std::string data = arguments.given.value("data", "");
-  if (!arguments.config.empty()) {
-    train::TrainOptions recipe = load_recipe(arguments.config);
-    const std::string& folder = data.empty() ? recipe.model.data : data;
-    const auto layout = task_of_layout(folder);
-    require(arguments.task.wanted || !layout || *layout == recipe.model.task, ErrorCode::kMismatch,
-            "{}: is laid out for {}s, {} is a recipe for {}s; take another recipe, or insist with "
-            "--task {}",
-            folder, layout ? model_kind(*layout) : "", arguments.config,
-            model_kind(recipe.model.task), to_string(recipe.model.task));
-    return recipe;
-  }
-  if (resume) {
-    const fs::path state = resumed_state(arguments);
-    if (!state.empty()) return train::read_state(state, nullptr).options;
-  }
-  const auto model = arguments.given.find("model");
-  const TaskEvidence evidence{.model = model != arguments.given.end() && model->is_string()
-                                           ? model->get<std::string>()
-                                           : "",
-                              .data = data};
-  TaskDecision decision = find_task(arguments.task, evidence);
-  if (!arguments.task.wanted && arguments.given.contains("train-annotations")) {
-    decision = {Task::kDetect, "--train-annotations is given"};
-  }
-  if (decision.task != Task::kClassify && !decision.reason.empty() && !is_launched_worker()) {
-    print_note(fmt::format("task: {} ({})", to_string(decision.task), decision.reason));
-  }
-  return train::default_options(decision.task);
-}
-
-// Whether somebody said which model is trained: the command line, the recipe or the resumed run.
-bool names_model(const TrainArguments& arguments, bool resume) {
-  if (arguments.given.contains("model")) return true;
-  if (!arguments.config.empty()) return recipe_names_model(arguments.config);
-  return resume && !resumed_state(arguments).empty();
-}
-
-int run_train(TrainArguments& arguments, bool resume) {
-  arguments.options = base_options(arguments, resume);
-  if (arguments.task.wanted) arguments.given["task"] = to_string(*arguments.task.wanted);
-  train::read_options(arguments.given, "command line", arguments.options);
-  const train::TrainOptions& options = arguments.options;
-  train::validate(options);
-  if (!names_model(arguments, resume)) choose_model(arguments.options);
-  if (arguments.nproc > 1 && !is_launched_worker()) {
+int run_train(TrainArguments& arguments) {
+  const std::optional<train::RunState> saved = plan_run(arguments);
+  const int nproc = arguments.options.run.nproc;
+  if (nproc > 1 && !is_launched_worker()) {
     const std::optional<dist::Rendezvous> already = dist::rendezvous_from_environment();
-    require(!already, ErrorCode::kInvalidArgument,
+    require(!already || !arguments.given.contains("nproc"), ErrorCode::kInvalidArgument,
             "--nproc {}: {} has started this process as one of several already; leave --nproc out",
-            arguments.nproc, already ? already->source : "");
-    return launch_workers(arguments.nproc, arguments.words);
+            nproc, already ? already->source : "");
+    if (!already) return launch_workers(nproc, arguments.words);
   }
-  const std::unique_ptr<dist::World> world = join_world(options);
-  return run_in(*world, arguments, resume);
+  const std::unique_ptr<dist::World> world = join_world(arguments.options);
+  divide_batch(arguments, saved, *world);
+  return run_in(*world, arguments);
 }
 
 }  // namespace
@@ -331,14 +262,13 @@ Command add_train(CLI::App& program, Arguments raw) {
   app->add_option("--experiment", arguments->experiment, "Subfolder of --output")->group(group);
   CLI::Option* resume_option =
       app->add_option("--resume", arguments->resume,
-                      "Continue a run from this file (default: last.safetensors of --output); the "
+                      "Continue a run from this folder or file (default: that of --output); the "
                       "options are the run's own unless --config is given")
           ->expected(0, 1)
           ->group(group);
-  app->add_option("--nproc", arguments->nproc,
-                  "Processes on this machine that share the work; several machines: "
-                  "docs/guide/distributed.md")
-      ->check(CLI::Range(1, kMaxWorkers))
+  app->add_flag("--extend", arguments->extend,
+                "With --resume and --epochs: train to more epochs than the run was planned for")
+      ->needs(resume_option)
       ->group(group);
   app->add_flag("--auto-resume", arguments->auto_resume,
                 "Continue the run in --output when there is one, start it otherwise: the same "
@@ -352,8 +282,10 @@ Command add_train(CLI::App& program, Arguments raw) {
   app->add_flag("--json", arguments->json, "Print the outcome as JSON on standard output")
       ->group(group);
   add_recipe_options(*app, train::default_options(Task::kClassify), arguments->given);
-  return {app,
-          [arguments, resume_option] { return run_train(*arguments, resume_option->count() > 0); }};
+  return {app, [arguments, resume_option] {
+            arguments->resumes = resume_option->count() > 0;
+            return run_train(*arguments);
+          }};
 }
 
 }  // namespace asmlp::cli

@@ -57,7 +57,8 @@ CLI::Option* add_typed_option(CLI::App& app, const std::string& flag, const char
                        std::is_same_v<T, std::array<int, 2>>) {
     using List = std::vector<typename T::value_type>;
     return app.add_option_function<List>(flag, take, help)->expected(2);
-  } else if constexpr (std::is_same_v<T, std::vector<int>>) {
+  } else if constexpr (std::is_same_v<T, std::vector<int>> ||
+                       std::is_same_v<T, std::vector<double>>) {
     return app.add_option_function<T>(flag, take, help)->expected(0, 1 << 10);
   } else if constexpr (NamedEnum<T>) {
     std::vector<std::string> names;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/train/resume_options.h"
 #include "tests/support/support.h"
 
 namespace asmlp::cli::recipe_test {
@@ -55,6 +56,68 @@ TEST(Recipe, ThoseInTheRepositoryAreValid) {
   EXPECT_GE(count, 6);
 }
 
+// Whatever --epochs says, of a large data set and of a small one.
+TEST(Recipe, EveryLengthHasASchedule) {
+  for (const auto& entry : std::filesystem::directory_iterator(recipes())) {
+    const train::TrainOptions recipe = load_recipe(entry.path());
+    for (int epochs = 1; epochs <= 30; ++epochs) {
+      train::TrainOptions o = recipe;
+      o.schedule.epochs = epochs;
+      train::refit_schedule(o.schedule, recipe.schedule.epochs);
+      EXPECT_NO_THROW(train::validate(o)) << entry.path();
+      for (const int64_t steps : {1, 20, 7330}) {
+        // A recipe that gives steps of warmup gives them for the data that it names.
+        if (recipe.schedule.warmup_steps && steps < 7330) continue;
+        std::string note;
+        const train::Schedule schedule =
+            train::make_schedule(o.schedule, o.learning_rates(1), steps, &note);
+        EXPECT_LE(schedule.warmup_steps, (epochs * steps + 9) / 10) << entry.path() << epochs;
+        EXPECT_EQ(note, "") << entry.path();
+        for (const int64_t milestone : schedule.milestones) {
+          EXPECT_LE(milestone, schedule.total_steps);
+        }
+        for (const int64_t step : {int64_t{0}, schedule.total_steps - 1}) {
+          EXPECT_TRUE(schedule.lr(step) >= 0 && schedule.lr(step) <= schedule.peak * 1.0001);
+        }
+      }
+    }
+  }
+}
+
+// A run from a model's file has them without the recipe.
+TEST(Recipe, ThoseOfFineTuningAreTheDefaults) {
+  for (const auto& [name, task] : {std::pair{"photos", Task::kClassify},
+                                   {"boxes", Task::kDetect},
+                                   {"segments", Task::kSegment}}) {
+    const train::TrainOptions recipe =
+        load_recipe(recipes() / fmt::format("finetune_{}.yaml", name));
+    train::TrainOptions expected = train::default_options(task, train::Start::kFile);
+    expected.model = recipe.model;
+    EXPECT_EQ(train::to_json(recipe), train::to_json(expected)) << name;
+  }
+}
+
+// The published ones are for 8 processes with 2 images each.
+TEST(Recipe, TheDetectorsAndSegmentorsAreTheAuthors) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(recipes())) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("coco_") && !name.starts_with("ade20k_")) continue;
+    ++count;
+    const train::TrainOptions o = load_recipe(entry.path());
+    const bool detects = o.model.task == Task::kDetect;
+    EXPECT_DOUBLE_EQ(o.learning_rates(8).peak, detects ? 1e-4 : 6e-5);
+    const int64_t steps = detects ? 7330 : 16000;
+    const train::Schedule schedule = train::make_schedule(o.schedule, o.learning_rates(8), steps);
+    EXPECT_EQ(schedule.warmup_steps, detects ? 500 : 1500);
+    if (!detects) continue;
+    const bool longer = name.find("_3x") != std::string::npos;
+    EXPECT_EQ(schedule.milestones,
+              (std::vector<int64_t>{(longer ? 27 : 8) * steps, (longer ? 33 : 11) * steps}));
+  }
+  EXPECT_GE(count, 13);
+}
+
 // The authors' values, by file: what differs, and that nothing else differs from the defaults.
 TEST(Recipe, ImageNetsAreTheAuthors) {
   for (const auto& [name, drop_path] :
@@ -63,13 +126,14 @@ TEST(Recipe, ImageNetsAreTheAuthors) {
     EXPECT_EQ(options.model.choice.name, fmt::format("asmlp_{}_patch4_shift5_224", name));
     EXPECT_EQ(options.model.drop_path, drop_path);
     train::TrainOptions expected;
+    expected.schedule.warmup_epochs = 20;
     expected.model = options.model;
     expected.run.workers = options.run.workers;
     EXPECT_EQ(train::to_json(options), train::to_json(expected)) << name;
   }
   const train::TrainOptions defaults;
   EXPECT_EQ(defaults.schedule.epochs, 300);
-  EXPECT_EQ(defaults.schedule.warmup_epochs, 20);
+  EXPECT_EQ(defaults.schedule.usual_warmup.epochs, 20);
   EXPECT_EQ(defaults.optimizer.weight_decay, 0.05);
   EXPECT_EQ(defaults.optimizer.clip_grad, 5);
   const data::MixupOptions& mixup = defaults.classification.mixup;
@@ -133,7 +197,7 @@ TEST(Recipe, TheCommandLineWinsOverIt) {
   EXPECT_EQ(options.schedule.batch_size, 3);
   EXPECT_EQ(options.schedule.lr, 0.1);
   EXPECT_EQ(options.schedule.decay, train::Decay::kMultistep);
-  EXPECT_EQ(options.schedule.milestones, (std::vector<int>{2, 4}));
+  EXPECT_EQ(options.schedule.milestones, (std::vector<double>{2, 4}));
   EXPECT_FALSE(options.optimizer.model_ema);
   EXPECT_EQ(options.classification.augmentation.scale, (std::array<double, 2>{0.5, 0.75}));
   EXPECT_FALSE(options.classification.augmentation.rand_augment);
@@ -143,6 +207,34 @@ TEST(Recipe, TheCommandLineWinsOverIt) {
   // -j is the threads of the arithmetic, as in every command.
   EXPECT_EQ(options.run.threads, 5);
   EXPECT_EQ(options.run.workers, 2);
+}
+
+// "" and off are YAML's and timm's ways to say it, none is everybody's.
+TEST(Recipe, NoRandAugmentIsSaidInSeveralWays) {
+  for (const char* word : {"none", "off", ""}) {
+    train::TrainOptions options;
+    read_command_line({"--aa", word}, options);
+    EXPECT_FALSE(options.classification.augmentation.rand_augment) << word;
+  }
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "recipe.yaml";
+  for (const char* line : {"aa: none", "aa: off", "aa: \"\"", "aa:", "aa: false"}) {
+    std::ofstream(path) << "data: d\n" << line << '\n';
+    EXPECT_FALSE(load_recipe(path).classification.augmentation.rand_augment) << line;
+  }
+}
+
+TEST(Recipe, ClassWeightsAreNumbersOrAWord) {
+  using Kind = train::ClassWeights::Kind;
+  train::TrainOptions options;
+  read_command_line({"--class-weights", "1,2,0.5"}, options);
+  EXPECT_EQ(options.class_weights, (train::ClassWeights{Kind::kList, {1, 2, 0.5}}));
+  expect_read_back(options);
+  read_command_line({"--class-weights", "balanced", "--opt", "sgd", "--nesterov"}, options);
+  EXPECT_EQ(options.class_weights.kind, Kind::kBalanced);
+  EXPECT_EQ(options.optimizer.opt, train::Opt::kSgd);
+  EXPECT_TRUE(options.optimizer.nesterov);
+  expect_read_back(options);
 }
 
 TEST(Recipe, TheCommandLineHasTheOptionsOfAllTasks) {
@@ -179,7 +271,7 @@ TEST(Recipe, HelpHasEveryOptionOnceWithItsDefault) {
     EXPECT_THAT(help, testing::HasSubstr(name == "data" ? name : "--" + name));
   }
   for (const char* text : {"=upernet_asmlp_tiny", "=rand-m9-mstd0.5-inc1", "=0.75 1.333", "=6e-05",
-                           "{cosine,multistep,poly}", "=400 500 600"}) {
+                           "=adamw", "{cosine,multistep,poly}", "=400 500 600"}) {
     EXPECT_THAT(help, testing::HasSubstr(text));
   }
 }

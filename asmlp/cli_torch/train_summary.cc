@@ -15,6 +15,7 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
             {"output", folder.string()},
             {"epochs", state.epoch},
             {"steps", trainer.steps()},
+            {"stopped_early", trainer.stopped_early()},
             {"skipped_steps", state.skipped},
             {"bad_samples", state.bad_samples},
             {"parameters", trainer.parameters()},

@@ -24,6 +24,11 @@ class RandomAccessSource final : public DataSource {
   const std::vector<std::string>& classes() const override { return dataset_->classes(); }
   int64_t size() const override { return dataset_->size(); }
   std::string left_out() const override { return dataset_->left_out(); }
+  std::vector<int64_t> class_counts() const override {
+    std::vector<int64_t> counts(classes().size());
+    for (int64_t i = 0; i < size(); ++i) ++counts.at(static_cast<size_t>(dataset_->target(i)));
+    return counts;
+  }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     return std::make_unique<Loader>(
@@ -62,6 +67,11 @@ class ShardSource final : public DataSource {
 
   const std::vector<std::string>& classes() const override { return set_.classes; }
   int64_t size() const override { return set_.samples; }
+  std::vector<int64_t> class_counts() const override {
+    fail(ErrorCode::kUnsupported,
+         "the number of images of each class is not known of tar shards before they are read: give "
+         "class-weights as numbers, one per class");
+  }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     return std::make_unique<ShardLoader>(set_, std::move(transform), options, decoding_);

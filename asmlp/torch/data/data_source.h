@@ -52,6 +52,9 @@ class DataSource {
   virtual int64_t size() const = 0;  // images, known without decoding
   // One sentence about the files that were left out; empty when there are none.
   virtual std::string left_out() const { return {}; }
+  // Images of each class, in the order of classes(). Error(kUnsupported) for tar shards, which show
+  // the class of an image only when they are read.
+  virtual std::vector<int64_t> class_counts() const = 0;
   // The images in batches. Must not outlive the DataSource. Errors: those of Loader, or of
   // ShardLoader.
   virtual std::unique_ptr<BatchSource> batches(Transform transform,

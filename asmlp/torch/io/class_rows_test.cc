@@ -1,5 +1,6 @@
 #include "asmlp/torch/io/class_rows.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -7,51 +8,71 @@
 namespace asmlp::nn::class_rows_test {
 namespace {
 
-// `rows` rows of two values: 0, 1, 2, ...
-Tensor counted(int64_t rows) {
-  std::vector<float> values(static_cast<size_t>(2 * rows));
-  std::iota(values.begin(), values.end(), 0.0f);
-  return make_tensor({rows, 2}, std::move(values));
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const ClassList kPets{{"cat", "dog", "cow"}, 3};
+
+TEST(ClassRows, AHeadIsKeptWhenTheFileHasAllClasses) {
+  ClassMatch match = match_classes(kPets, kPets);
+  EXPECT_THAT(match.source, ElementsAre(0, 1, 2));
+  EXPECT_EQ(match.note, "");
+  match = match_classes(kPets, {{"dog", "cow", "cat"}, 3});
+  EXPECT_THAT(match.source, ElementsAre(1, 2, 0));
+  EXPECT_THAT(match.note, HasSubstr("another order"));
+  match = match_classes(kPets, {{"cow", "cat"}, 2});
+  EXPECT_THAT(match.source, ElementsAre(2, 0));
+  EXPECT_THAT(match.note, HasSubstr("2 classes of the file's 3"));
+  match = match_classes(kPets, {{"cow", "emu", "cat"}, 3});
+  EXPECT_THAT(match.source, IsEmpty());
+  EXPECT_THAT(match.note, HasSubstr("2 of the 3 classes, not 'emu'"));
 }
 
-TEST(ClassRows, FollowTheNames) {
-  const TensorMap before{{"roi_head.bbox_head.fc_cls.weight", counted(4)},
-                         {"roi_head.bbox_head.0.fc_reg.weight", counted(12)},
-                         {"roi_head.mask_head.conv_logits.weight", counted(3)},
-                         {"decode_head.conv_seg.weight", counted(3)},
-                         {"head.weight", counted(3)},
-                         {"other.weight", counted(3)},
-                         {"neck.fc_reg.weight", counted(4)}};
-  TensorMap after = before;
-  ASSERT_TRUE(reorder_class_rows(after, {"a", "b", "c"}, {"c", "a", "b"}));
-  const std::vector<float> three{4, 5, 0, 1, 2, 3};
-  for (const char* name :
-       {"roi_head.mask_head.conv_logits.weight", "decode_head.conv_seg.weight", "head.weight"}) {
-    EXPECT_EQ(to_f32(after.at(name)), three) << name;
-  }
-  EXPECT_EQ(to_f32(after.at("roi_head.bbox_head.fc_cls.weight")),
-            (std::vector<float>{4, 5, 0, 1, 2, 3, 6, 7}));  // the background stays last
-  const std::vector<float> boxes = to_f32(after.at("roi_head.bbox_head.0.fc_reg.weight"));
-  EXPECT_EQ(boxes[0], 16);
-  EXPECT_EQ(boxes[8], 0);
-  for (const char* name : {"other.weight", "neck.fc_reg.weight"}) {
-    EXPECT_EQ(to_f32(after.at(name)), to_f32(before.at(name))) << name;
-  }
-  // There and back.
-  ASSERT_TRUE(reorder_class_rows(after, {"c", "a", "b"}, {"a", "b", "c"}));
-  for (const auto& [name, tensor] : before) EXPECT_EQ(to_f32(after.at(name)), to_f32(tensor));
+TEST(ClassRows, WithoutNamesTheNumberDecides) {
+  EXPECT_THAT(match_classes({{}, 3}, kPets).source, ElementsAre(0, 1, 2));
+  EXPECT_THAT(match_classes({{}, 3}, kPets).note, HasSubstr("no class names"));
+  EXPECT_THAT(match_classes(kPets, {{}, 3}).source, ElementsAre(0, 1, 2));
+  EXPECT_THAT(match_classes({{}, 4}, kPets).source, IsEmpty());
+  EXPECT_THAT(match_classes({}, kPets).note, HasSubstr("the file has none"));
 }
 
-TEST(ClassRows, StayWhereNamesSayNothing) {
-  TensorMap tensors{{"head.weight", counted(2)}};
-  const std::vector<float> before = to_f32(tensors.at("head.weight"));
-  using Names = std::vector<std::string>;
-  for (const auto& [from, to] :
-       {std::pair(Names{"a", "b"}, Names{"a", "b"}), std::pair(Names{"a", "b"}, Names{"a", "c"}),
-        std::pair(Names{"a", "a"}, Names{"a", "b"}), std::pair(Names{}, Names{"a", "b"})}) {
-    EXPECT_FALSE(reorder_class_rows(tensors, from, to));
-  }
-  EXPECT_EQ(to_f32(tensors.at("head.weight")), before);
+// Rows of two numbers, the first of which is 10 times the row's number.
+Tensor rows(int64_t count) {
+  std::vector<float> values(static_cast<size_t>(2 * count));
+  for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(2 * i)] = 10.0f * float(i);
+  return make_tensor({count, 2}, std::move(values));
+}
+std::vector<int> numbers(const Tensor& tensor) {
+  std::vector<int> result;
+  const std::vector<float> values = to_f32(tensor);
+  for (size_t i = 0; i < values.size(); i += 2) result.push_back(int(values[i]) / 10);
+  return result;
+}
+
+TEST(ClassRows, EveryHeadFollowsItsRule) {
+  const auto file = [] {
+    return TensorMap{{"head.weight", rows(3)},
+                     {"roi_head.bbox_head.0.fc_cls.weight", rows(4)},
+                     {"roi_head.bbox_head.0.fc_reg.weight", rows(12)},
+                     {"roi_head.bbox_head.1.fc_reg.weight", rows(4)},  // for all classes
+                     {"roi_head.mask_head.conv_logits.weight", rows(3)},
+                     {"decode_head.conv_seg.weight", rows(3)},
+                     {"roi_head.mask_head.convs.0.weight", rows(3)}};
+  };
+  TensorMap tensors = file();
+  EXPECT_EQ(apply_match(tensors, {{2, 0}, ""}, 3), 0u);
+  EXPECT_THAT(numbers(tensors.at("head.weight")), ElementsAre(2, 0));
+  EXPECT_THAT(numbers(tensors.at("roi_head.bbox_head.0.fc_cls.weight")), ElementsAre(2, 0, 3));
+  EXPECT_THAT(numbers(tensors.at("roi_head.bbox_head.0.fc_reg.weight")),
+              ElementsAre(8, 9, 10, 11, 0, 1, 2, 3));
+  EXPECT_EQ(tensors.at("roi_head.bbox_head.1.fc_reg.weight").shape[0], 4);
+  EXPECT_THAT(numbers(tensors.at("roi_head.mask_head.conv_logits.weight")), ElementsAre(2, 0));
+  EXPECT_THAT(numbers(tensors.at("decode_head.conv_seg.weight")), ElementsAre(2, 0));
+  EXPECT_EQ(tensors.at("roi_head.mask_head.convs.0.weight").shape[0], 3);
+  tensors = file();
+  EXPECT_EQ(apply_match(tensors, {}, 3), 5u);
+  EXPECT_EQ(tensors.size(), 2u);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "asmlp/torch/io/initial_weights.h"
 
-#include <algorithm>
-
 #include "asmlp/core/error.h"
 #include "asmlp/torch/io/backbone_weights.h"
 #include "asmlp/torch/io/class_rows.h"
@@ -16,22 +14,14 @@ namespace {
 
 using Notes = std::vector<std::string>;
 
-// Rows of heads follow the names of the classes.
-void follow_classes(TensorMap& tensors, const std::vector<std::string>& from,
-                    const std::vector<std::string>& to, Notes& notes) {
-  if (reorder_class_rows(tensors, from, to)) {
-    notes.emplace_back("the weights have the same classes in another order; matched by name");
-  } else if (from != to && from.size() == to.size()) {
-    const auto differ = std::ranges::mismatch(from, to);
-    notes.push_back(
-        fmt::format("the weights are of other classes, of which the head's start: '{}' for '{}'",
-                    *differ.in1, *differ.in2));
-  }
-}
+struct ClassifierFile {
+  TensorMap tensors;
+  ClassList classes;
+};
 
-// The tensors of a file, AS-MLP or baseline, as a classifier's.
-TensorMap classifier_tensors(const std::filesystem::path& path, const Architecture& architecture,
-                             Notes& notes) {
+// What a file, AS-MLP or baseline, holds of a classifier.
+ClassifierFile read_classifier(const std::filesystem::path& path, const Architecture& architecture,
+                               Notes& notes) {
   const WeightFile file = read_weights(path);
   const auto described = file.description();
   if (!is_as_mlp(architecture)) {
@@ -43,9 +33,7 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
             path.string(), architecture.spec.name);
     require_finite(file.tensors, path.string());
     notes.insert(notes.end(), file.notes.begin(), file.notes.end());
-    TensorMap tensors = file.tensors;
-    follow_classes(tensors, own->spec.classes, architecture.spec.classes, notes);
-    return tensors;
+    return {file.tensors, {own->spec.classes, own->spec.config.num_classes}};
   }
   const Config& wanted = architecture.spec.config;
   CheckpointOptions options;
@@ -62,36 +50,27 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
       found.connection != wanted.connection) {
     notes.emplace_back("the weights were made for another dilation, padding or connection");
   }
-  follow_classes(checkpoint.tensors, checkpoint.spec.classes, architecture.spec.classes, notes);
-  return std::move(checkpoint.tensors);
+  return {std::move(checkpoint.tensors), {checkpoint.spec.classes, found.num_classes}};
 }
 
-bool belongs_to_head(const std::string& name) { return name.starts_with("head."); }
+void say(Notes& notes, const std::string& note) {
+  if (!note.empty()) notes.push_back(note);
+}
 
 Notes start_classifier(torch::nn::Module& model, const Architecture& architecture,
                        const std::filesystem::path& path) {
   Notes notes;
-  TensorMap tensors = classifier_tensors(path, architecture, notes);
-  bool same_head = true, has_head = false;
-  for (const auto& item : model.named_parameters()) {
-    if (!belongs_to_head(item.key())) continue;
-    const auto found = tensors.find(item.key());
-    has_head = has_head || found != tensors.end();
-    same_head =
-        same_head && found != tensors.end() &&
-        found->second.shape == Shape(item.value().sizes().begin(), item.value().sizes().end());
-  }
-  if (!same_head) {
-    std::erase_if(tensors, [](const auto& item) { return belongs_to_head(item.first); });
+  ClassifierFile file = read_classifier(path, architecture, notes);
+  TensorMap& tensors = file.tensors;
+  const ModelSpec& spec = architecture.spec;
+  const ClassMatch match = match_classes(file.classes, {spec.classes, spec.config.num_classes});
+  apply_match(tensors, match, file.classes.count);
+  if (match.source.empty()) {
     for (auto& [name, tensor] : export_parameters(model)) {
-      if (belongs_to_head(name)) tensors.insert_or_assign(name, std::move(tensor));
+      if (name.starts_with("head.")) tensors.insert_or_assign(name, std::move(tensor));
     }
-    notes.push_back(
-        has_head
-            ? fmt::format("the head starts anew: {} classes, and the file's has another number",
-                          architecture.spec.config.num_classes)
-            : "the head starts anew: the file has none");
   }
+  say(notes, match.note);
   try {
     load_parameters(model, tensors);
   } catch (const Error& error) {
@@ -104,9 +83,21 @@ BackboneImpl& backbone_of(torch::nn::Module& model) {
   return *std::dynamic_pointer_cast<BackboneImpl>(model.named_children()["backbone"]);
 }
 
-// `head_prefix` is of names that only a whole network of the task has; `classes` are the model's.
-Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
-                  const std::vector<std::string>& classes, const std::filesystem::path& path) {
+// The classes of a whole network's file: by its description, else by the shapes of its heads.
+ClassList classes_of(const WeightFile& file) {
+  if (const auto described = file.description()) {
+    return {described->classes(), described->num_classes()};
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.ends_with("conv_seg.weight")) return {{}, static_cast<int>(tensor.shape.at(0))};
+    if (name.ends_with("fc_cls.weight")) return {{}, static_cast<int>(tensor.shape.at(0)) - 1};
+  }
+  return {};
+}
+
+// `head_prefix` is of names that only a whole network of the task has.
+Notes start_dense(torch::nn::Module& model, const ClassList& classes,
+                  const std::string& head_prefix, const std::filesystem::path& path) {
   WeightFile file = read_weights(path);
   require_finite(file.tensors, path.string());
   Notes notes = file.notes;
@@ -118,10 +109,11 @@ Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
     }
     return notes;
   }
-  if (const auto described = file.description()) {
-    follow_classes(file.tensors, described->classes(), classes, notes);
-  }
-  // Heads of another number of classes start anew.
+  const ClassList its = classes_of(file);
+  const ClassMatch match = match_classes(its, classes);
+  apply_match(file.tensors, match, its.count);
+  say(notes, match.note);
+  // What else has another shape.
   const TensorMap own = export_state(model);
   size_t others = 0;
   std::erase_if(file.tensors, [&](const auto& item) {
@@ -137,8 +129,7 @@ Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
   const StateReport report = load_state(model, file.tensors, path.string());
   if (others > 0) {
     notes.push_back(
-        fmt::format("{}: {} tensors have another shape (another number of classes?) and start anew",
-                    path.string(), others));
+        fmt::format("{}: {} tensors have another shape and start anew", path.string(), others));
   }
   if (!report.complete()) notes.push_back(path.string() + ": " + describe(report));
   return notes;
@@ -148,11 +139,12 @@ Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
 
 Notes load_initial_weights(torch::nn::Module& model, const Description& wanted,
                            const std::filesystem::path& path) {
+  const ClassList classes{wanted.classes(), wanted.num_classes()};
   switch (wanted.task()) {
     case Task::kDetect:
-      return start_dense(model, "rpn_head.", wanted.classes(), path);
+      return start_dense(model, classes, "rpn_head.", path);
     case Task::kSegment:
-      return start_dense(model, "decode_head.", wanted.classes(), path);
+      return start_dense(model, classes, "decode_head.", path);
     case Task::kClassify:
       break;
   }

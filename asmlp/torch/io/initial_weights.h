@@ -14,11 +14,11 @@ namespace asmlp::nn {
 // Copies the weights of a file into the network `model`, whose description is `wanted`.
 //   classifier  from a checkpoint of an AS-MLP (.safetensors, or the authors' .pth, as
 //               weights/checkpoint.h reads them) or the backbone of a detector or segmentor; a
-//               baseline from a file of its own kind. A head of another number of classes, or none
-//               in the file: it starts anew.
+//               baseline from a file of its own kind.
 //   detector,   from a whole network of the same task all tensors that have the network's names and
-//   segmentor   shapes (heads of another number of classes start anew), else from any AS-MLP the
-//               backbone.
+//   segmentor   shapes, else from any AS-MLP the backbone.
+// The rows of the heads follow the names of the classes (class_rows.h): the heads are kept when the
+// file has all classes of `wanted`, and start anew otherwise.
 // Nothing depends on the image size, so weights from 224 pixels start a training at 384.
 //
 // Returns what a user should know: what was assumed, and what was left out. Error(kMismatch) when

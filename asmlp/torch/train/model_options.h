@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "asmlp/image/decode.h"
 #include "asmlp/model/description/description.h"
@@ -15,14 +16,20 @@ namespace asmlp::train {
 
 // A model as a user names it.
 struct ModelChoice {
-  std::string name;  // of the zoo, or of a .json, .yaml or .yml file; "" with a description
+  // Of the zoo, of a .json, .yaml or .yml file, or of a file of weights; "" with a description.
+  std::string name;
   nlohmann::json description;  // an object as such a file holds it, or null
 
   // A name, or a JSON object in text (it begins with '{').
   ModelChoice(const std::string& text);                              // NOLINT: a name is a choice
   ModelChoice(const char* text) : ModelChoice(std::string(text)) {}  // NOLINT
 
-  // The model, which must be one of `task`. Errors: resolve_description's.
+  // Whether the name is that of a file of weights that is there.
+  bool is_weight_file() const;
+
+  // The model, which must be one of `task`; of a file of weights what it says of itself
+  // (load_model_file). Errors: resolve_description's and load_model_file's; kNotFound for a file of
+  // weights that is not there.
   Description resolve(Task task) const;
   bool operator==(const ModelChoice&) const = default;
 };
@@ -63,18 +70,20 @@ struct ModelOptions {
                      "the other options"});
     field("model", self.choice,
           OptionInfo{{},
-                     "Zoo name (see `asmlp info`) or a .json/.yaml file with config and "
-                     "preprocessing",
+                     "Zoo name (see `asmlp info`), a .json/.yaml file with config and "
+                     "preprocessing, or a file of weights (.safetensors, .pth), whose model is "
+                     "trained on: with its weights, unless initial-checkpoint names others",
                      OnResume::kFixed,
                      'm'});
     field("num-classes", self.num_classes,
           OptionInfo{{}, "Outputs of the head (default: the data set's number of classes)"});
     field("drop-path", self.drop_path,
           OptionInfo{{}, "Largest stochastic-depth rate (default: the model's)"});
-    field("initial-checkpoint", self.initial_checkpoint,
-          OptionInfo{{},
-                     "Start from the weights in this file (.safetensors, or the authors' .pth); "
-                     "the head is left out when the classes differ"});
+    field(
+        "initial-checkpoint", self.initial_checkpoint,
+        OptionInfo{{},
+                   "Start from the weights in this file (.safetensors, or the authors' .pth); "
+                   "the head starts anew unless the file has all of the data's classes, by name"});
     field("exif", self.exif,
           OptionInfo{{},
                      "EXIF orientation of the data: apply (turn pictures upright) or ignore (take "
@@ -103,6 +112,12 @@ struct CocoDataOptions {
           OptionInfo{{}, "COCO annotation file of --val-images", OnResume::kFree});
   }
 };
+
+// Where the model is a file of weights: its description takes the place of the name (without class
+// names, origin, and weights of classes, which belong to its data), so that the run does not depend
+// on the file any more, and its weights are the start unless initial_checkpoint names others.
+// Returns what to say about it. Errors: resolve's.
+std::vector<std::string> take_weight_file(ModelOptions& options);
 
 }  // namespace asmlp::train
 

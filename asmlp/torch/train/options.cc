@@ -25,49 +25,33 @@ std::optional<Task> task_of(const PlainJson& json, const std::string& what) {
   return task;
 }
 
+// Whether the object gives the option a value.
+bool names_value(const PlainJson& json, const char* option, const std::string& what) {
+  const PlainJson* found = find_field(json, option, {}, what);
+  return found != nullptr && !found->is_null();
+}
+
 }  // namespace
 
 LearningRates TrainOptions::learning_rates(int world) const {
-  const bool classifies = model.task == Task::kClassify;
-  const auto scaled = [&](double rate) {
-    return rate * double(schedule.global_batch(world)) / classification.lr_base_size;
-  };
+  const auto batch = double(schedule.global_batch(world));
   LearningRates rates;
-  rates.peak = schedule.lr.value_or(scaled(classification.lr_base));
-  const double first = classifies                    ? scaled(5e-7)
-                       : model.task == Task::kDetect ? rates.peak * 1e-3
-                                                     : rates.peak * 1e-6;
-  rates.first = schedule.warmup_lr.value_or(first);
-  rates.last = schedule.min_lr.value_or(classifies ? scaled(5e-6) : 0);
-  return rates;
-}
-
-TrainOptions default_options(Task task) {
-  TrainOptions o;
-  o.model.task = task;
-  if (task == Task::kClassify) return o;
-  o.optimizer.no_decay = NoDecay::kNorms;
-  o.optimizer.clip_grad = 0;
-  o.schedule.batch_size = 2;
-  o.schedule.warmup_epochs = 0;
-  if (task == Task::kDetect) {
-    o.model.choice = "mask_rcnn_asmlp_tiny";
-    o.schedule.epochs = 12;
-    o.schedule.lr = 1e-4;
-    o.schedule.decay = Decay::kMultistep;
-    o.schedule.milestones = {8, 11};
-    o.schedule.warmup_steps = 500;
-  } else {
-    o.model.choice = "upernet_asmlp_tiny";
-    o.schedule.epochs = 10;
-    o.dense.steps_per_epoch = 16000;
-    o.schedule.lr = 6e-5;
-    o.schedule.decay = Decay::kPoly;
-    o.schedule.warmup_steps = 1500;
-    o.optimizer.weight_decay = 0.01;
-    o.run.workers = 4;
+  rates.peak = schedule.lr.value_or(schedule.lr_base * batch / schedule.lr_base_size);
+  switch (model.task) {
+    case Task::kClassify:
+      rates.first = optimizer.opt == Opt::kAdamW ? 5e-7 * batch / 512 : rates.peak * 1e-3;
+      rates.last = optimizer.opt == Opt::kAdamW ? 5e-6 * batch / 512 : rates.peak * 1e-2;
+      break;
+    case Task::kDetect:
+      rates.first = rates.peak * 1e-3;
+      break;
+    case Task::kSegment:
+      rates.first = rates.peak * 1e-6;
+      break;
   }
-  return o;
+  if (schedule.warmup_lr) rates.first = *schedule.warmup_lr;
+  if (schedule.min_lr) rates.last = *schedule.min_lr;
+  return rates;
 }
 
 std::vector<std::string> option_names(std::optional<Task> task) {
@@ -107,6 +91,15 @@ void read_options(const PlainJson& json, const std::string& what, TrainOptions& 
   require(named == task, ErrorCode::kInvalidArgument,
           "{}: the task is '{}' here and '{}' in what comes before; change it there", what,
           name_of(named), name_of(task));
+  if (const PlainJson* found = find_field(json, "opt", {}, what)) {
+    Opt opt{};
+    read_json(*found, opt, what + ": opt");
+    use_optimizer(options, opt);
+  }
+  const bool epochs = names_value(json, "warmup-epochs", what);
+  const bool steps = names_value(json, "warmup-steps", what);
+  if (epochs && !steps) options.schedule.warmup_steps.reset();
+  if (steps && !epochs) options.schedule.warmup_epochs.reset();
   read_json(json, options, what);
 }
 
@@ -125,34 +118,14 @@ void validate(const TrainOptions& o) {
           task == Task::kDetect ? ", or --train-images and --train-annotations" : "");
   check_ranges(o, "");
   validate(o.schedule);
+  validate(o.optimizer);
+  validate(o.class_weights);
   // Beyond it, YAML readers fall back to floating point.
   require(o.run.seed <= uint64_t{INT64_MAX}, ErrorCode::kInvalidArgument,
           "seed is {}, must be at most 2^63-1", o.run.seed);
-  if (task == Task::kClassify) {
-    validate(o.classification.augmentation);
-  } else {
-    require(o.schedule.lr.has_value(), ErrorCode::kInvalidArgument,
-            "lr is missing: the task '{}' has no rate that grows with the batch", name_of(task));
-  }
+  if (task == Task::kClassify) validate(o.classification.augmentation);
   if (task == Task::kDetect) validate(o.detection);
   if (task == Task::kSegment) validate(o.segmentation);
-}
-
-std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainOptions& now) {
-  // Plain json sorts its keys: the order in which a recipe names the parts of its model is no
-  // matter.
-  const PlainJson before = to_json(saved), after = to_json(now);
-  std::vector<std::string> warnings;
-  TrainOptions::visit(now, [&](const char* name, const auto&, const OptionInfo& info) {
-    const PlainJson was = before.value(name, PlainJson()), is = after.value(name, PlainJson());
-    if (info.on_resume == OnResume::kFree || was == is) return;
-    require(info.on_resume == OnResume::kWarns, ErrorCode::kMismatch,
-            "cannot resume with another {}: the run was started with {}, now it is {}; leave the "
-            "option out, or start a new run in another --output",
-            name, was.dump(), is.dump());
-    warnings.push_back(fmt::format("{} was {} and is now {}", name, was.dump(), is.dump()));
-  });
-  return warnings;
 }
 
 Architecture resolve_model(const TrainOptions& options, int classes) {

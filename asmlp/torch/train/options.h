@@ -12,19 +12,18 @@
 #include "asmlp/torch/data/augment/mixup.h"
 #include "asmlp/torch/data/augment/transforms.h"
 #include "asmlp/torch/detect/data/train_transform.h"
+#include "asmlp/torch/optim/optimizer.h"
+#include "asmlp/torch/optim/schedule.h"
 #include "asmlp/torch/segment/train_transform.h"
-#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/train/class_weights.h"
 #include "asmlp/torch/train/model_options.h"
 #include "asmlp/torch/train/run_options.h"
-#include "asmlp/torch/train/schedule.h"
 
 namespace asmlp::train {
 
 // What only classification has.
 struct ClassifyOptions {
   std::optional<int> img_size;
-  double lr_base = 5e-4;
-  int lr_base_size = 512;
   data::Augmentation augmentation;
   data::MixupOptions mixup;
 
@@ -32,11 +31,6 @@ struct ClassifyOptions {
     under("Data and model", field)(
         "img-size", self.img_size,
         OptionInfo{{}, "Side of the input in pixels (default: the model's)"});
-    const auto optimization = under("Optimization", field);
-    optimization("lr-base", self.lr_base,
-                 OptionInfo{{.above = 0}, "Peak learning rate at lr-base-size"});
-    optimization("lr-base-size", self.lr_base_size,
-                 OptionInfo{{.low = 1}, "Batch size lr-base is for"});
     data::Augmentation::visit(self.augmentation, under("Augmentation", field));
     data::MixupOptions::visit(self.mixup, under("Augmentation", field));
   }
@@ -67,6 +61,7 @@ struct TrainOptions {
   CocoDataOptions coco;
   detect::TrainTransformOptions detection;
   segment::TrainTransformOptions segmentation;
+  ClassWeights class_weights;  // of classifiers and segmentors
 
   // The options of model.task, in the order of --help.
   static void visit(auto& self, auto&& field) {
@@ -76,6 +71,7 @@ struct TrainOptions {
     switch (self.model.task) {
       case Task::kClassify:
         ClassifyOptions::visit(self.classification, field);
+        visit_class_weights(self, field);
         break;
       case Task::kDetect:
         CocoDataOptions::visit(self.coco, under("Data and model", field));
@@ -84,21 +80,49 @@ struct TrainOptions {
         break;
       case Task::kSegment:
         DenseOptions::visit(self.dense, under("Optimization", field));
+        visit_class_weights(self, field);
         segment::TrainTransformOptions::visit(self.segmentation, under("Segmentation", field));
         break;
     }
     RunOptions::visit(self.run, under("Run", field));
   }
 
-  // Of a run by `world` processes. What is not given is a classifier's by its global batch: that /
-  // lr_base_size times lr_base, 5e-7 at first and 5e-6 at last. Detectors and segmentors start at
-  // 1e-3 and 1e-6 of the peak and end at 0, whatever the batch.
+  static void visit_class_weights(auto& self, auto&& field) {
+    under("Optimization", field)(
+        "class-weights", self.class_weights,
+        OptionInfo{{},
+                   "How much the images (segment: pixels) of each class count in the loss: numbers "
+                   "in the order of the classes, balanced (by their number in training), or none"});
+  }
+
+  // Of a run by `world` processes. The peak that is not given is lr_base times the global batch /
+  // lr_base_size. AdamW's classifiers start at 5e-7 and end at 5e-6 of that batch / 512, the
+  // authors' values; SGD's at 1e-3 and 1e-2 of the peak. Detectors and segmentors start at 1e-3 and
+  // 1e-6 of the peak and end at 0.
   LearningRates learning_rates(int world) const;
 };
 
-// The authors' recipe of a task: for detection Mask R-CNN's and Cascade's 1x schedule (12 epochs),
-// for segmentation UPerNet's 160,000 steps.
-TrainOptions default_options(Task task);
+// Where the weights come from.
+enum class Start {
+  kFresh,  // from random weights, or a backbone of ImageNet
+  kFile,   // from a whole model that a file of weights describes (--model FILE)
+};
+
+// kFresh: the authors' recipe of a task, for detection Mask R-CNN's and Cascade's 1x schedule (12
+// epochs), for segmentation UPerNet's 160,000 steps. kFile: what recipes/finetune_*.yaml spell out,
+// for data sets of some hundred images and more.
+TrainOptions default_options(Task task, Start start = Start::kFresh);
+
+// The sizes of a detector's and a segmentor's training images are by default those for the
+// published preprocessing. Where they are, and their names are not among `given`, they are brought
+// to that of the model: sides of a detector in proportion to its short_side (long-side is its own),
+// the crop of a segmentor its short_side.
+void fit_to_preprocessing(const Description& model, const std::vector<std::string>& given,
+                          TrainOptions& options);
+
+// Changes the optimizer, and with it what belongs to it: lr, lr-base, lr-base-size, weight-decay
+// become the usual ones of the new one. Nothing happens when it is that one.
+void use_optimizer(TrainOptions& options, Opt opt);
 
 // The names of a task's options in the order of TrainOptions::visit; without a task those of all,
 // each once.
@@ -107,7 +131,9 @@ std::vector<std::string> option_names(std::optional<Task> task = {});
 // An object with every option of the task that has a value.
 nlohmann::ordered_json to_json(const TrainOptions& options);
 
-// Changes the options that the object names ('-' and '_' are the same in keys).
+// Changes the options that the object names ('-' and '_' are the same in keys). One that is named
+// takes the place of others: opt as use_optimizer does, before all else; warmup-epochs that of
+// warmup-steps, and the other way round.
 // Error(kInvalidArgument) that names `what` and the key: unknown keys, options of another task, a
 // task that is not options.model.task, values of the wrong type.
 void read_options(const nlohmann::json& json, const std::string& what, TrainOptions& options);
@@ -117,10 +143,6 @@ TrainOptions options_from_json(const nlohmann::json& json, const std::string& wh
 
 // Error(kInvalidArgument) naming the first option outside its range.
 void validate(const TrainOptions& options);
-
-// Error(kMismatch) naming the first kFixed option whose value differs, with both values. Returns a
-// sentence for each kWarns option that differs.
-std::vector<std::string> check_resumable(const TrainOptions& saved, const TrainOptions& now);
 
 // The classifier to train: the chosen model with num_classes (the option, else `classes` when that
 // is not 0), img_size and drop_path applied.

@@ -9,6 +9,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/schema/fields.h"
+#include "asmlp/torch/train/resume_options.h"
 
 namespace asmlp::train::options_test {
 namespace {
@@ -32,6 +33,7 @@ void change(std::string& field) { field = "another"; }
 void change(bool& field) { field = !field; }
 void change(ModelChoice& field) { field = R"({"name": "another"})"; }
 void change(std::vector<int>& field) { field = {3, 7}; }
+void change(ClassWeights& field) { field.kind = ClassWeights::Kind::kBalanced; }
 void change(std::optional<data::RandAugment>& field) { field.reset(); }
 void change(std::array<int, 2>& field) { field = {3, 7}; }
 void change(std::array<double, 2>& field) { field = {0.25, 0.5}; }
@@ -56,6 +58,10 @@ void set_number(T& field, double value) {
 template <Number T>
 void set_number(std::optional<T>& field, double value) {
   field = static_cast<T>(value);
+}
+template <Number T>
+void set_number(std::optional<std::vector<T>>& field, double value) {
+  field = {static_cast<T>(value)};
 }
 template <Number T>
 void set_number(std::vector<T>& field, double value) {
@@ -95,6 +101,8 @@ void every_option_survives(Task task) {
                                    "log-interval",
                                    "grad-checkpointing",
                                    "max-bad",
+                                   "nproc",
+                                   "patience",
                                    "train-images",
                                    "train-annotations",
                                    "val-images",
@@ -129,12 +137,53 @@ TEST(TrainOptions, EveryOptionSurvivesJsonAndIsComparedOnResume) {
       StartsWith("cannot resume with another task"));
 }
 
-// What has a value by default can be written as having none.
-TEST(TrainOptions, AnOptionalValueThatIsTakenAwayStaysAway) {
-  TrainOptions options = defaults_of(Task::kSegment);
-  options.schedule.warmup_steps.reset();
-  EXPECT_FALSE(options_from_json(to_json(options), "test").schedule.warmup_steps);
-  EXPECT_FALSE(to_json(options).contains("num-classes"));
+TEST(TrainOptions, WhatHasNoValueIsNotWritten) {
+  EXPECT_FALSE(to_json(defaults_of(Task::kSegment)).contains("num-classes"));
+}
+
+// One kind of warmup takes the place of the other, and an optimizer brings its own rates.
+TEST(TrainOptions, WhatIsNamedTakesThePlaceOfOthers) {
+  TrainOptions o = defaults_of(Task::kDetect);
+  read_options({{"warmup-steps", 7}}, "recipe", o);
+  read_options({{"warmup_epochs", 0.5}}, "line", o);
+  EXPECT_FALSE(o.schedule.warmup_steps);
+  read_options({{"warmup-steps", 7}, {"lr", 1e-3}}, "line", o);
+  EXPECT_FALSE(o.schedule.warmup_epochs);
+
+  read_options({{"opt", "sgd"}}, "line", o);
+  EXPECT_FALSE(o.schedule.lr);
+  EXPECT_DOUBLE_EQ(o.learning_rates(8).peak, 0.02);  // of mmdetection
+  EXPECT_EQ(o.optimizer.weight_decay, 1e-4);
+  read_options({{"opt", "sgd"}, {"lr", 0.5}, {"weight-decay", 0}}, "line", o);
+  EXPECT_EQ(o.schedule.lr, 0.5);
+  EXPECT_EQ(o.optimizer.weight_decay, 0);
+  read_options({{"opt", "adamw"}}, "line", o);
+  EXPECT_EQ(Json(to_json(o))["weight-decay"],
+            Json(to_json(defaults_of(Task::kDetect)))["weight-decay"]);
+}
+
+// The sizes of training images follow a model's preprocessing, unless they are given.
+TEST(TrainOptions, TheSizesFitThePreprocessing) {
+  TrainOptions o = defaults_of(Task::kDetect);
+  Description model = named_description("mask_rcnn_asmlp_tiny");
+  const Json published = to_json(o);
+  fit_to_preprocessing(model, {}, o);
+  EXPECT_EQ(Json(to_json(o)), published);
+  auto& input = std::get<DetectorSpec>(model.model).preprocessing;
+  input.short_side = 160;
+  input.long_side = 200;
+  o.detection.crop_size = {30, 40};
+  fit_to_preprocessing(model, {"crop-short-sides"}, o);
+  EXPECT_EQ(o.detection.short_sides.front(), 96);
+  EXPECT_EQ(o.detection.short_sides.back(), 160);
+  EXPECT_EQ(o.detection.long_side, 200);
+  EXPECT_EQ(o.detection.crop_short_sides, (std::vector<int>{400, 500, 600}));
+  EXPECT_EQ(o.detection.crop_size, (std::array<int, 2>{30, 40}));
+  TrainOptions s = defaults_of(Task::kSegment);
+  Description segmentor = named_description("upernet_asmlp_tiny");
+  std::get<SegmentorSpec>(segmentor.model).preprocessing.short_side = 160;
+  fit_to_preprocessing(segmentor, {}, s);
+  EXPECT_EQ(s.segmentation.crop, 160);
 }
 
 TEST(TrainOptions, EveryTaskHasItsOptionsOnceEachAndNoOthers) {
@@ -176,6 +225,28 @@ TEST(TrainOptions, DetectionAndSegmentationHaveThePublishedSchedules) {
   EXPECT_DOUBLE_EQ(segment.learning_rates(8).first, 6e-11);
   EXPECT_EQ(segment.learning_rates(8).last, 0);
   EXPECT_EQ(segment.schedule.epochs * segment.dense.steps_per_epoch, 160000);
+}
+
+TEST(Schedule, TheDetectorsAndTheSegmentors) {
+  const auto schedule_of = [](Task task, int64_t steps_per_epoch) {
+    const TrainOptions o = default_options(task);
+    return make_schedule(o.schedule, o.learning_rates(8), steps_per_epoch);
+  };
+  const Schedule detect = schedule_of(Task::kDetect, 7330);
+  EXPECT_NEAR(detect.lr(0), 1e-7, 1e-20);
+  EXPECT_DOUBLE_EQ(detect.lr(250), 1e-4 * (1 - 0.5 * 0.999));
+  EXPECT_DOUBLE_EQ(detect.lr(500), 1e-4);
+  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330 - 1), 1e-4);
+  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330), 1e-5);
+  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330 - 1), 1e-5);
+  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330), 1e-6);
+  const Schedule segment = schedule_of(Task::kSegment, 16000);
+  const auto base = [](double t) { return 6e-5 * (1 - t / 160000); };
+  EXPECT_NEAR(segment.lr(0), 6e-11, 1e-18);
+  EXPECT_DOUBLE_EQ(segment.lr(600), base(600) * (1 - (1 - 0.4) * (1 - 1e-6)));
+  EXPECT_DOUBLE_EQ(segment.lr(1500), base(1500));
+  EXPECT_DOUBLE_EQ(segment.lr(80000), 3e-5);
+  EXPECT_EQ(segment.lr(160000), 0);
 }
 
 // Just outside of each bound, and no number.
@@ -278,18 +349,20 @@ TEST(TrainOptions, WhatDoesNotFitTogetherIsNamed) {
     return error_of([&] { validate(o); });
   };
   EXPECT_THAT(error([](auto& o) { o.run.seed = uint64_t{1} << 63; }), StartsWith("seed is 9223"));
-  EXPECT_THAT(error([](auto& o) { o.schedule.warmup_epochs = 301; }),
-              StartsWith("warmup-epochs is 301"));
   EXPECT_THAT(error([](auto& o) {
-                o.schedule.milestones = {3, 2};
+                o.class_weights = {ClassWeights::Kind::kList, {1, -1}};
+              }),
+              StartsWith("class-weights has -1"));
+  EXPECT_THAT(error([](auto& o) { o.optimizer.nesterov = true, o.optimizer.momentum = 0; }),
+              StartsWith("nesterov"));
+  EXPECT_THAT(error([](auto& o) {
+                o.schedule.milestones = {{3, 2}};
               }),
               StartsWith("decay-milestones are 3 2"));
   EXPECT_THAT(error([](auto& o) {
                 o.classification.augmentation.scale = {0.5, 0.4};
               }),
               StartsWith("scale is 0.5 0.4"));
-  EXPECT_THAT(error([](auto& o) { o.schedule.lr.reset(); }, Task::kDetect),
-              StartsWith("lr is missing"));
   EXPECT_THAT(error([](auto& o) { o.detection.short_sides.clear(); }, Task::kDetect),
               StartsWith("short-sides"));
   EXPECT_THAT(error(

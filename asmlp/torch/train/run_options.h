@@ -12,6 +12,7 @@ namespace asmlp::train {
 
 struct RunOptions {
   uint64_t seed = 42;
+  int nproc = 1;
   int workers = 2;
   int threads = 0;
   std::string device = "auto";  // resolve_device
@@ -19,6 +20,7 @@ struct RunOptions {
   bool grad_checkpointing = false;
   std::optional<int64_t> max_bad;
   int val_interval = 1;
+  int patience = 0;
   int checkpoint_interval = 0;
   int log_interval = 50;
   int report_images = 16;
@@ -27,6 +29,12 @@ struct RunOptions {
     constexpr auto kWarns = OnResume::kWarns, kFree = OnResume::kFree;
     field("seed", self.seed,
           OptionInfo{{}, "Decides initial weights, order, augmentation and drop path"});
+    field("nproc", self.nproc,
+          OptionInfo{{.low = 1, .high = 256},
+                     "Processes on this machine that share the work; several machines: "
+                     "docs/guide/distributed.md. A resumed run has its own again unless said "
+                     "otherwise",
+                     kFree});
     field("workers", self.workers,
           OptionInfo{{.low = 0, .high = 256}, "Threads that load and augment images", kFree});
     field("threads", self.threads,
@@ -55,6 +63,11 @@ struct RunOptions {
                      kFree});
     field("val-interval", self.val_interval,
           OptionInfo{{.low = 1}, "Validate every so many epochs, and after the last"});
+    field("patience", self.patience,
+          OptionInfo{{.low = 0},
+                     "Stop after so many validations in a row without a better eval metric (top-1, "
+                     "box AP, mIoU); 0: never",
+                     kFree});
     field(
         "checkpoint-interval", self.checkpoint_interval,
         OptionInfo{

@@ -58,15 +58,26 @@ void visit_numbers(State& s, Visitor&& visit) {
   visit("train_images", s.train_images);
 }
 
+// Those that states of earlier versions do not have.
+template <typename State, typename Visitor>
+void visit_later_numbers(State& s, Visitor&& visit) {
+  visit("validations_since_best", s.validations_since_best);
+}
+
 // nlohmann writes doubles with as many digits as it takes to read the same bits back.
 Json numbers(const RunState& state) {
   Json json;
-  visit_numbers(state, [&](const char* name, const auto& value) { json[name] = value; });
+  const auto write = [&](const char* name, const auto& value) { json[name] = value; };
+  visit_numbers(state, write);
+  visit_later_numbers(state, write);
   return json;
 }
 
 void read_numbers(const Json& json, RunState& state) {
   visit_numbers(state, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+  visit_later_numbers(state, [&](const char* name, auto& value) {
+    if (json.contains(name)) json.at(name).get_to(value);
+  });
 }
 
 // A state file is replaced in one step, so a kill never damages it: what is damaged now was damaged

@@ -1,7 +1,8 @@
 // The state of a run on disk: last.safetensors, from which it continues to the same bits.
 //
 // Tensors: model.<parameter or buffer>, ema.<parameter or buffer> (when the average is on),
-// optimizer.m.<parameter>, optimizer.v.<parameter>. __metadata__.asmlp_train is one JSON object
+// optimizer.m.<parameter>, optimizer.v.<parameter> (SGD: optimizer.momentum.<parameter>) of the
+// parameters that are not frozen. __metadata__.asmlp_train is one JSON object
 // with the numbers below. There is no generator state: every random number of a run is derived from
 // its place (data/random.h). The position is counted in images, so that the run can go on with
 // another batch size or number of processes.
@@ -38,6 +39,7 @@ struct RunState {
   int loss_scale_age = 0;    // good steps since it changed
   double best = -1;          // of the eval metric (task.h)
   int best_epoch = -1;
+  int validations_since_best = 0;  // in a row: what patience counts
   std::vector<EpochSummary> history;
 };
 

@@ -19,7 +19,9 @@ Step::Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model
       scaler_(scaler) {
   world_.broadcast(model_->parameters());
   for (const torch::Tensor& buffer : model_->buffers()) world_.broadcast({buffer});
-  sync_ = world_.synchronize(model_->parameters());
+  std::vector<torch::Tensor> trained = model_->parameters();
+  std::erase_if(trained, [](const torch::Tensor& p) { return !p.requires_grad(); });
+  sync_ = world_.synchronize(trained);
 }
 
 void Step::backward(const torch::Tensor& loss, bool complete) {

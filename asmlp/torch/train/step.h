@@ -10,8 +10,8 @@
 
 #include "asmlp/torch/data/batch_source.h"
 #include "asmlp/torch/distributed/world.h"
-#include "asmlp/torch/train/adamw.h"
-#include "asmlp/torch/train/grad_scaler.h"
+#include "asmlp/torch/optim/grad_scaler.h"
+#include "asmlp/torch/optim/optimizer.h"
 #include "asmlp/torch/train/options.h"
 #include "asmlp/torch/train/task.h"
 
@@ -39,8 +39,8 @@ struct StepResult {
 // sum of four numbers and the parts of the loss.
 class Step {
  public:
-  // The model is on `device`, and `loss` its loss; `precision` is autocast's, and fp16 needs a
-  // scaler that is enabled.
+  // The model is on `device`, and `loss` its loss, which depends on every parameter that requires a
+  // gradient; `precision` is autocast's, and fp16 needs a scaler that is enabled.
   Step(const TrainOptions& options, std::shared_ptr<torch::nn::Module> model, LossFunction loss,
        dist::World& world, torch::Device device, torch::ScalarType precision, GradScaler scaler);
 
@@ -49,7 +49,7 @@ class Step {
   // their images at once. `stop` is whether this process was asked to stop after the step.
   StepResult run(data::BatchStream& stream, const StepPlace& place, bool stop);
 
-  AdamW& optimizer() { return optimizer_; }
+  Optimizer& optimizer() { return optimizer_; }
   GradScaler& scaler() { return scaler_; }
 
  private:
@@ -61,7 +61,7 @@ class Step {
   dist::World& world_;
   torch::Device device_;
   torch::ScalarType precision_;
-  AdamW optimizer_;
+  Optimizer optimizer_;
   GradScaler scaler_;
   std::unique_ptr<dist::GradientSync> sync_;
 };

@@ -74,7 +74,7 @@ struct Rig {
     step.emplace(options, model, loss, *world, torch::kCPU, torch::kFloat, GradScaler(fp16));
   }
   StepResult next() { return step->run(*stream, {.lr = 0.1}, false); }
-  torch::Tensor moment() { return step->optimizer().slots().at(0).m; }
+  torch::Tensor moment() { return step->optimizer().slots().at(0).moment("m"); }
   torch::Tensor weight() { return step->optimizer().slots().at(0).parameter.detach().clone(); }
 };
 

@@ -8,6 +8,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/torch/ops/runtime.h"
+#include "asmlp/torch/optim/param_groups.h"
 #include "asmlp/torch/train/device.h"
 
 namespace asmlp::train {
@@ -53,12 +54,12 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
           "accumulation-steps {}: an epoch has {} batches only",
           options_.schedule.accumulation_steps, source_->batches());
   validation_ = task_->validation_batches();
-  schedule_ =
-      make_schedule(options_.schedule, options_.learning_rates(world_.size()), steps_per_epoch());
+  plan();
 
   torch::manual_seed(data::derive_seed(options_.run.seed, {data::kSeedInit}));
   model_ = task_->make_model();
   model_->to(device_);
+  freeze_stages(*model_, options_.optimizer.freeze);
   step_.emplace(
       options_, model_,
       [this](data::Batch& batch, const MicroBatch& place) {
@@ -74,6 +75,24 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
     update_average(*average_, *model_, 0.0);
   }
   if (writes()) files_.prepare();
+}
+
+// The schedule of the options.
+void Trainer::plan() {
+  schedule_note_.clear();
+  schedule_ = make_schedule(options_.schedule, options_.learning_rates(world_.size()),
+                            steps_per_epoch(), &schedule_note_);
+}
+
+int64_t Trainer::trained_parameters() const {
+  int64_t count = 0;
+  for (const torch::Tensor& p : model_->parameters()) count += p.requires_grad() ? p.numel() : 0;
+  return count;
+}
+
+void Trainer::train_mode() {
+  model_->train();
+  set_frozen_to_evaluation(*model_, options_.optimizer.freeze);
 }
 
 void Trainer::save_model(const char* name, const Validation* validation) {
@@ -170,6 +189,7 @@ std::optional<Validation> Trainer::validate_model(Observer& observer,
     log_message(LogLevel::kWarning, "left out of the validation: " + name);
   };
   std::optional<Validation> validation = task_->validate(exported_model(), *validation_, options);
+  train_mode();  // which validate() may have put back without the frozen stages'
   require(!validation || validation->bad_samples <= max_bad_validation_, ErrorCode::kBadFormat,
           "{} validation samples could not be read, more than max-bad allows ({}): repair the data "
           "(the warnings name them), or raise --max-bad",
@@ -187,30 +207,37 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   summary.epoch = state_.epoch;
   summary.train_loss = state_.loss_count ? state_.loss_sum / double(state_.loss_count) : NAN;
   summary.lr = schedule_.lr((state_.epoch + 1) * steps_per_epoch() - 1);
-  const bool last = state_.epoch + 1 == options_.schedule.epochs;
+  bool last = state_.epoch + 1 == options_.schedule.epochs;
   const bool good = healthy();
-  require(good || !last, ErrorCode::kInvalidArgument, "{}",
-          divergence("the loss or the weights are not finite at the end"));
   std::optional<Validation> validation;
   bool best = false;
+  int since_best = state_.validations_since_best;
   if (last || (state_.epoch + 1) % options_.run.val_interval == 0) {
+    // Before the validation, which may take long.
+    require(good || !last, ErrorCode::kInvalidArgument, "{}",
+            divergence("the loss or the weights are not finite at the end"));
     validation = validate_model(observer, stop);
     if (!validation) return false;
     summary.metrics = validation->metrics;
     const double main = value_of(validation->metrics, facts().eval_metric);
     best = good && main > state_.best;
+    since_best = best ? 0 : since_best + 1;
+    last = last || (options_.run.patience > 0 && since_best >= options_.run.patience);
     if (best) {
       state_.best = main;
       state_.best_epoch = state_.epoch;
       save_model("best.safetensors", &*validation);
     }
   }
+  require(good || !last, ErrorCode::kInvalidArgument, "{}",
+          divergence("the loss or the weights are not finite at the end"));
   if (last) save_model("final.safetensors", validation ? &*validation : nullptr);
   // A kill between these writes repeats the end of the epoch, with the same result.
   state_.history.push_back(summary);
   state_.epoch += 1;
   state_.images = 0;
   state_.bad_in_epoch = 0;
+  state_.validations_since_best = since_best;
   state_.loss_sum = 0;
   state_.loss_count = 0;
   if (writes()) files_.write_summary(state_.history);
@@ -228,8 +255,8 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
     return stop_agreed_ || (world_.size() == 1 && asked()) || (max_steps && steps() >= *max_steps);
   };
   auto saved_at = Clock::now();
-  model_->train();
-  while (state_.epoch < options_.schedule.epochs) {
+  train_mode();
+  while (!finished()) {
     data::BatchStream stream =
         source_->start(state_.epoch, step_in_epoch() * options_.schedule.accumulation_steps);
     while (step_in_epoch() < steps_per_epoch()) {

@@ -11,10 +11,10 @@
 
 #include "asmlp/torch/distributed/world.h"
 #include "asmlp/torch/nn/load_state.h"
+#include "asmlp/torch/optim/schedule.h"
 #include "asmlp/torch/train/observer.h"
 #include "asmlp/torch/train/pictures.h"
 #include "asmlp/torch/train/run_files.h"
-#include "asmlp/torch/train/schedule.h"
 #include "asmlp/torch/train/state.h"
 #include "asmlp/torch/train/step.h"
 #include "asmlp/torch/train/task.h"
@@ -22,7 +22,19 @@
 namespace asmlp::train {
 
 // Why run() returned.
-enum class Outcome { kFinished, kStopped };
+enum class Outcome {
+  kFinished,  // all epochs, or as many as patience allows
+  kStopped,
+};
+
+// How a run goes on.
+enum class Continuation {
+  kAsPlanned,
+  // To more epochs than it was planned for, whether it has finished or not. The schedule is that of
+  // a run of the new length, from the current epoch on: a cosine's rate rises again to where the
+  // longer one is. What patience counts starts anew.
+  kLonger,
+};
 
 // One run in one folder (run_files.h), by one process or by all of a World, each of which has a
 // Trainer and calls the same functions; rank 0 alone writes files.
@@ -31,6 +43,7 @@ enum class Outcome { kFinished, kStopped };
 //   best.safetensors      the model (the average, when it is on) of the epoch whose eval metric
 //                         (task.h) is the best
 //   final.safetensors     the same of the last epoch, chosen without looking at the validation set
+//                         (unless patience has ended the run there)
 //   summary.csv           a line per epoch
 // Killed at any moment, it continues from last.safetensors to the same bits as without the kill,
 // with the same number of threads and processes.
@@ -47,11 +60,12 @@ class Trainer {
   // One of these, or none, before run(). All are collective.
   //
   // Continues from a state file, which rank 0 reads. Error(kMismatch) when the run is another one
-  // (options.h, check_resumable).
-  void resume(const std::filesystem::path& path);
+  // (resume_options.h, check_resumable), kInvalidArgument for kLonger without more epochs. Former
+  // defaults of the saved run become the options' (adopt_former_defaults).
+  void resume(const std::filesystem::path& path, Continuation how = Continuation::kAsPlanned);
   // Continues from last.safetensors, or with a warning from previous.safetensors when that is
   // damaged or missing. False when the folder has neither.
-  bool resume_automatically();
+  bool resume_automatically(Continuation how = Continuation::kAsPlanned);
   // Starts from the weights of options.initial_checkpoint, when that is set; what is to be said
   // about them.
   std::vector<std::string> load_initial_weights();
@@ -70,6 +84,7 @@ class Trainer {
 
   const TaskFacts& facts() const { return task_->facts(); }
   int64_t parameters() const { return nn::parameter_count(*model_); }
+  int64_t trained_parameters() const;  // those that are not frozen
   const RunState& state() const { return state_; }
   const TrainOptions& options() const { return options_; }
   int64_t steps_per_epoch() const {
@@ -80,6 +95,13 @@ class Trainer {
   }  // images per step
   int64_t step_in_epoch() const { return state_.images / global_batch(); }
   int64_t steps() const { return state_.epoch * steps_per_epoch() + step_in_epoch(); }
+  // Whether patience has ended the run, and whether there is nothing left to do.
+  bool stopped_early() const {
+    return options_.run.patience > 0 && state_.validations_since_best >= options_.run.patience;
+  }
+  bool finished() const { return state_.epoch >= options_.schedule.epochs || stopped_early(); }
+  // What is to be said about the warmup (make_schedule); "" for nothing.
+  const std::string& schedule_note() const { return schedule_note_; }
   torch::Device device() const { return device_; }
   std::filesystem::path state_path() const { return files_.last(); }
   // The file that the run goes on from; empty in a new run.
@@ -92,6 +114,9 @@ class Trainer {
   std::vector<std::pair<std::string, torch::Tensor>> live_tensors();
   void restore(const RunState& saved, const TensorMap& tensors, const std::string& file);
   void share_state();
+  void share_schedule();
+  void plan();
+  void train_mode();
   StepReport train_step(data::BatchStream& stream, bool stop);
   void count_bad(int64_t number, const std::vector<std::string>& names);
   std::string divergence(const std::string& what) const;
@@ -117,6 +142,7 @@ class Trainer {
   SampleSheet samples_;
   std::optional<Step> step_;
   Schedule schedule_;
+  std::string schedule_note_;
   int64_t max_bad_ = 0;             // per epoch
   int64_t max_bad_validation_ = 0;  // per pass
   bool loss_finite_ = true;         // of the last step

@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/torch/ops/runtime.h"
+#include "asmlp/torch/train/resume_options.h"
 #include "asmlp/torch/train/trainer.h"
 
 namespace asmlp::train {
@@ -31,10 +34,11 @@ void broadcast_text(dist::World& world, const torch::Device& device, std::string
 
 std::vector<std::pair<std::string, torch::Tensor>> Trainer::live_tensors() {
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
-  for (const AdamWSlot& slot : step_->optimizer().slots()) {
+  for (const OptimizerSlot& slot : step_->optimizer().slots()) {
     tensors.emplace_back("model." + slot.name, slot.parameter.detach());
-    tensors.emplace_back("optimizer.m." + slot.name, slot.m);
-    tensors.emplace_back("optimizer.v." + slot.name, slot.v);
+    for (const Moment& moment : slot.moments) {
+      tensors.emplace_back("optimizer." + moment.kind + "." + slot.name, moment.values);
+    }
   }
   for (const auto& item : model_->named_buffers()) {
     tensors.emplace_back("model." + item.key(), item.value());
@@ -58,6 +62,14 @@ void Trainer::share_state() {
   std::string numbers = numbers_to_json(state_);
   broadcast_text(world_, device_, numbers);
   numbers_from_json(numbers, state_);
+}
+
+// Rank 0's schedule to everyone, after it has looked into the saved run's.
+void Trainer::share_schedule() {
+  std::string text = fields_to_json(options_.schedule).dump();
+  broadcast_text(world_, device_, text);
+  read_json(nlohmann::json::parse(text), options_.schedule, "schedule");
+  plan();
 }
 
 std::vector<std::string> Trainer::load_initial_weights() {
@@ -94,15 +106,24 @@ void Trainer::restore(const RunState& saved, const TensorMap& tensors, const std
   if (!saved.command.empty()) state_.command = saved.command;
 }
 
-void Trainer::resume(const fs::path& path) {
+void Trainer::resume(const fs::path& path, Continuation how) {
   int threads = state_.threads;
   std::vector<std::string> changes;
   if (writes()) {
     TensorMap tensors;
-    const RunState saved = read_state(path, &tensors);
+    RunState saved = read_state(path, &tensors);
+    adopt_former_defaults(saved.options, options_);
+    if (how == Continuation::kLonger) {
+      const int planned = std::exchange(saved.options.schedule.epochs, options_.schedule.epochs);
+      require(options_.schedule.epochs > planned, ErrorCode::kInvalidArgument,
+              "{}: the run has {} epochs; a longer one needs more than {}", path.string(), planned,
+              options_.schedule.epochs);
+      saved.validations_since_best = 0;
+    }
     changes = check_resumable(saved.options, options_);
     restore(saved, tensors, path.string());
   }
+  share_schedule();
   resumed_from_ = path;
   share_state();  // with the saved run's processes and threads
   if (state_.world != world_.size()) {
@@ -131,7 +152,7 @@ void Trainer::resume(const fs::path& path) {
   files_.write_summary(state_.history);
 }
 
-bool Trainer::resume_automatically() {
+bool Trainer::resume_automatically(Continuation how) {
   std::string chosen;
   if (writes()) {
     std::optional<Error> damage;
@@ -159,7 +180,7 @@ bool Trainer::resume_automatically() {
   }
   broadcast_text(world_, device_, chosen);
   if (chosen.empty()) return false;
-  resume(chosen);
+  resume(chosen, how);
   return true;
 }
 

@@ -58,11 +58,12 @@ Interpolation draw_interpolation(WarpInterpolation choice, Random& random) {
 }
 
 std::optional<RandAugment> parse_rand_augment(const std::string& text) {
-  if (text.empty()) return std::nullopt;
+  if (text.empty() || text == "none" || text == "off") return std::nullopt;
   const std::vector<std::string> parts = split(text);
-  require(parts[0] == "rand", ErrorCode::kInvalidArgument,
-          "aa {}: '{}' is not known; did you mean 'rand', as in rand-m9-mstd0.5-inc1? ('' is none)",
-          text, parts[0]);
+  require(
+      parts[0] == "rand", ErrorCode::kInvalidArgument,
+      "aa {}: '{}' is not known; did you mean 'rand', as in rand-m9-mstd0.5-inc1? (none is none)",
+      text, parts[0]);
   RandAugment result;
   std::set<std::string> seen;
   for (size_t i = 1; i < parts.size(); ++i) {
@@ -239,6 +240,11 @@ nlohmann::ordered_json RandAugmentCodec::write(const std::optional<data::RandAug
 void RandAugmentCodec::read(const nlohmann::json& json, std::optional<data::RandAugment>& value,
                             const std::string& where) {
   std::string text;
+  // `aa:` and `aa: off` in YAML.
+  if (json.is_null() || json == false) {
+    value.reset();
+    return;
+  }
   read_json(json, text, where);
   value = data::parse_rand_augment(text);
 }

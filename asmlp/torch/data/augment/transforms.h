@@ -51,10 +51,10 @@ struct Augmentation {
     field("hflip", self.hflip,
           OptionInfo{{.low = 0, .high = 1}, "Probability of a horizontal flip"});
     field("aa", self.rand_augment,
-          OptionInfo{{}, "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; '' is none"});
+          OptionInfo{{}, "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; none is none"});
     field("color-jitter", self.color_jitter,
           OptionInfo{{.low = 0, .high = 1},
-                     "Strength of color jitter; applied where aa is '', as in timm"});
+                     "Strength of color jitter; applied where aa is none, as in timm"});
     field("reprob", self.erase_probability,
           OptionInfo{{.low = 0, .high = 1}, "Probability of random erasing"});
     field("remode", self.erase_mode,

@@ -45,6 +45,12 @@ class ClassifyTask final : public TrainingTask {
     require(spec.config.num_classes >= classes, ErrorCode::kInvalidArgument,
             "num-classes {}: the data set has {} classes", spec.config.num_classes, classes);
     if (spec.config.num_classes == classes) spec.classes = names;
+    std::vector<double> weights =
+        weights_of(options.class_weights, names, [&] { return training_->class_counts(); });
+    if (!weights.empty()) {
+      weights.resize(spec.config.num_classes, 1.0);
+      class_weights_ = torch::tensor(weights, torch::kFloat);
+    }
 
     const int side = spec.preprocessing.size;
     facts_.model = spec.name;
@@ -102,7 +108,7 @@ class ClassifyTask final : public TrainingTask {
   ModelLoss loss(torch::nn::Module& model, data::Batch& batch,
                  const MicroBatch& place) const override {
     return classification_loss(static_cast<nn::ClassifierImpl&>(model), batch, options_,
-                               architecture_.spec.config.num_classes, place);
+                               architecture_.spec.config.num_classes, place, class_weights_);
   }
 
   std::optional<Validation> validate(torch::nn::Module& model, const data::BatchSource& source,
@@ -135,6 +141,7 @@ class ClassifyTask final : public TrainingTask {
   std::shared_ptr<const data::DataSource> training_, validation_;
   dist::World& world_;
   Architecture architecture_;
+  torch::Tensor class_weights_;  // undefined for none
   TaskFacts facts_;
 };
 
@@ -185,19 +192,24 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const s
 }
 
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
-                              const TrainOptions& options, int classes, const MicroBatch& place) {
+                              const TrainOptions& options, int classes, const MicroBatch& place,
+                              const torch::Tensor& class_weights) {
   const data::MixupOptions& mixup = options.classification.mixup;
   const bool mix = mixup.mixes(place.epoch);
   torch::Tensor targets = batch.targets;
   if (mix) {
     data::Random random(data::derive_seed(options.run.seed, {data::kSeedMix, place.index}));
     targets = batch.targets = data::mix_batch(batch.images, targets, mixup, classes, random);
+  } else if (class_weights.defined()) {
+    targets = data::mixed_targets(targets, 1, classes, mixup.smoothing);
   }
   const torch::Tensor images = batch.images.to(place.device);
   targets = targets.to(place.device);
   const nn::AutocastGuard autocast(place.device.type(), place.precision);
   const torch::Tensor logits = model.forward(images).to(torch::kFloat32);
-  if (mix) return {soft_target_cross_entropy(logits, targets), {}};
+  // The weight of a class is that of its share of a target.
+  if (class_weights.defined()) targets = targets * class_weights.to(place.device);
+  if (mix || class_weights.defined()) return {soft_target_cross_entropy(logits, targets), {}};
   return {torch::nn::functional::cross_entropy(
               logits, targets,
               torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(mixup.smoothing)),

@@ -23,8 +23,11 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const s
 
 // Cross entropy of a batch, mixed (mixup, CutMix) and smoothed as the options say: a batch that is
 // mixed has its mixed images and soft targets, n x classes, afterwards. `classes` are the model's
-// outputs.
+// outputs. With `class_weights` (fp32, one per class) a class counts that much, and the sum is still
+// divided by the number of images, not by their weights: a step has the same gradient however it is
+// divided into micro-batches and processes, as a segmentor's.
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,
-                              const TrainOptions& options, int classes, const MicroBatch& place);
+                              const TrainOptions& options, int classes, const MicroBatch& place,
+                              const torch::Tensor& class_weights = {});
 
 }  // namespace asmlp::train

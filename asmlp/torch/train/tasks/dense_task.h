@@ -28,10 +28,13 @@ data::LoaderOptions training_loading(const TrainOptions& options, data::Remainde
 data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world);
 
 // The spec to train: the chosen model with drop_path and the data's classes, called
-// "<model>.<tag>".
+// "<model>.<tag>". A segmentor's `class_weights` (empty: none) replace the model's when
+// `weights_given`. Error(kInvalidArgument) when those of the model are for another number of
+// classes.
 template <typename Spec>
 Spec dense_spec_to_train(const ModelOptions& options, const std::string& tag,
-                         const std::vector<std::string>& classes) {
+                         const std::vector<std::string>& classes, bool weights_given = false,
+                         const std::vector<double>& class_weights = {}) {
   auto spec = std::get<Spec>(options.choice.resolve(options.task).model);
   const std::string name = model_name({spec});
   spec.name = name.substr(0, name.find('.')) + "." + tag;
@@ -42,6 +45,14 @@ Spec dense_spec_to_train(const ModelOptions& options, const std::string& tag,
   spec.classes = classes;
   spec.preprocessing.exif = options.exif_of_data();
   if (options.drop_path) spec.config.backbone.drop_path = *options.drop_path;
+  if constexpr (requires { spec.config.class_weights; }) {
+    if (weights_given) spec.config.class_weights = class_weights;
+    const size_t weights = spec.config.class_weights.size();
+    require(weights == 0 || weights == classes.size(), ErrorCode::kInvalidArgument,
+            "the model's class_weights are {} numbers, the data set has {} classes: take them out "
+            "of the recipe, or give --class-weights: one number per class, balanced, or none",
+            weights, classes.size());
+  }
   validate(spec);
   return spec;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -70,7 +71,7 @@ class DenseTask : public testing::Test {
     o.detection.long_side = 64;
     o.detection.crop_short_sides = {48};
     o.detection.crop_size = {32, 48};
-    o.schedule.milestones = {1};
+    o.schedule.milestones = {{1}};
     o.optimizer.model_ema = true;
     return o;
   }
@@ -299,14 +300,73 @@ TEST_F(DenseTask, StartsFromAClassifierOrFromAWholeNetwork) {
   detect::DetectorNet net(spec.config);
   detect::save_detector(path, spec, *net);
   Trainer t = trainer(options, "from_detector");
-  // fc_cls, fc_reg and conv_logits of two stages, weight and bias.
-  EXPECT_THAT(t.load_initial_weights(), testing::Contains(HasSubstr("12 tensors have another")));
+  EXPECT_THAT(
+      t.load_initial_weights(),
+      testing::Contains(HasSubstr("the head starts anew: 10 classes, and the file's has 4")));
   Observer quiet;
   t.run(quiet, nullptr, 0);
   const TensorMap state =
       read_safetensors(folder_.path() / "from_detector" / "last.safetensors").tensors;
   EXPECT_EQ(to_f32(state.at("model.rpn_head.rpn_cls.weight")),
             to_f32(read_safetensors(path).tensors.at("rpn_head.rpn_cls.weight")));
+}
+
+// A detector and a segmentor with a frozen stage: its output's norm, too.
+TEST_F(DenseTask, FrozenStagesStayAsTheyAreToTheBit) {
+  for (TrainOptions options : {detection(), segmentation()}) {
+    const std::string name = to_string(options.model.task);
+    options.schedule.epochs = 1;
+    options.optimizer.freeze = 1;
+    options.optimizer.layer_decay = 0.9;
+    options.optimizer.model_ema = true;
+    Observer quiet;
+    trainer(options, name + "0").run(quiet, nullptr, 0);
+    trainer(options, name).run(quiet);
+    const auto tensors = [&](const std::string& folder) {
+      return read_safetensors(folder_.path() / folder / "last.safetensors").tensors;
+    };
+    const TensorMap before = tensors(name + "0"), after = tensors(name);
+    int frozen = 0;
+    for (const auto& [key, tensor] : before) {
+      for (const char* part :
+           {".backbone.patch_embed.", ".backbone.layers.0.", ".backbone.norm0."}) {
+        if (key.find(part) == std::string::npos) continue;
+        ++frozen;
+        EXPECT_EQ(to_f32(tensor), to_f32(after.at(key))) << key;
+      }
+    }
+    EXPECT_GT(frozen, 20);
+    const std::string trained = "model.backbone.layers.1.blocks.0.mlp.fc1.weight";
+    EXPECT_NE(to_f32(before.at(trained)), to_f32(after.at(trained)));
+  }
+}
+
+// A segmentor's weights of classes: of another number an error that says what to do, by the pixels
+// of the training labels, and none.
+TEST_F(DenseTask, ClassWeightsOfASegmentor) {
+  TrainOptions options = segmentation();
+  nlohmann::json model = options.model.choice.description;
+  model["config"]["num_classes"] = 2;
+  model["config"]["class_weights"] = {1, 2};
+  options.model.choice = model.dump();
+  EXPECT_THAT(test::error_of([&] { trainer(options, "wrong"); }).what(),
+              AllOf(HasSubstr("2 numbers"), HasSubstr("11 classes"), HasSubstr("--class-weights")));
+  using Kind = ClassWeights::Kind;
+  for (const Kind kind : {Kind::kNone, Kind::kBalanced}) {
+    options.class_weights.kind = kind;
+    options.schedule.epochs = 1;
+    const std::string name = kind == Kind::kNone ? "none" : "balanced";
+    Observer quiet;
+    trainer(options, name).run(quiet);
+    const auto file = segment::load_segmentor(folder_.path() / name / "final.safetensors");
+    const std::vector<double>& weights = file.spec.config.class_weights;
+    EXPECT_EQ(weights.size(), kind == Kind::kNone ? 0u : 11u);
+    if (kind == Kind::kBalanced) {
+      // The background has most pixels.
+      EXPECT_LT(weights[0], 1);
+      EXPECT_GT(*std::ranges::max_element(weights), 1);
+    }
+  }
 }
 
 TEST_F(DenseTask, GivesItsBackboneToAClassifier) {

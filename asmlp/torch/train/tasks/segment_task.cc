@@ -7,6 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/dataset/ade20k/label_scan.h"
+#include "asmlp/image/label_png.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
@@ -56,11 +57,22 @@ AdeSplits with_checked_classes(const TrainOptions& options, AdeSplits splits) {
   return splits;
 }
 
+// Pixels of each class in the label maps of training. Error as scan_labels'.
+std::vector<int64_t> pixel_counts(const Ade20k& data) {
+  const size_t classes = data.classes().size();
+  const LabelScan scan = scan_labels(data, static_cast<int>(classes), 0);
+  return {scan.pixels.begin() + 1, scan.pixels.begin() + 1 + static_cast<std::ptrdiff_t>(classes)};
+}
+
 SegmentorSpec spec_to_train(const TrainOptions& options, const std::string& tag,
-                            const Ade20k& data) {
-  auto spec = dense_spec_to_train<SegmentorSpec>(options.model, tag, class_names(data));
+                            const Ade20k& training) {
+  const std::vector<std::string> names = class_names(training);
+  const std::vector<double> weights =
+      weights_of(options.class_weights, names, [&] { return pixel_counts(training); });
+  auto spec = dense_spec_to_train<SegmentorSpec>(
+      options.model, tag, names, options.class_weights.kind != ClassWeights::Kind::kUnset, weights);
   spec.palette.clear();
-  for (const Color& c : data.palette()) {
+  for (const Color& c : training.palette()) {
     spec.palette.push_back(fmt::format("#{:02x}{:02x}{:02x}", c.r, c.g, c.b));
   }
   return spec;

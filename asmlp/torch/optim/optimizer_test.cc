@@ -1,16 +1,17 @@
-#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/optim/optimizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
 #include "asmlp/torch/nn/as_mlp.h"
-#include "asmlp/torch/train/grad_scaler.h"
-#include "asmlp/torch/train/options.h"
+#include "asmlp/torch/optim/adamw.h"
+#include "asmlp/torch/optim/sgd.h"
 
-namespace asmlp::train::adamw_test {
+namespace asmlp::train::optimizer_test {
 namespace {
 
 torch::nn::Sequential small_module() {
@@ -35,7 +36,7 @@ const OptimizerOptions kOther{.weight_decay = 0.1, .eps = 1e-6, .betas = {0.8, 0
 
 TEST(AdamW, IsTorchOptimAdamW) {
   auto mine = small_module(), reference = small_module();
-  AdamW optimizer(*mine, kOther);
+  Optimizer optimizer(*mine, kOther);
   std::vector<torch::Tensor> decay, no_decay;
   for (const auto& item : reference->named_parameters()) {
     (item.value().dim() == 1 ? no_decay : decay).push_back(item.value());
@@ -73,19 +74,20 @@ TEST(AdamW, IsTorchOptimAdamW) {
 // What runs where there is no loop of our own (a GPU) is the same formula.
 TEST(AdamW, TheComposedUpdateIsTheLoop) {
   auto mine = small_module(), eager = small_module();
-  AdamW a(*mine, kOther), b(*eager, kOther);
+  Optimizer a(*mine, kOther), b(*eager, kOther);
   for (int step = 0; step < 20; ++step) {
     const double lr = 0.02 / (1 + step), scale = step % 3 == 0 ? 0.25 : 1.0;
     set_gradients(*mine, *eager, step);
     a.step(lr, scale);
-    for (AdamWSlot& slot : b.slots()) {
-      eager_update(slot, {.keep = slot.decay ? 1 - lr * 0.1 : 1,
-                          .scale = scale,
-                          .b1 = 0.8,
-                          .b2 = 0.95,
-                          .step_size = lr / (1 - std::pow(0.8, step + 1)),
-                          .root_v_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1)),
-                          .eps = 1e-6});
+    for (OptimizerSlot& slot : b.slots()) {
+      eager_adamw(slot.parameter, slot.moment("m"), slot.moment("v"),
+                  {.keep = slot.decay ? 1 - lr * 0.1 : 1,
+                   .scale = scale,
+                   .b1 = 0.8,
+                   .b2 = 0.95,
+                   .step_size = lr / (1 - std::pow(0.8, step + 1)),
+                   .root_v_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1)),
+                   .eps = 1e-6});
     }
   }
   for (size_t i = 0; i < a.slots().size(); ++i) {
@@ -93,14 +95,63 @@ TEST(AdamW, TheComposedUpdateIsTheLoop) {
       return ((x - y).abs().max() / y.abs().max()).item<double>();
     };
     EXPECT_LT(difference(a.slots()[i].parameter, b.slots()[i].parameter), 2e-6);
-    EXPECT_LT(difference(a.slots()[i].m, b.slots()[i].m), 2e-6);
-    EXPECT_LT(difference(a.slots()[i].v, b.slots()[i].v), 2e-6);
+    EXPECT_LT(difference(a.slots()[i].moment("m"), b.slots()[i].moment("m")), 2e-6);
+    EXPECT_LT(difference(a.slots()[i].moment("v"), b.slots()[i].moment("v")), 2e-6);
   }
+}
+
+// With and without Nesterov's momentum and weight decay.
+TEST(Sgd, IsTorchOptimSgd) {
+  for (const bool nesterov : {false, true}) {
+    for (const double momentum : {0.0, 0.9}) {
+      if (nesterov && momentum == 0) continue;
+      auto mine = small_module(), eager = small_module(), reference = small_module();
+      const OptimizerOptions settings{
+          .opt = Opt::kSgd, .momentum = momentum, .nesterov = nesterov, .weight_decay = 0.1};
+      Optimizer optimizer(*mine, settings), slots(*eager, settings);
+      std::vector<torch::optim::OptimizerParamGroup> groups;
+      for (const auto& item : reference->named_parameters()) {
+        auto options = std::make_unique<torch::optim::SGDOptions>(0.01);
+        options->momentum(momentum).nesterov(nesterov).weight_decay(item.value().dim() == 1 ? 0
+                                                                                            : 0.1);
+        groups.emplace_back(std::vector<torch::Tensor>{item.value()}, std::move(options));
+      }
+      torch::optim::SGD expected(groups, torch::optim::SGDOptions(0.01));
+      for (int step = 0; step < 30; ++step) {
+        const double lr = 0.02 / (1 + step), scale = step % 3 == 0 ? 0.25 : 1.0;
+        set_gradients(*mine, *reference, step, scale);
+        set_gradients(*eager, *eager, step);
+        for (auto& group : expected.param_groups()) {
+          static_cast<torch::optim::SGDOptions&>(group.options()).lr(lr);
+        }
+        optimizer.step(lr, scale);
+        expected.step();
+        for (OptimizerSlot& slot : slots.slots()) {
+          eager_sgd(slot.parameter, slot.moment("momentum"),
+                    {lr, scale, slot.decay ? 0.1 : 0, momentum, nesterov});
+        }
+        const auto a = mine->parameters(), b = reference->parameters(), c = eager->parameters();
+        for (size_t i = 0; i < a.size(); ++i) {
+          // Some roundings per step, of values whose gradients reach 30.
+          const double bound = 1e-6 * (1 + b[i].abs().max().item<double>());
+          ASSERT_LT((a[i] - b[i]).abs().max().item<double>(), bound) << step << ' ' << i;
+          ASSERT_LT((c[i] - b[i]).abs().max().item<double>(), bound) << step << ' ' << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(Sgd, NesterovNeedsMomentum) {
+  OptimizerOptions options{.opt = Opt::kSgd, .momentum = 0, .nesterov = true};
+  EXPECT_THROW(validate(options), Error);
+  options.nesterov = false;
+  EXPECT_NO_THROW(validate(options));
 }
 
 TEST(AdamW, GradientsAreForgottenInTwoWays) {
   auto module = small_module(), other = small_module();
-  AdamW optimizer(*module, {.weight_decay = 0});
+  Optimizer optimizer(*module, {.weight_decay = 0});
   set_gradients(*module, *other, 1);
   const void* memory = module->parameters()[0].grad().data_ptr();
   optimizer.zero_grad(/*keep_memory=*/true);
@@ -112,7 +163,7 @@ TEST(AdamW, GradientsAreForgottenInTwoWays) {
 
 TEST(AdamW, TheNormIsOfAllGradientsTogether) {
   auto module = small_module(), other = small_module();
-  AdamW optimizer(*module, {.weight_decay = 0});
+  Optimizer optimizer(*module, {.weight_decay = 0});
   EXPECT_EQ(optimizer.gradient_norm(), 0);
   set_gradients(*module, *other, 4);
   double squares = 0;
@@ -134,10 +185,10 @@ TEST(AdamW, DecayByName) {
   config.embed_dim = 4;
   config.depths = {1, 2};
   nn::AsMlp model(config);
-  AdamW optimizer(*model);
+  Optimizer optimizer(*model);
   ASSERT_EQ(optimizer.slots().size(), parameter_table(config).size());
   int decayed = 0;
-  for (const AdamWSlot& slot : optimizer.slots()) {
+  for (const OptimizerSlot& slot : optimizer.slots()) {
     const bool norm = slot.name.find("norm") != std::string::npos;
     const bool bias = slot.name.ends_with(".bias");
     EXPECT_EQ(slot.decay, !norm && !bias) << slot.name;
@@ -145,6 +196,45 @@ TEST(AdamW, DecayByName) {
   }
   // Patch embedding, one merging, head, and six projections in each of three blocks.
   EXPECT_EQ(decayed, 3 + 3 * 6);
+}
+
+// With either optimizer, also by the average and by weight decay, whatever the gradients of the
+// others.
+TEST(Optimizer, WhatTakesNoGradientStaysAsItIsToTheBit) {
+  for (const Opt opt : {Opt::kAdamW, Opt::kSgd}) {
+    auto module = small_module(), average = small_module(), other = small_module();
+    module->parameters()[0].set_requires_grad(false);
+    Optimizer optimizer(*module, {.opt = opt, .weight_decay = 0.5});
+    EXPECT_TRUE(optimizer.slots()[0].moments.empty());
+    EXPECT_EQ(optimizer.slots()[1].moments.size(), opt == Opt::kSgd ? 1u : 2u);
+    const auto before = module->parameters()[0].clone(), moved = module->parameters()[1].clone();
+    for (int step = 0; step < 5; ++step) {
+      set_gradients(*module, *other, step);
+      optimizer.step(0.1, 1);
+      update_average(*average, *module, 0.7);
+    }
+    EXPECT_TRUE(torch::equal(module->parameters()[0], before));
+    EXPECT_TRUE(torch::equal(average->parameters()[0], before));
+    EXPECT_FALSE(torch::equal(module->parameters()[1], moved));
+    EXPECT_FALSE(torch::equal(average->parameters()[1], moved));
+  }
+}
+
+// The update of a slot with lr_scale is that of another learning rate.
+TEST(Optimizer, ALayersScaleIsAnotherLearningRate) {
+  for (const Opt opt : {Opt::kAdamW, Opt::kSgd}) {
+    auto scaled = small_module(), plain = small_module();
+    Optimizer a(*scaled, {.opt = opt}), b(*plain, {.opt = opt});
+    for (OptimizerSlot& slot : a.slots()) slot.lr_scale = 0.5;
+    for (int step = 0; step < 5; ++step) {
+      set_gradients(*scaled, *plain, step);
+      a.step(0.02, 1);
+      b.step(0.01, 1);
+    }
+    for (size_t i = 0; i < a.slots().size(); ++i) {
+      EXPECT_TRUE(torch::equal(a.slots()[i].parameter, b.slots()[i].parameter));
+    }
+  }
 }
 
 TEST(Average, MovesByOneMinusDecay) {
@@ -170,73 +260,6 @@ TEST(Average, IsTheExponentiallyWeightedMean) {
   EXPECT_LT((average->parameters()[0] - expected).abs().max().item<double>(), 5e-6);
 }
 
-TEST(GradScaler, FollowsTheRule) {
-  GradScaler scaler(true);
-  EXPECT_EQ(scaler.scale(), 65536);
-  scaler.update(/*overflow=*/true);
-  EXPECT_EQ(scaler.scale(), 32768);
-  for (int i = 0; i < GradScaler::kInterval - 1; ++i) scaler.update(false);
-  EXPECT_EQ(scaler.scale(), 32768);
-  scaler.update(true);  // one step before it would have grown
-  EXPECT_EQ(scaler.scale(), 16384);
-  for (int i = 0; i < GradScaler::kInterval; ++i) scaler.update(false);
-  EXPECT_EQ(scaler.scale(), 32768);
-  EXPECT_EQ(scaler.good_steps(), 0);
-  for (int i = 0; i < 7; ++i) scaler.update(false);
-
-  GradScaler continued(true);
-  continued.restore(scaler.scale(), scaler.good_steps());
-  for (int i = 0; i < GradScaler::kInterval - 7; ++i) continued.update(false);
-  EXPECT_EQ(continued.scale(), 65536);
-  // It stays within what fp32 holds.
-  for (int64_t i = 0; i < 200 * GradScaler::kInterval; ++i) continued.update(false);
-  EXPECT_LT(continued.scale(), 0x1p127);
-  EXPECT_TRUE(std::isfinite(static_cast<float>(continued.scale())));
-
-  GradScaler off(false);
-  off.update(true);
-  off.restore(4096, 3);
-  EXPECT_EQ(off.scale(), 1);
-}
-
-TEST(Schedule, WarmupThenCosine) {
-  const Schedule s{.peak = 2, .first = 0.5, .last = 0.1, .warmup_steps = 10, .total_steps = 100};
-  EXPECT_DOUBLE_EQ(s.lr(0), 0.5);
-  EXPECT_DOUBLE_EQ(s.lr(5), 1.25);
-  // The cosine counts from the start of the run, so it begins a little below the peak.
-  EXPECT_NEAR(s.lr(10), 0.1 + 0.95 * (1 + std::cos(M_PI * 0.1)), 1e-12);
-  EXPECT_NEAR(s.lr(50), 0.1 + 0.95, 1e-12);
-  EXPECT_NEAR(s.lr(99), 0.1 + 0.95 * (1 + std::cos(M_PI * 0.99)), 1e-12);
-  EXPECT_DOUBLE_EQ(s.lr(100), 0.1);
-  EXPECT_DOUBLE_EQ(s.lr(100000), 0.1);
-  for (int step = 1; step < 10; ++step) EXPECT_GT(s.lr(step), s.lr(step - 1));
-  for (int step = 11; step <= 100; ++step) EXPECT_LT(s.lr(step), s.lr(step - 1));
-  const Schedule no_warmup{.peak = 2, .first = 0.5, .last = 0, .warmup_steps = 0, .total_steps = 4};
-  EXPECT_DOUBLE_EQ(no_warmup.lr(0), 2);
-}
-
-TEST(Schedule, TheDetectorsAndTheSegmentors) {
-  const auto schedule_of = [](Task task, int64_t steps_per_epoch) {
-    const TrainOptions o = default_options(task);
-    return make_schedule(o.schedule, o.learning_rates(8), steps_per_epoch);
-  };
-  const Schedule detect = schedule_of(Task::kDetect, 7330);
-  EXPECT_NEAR(detect.lr(0), 1e-7, 1e-20);
-  EXPECT_DOUBLE_EQ(detect.lr(250), 1e-4 * (1 - 0.5 * 0.999));
-  EXPECT_DOUBLE_EQ(detect.lr(500), 1e-4);
-  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330 - 1), 1e-4);
-  EXPECT_DOUBLE_EQ(detect.lr(8 * 7330), 1e-5);
-  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330 - 1), 1e-5);
-  EXPECT_DOUBLE_EQ(detect.lr(11 * 7330), 1e-6);
-  const Schedule segment = schedule_of(Task::kSegment, 16000);
-  const auto base = [](double t) { return 6e-5 * (1 - t / 160000); };
-  EXPECT_NEAR(segment.lr(0), 6e-11, 1e-18);
-  EXPECT_DOUBLE_EQ(segment.lr(600), base(600) * (1 - (1 - 0.4) * (1 - 1e-6)));
-  EXPECT_DOUBLE_EQ(segment.lr(1500), base(1500));
-  EXPECT_DOUBLE_EQ(segment.lr(80000), 3e-5);
-  EXPECT_EQ(segment.lr(160000), 0);
-}
-
 TEST(WeightDecay, FollowsTheRuleOfTheTask) {
   const NoDecay timm = NoDecay::kOneDimensional, mmcv = NoDecay::kNorms;
   EXPECT_TRUE(takes_weight_decay("layers.0.blocks.0.mlp.fc1.weight", 4, timm));
@@ -249,4 +272,4 @@ TEST(WeightDecay, FollowsTheRuleOfTheTask) {
 }
 
 }  // namespace
-}  // namespace asmlp::train::adamw_test
+}  // namespace asmlp::train::optimizer_test

@@ -1,39 +1,22 @@
-#include "asmlp/torch/train/adamw.h"
+#include "asmlp/torch/optim/optimizer.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <vector>
 
 #include "asmlp/core/error.h"
+#include "asmlp/schema/fields.h"
+#include "asmlp/torch/optim/adamw.h"
+#include "asmlp/torch/optim/param_groups.h"
+#include "asmlp/torch/optim/sgd.h"
 
 namespace asmlp::train {
 namespace {
 
 constexpr int64_t kPart = 1 << 16;  // elements that one thread takes at a time
-
-// In one pass over memory, the constants in fp32.
-void loop_update(AdamWSlot& slot, const AdamWUpdate& update) {
-  const torch::Tensor gradients = slot.parameter.grad().contiguous();
-  const float* __restrict gradient = gradients.data_ptr<float>();
-  float* __restrict p = slot.parameter.data_ptr<float>();
-  float* __restrict m = slot.m.data_ptr<float>();
-  float* __restrict v = slot.v.data_ptr<float>();
-  const auto keep = static_cast<float>(update.keep), scale = static_cast<float>(update.scale);
-  const auto b1 = static_cast<float>(update.b1), b2 = static_cast<float>(update.b2);
-  const auto step_size = static_cast<float>(update.step_size);
-  const auto root_v_scale = static_cast<float>(update.root_v_scale);
-  const auto eps = static_cast<float>(update.eps);
-  at::parallel_for(0, gradients.numel(), kPart, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] * scale;
-      m[i] = b1 * m[i] + (1 - b1) * g;
-      v[i] = b2 * v[i] + (1 - b2) * g * g;
-      p[i] = p[i] * keep - step_size * m[i] / (std::sqrt(v[i]) * root_v_scale + eps);
-    }
-  });
-}
 
 double squares(const float* g, int64_t count) {
   double sums[8] = {};
@@ -47,27 +30,47 @@ double squares(const float* g, int64_t count) {
   return total;
 }
 
+std::vector<Moment> moments_of(const torch::Tensor& parameter, const OptimizerOptions& options) {
+  if (!parameter.requires_grad()) return {};
+  const auto zeros = [&] { return torch::zeros_like(parameter.detach()); };
+  if (options.opt == Opt::kSgd) return {{"momentum", zeros()}};
+  return {{"m", zeros()}, {"v", zeros()}};
+}
+
 }  // namespace
+
+void validate(const OptimizerOptions& options) {
+  check_ranges(options, "");
+  require(!options.nesterov || options.momentum > 0, ErrorCode::kInvalidArgument,
+          "nesterov needs a momentum above 0; leave it out, or set momentum");
+}
+
+torch::Tensor& OptimizerSlot::moment(const std::string& kind) {
+  return std::ranges::find(moments, kind, &Moment::kind)->values;
+}
 
 bool takes_weight_decay(const std::string& name, int64_t dimensions, NoDecay rule) {
   if (rule == NoDecay::kNorms) return name.find("norm") == std::string::npos;
   return dimensions != 1 && !name.ends_with("bias");
 }
 
-AdamW::AdamW(const torch::nn::Module& module, const OptimizerOptions& options) : options_(options) {
+Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerOptions& options)
+    : options_(options) {
+  const std::map<std::string, double> scales = layer_scales(module, options.layer_decay);
   for (const auto& item : module.named_parameters()) {
     const torch::Tensor& p = item.value();
     require(p.is_contiguous() && p.scalar_type() == torch::kFloat, ErrorCode::kUnsupported,
-            "parameter {}: AdamW needs contiguous fp32", item.key());
-    slots_.push_back({item.key(), p, torch::zeros_like(p.detach()), torch::zeros_like(p.detach()),
-                      takes_weight_decay(item.key(), p.dim(), options.no_decay)});
+            "parameter {}: the optimizer needs contiguous fp32", item.key());
+    slots_.push_back({item.key(), p, moments_of(p, options),
+                      takes_weight_decay(item.key(), p.dim(), options.no_decay),
+                      scales.at(item.key())});
   }
 }
 
-double AdamW::gradient_norm() const {
+double Optimizer::gradient_norm() const {
   double total = 0;
   std::vector<torch::Tensor> elsewhere;  // sums of squares on a GPU, fetched at once
-  for (const AdamWSlot& slot : slots_) {
+  for (const OptimizerSlot& slot : slots_) {
     if (!slot.parameter.grad().defined()) continue;
     if (!slot.parameter.device().is_cpu()) {
       elsewhere.push_back(slot.parameter.grad().to(torch::kDouble).square().sum());
@@ -89,33 +92,38 @@ double AdamW::gradient_norm() const {
   return std::sqrt(total);
 }
 
-void eager_update(AdamWSlot& slot, const AdamWUpdate& u) {
-  const torch::NoGradGuard no_grad;
-  const torch::Tensor g = slot.parameter.grad() * u.scale;
-  slot.m.mul_(u.b1).add_(g, 1 - u.b1);
-  slot.v.mul_(u.b2).addcmul_(g, g, 1 - u.b2);
-  slot.parameter.mul_(u.keep).addcdiv_(slot.m, slot.v.sqrt().mul_(u.root_v_scale).add_(u.eps),
-                                       -u.step_size);
-}
-
-void AdamW::step(double lr, double gradient_scale) {
-  ++updates_;
+void Optimizer::step_adamw(double lr, double gradient_scale) {
   AdamWUpdate u{};
   u.scale = gradient_scale;
   u.b1 = options_.betas[0];
   u.b2 = options_.betas[1];
-  u.step_size = lr / (1 - std::pow(u.b1, double(updates_)));
   u.root_v_scale = 1 / std::sqrt(1 - std::pow(u.b2, double(updates_)));
   u.eps = options_.eps;
-  for (AdamWSlot& slot : slots_) {
-    if (!slot.parameter.grad().defined()) continue;
-    u.keep = slot.decay ? 1 - lr * options_.weight_decay : 1.0;
-    slot.parameter.device().is_cpu() ? loop_update(slot, u) : eager_update(slot, u);
+  for (OptimizerSlot& slot : slots_) {
+    if (slot.moments.empty() || !slot.parameter.grad().defined()) continue;
+    const double own = lr * slot.lr_scale;
+    u.step_size = own / (1 - std::pow(u.b1, double(updates_)));
+    u.keep = slot.decay ? 1 - own * options_.weight_decay : 1.0;
+    update_adamw(slot.parameter, slot.moments[0].values, slot.moments[1].values, u);
   }
 }
 
-void AdamW::zero_grad(bool keep_memory) {
-  for (AdamWSlot& slot : slots_) {
+void Optimizer::step_sgd(double lr, double gradient_scale) {
+  for (OptimizerSlot& slot : slots_) {
+    if (slot.moments.empty() || !slot.parameter.grad().defined()) continue;
+    const double decay = slot.decay ? options_.weight_decay : 0.0;
+    update_sgd(slot.parameter, slot.moments[0].values,
+               {lr * slot.lr_scale, gradient_scale, decay, options_.momentum, options_.nesterov});
+  }
+}
+
+void Optimizer::step(double lr, double gradient_scale) {
+  ++updates_;
+  options_.opt == Opt::kSgd ? step_sgd(lr, gradient_scale) : step_adamw(lr, gradient_scale);
+}
+
+void Optimizer::zero_grad(bool keep_memory) {
+  for (OptimizerSlot& slot : slots_) {
     torch::Tensor& gradient = slot.parameter.mutable_grad();
     if (!keep_memory) {
       gradient = torch::Tensor();
@@ -134,6 +142,8 @@ void update_average(torch::nn::Module& average, const torch::nn::Module& module,
   for (size_t i = 0; i < copies.size(); ++i) torch::Tensor(copies[i]).copy_(originals.at(i));
   const float keep = static_cast<float>(decay), add = static_cast<float>(1 - decay);
   for (size_t i = 0; i < to.size(); ++i) {
+    // The average of equal values may round: a frozen parameter would drift.
+    if (decay > 0 && !from[i].requires_grad()) continue;
     if (!to[i].device().is_cpu()) {
       torch::Tensor(to[i]).mul_(keep).add_(from[i], add);
       continue;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,20 +25,31 @@ constexpr auto names_of(Decay) {
                     std::pair{Decay::kPoly, "poly"}};
 }
 
+// A warmup of so many epochs and steps together.
+struct Warmup {
+  double epochs = 0;
+  int64_t steps = 0;
+};
+
 // How many steps of how many images, at which rates. The defaults are the authors' for classifiers.
 struct ScheduleOptions {
   int epochs = 300;
   int batch_size = 128;
   int accumulation_steps = 1;
   std::optional<double> lr;
+  double lr_base = 5e-4;
+  int lr_base_size = 512;
   Decay decay = Decay::kCosine;
-  std::vector<int> milestones;
+  std::optional<std::vector<double>> milestones;
   double decay_rate = 0.1;
   double power = 1;
-  double warmup_epochs = 20;
+  std::optional<double> warmup_epochs;
   std::optional<int64_t> warmup_steps;
   std::optional<double> warmup_lr;
   std::optional<double> min_lr;
+
+  // No option: the task's warmup, where neither of the two above is given.
+  Warmup usual_warmup{.epochs = 20};
 
   // The images of one update of the weights by `world` processes.
   int64_t global_batch(int world) const { return int64_t{batch_size} * accumulation_steps * world; }
@@ -55,17 +67,22 @@ struct ScheduleOptions {
     field("lr", self.lr,
           OptionInfo{{.above = 0},
                      "Peak learning rate (default: lr-base * global batch / lr-base-size)"});
+    field("lr-base", self.lr_base, OptionInfo{{.above = 0}, "Peak learning rate at lr-base-size"});
+    field("lr-base-size", self.lr_base_size,
+          OptionInfo{{.low = 1}, "Images of a step (global batch) that lr-base is for"});
     field("sched", self.decay,
           OptionInfo{{}, "Learning rate after the warmup: cosine, multistep or poly"});
     field("decay-milestones", self.milestones,
-          OptionInfo{{},
-                     "multistep: numbers of finished epochs after which the rate is multiplied by "
-                     "decay-rate"});
+          OptionInfo{{.above = 0},
+                     "multistep: numbers of finished epochs, or fractions, after which the rate is "
+                     "multiplied by decay-rate (default: 8/12 and 11/12 of the run)"});
     field("decay-rate", self.decay_rate,
           OptionInfo{{.high = 1, .above = 0}, "multistep: factor of a milestone"});
     field("sched-power", self.power, OptionInfo{{.above = 0}, "poly: exponent"});
     field("warmup-epochs", self.warmup_epochs,
-          OptionInfo{{.low = 0}, "Epochs of linear warmup, per step; may be a fraction"});
+          OptionInfo{{.low = 0},
+                     "Epochs of linear warmup, per step; may be a fraction (default: 20 epochs; "
+                     "detect: 500 steps; segment: 1500 steps; at most a tenth of the run)"});
     field("warmup-steps", self.warmup_steps,
           OptionInfo{{.low = 0}, "Steps of linear warmup, instead of warmup-epochs"});
     field("warmup-lr", self.warmup_lr,
@@ -79,9 +96,12 @@ struct ScheduleOptions {
   }
 };
 
-// Error(kInvalidArgument) naming the option: each in its range, milestones in rising order, no
-// longer warmup than the run.
+// Error(kInvalidArgument) naming the option: each in its range, milestones in rising order.
 void validate(const ScheduleOptions& options);
+
+// Fits a schedule that was written for `planned` epochs to the number in options.epochs: milestones
+// keep their shares of the run, and the warmup of a shorter run its own.
+void refit_schedule(ScheduleOptions& options, int planned);
 
 // Those in use, of the whole run.
 struct LearningRates {
@@ -111,7 +131,12 @@ struct Schedule {
   double base(int64_t step) const;
 };
 
+// The run's schedule. A warmup that is not given is the usual one, at most a tenth of the run (and
+// no longer than its steps allow: a run of fewer than ten has none). One that is given holds,
+// unless it is longer than the run: then it is a tenth of it, and `note` (may be null) becomes a
+// sentence that says so. Milestones that are not given lie at 8/12 and 11/12 of the run, the
+// authors' 8 and 11 of 12 epochs.
 Schedule make_schedule(const ScheduleOptions& options, const LearningRates& rates,
-                       int64_t steps_per_epoch);
+                       int64_t steps_per_epoch, std::string* note = nullptr);
 
 }  // namespace asmlp::train

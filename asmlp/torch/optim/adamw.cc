@@ -1,0 +1,53 @@
+#include "asmlp/torch/optim/adamw.h"
+
+#include <ATen/Parallel.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace asmlp::train {
+namespace {
+
+constexpr int64_t kAdamWPart = 1 << 16;  // elements that one thread takes at a time
+
+// In one pass over memory, the constants in fp32.
+void loop_adamw(const torch::Tensor& parameter, torch::Tensor& first, torch::Tensor& second,
+                const AdamWUpdate& update) {
+  const torch::Tensor gradients = parameter.grad().contiguous();
+  const float* __restrict gradient = gradients.data_ptr<float>();
+  float* __restrict p = parameter.data_ptr<float>();
+  float* __restrict m = first.data_ptr<float>();
+  float* __restrict v = second.data_ptr<float>();
+  const auto keep = static_cast<float>(update.keep), scale = static_cast<float>(update.scale);
+  const auto b1 = static_cast<float>(update.b1), b2 = static_cast<float>(update.b2);
+  const auto step_size = static_cast<float>(update.step_size);
+  const auto root_v_scale = static_cast<float>(update.root_v_scale);
+  const auto eps = static_cast<float>(update.eps);
+  at::parallel_for(0, gradients.numel(), kAdamWPart, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float g = gradient[i] * scale;
+      m[i] = b1 * m[i] + (1 - b1) * g;
+      v[i] = b2 * v[i] + (1 - b2) * g * g;
+      p[i] = p[i] * keep - step_size * m[i] / (std::sqrt(v[i]) * root_v_scale + eps);
+    }
+  });
+}
+
+}  // namespace
+
+void eager_adamw(torch::Tensor& parameter, torch::Tensor& m, torch::Tensor& v,
+                 const AdamWUpdate& u) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor g = parameter.grad() * u.scale;
+  m.mul_(u.b1).add_(g, 1 - u.b1);
+  v.mul_(u.b2).addcmul_(g, g, 1 - u.b2);
+  parameter.mul_(u.keep).addcdiv_(m, v.sqrt().mul_(u.root_v_scale).add_(u.eps), -u.step_size);
+}
+
+void update_adamw(torch::Tensor& parameter, torch::Tensor& m, torch::Tensor& v,
+                  const AdamWUpdate& update) {
+  parameter.device().is_cpu() ? loop_adamw(parameter, m, v, update)
+                              : eager_adamw(parameter, m, v, update);
+}
+
+}  // namespace asmlp::train
