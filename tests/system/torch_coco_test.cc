@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "tests/support/coco_layouts.h"
 #include "tests/support/command.h"
 #include "tests/support/files.h"
@@ -11,7 +14,7 @@
 namespace asmlp::test::torch_coco_test {
 namespace {
 
-using testing::AllOf, testing::HasSubstr, testing::Not, testing::SizeIs;
+using testing::AllOf, testing::HasSubstr, testing::Not;
 
 constexpr double kBoxAp = 0.7103, kMaskAp = 0.6754, kRounded = 5e-5;
 
@@ -91,7 +94,9 @@ TEST_F(CocoCommand, SmallDifferencesCountAsPycocotoolsCountsThem) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const Json json = outcome.json();
     EXPECT_NEAR(json["bbox"]["AP"].get<double>(), one.box, kRounded);
-    if (one.mask >= 0) EXPECT_NEAR(json["segm"]["AP"].get<double>(), one.mask, kRounded);
+    if (one.mask >= 0) {
+      EXPECT_NEAR(json["segm"]["AP"].get<double>(), one.mask, kRounded);
+    }
     EXPECT_EQ(json["annotations"], 12);
     EXPECT_EQ(json["skipped_annotations"], 0);
     EXPECT_THAT(outcome.err, HasSubstr(one.note));
