@@ -67,7 +67,7 @@ int run_study(const StudyArguments& options) {
     return kExitOk;
   }
   if (end == PoolEnd::kDone) {
-    std::fputs(runner.estimate_text().c_str(), stderr);
+    if (!quiet()) std::fputs(runner.estimate_text().c_str(), stderr);
     end = runner.run();
   }
   const Json document = runner.document();
