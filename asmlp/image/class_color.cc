@@ -11,7 +11,7 @@ namespace asmlp {
 namespace {
 
 constexpr int kClassColors = 256;
-constexpr Color kDarkText{20, 20, 20}, kLightText{255, 255, 255};
+constexpr Color kDarkText{20, 20, 20}, kLightText{255, 255, 255}, kGray{128, 128, 128};
 
 struct Lab {
   double lightness = 0, a = 0, b = 0;
@@ -46,7 +46,8 @@ struct Candidate {
   int near_rgb = std::numeric_limits<int>::max();
 };
 
-// A grid over the colors that are seen on photographs, and neither text nor paper.
+// A grid over the colors that are seen on photographs, and neither text nor paper nor the gray of a
+// background.
 std::vector<Candidate> candidates() {
   std::vector<Candidate> all;
   for (int r = 0; r <= 255; r += 15) {
@@ -57,7 +58,8 @@ std::vector<Candidate> candidates() {
         const Lab lab = to_oklab(color);
         const bool seen = lab.lightness >= 0.4 && lab.lightness <= 0.9 &&
                           color_distance(color, kDarkText) >= kColorDistance &&
-                          color_distance(color, kLightText) >= kColorDistance;
+                          color_distance(color, kLightText) >= kColorDistance &&
+                          color_distance(color, kGray) >= kColorDistance;
         if (!seen) continue;
         const bool calm = lab.lightness >= 0.5 && lab.lightness <= 0.82 && lab.chroma() >= 0.085 &&
                           lab.chroma() <= 0.21;

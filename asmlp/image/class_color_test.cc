@@ -7,12 +7,13 @@
 namespace asmlp::class_color_test {
 namespace {
 
-constexpr Color kInk{0x1c, 0x24, 0x30}, kPaper{0xff, 0xff, 0xff}, kBlack{0, 0, 0};
+constexpr Color kInk{0x1c, 0x24, 0x30}, kPaper{0xff, 0xff, 0xff}, kBlack{0, 0, 0},
+    kGray{128, 128, 128};
 
 // As any number of classes takes the first ones, this is the property for every number of them.
-TEST(ClassColor, TheFirstOnesDifferFromOneAnotherAndFromTextAndPaper) {
+TEST(ClassColor, TheFirstOnesDifferFromOneAnotherAndFromTextPaperAndGray) {
   for (int a = 0; a < kDistinctColors; ++a) {
-    for (const Color other : {kInk, kPaper, kBlack}) {
+    for (const Color other : {kInk, kPaper, kBlack, kGray}) {
       EXPECT_GE(color_distance(class_color(a), other), kColorDistance) << a;
     }
     for (int b = 0; b < a; ++b) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 
 #include "asmlp/core/error.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr Color kPaper{255, 255, 255};
 constexpr Color kInk{32, 34, 38};
 constexpr Color kFaint{118, 122, 128};
+constexpr Color kBackgroundColor{128, 128, 128};
 
 struct Legend {
   std::vector<ClassArea> areas;
@@ -93,6 +95,11 @@ void check(const Image& image, const Image& labels) {
           image.height, image.width, image.channels, labels.height, labels.width, labels.channels);
 }
 
+bool is_background(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name == "background";
+}
+
 // Whether a neighbor to the right or below is of another class.
 bool on_edge(const Image& labels, int y, int x) {
   const uint8_t own = labels.row(y)[x];
@@ -116,7 +123,11 @@ std::vector<Color> class_colors(int classes, const std::vector<std::string>& nam
                           ? classes == std::ssize(known)
                           : std::ranges::equal(names, known, {}, {}, &SegmentationClass::name);
   for (int k = 0; k < classes; ++k) {
-    colors.push_back(ade20k ? known[static_cast<size_t>(k) % known.size()].color : class_color(k));
+    const auto place = static_cast<size_t>(k);
+    const bool background = place < names.size() && is_background(names[place]);
+    colors.push_back(ade20k       ? known[place % known.size()].color
+                     : background ? kBackgroundColor
+                                  : class_color(k));
   }
   return colors;
 }

@@ -36,6 +36,8 @@ TEST(ClassColors, ArePublishedOnesOfAde20kAndDistinctOnesOfOthers) {
   names.back() = "drone";
   const auto own = class_colors(150, names);
   for (int k = 0; k < 150; ++k) EXPECT_EQ(own[size_t(k)], class_color(k));
+  EXPECT_EQ(class_colors(2, {"Background", "hat"}),
+            (std::vector<Color>{{128, 128, 128}, class_color(1)}));
   EXPECT_EQ(class_colors(3, {}), (std::vector{class_color(0), class_color(1), class_color(2)}));
 }
 

@@ -115,6 +115,17 @@ void draw_tile_legend(Canvas& canvas, double left, double top, const TileLegend&
   }
 }
 
+// Of the numbers of columns from `most` down to its half, the one that leaves the fewest places of
+// the last row empty.
+size_t even_columns(size_t tiles, size_t most) {
+  size_t best = std::min(most, tiles);
+  const auto empty = [&](size_t columns) { return (columns - tiles % columns) % columns; };
+  for (size_t columns = best; columns > 0 && 2 * columns >= best; --columns) {
+    if (empty(columns) < empty(best)) best = columns;
+  }
+  return best;
+}
+
 }  // namespace
 
 Image draw_tiles(std::span<const Tile> tiles, int width) {
@@ -122,9 +133,10 @@ Image draw_tiles(std::span<const Tile> tiles, int width) {
   double cell = kLeastWidth;
   for (const Tile& tile : tiles) cell = std::max(cell, size_of(tile).panels);
   const double step = cell + 2 * kFrame + kGap;
-  const auto fit = static_cast<size_t>(std::max(1.0, std::floor((width - kGap) / step)));
-  const size_t lines = (tiles.size() + fit - 1) / fit;
-  const size_t columns = (tiles.size() + lines - 1) / lines;
+  // A seventh more than `width`, where that fills the rows.
+  const auto fit = static_cast<size_t>(std::max(1.0, std::floor((1.15 * width - kGap) / step)));
+  const size_t columns = even_columns(tiles.size(), fit);
+  const size_t lines = (tiles.size() + columns - 1) / columns;
   std::vector<double> rows(lines, 0);
   for (size_t i = 0; i < tiles.size(); ++i) {
     rows[i / columns] = std::max(rows[i / columns], size_of(tiles[i]).height);

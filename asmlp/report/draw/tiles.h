@@ -11,8 +11,8 @@
 namespace asmlp {
 
 struct TileLine {
-  std::string text;  // gives way, with an ellipsis, where the tile is too narrow
-  std::string tail;  // behind it, always whole: a number
+  std::string text;       // gives way, with an ellipsis, where the tile is too narrow
+  std::string tail = {};  // behind it, always whole: a number
   Color color = kLight.ink;
   bool bold = false;
 };

@@ -46,7 +46,7 @@ TEST(DrawTiles, ShowsEveryPixelOfEveryPanel) {
     }
     for (const int width : {1, 600, 5000}) {
       const Image sheet = draw_tiles(tiles, width);
-      EXPECT_LE(sheet.width, std::max(width, 300));
+      EXPECT_LE(sheet.width, std::max(1.15 * width, 300.0));
       for (size_t i = 0; i < number; ++i) {
         EXPECT_EQ(count(sheet, class_color(static_cast<int>(i))), (20 + int(i)) * 30 + 2000);
       }
@@ -55,6 +55,18 @@ TEST(DrawTiles, ShowsEveryPixelOfEveryPanel) {
     }
   }
   EXPECT_THROW(draw_tiles({}), Error);
+}
+
+TEST(DrawTiles, FillsTheRowsWhereItCan) {
+  const auto columns = [](size_t number, int side) {
+    const std::vector<Tile> tiles(number, Tile{.panels = {filled(side, side, {9, 9, 9})}});
+    return draw_tiles(tiles).width / (side + 22);
+  };
+  EXPECT_EQ(columns(16, 144), 8);
+  EXPECT_EQ(columns(16, 320), 4);
+  EXPECT_EQ(columns(15, 320), 3);
+  EXPECT_EQ(columns(3, 144), 3);
+  EXPECT_EQ(columns(7, 320), 4);
 }
 
 TEST(DrawTiles, HasOneLegendOfTheClasses) {
