@@ -130,10 +130,15 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 }  // namespace
 
 std::string default_detector(const std::string& data) {
-  const CocoAnnotations annotations = read_coco(detect::find_coco(data, Split::kTrain).annotations);
-  return annotations.annotations.empty() || detect::has_outlines(annotations)
-             ? "mask_rcnn_asmlp_tiny"
-             : "faster_rcnn_asmlp_tiny";
+  const CocoAnnotations coco = read_coco(detect::find_coco(data, Split::kTrain).annotations);
+  bool boxes = false;
+  for (const CocoTrainingImage& image : coco_training_images(coco)) {
+    for (const int index : image.annotations) {
+      if (coco.annotations[static_cast<size_t>(index)].has_outline()) return "mask_rcnn_asmlp_tiny";
+      boxes = true;
+    }
+  }
+  return boxes ? "faster_rcnn_asmlp_tiny" : "mask_rcnn_asmlp_tiny";
 }
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
