@@ -9,7 +9,7 @@
 namespace asmlp::train {
 
 // The detector for a data set when nobody named one: mask_rcnn_asmlp_tiny, or
-// faster_rcnn_asmlp_tiny where no object of the training annotations has an outline. Errors: those
+// faster_rcnn_asmlp_tiny where no object to train on has an outline. Errors: those
 // of find_coco and read_coco.
 std::string default_detector(const TrainOptions& options);
 
