@@ -26,7 +26,8 @@ nlohmann::json json_from_yaml(const std::string& text, const std::string& what);
 // A .json, .yaml or .yml file. Error(kInvalidArgument) for another extension, read_file's errors.
 nlohmann::json json_from_file(const std::filesystem::path& path);
 
-// True for the extensions of json_from_file, but not for *.index.json, the index of sharded weights.
+// True for the extensions of json_from_file, but not for *.index.json, the index of sharded
+// weights.
 bool is_json_or_yaml(const std::filesystem::path& path);
 
 }  // namespace asmlp

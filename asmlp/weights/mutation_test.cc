@@ -128,7 +128,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"checkpoints/tensor_zoo.pth", Format::kPthUnchecked},
                     Case{"checkpoints/bare_state_dict_half.pth", Format::kPthUnchecked},
                     Case{"checkpoints/official_zip.pth", Format::kPth},
-                    Case{"checkpoints/official_legacy.pth", Format::kPth}));
+                    Case{"checkpoints/official_legacy.pth", Format::kPth},
+                    Case{"../checkpoints/legacy_protocol4.pth", Format::kPth},
+                    Case{"../checkpoints/inert_objects.pth", Format::kPthUnchecked}));
 
 // Checksums make every change inside a member visible.
 TEST(Damage, InTensorsOfAZipIsFound) {
