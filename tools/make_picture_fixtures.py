@@ -312,14 +312,14 @@ def line_of(name):
 def main():
     OUT.mkdir(exist_ok=True)
     for old in OUT.iterdir():
-        if old.suffix != ".md":
+        if old.is_file() and old.suffix != ".md":
             old.unlink()
     make_bmp()
     make_pnm()
     make_tiff()
     make_exif()
     make_others()
-    names = sorted(p.name for p in OUT.iterdir() if p.suffix != ".md")
+    names = sorted(p.name for p in OUT.iterdir() if p.is_file() and p.suffix != ".md")
     (OUT / "expected.txt").write_text("".join(line_of(name) for name in names))
     print(len(names), "files,", sum(p.stat().st_size for p in OUT.iterdir()), "bytes")
 

@@ -150,6 +150,12 @@ TEST(ReadImage, FilesAndBytesGiveTheDecodersPixels) {
     }
     EXPECT_EQ(file.pixels.size(), size_t(3) * file.height * file.width);
   }
+  // A picture of 11 x 13 pixels, stored as 13 x 11.
+  const auto turned = data("pictures/turned_6.png");
+  EXPECT_EQ(read_image(turned).height, 11);
+  EXPECT_EQ(read_image(turned, {.exif = Exif::kIgnore}).height, 13);
+  EXPECT_EQ(error_of([&] { read_image(turned, {.max_pixels = 142}); }), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of([&] { read_image(turned, {.max_pixels = -1}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([] { read_image("/nowhere.png"); }), ErrorCode::kNotFound);
   EXPECT_EQ(error_of([] { read_image(nullptr, 4); }), ErrorCode::kInvalidArgument);
   EXPECT_TRUE(error_of([] { read_image("", 0); }));

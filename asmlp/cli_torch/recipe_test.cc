@@ -125,6 +125,7 @@ TEST(Recipe, ImageNetsAreTheAuthors) {
     train::TrainOptions options = load_recipe(recipes() / fmt::format("imagenet_{}.yaml", name));
     EXPECT_EQ(options.model.choice.name, fmt::format("asmlp_{}_patch4_shift5_224", name));
     EXPECT_EQ(options.model.drop_path, drop_path);
+    EXPECT_EQ(options.model.exif, Exif::kIgnore);  // the authors read the stored pixels
     train::TrainOptions expected;
     expected.schedule.warmup_epochs = 20;
     expected.model = options.model;

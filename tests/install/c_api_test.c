@@ -121,12 +121,26 @@ static void check_engine_options(const asmlp_model* model) {
   options.threads = 0;
   options.features = 2;
   REFUSED(asmlp_engine_create(model, &options, &engine), ASMLP_INVALID_ARGUMENT, "features is 2");
+  options.features = 0;
+  options.exif = (asmlp_exif)2;
+  REFUSED(asmlp_engine_create(model, &options, &engine), ASMLP_INVALID_ARGUMENT, "exif is 2");
   REFUSED(asmlp_engine_create(NULL, NULL, &engine), ASMLP_INVALID_ARGUMENT, "model is NULL");
   REFUSED(asmlp_engine_create(model, NULL, NULL), ASMLP_INVALID_ARGUMENT, "engine is NULL");
   CHECK(engine == NULL);
   CHECK(asmlp_engine_create(model, NULL, &engine) == ASMLP_OK);
   REFUSED(asmlp_engine_logits(engine, &values), ASMLP_INVALID_ARGUMENT, "no results");
   REFUSED(asmlp_engine_feature(engine, 0, &values, shape), ASMLP_INVALID_ARGUMENT, "features");
+  /* A gray picture of 2 x 1 pixels in memory; one pixel more is too large for the options below. */
+  CHECK(asmlp_engine_run_encoded(engine, "P5 2 1 255 ab", 13) == ASMLP_OK);
+  CHECK(asmlp_engine_logits(engine, &values) == ASMLP_OK && values != NULL);
+  REFUSED(asmlp_engine_run_encoded(engine, NULL, 13), ASMLP_INVALID_ARGUMENT, "null");
+  REFUSED(asmlp_engine_run_encoded(NULL, "P5", 2), ASMLP_INVALID_ARGUMENT, "engine is NULL");
+  asmlp_engine_free(engine);
+  options.exif = ASMLP_EXIF_IGNORE;
+  options.max_pixels = 2;
+  CHECK(asmlp_engine_create(model, &options, &engine) == ASMLP_OK);
+  CHECK(asmlp_engine_run_encoded(engine, "P5 2 1 255 ab", 13) == ASMLP_OK);
+  REFUSED(asmlp_engine_run_encoded(engine, "P5 3 1 255 abc", 14), ASMLP_TOO_LARGE, "pixels");
   asmlp_engine_free(engine);
 }
 

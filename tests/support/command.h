@@ -46,6 +46,7 @@ struct RunSettings {
   std::vector<std::string> environment = {};  // replaces it when not empty
   int kill_after_us = -1;                     // SIGKILL after so long
   int out_fd = -1;                            // standard output goes here, not to Outcome::out
+  std::string in = {};                        // the file that is standard input
 };
 
 inline Outcome run(const std::vector<std::string>& arguments, const RunSettings& settings = {}) {
@@ -67,6 +68,9 @@ inline Outcome run(const std::vector<std::string>& arguments, const RunSettings&
     posix_spawn_file_actions_adddup2(&actions, settings.out_fd, 1);
   } else {
     posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
+  }
+  if (!settings.in.empty()) {
+    posix_spawn_file_actions_addopen(&actions, 0, settings.in.c_str(), O_RDONLY, 0);
   }
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
   pid_t child = 0;

@@ -60,6 +60,45 @@ TEST_F(Images, PredictGoesOnAfterABrokenImage) {
   EXPECT_EQ(nothing.out, "");
 }
 
+TEST_F(Images, EightOrientationsOfAPictureHaveOneResult) {
+  std::vector<std::string> arguments{"predict", "--model", model_, "--json"};
+  for (int o = 1; o <= 8; ++o) {
+    arguments.push_back(data("pictures/turned_" + std::to_string(o) + (o % 2 ? ".png" : ".tif")));
+  }
+  const Json upright = run(arguments).json()["images"];
+  ASSERT_EQ(upright.size(), 8u);
+  for (const Json& image : upright) {
+    EXPECT_EQ(image["predictions"], upright[0]["predictions"]) << image["file"];
+  }
+  arguments.insert(arguments.end(), {"--exif", "ignore"});
+  const Json stored = run(arguments).json()["images"];
+  EXPECT_EQ(stored[0]["predictions"], upright[0]["predictions"]);
+  EXPECT_NE(stored[5]["predictions"], upright[5]["predictions"]);
+}
+
+TEST_F(Images, StandardInputAndListsAreRead) {
+  const std::string photo = data("photos/coffee.png");
+  const Json direct = run({"predict", photo, "--model", model_, "--json"}).json()["images"][0];
+  RunSettings settings;
+  settings.in = photo;
+  const Outcome piped = run({"predict", "-", "--model", model_, "--json"}, settings);
+  EXPECT_EQ(piped.code, 0) << piped.err;
+  EXPECT_EQ(piped.json()["images"][0]["predictions"], direct["predictions"]);
+  std::ofstream(path("list.txt")) << photo << '\n' << path("gone.jpg") << '\n';
+  const Outcome listed = run({"predict", "@" + path("list.txt"), "--model", model_, "--json"});
+  EXPECT_EQ(listed.code, 1);
+  EXPECT_EQ(listed.json()["images"][0]["predictions"], direct["predictions"]);
+  EXPECT_EQ(listed.json()["failed"][0]["file"], path("gone.jpg"));
+}
+
+TEST_F(Images, MaxPixelsIsALimit) {
+  const std::string photo = data("photos/coffee.png");
+  const Outcome refused = run({"predict", photo, "--model", model_, "--max-pixels", "1000"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--max-pixels"));
+  EXPECT_EQ(run({"predict", photo, "--model", model_, "--max-pixels", "1000000"}).code, 0);
+}
+
 TEST_F(Images, PredictionsDependNeitherOnThreadsNorOnBatches) {
   const auto predictions = [&](const char* threads, const char* batch) {
     return run({"predict", data("photos"), "--model", model_, "--threads", threads, "-b", batch,

@@ -191,6 +191,38 @@ TEST(ImageFolder, OrdersAsTorchvisionDoes) {
   EXPECT_THAT(targets, ElementsAre(0, 0, 1, 1, 1));
 }
 
+TEST(ImageFolder, TakesTheExtensionsOfTorchvisionAndCountsTheRest) {
+  const test::TemporaryFolder folder;
+  const fs::path cat = folder.path() / "cat";
+  fs::create_directories(cat);
+  for (const char* name : {"bmp_24.bmp", "pnm_p6.ppm", "pnm_p5.pgm", "tiff_rgb_lzw.tif"}) {
+    fs::copy_file(test::data(std::string("pictures/") + name), cat / name);
+  }
+  write_image(cat / "a.png", 1);
+  write_image(cat / ".b.png", 1);
+  write_image(folder.path() / "stray.png", 1);
+  write_bytes(cat / "c.heic", "x");
+  write_bytes(cat / "empty.jpg", "");
+  const auto dataset = open_image_folder(folder.path());
+  EXPECT_EQ(dataset->size(), 5);
+  for (int64_t i = 0; i < dataset->size(); ++i) EXPECT_NO_THROW(dataset->get(i)) << i;
+  EXPECT_THAT(
+      dataset->left_out(),
+      testing::EndsWith(": 1 .heic, 1 empty, 1 hidden, 1 images outside of the class folders"));
+}
+
+TEST(ImageFolder, DecodesAsItIsTold) {
+  const test::TemporaryFolder folder;
+  fs::create_directories(folder.path() / "cat");
+  fs::copy_file(test::data("pictures/turned_6.png"), folder.path() / "cat" / "a.png");
+  const auto dataset = open_image_folder(folder.path());
+  EXPECT_EQ(dataset->get(0).image.height, 11);
+  dataset->set_decoding({.exif = Exif::kIgnore});
+  EXPECT_EQ(dataset->get(0).image.height, 13);
+  dataset->set_decoding({.max_pixels = 10});
+  EXPECT_EQ(error_of([&] { dataset->get(0); }).code(), ErrorCode::kTooLarge);
+}
+
 TEST(ImageFolder, NamesABrokenImage) {
   const test::TemporaryFolder folder;
   write_bytes(folder.path() / "cat" / "broken.jpg", "\xff\xd8\xff\xe0");

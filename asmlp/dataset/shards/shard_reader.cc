@@ -125,7 +125,7 @@ std::optional<ShardSample> ShardReader::close_group(Group& group) {
   ++seen_;
   const std::string name = name_ + ": " + group.key;
   std::optional<int> target;
-  if (!group.has_image) group.add_problem("has a label but no image (" + image_extensions() + ")");
+  if (!group.has_image) group.add_problem("has a label but no " + image_extensions());
   if (!group.label) {
     group.add_problem("has no .cls member beside it");
   } else if (!(target = parse_label(*group.label))) {

@@ -373,6 +373,22 @@ TEST(TrainOptions, WhatDoesNotFitTogetherIsNamed) {
               StartsWith("ratio-range is 2 1"));
 }
 
+TEST(TrainOptions, OwnDataIsTurnedUprightUnlessSomebodySaysOtherwise) {
+  TrainOptions o;
+  const auto exif = [&] { return resolve_model(o, 10).spec.preprocessing.exif; };
+  o.model.choice = "asmlp_tiny_patch4_shift5_224";
+  EXPECT_EQ(exif(), Exif::kApply);
+  o.model.choice =
+      R"({"model": "asmlp_tiny_patch4_shift5_224", "preprocessing": {"exif": "ignore"}})";
+  EXPECT_EQ(exif(), Exif::kIgnore);
+  o.model.exif = Exif::kApply;
+  EXPECT_EQ(exif(), Exif::kApply);
+  o.model.exif = Exif::kIgnore;
+  EXPECT_EQ(o.model.decoding().exif, Exif::kIgnore);
+  o.model.max_pixels = 1000;
+  EXPECT_EQ(o.model.decoding().max_pixels, 1000);
+}
+
 TEST(TrainOptions, TheModelTakesTheOptionsIntoAccount) {
   TrainOptions o;
   o.model.choice = "asmlp_tiny_patch4_shift5_224";

@@ -146,6 +146,26 @@ TEST_F(CocoSourceTest, TestsSeeEveryImage) {
   }
 }
 
+// A picture of 11 x 13 pixels that is stored as 13 x 11: the size in the annotations says of which
+// pixels they are.
+TEST_F(CocoSourceTest, TheSizeInTheAnnotationsDecidesWhetherAPictureIsTurned) {
+  Random random(1);
+  for (const bool upright : {true, false}) {
+    const auto text = [&](int height, int width) {
+      return fmt::format(
+          R"({{"categories": [{{"id": 1, "name": "a"}}], "annotations": [], "images":
+              [{{"id": 1, "file_name": "turned_6.png", "height": {}, "width": {}}}]}})",
+          height, width);
+    };
+    const CocoAnnotations annotations =
+        parse_coco(upright ? text(11, 13) : text(13, 11), "annotations");
+    const CocoTestSource source(test::data("pictures"), annotations, {});
+    const TensorSample sample = source.get(0, random);
+    EXPECT_EQ(sample.info.original_height, upright ? 11 : 13);
+    EXPECT_EQ(source.stored(), upright ? 0 : 1);
+  }
+}
+
 TEST_F(CocoSourceTest, ErrorsNameTheFile) {
   const CocoTrainingSource source = plain_source();
   const CocoTestSource tests(root(), annotations_, {});
