@@ -207,5 +207,20 @@ TEST(Progress, Durations) {
   EXPECT_EQ(format_duration(INFINITY), "--:--");
 }
 
+// --quiet: nothing of the bar, on a terminal or not; what is said above it stays.
+TEST(Progress, AQuietOneSaysErrorsOnly) {
+  for (const bool terminal : {false, true}) {
+    std::ostringstream out;
+    {
+      Progress progress("validate", 10, "images",
+                        {.out = &out, .terminal = terminal, .quiet = true});
+      for (int done = 1; done <= 10; ++done) progress.update(done, "Acc@1 93.12");
+      progress.print("asmlp: error: broken.jpg");
+      progress.finish();
+    }
+    EXPECT_EQ(out.str(), "asmlp: error: broken.jpg\n");
+  }
+}
+
 }  // namespace
 }  // namespace asmlp::cli::text_test
