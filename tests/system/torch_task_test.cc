@@ -66,7 +66,8 @@ TEST(TrainFromFile, OfDetectorsAndSegmentors) {
     return run({"train", path("scenes"), "--model", model, "--task", task, "--max-steps", "1",
                 "--workers", "1", "--threads", "1", "--output", path(output)});
   };
-  const Outcome detect = train(detector, "detect", "d"), segment = train(segmentor, "segment", "s");
+  // Scenes are laid out for both.
+  const Outcome detect = train(detector, "auto", "d"), segment = train(segmentor, "auto", "s");
   EXPECT_EQ(detect.code, 0) << detect.err;
   EXPECT_THAT(detect.err, HasSubstr("finetune_boxes.yaml"));
   EXPECT_THAT(detect.err, HasSubstr("mask_rcnn_scenes of 10 classes (T-shirt"));
