@@ -55,14 +55,28 @@ std::optional<train::RunState> find_saved(const TrainArguments& arguments) {
   }
 }
 
+// The task of the folder's layout unless it is `task` or none. Synthetic scenes are laid out for
+// detectors and for segmentors.
+std::optional<Task> other_task(const std::string& data, Task task) {
+  const std::optional<Task> layout = task_of_layout(data);
+  const auto has = [&](const char* part) {
+    std::error_code ignored;
+    return fs::is_directory(fs::path(data) / part / "training", ignored) ||
+           fs::is_directory(fs::path(data) / part / "validation", ignored);
+  };
+  const bool both = task == Task::kSegment && has("images") && has("annotations");
+  return layout == task || both ? std::nullopt : layout;
+}
+
 // A model of one task and data of another: what to do instead.
 void require_one_task(const std::string& model, Task task, const std::string& data) {
   if (data.empty()) return;
-  std::optional<Task> other = task_of_layout(data);
-  if (!other && task != Task::kClassify && !find_split_folder(data, Split::kTrain).empty()) {
+  std::optional<Task> other = other_task(data, task);
+  if (!other && task != Task::kClassify && !task_of_layout(data) &&
+      !find_split_folder(data, Split::kTrain).empty()) {
     other = Task::kClassify;
   }
-  if (!other || *other == task) return;
+  if (!other) return;
   fail(
       ErrorCode::kMismatch,
       "{} is a {}, {} is laid out for {}s: leave --model out (or name a {} with the same backbone) "
@@ -74,8 +88,8 @@ void require_one_task(const std::string& model, Task task, const std::string& da
 train::TrainOptions recipe_options(const TrainArguments& arguments) {
   train::TrainOptions recipe = load_recipe(arguments.config);
   const std::string data = arguments.given.value("data", recipe.model.data);
-  const auto layout = task_of_layout(data);
-  require(arguments.task.wanted || !layout || *layout == recipe.model.task, ErrorCode::kMismatch,
+  const std::optional<Task> layout = other_task(data, recipe.model.task);
+  require(arguments.task.wanted || !layout, ErrorCode::kMismatch,
           "{}: is laid out for {}s, {} is a recipe for {}s; take another recipe, or insist with "
           "--task {}",
           data, layout ? model_kind(*layout) : "", arguments.config, model_kind(recipe.model.task),

@@ -16,7 +16,7 @@ void fine_tune(TrainOptions& o) {
     case Task::kClassify:
       o.schedule.epochs = 30;
       o.schedule.batch_size = 32;
-      o.schedule.lr_base = 5e-4;
+      o.schedule.lr_base = 1e-3;
       o.optimizer.layer_decay = 0.8;
       o.classification.augmentation.scale = {0.35, 1};
       o.classification.mixup.mixup = 0;

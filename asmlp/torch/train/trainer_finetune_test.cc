@@ -59,8 +59,8 @@ TEST_F(TrainerTest, FrozenStagesStayAsTheyAreToTheBit) {
   EXPECT_GT(trained, 10);
   // And the bits of the others do not depend on checkpointing.
   options.run.grad_checkpointing = false;
-  run("b", options);
-  EXPECT_TRUE(content("a", "final.safetensors") == content("b", "final.safetensors"));
+  run("a2", options);
+  EXPECT_TRUE(content("a", "final.safetensors") == content("a2", "final.safetensors"));
   options.optimizer.freeze = 3;
   EXPECT_THAT(error_of([&] { trainer("c", options); }), HasSubstr("2 stages"));
 }
@@ -82,8 +82,8 @@ TEST_F(TrainerTest, PatienceEndsARunThatGetsNoBetter) {
     EXPECT_TRUE(fs::exists(folder_.path() / "a" / "final.safetensors"));
   }
   // The count is part of the state.
-  run("b", options, {11});
-  EXPECT_TRUE(content("a", "final.safetensors") == content("b", "final.safetensors"));
+  run("a2", options, {11});
+  EXPECT_TRUE(content("a", "final.safetensors") == content("a2", "final.safetensors"));
   Trainer same = trainer("a", options);
   same.resume(same.state_path());
   EXPECT_TRUE(same.finished());
@@ -139,6 +139,29 @@ TEST_F(TrainerTest, AFinishedRunIsExtendedOnPurposeOnly) {
   EXPECT_EQ(std::vector(extended.begin() + 2, extended.end()),
             std::vector(planned.begin() + 2, planned.end()));
   EXPECT_LT(extended[1], extended[2]);
+}
+
+// A state of version 0.1 has none of the options and numbers that came later.
+TEST_F(TrainerTest, AStateWithoutTheLaterOptionsGoesOn) {
+  run("whole", small_options());
+  Observer quiet;
+  trainer("whole2", small_options()).run(quiet, nullptr, 7);
+  TensorFile file = read_safetensors(last("whole2"));
+  auto state = nlohmann::json::parse(file.metadata.at("asmlp_train"));
+  for (const char* option : {"opt", "momentum", "nesterov", "freeze", "layer-decay", "patience",
+                             "nproc", "lr-base", "lr-base-size"}) {
+    EXPECT_EQ(state["options"].erase(option), 1u) << option;
+  }
+  state["options"].erase("class-weights");
+  state["options"]["decay-milestones"] = nlohmann::json::array();
+  EXPECT_EQ(state["numbers"].erase("validations_since_best"), 1u);
+  file.metadata["asmlp_train"] = state.dump();
+  fs::create_directories(folder_.path() / "wold");
+  write_safetensors(last("wold"), file.tensors, file.metadata);
+  Trainer t = trainer("wold");
+  t.resume(last("wold"));
+  t.run(quiet);
+  EXPECT_TRUE(content("whole", "final.safetensors") == content("wold", "final.safetensors"));
 }
 
 // The loss is a sum over images, whatever the micro-batch: weights change nothing of that.
