@@ -72,7 +72,7 @@ class Ids {
       coco_.images.push_back({position + 1, file.string(), image.height, image.width});
       return static_cast<int>(coco_.images.size()) - 1;
     }
-    const auto found = names_.find(fs::absolute(file).lexically_normal().generic_string());
+    const auto found = names_.find(key_of(file));
     require(found.has_value(), ErrorCode::kNotFound,
             "{}: is not in the annotations, or several of their images have this name",
             file.string());
@@ -90,11 +90,15 @@ class Ids {
 
   // What the annotations say of this image; null where there are none or they do not have it.
   const CocoImage* find(const fs::path& file) const {
-    const auto found = names_.find(file.filename());
-    return found == names_.end() ? nullptr : &coco_.images[static_cast<size_t>(found->second)];
+    const std::optional<int> found = names_.find(key_of(file));
+    return found ? &coco_.images[static_cast<size_t>(*found)] : nullptr;
   }
 
  private:
+  static std::string key_of(const fs::path& file) {
+    return fs::absolute(file).lexically_normal().generic_string();
+  }
+
   bool from_file_;
   CocoAnnotations coco_;
   PathEnds names_;

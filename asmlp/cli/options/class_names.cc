@@ -60,7 +60,7 @@ std::vector<std::string> read_class_map(const fs::path& path) {
 }
 
 ClassMatch match_names(const ClassSide& data, const ClassSide& model) {
-  ClassMatch match = match_classes(data, model);
+  ClassMatch match = match_classes(data, model, imagenet_aliases());
   for (const std::string& note : match.notes) print_note(note);
   return match;
 }
@@ -80,8 +80,8 @@ std::vector<int> read_class_subset(const fs::path& path, const ClassSide& model)
   }
   if (classes.size() < lines.size()) {
     // Names; how many of the model's classes they are is the point, not news.
-    const ClassMatch match =
-        match_classes({path.string(), lines, static_cast<int>(lines.size())}, model);
+    const ClassMatch match = match_classes({path.string(), lines, static_cast<int>(lines.size())},
+                                           model, imagenet_aliases());
     classes = match.places;
   }
   std::ranges::sort(classes);
