@@ -14,8 +14,8 @@ class ClassSubset final : public Dataset {
   ClassSubset(const Dataset& dataset, const std::vector<int>& targets);
 
   int64_t size() const override { return static_cast<int64_t>(indexes_.size()); }
-  Sample get(int64_t index) const override { return dataset_->get(at(index)); }
-  Sample get_encoded(int64_t index) const override { return dataset_->get_encoded(at(index)); }
+  asmlp::Sample get(int64_t index) const override { return dataset_->get(at(index)); }
+  asmlp::Sample get_encoded(int64_t index) const override { return dataset_->get_encoded(at(index)); }
   int target(int64_t index) const override { return dataset_->target(at(index)); }
   const std::vector<std::string>& classes() const override { return dataset_->classes(); }
 
