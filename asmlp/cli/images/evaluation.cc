@@ -56,7 +56,7 @@ Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, con
     const auto index = [&](int item) { return (first + item) * dataset.size() / images; };
     std::vector<std::string> names(static_cast<size_t>(count));
     batch.load(count, [&](int item) {
-      Sample sample = dataset.get(index(item));
+      asmlp::Sample sample = dataset.get(index(item));
       names[static_cast<size_t>(item)] = std::move(sample.name);
       return std::move(sample.image);
     });
