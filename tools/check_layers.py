@@ -64,6 +64,7 @@ STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 HELPERS = {
     "ade_files.h": "torch/data/augment",
     "boxes.h": "torch/detect/ops",
+    "coco_layouts.h": "dataset/coco",
     "command.h": "cli",
     "dense_input.h": "model",
     "detectors.h": "torch/detect/model",

@@ -1,6 +1,5 @@
 // asmlp detect: what is where on these images?
 #include <algorithm>
-#include <map>
 #include <memory>
 
 #include "asmlp/cli/draw/detection_drawing.h"
@@ -11,6 +10,8 @@
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/coco/coco_classes.h"
+#include "asmlp/dataset/coco/coco_image_index.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/report/table.h"
@@ -44,9 +45,15 @@ class Ids {
       return;
     }
     coco_ = read_coco(options.annotations);
-    detect::check_categories(spec.config, coco_);
+    if (const std::string report = coco_.skips.report(); !report.empty()) {
+      print_note(fmt::format("{}:\n{}", options.annotations, report));
+    }
+    for (const std::string& note :
+         match_categories(coco_, spec.classes, spec.config.num_classes, options.annotations)) {
+      print_note(note);
+    }
     for (size_t i = 0; i < coco_.images.size(); ++i) {
-      names_[fs::path(coco_.images[i].file_name).filename()] = static_cast<int>(i);
+      names_.add(local_name(coco_.images[i].file_name), static_cast<int>(i));
     }
   }
 
@@ -57,21 +64,26 @@ class Ids {
       coco_.images.push_back({position + 1, file.string(), image.height, image.width});
       return static_cast<int>(coco_.images.size()) - 1;
     }
-    const auto found = names_.find(file.filename());
-    require(found != names_.end(), ErrorCode::kNotFound, "{}: is not in the annotations",
+    const auto found = names_.find(fs::absolute(file).lexically_normal().generic_string());
+    require(found.has_value(), ErrorCode::kNotFound,
+            "{}: is not in the annotations, or several of their images have this name",
             file.string());
-    const CocoImage& known = coco_.images[static_cast<size_t>(found->second)];
+    CocoImage& known = coco_.images[static_cast<size_t>(*found)];
+    if (known.height == 0) {  // the file does not say it
+      known.height = image.height;
+      known.width = image.width;
+    }
     require(known.height == image.height && known.width == image.width, ErrorCode::kMismatch,
             "{}: is {} x {}, the annotations say {} x {}", file.string(), image.height, image.width,
             known.height, known.width);
-    return found->second;
+    return *found;
   }
   const CocoAnnotations& coco() const { return coco_; }
 
  private:
   bool from_file_;
   CocoAnnotations coco_;
-  std::map<fs::path, int> names_;
+  PathEnds names_;
 };
 
 class Reporter {
@@ -203,9 +215,10 @@ Command add_detect(CLI::App& program) {
       ->type_name("DIR")
       ->group("Output");
   app->add_flag("--no-pictures", options->no_pictures, "write none")->group("Output");
-  app->add_option("--annotations", options->annotations,
-                  "COCO annotation file that gives the ids of images (by file name) and classes; "
-                  "default: images and classes are counted from 1, COCO's classes have their ids")
+  app->add_option(
+         "--annotations", options->annotations,
+         "COCO annotation file that gives the ids of images (by file name) and classes (by "
+         "name); default: images and classes are counted from 1, COCO's classes have their ids")
       ->type_name("FILE")
       ->group("Output");
   add_coco_results_option(*app, options->coco_results);

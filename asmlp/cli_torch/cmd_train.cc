@@ -106,6 +106,11 @@ std::string folder_name(const fs::path& data) {
   return folder.filename().string();
 }
 
+// The folder that the data is called after.
+fs::path data_folder(const train::TrainOptions& options) {
+  return options.model.data.empty() ? options.coco.train_images : options.model.data;
+}
+
 // "/data/fashion-mnist" -> "fashion_mnist": the tag of the exported model's name.
 std::string tag_of(const fs::path& data) {
   std::string tag = folder_name(data);
@@ -158,7 +163,7 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
 int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
   const train::TrainOptions& options = arguments.options;
   std::unique_ptr<train::TrainingTask> task =
-      train::make_task(options, tag_of(options.model.data), world);
+      train::make_task(options, tag_of(data_folder(options)), world);
   const std::string model_name = model_of(task->facts().model);
   const fs::path folder = run_folder(arguments, model_name);
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
@@ -172,7 +177,7 @@ int run_in(dist::World& world, const TrainArguments& arguments, bool resume) {
 
   train::Trainer trainer(options, std::move(task), folder,
                          {{"command", arguments.command},
-                          {"dataset", folder_name(options.model.data)},
+                          {"dataset", folder_name(data_folder(options))},
                           {"source", "trained with asmlp " ASMLP_VERSION}},
                          world);
   const bool resumed = begin(trainer, arguments, state, resume);
@@ -262,7 +267,10 @@ train::TrainOptions base_options(const TrainArguments& arguments, bool resume) {
                                            ? model->get<std::string>()
                                            : "",
                               .data = data};
-  const TaskDecision decision = find_task(arguments.task, evidence);
+  TaskDecision decision = find_task(arguments.task, evidence);
+  if (!arguments.task.wanted && arguments.given.contains("train-annotations")) {
+    decision = {Task::kDetect, "--train-annotations is given"};
+  }
   if (decision.task != Task::kClassify && !decision.reason.empty() && !is_launched_worker()) {
     print_note(fmt::format("task: {} ({})", to_string(decision.task), decision.reason));
   }

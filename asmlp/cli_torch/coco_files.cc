@@ -33,8 +33,9 @@ void write_coco_result_files(const std::string& prefix, const CocoAnnotations& a
 }
 
 Json coco_record(const CocoAnnotations& annotations, const CocoDetection& d) {
+  const CocoCategory& category = annotations.categories.at(static_cast<size_t>(d.label));
   return {{"image_id", annotations.images.at(static_cast<size_t>(d.image)).id},
-          {"category_id", annotations.categories.at(static_cast<size_t>(d.label)).id},
+          {"category_id", category.in_file ? Json(category.id) : Json()},
           {"score", d.score},
           {"bbox", d.box},
           {"segmentation",

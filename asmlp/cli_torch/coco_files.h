@@ -21,7 +21,8 @@ void check_coco_results(const std::string& prefix);
 void write_coco_result_files(const std::string& prefix, const CocoAnnotations& annotations,
                              std::span<const CocoDetection> detections);
 
-// One detection as such a record, of box and mask together.
+// One detection as such a record, of box and mask together; category_id is null for a class that
+// the annotation file does not have.
 Json coco_record(const CocoAnnotations& annotations, const CocoDetection& detection);
 
 // Categories for images that have no annotation file: COCO's own ids for COCO's class names, else

@@ -9,6 +9,8 @@
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/coco/coco_classes.h"
+#include "asmlp/dataset/coco/coco_set.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/coco_source.h"
@@ -61,27 +63,36 @@ std::string class_table(const CocoAnnotations& annotations, const detect::CocoEv
                {"segm AP", Align::kRight}});
   const auto number = [](double value) { return value < 0 ? "-" : fmt::format("{:.3f}", value); };
   for (size_t k = 0; k < objects.size(); ++k) {
+    if (!annotations.categories[k].in_file) continue;
     table.add_row({annotations.categories[k].name, group_digits(objects[k]),
                    number(result.box.category_ap[k]), number(result.mask.category_ap[k])});
   }
   return table.str();
 }
 
+// pycocotools' -1 is no score.
+Json score_json(double value) { return value < 0 ? Json() : Json(value); }
+
 Json scores_json(const CocoAnnotations& annotations, const CocoScores& scores) {
   Json json;
-  for (size_t i = 0; i < 12; ++i) json[CocoScores::kNames[i]] = scores.stats()[i];
+  for (size_t i = 0; i < 12; ++i) json[CocoScores::kNames[i]] = score_json(scores.stats()[i]);
   Json& classes = json["category_ap"] = Json::object();
   for (size_t k = 0; k < scores.category_ap.size(); ++k) {
-    classes[annotations.categories[k].name] = scores.category_ap[k];
+    if (!annotations.categories[k].in_file) continue;
+    classes[annotations.categories[k].name] = score_json(scores.category_ap[k]);
   }
   return json;
+}
+
+const std::string& data_name(const ValidateOptions& options) {
+  return options.annotations.empty() ? options.data : options.annotations;
 }
 
 Json results_json(const ValidateOptions& options, const LoadedDetector& model,
                   const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
-            {"data", options.data},
+            {"data", data_name(options)},
             {"split", options.split},
             {"images", result.images},
             {"failed", result.bad_samples},
@@ -103,7 +114,8 @@ std::string csv_of(const Json& json) {
   std::vector<std::string> keys, values;
   const auto add = [&](const std::string& key, const Json& value) {
     keys.push_back(key);
-    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+    values.push_back(value.is_string() ? value.get<std::string>()
+                                       : (value.is_null() ? "" : value.dump()));
   };
   for (const auto& [key, value] : json.items()) {
     if (!value.is_structured()) add(key, value);
@@ -120,8 +132,8 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   table.add_row(
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
-  table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes", options.data,
-                                     options.split, group_digits(result.images),
+  table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes",
+                                     data_name(options), options.split, group_digits(result.images),
                                      group_digits(std::ssize(annotations.annotations)),
                                      annotations.categories.size())});
   if (result.bad_samples > 0) table.add_row({"unreadable", group_digits(result.bad_samples)});
@@ -136,20 +148,52 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   return text + "\nbbox\n" + summary_of(result.box) + "\nsegm\n" + summary_of(result.mask);
 }
 
+CocoSet open_set(const ValidateOptions& options) {
+  if (options.annotations.empty()) {
+    require(options.images.empty(), ErrorCode::kInvalidArgument,
+            "--images {}: needs --annotations FILE", options.images);
+    const CocoFiles files = find_coco(options.data, options.split);
+    if (files.split.empty()) {
+      print_note(fmt::format("{}: the data has no splits; all of it is evaluated",
+                             files.annotations.string()));
+    }
+    return open_coco(files);
+  }
+  require(!options.images.empty() || !options.data.empty(), ErrorCode::kInvalidArgument,
+          "--annotations {}: needs --images DIR", options.annotations);
+  return open_coco(
+      named_coco(options.images.empty() ? options.data : options.images, options.annotations));
+}
+
+// Brings the annotations to the model's classes, before anything is computed.
+void prepare(CocoSet& set, const DetectorSpec& spec) {
+  for (const std::string& note : set.notes()) print_note(note);
+  for (const std::string& note : match_categories(set.annotations, spec.classes,
+                                                  spec.config.num_classes, set.file.string())) {
+    print_note(note);
+  }
+  require_objects(set.annotations, set.file.string());
+  const std::vector<CocoAnnotation>& objects = set.annotations.annotations;
+  const int64_t bare = std::ranges::count_if(
+      objects, [](const CocoAnnotation& object) { return !object.has_outline(); });
+  if (bare > 0 && bare < std::ssize(objects)) {
+    print_note(
+        fmt::format("{}: {} of {} objects have no outline; they count for boxes, not for masks",
+                    set.file.string(), bare, objects.size()));
+  }
+}
+
 }  // namespace
 
 int validate_detector(const ValidateOptions& options) {
   check_torch_run(options.run);
   check_results(options.results);
   check_coco_results(options.coco_results);
-  const detect::CocoFolder folder = detect::find_coco(options.data, options.part());
-  const CocoAnnotations annotations = read_coco(folder.annotations);
-  if (const std::string report = annotations.skips.report(); !report.empty()) {
-    print_note(fmt::format("{}:\n{}", folder.annotations.string(), report));
-  }
+  CocoSet set = open_set(options);
   LoadedDetector model = load_named_detector(options.model, options.run.threads);
-  detect::check_categories(model.spec.config, annotations);
-  const detect::CocoTestSource source(folder.images, annotations, model.spec.preprocessing);
+  prepare(set, model.spec);
+  const CocoAnnotations& annotations = set.annotations;
+  const detect::CocoTestSource source(set.images, annotations, model.spec.preprocessing);
   const data::Loader loader(source, {.batch_size = 1, .workers = options.workers});
 
   Progress progress("validate", loader.images(), "images");

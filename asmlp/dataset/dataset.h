@@ -45,6 +45,10 @@ class Dataset {
   // Whether its bytes are a whole picture is then for the decoder to find out.
   virtual Sample get_encoded(int64_t index) const { return get(index); }
   virtual int target(int64_t index) const = 0;  // without decoding
+  // Sample::name, without decoding.
+  virtual std::string name(int64_t index) const {
+    return std::string(1, '#') += std::to_string(index);
+  }
   virtual const std::vector<std::string>& classes() const = 0;
 };
 

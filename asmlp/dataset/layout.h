@@ -8,9 +8,9 @@
 
 namespace asmlp {
 
-// kDetect for COCO's layout (annotations/instances_*.json), kSegment for ADE20K's (images/ and
-// annotations/ with training/ or validation/ in both). Nothing for every other folder or file:
-// class folders, IDX files and tar shards are found out by who opens them.
+// kDetect where COCO annotation files are found (coco_layout.h), kSegment for ADE20K's layout
+// (images/ and annotations/ with training/ or validation/ in both). Nothing for every other folder
+// or file: class folders, IDX files and tar shards are found out by who opens them.
 std::optional<Task> task_of_layout(const std::filesystem::path& data);
 
 }  // namespace asmlp

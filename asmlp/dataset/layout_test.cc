@@ -20,6 +20,8 @@ TEST(Layout, ShowsTheTask) {
     make(name);
   }
   std::ofstream(folder.path() / "coco/annotations/instances_train2017.json") << "{}";
+  // No annotations of COCO's format, in spite of its name.
+  std::ofstream(folder.path() / "classes/annotations.json") << "{\"images\": []}";
   EXPECT_EQ(task_of_layout(folder.path() / "coco"), Task::kDetect);
   EXPECT_EQ(task_of_layout(folder.path() / "ade"), Task::kSegment);
   for (const char* name :

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/coco/coco.h"
+#include "asmlp/dataset/coco/coco_classes.h"
 #include "asmlp/dataset/coco/coco_results.h"
 
 namespace {
@@ -41,7 +41,7 @@ void check_annotations(const CocoAnnotations& coco) {
       expect(size_t(annotation.label) < coco.categories.size());
       expect(annotation.box[2] >= 0 && annotation.box[3] >= 0 && std::isfinite(annotation.area));
       // Polygons in a picture of usual size only: rasterizing costs time for each of its columns.
-      if (image.width <= 2048) check_mask(coco_mask(annotation, image), image.height, image.width);
+      if (image.width >= 1 && image.width <= 2048) check_mask(coco_mask(annotation, image), image.height, image.width);
       ++grouped;
     }
   }
@@ -49,6 +49,15 @@ void check_annotations(const CocoAnnotations& coco) {
   expect((coco.skips.annotations() == 0) || !coco.skips.report().empty());
   for (const CocoTrainingImage& image : coco_training_images(coco)) {
     expect(image.annotations.size() <= coco.of_image(image.image).size());
+  }
+  std::vector<bool> every_other(coco.images.size());
+  for (size_t i = 0; i < every_other.size(); i += 2) every_other[i] = true;
+  expect(subset(coco, every_other).annotations.size() <= coco.annotations.size());
+  CocoAnnotations matched = coco;
+  match_categories(matched, training_classes(coco), int(training_classes(coco).size()), "fuzz");
+  expect(matched.annotations.size() == coco.annotations.size());
+  for (const CocoAnnotation& a : matched.annotations) {
+    expect(matched.categories.at(size_t(a.label)).in_file);
   }
   ThreadPool pool(1);
   for (const double value :

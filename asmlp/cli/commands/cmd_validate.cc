@@ -1,4 +1,8 @@
 // asmlp validate: the scores of a model on a data set, whatever its task.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
 #include <memory>
 
 #include "asmlp/cli/commands/commands.h"
@@ -28,19 +32,35 @@ void add_classifier_options(CLI::App& app, ValidateOptions& options, TaskOptions
 
 void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& own) {
   const auto add = [&](CLI::Option* option) { return own.add(option, Task::kDetect); };
+  add(app.add_option("--annotations", options.annotations,
+                     "COCO annotation file, instead of one that is found in DATA"))
+      ->type_name("FILE");
+  add(app.add_option("--images", options.images, "folder of the images of --annotations"))
+      ->type_name("DIR");
   add(app.add_flag("--per-class", options.per_class, "print the AP of every class"));
   add(app.add_option("--coco-results", options.coco_results,
                      "write COCO result files: PREFIX.bbox.json and PREFIX.segm.json"))
       ->type_name("PREFIX");
 }
 
+// Of detectors also any other that has an annotation file of its name.
+constexpr std::array kSplits{"validation", "val", "test", "train"};
+
+bool is_split(const std::string& name) { return std::ranges::find(kSplits, name) != kSplits.end(); }
+
 int validate(const ValidateOptions& options, const Validators& validators, const TaskOptions& own) {
+  if (options.data.empty() && options.annotations.empty()) throw CLI::RequiredError("DATA");
+  TaskOption wanted = options.task;
+  if (!options.annotations.empty() && !wanted.wanted) wanted.wanted = Task::kDetect;
   const Task task = decide_task(
-      options.task,
-      {.model = options.model.weights.empty() ? options.model.model : options.model.weights,
-       .architecture = options.model.config,
-       .data = options.data});
+      wanted, {.model = options.model.weights.empty() ? options.model.model : options.model.weights,
+               .architecture = options.model.config,
+               .data = options.data});
   own.check(task);
+  if (task != Task::kDetect && !is_split(options.split)) {
+    throw CLI::ValidationError(
+        "--split", fmt::format("{} is not one of {}", options.split, fmt::join(kSplits, ", ")));
+  }
   switch (task) {
     case Task::kDetect:
       return validators.detect(options);
@@ -55,10 +75,14 @@ int validate(const ValidateOptions& options, const Validators& validators, const
 constexpr const char* kValidateFooter =
     "DATA of a classifier: a folder with one folder of images per class, or with train/ and val/\n"
     "(validation/, test/) that hold such folders, or with MNIST-style IDX files (plain or gzip).\n"
-    "Of a detector: COCO's layout, val2017/ and annotations/instances_val2017.json; the scores "
-    "are\n"
-    "pycocotools', -1 stands for nothing to find, and annotations that cannot be used are "
-    "counted.\n"
+    "Of a detector: annotations in COCO's format and their images, as COCO, CVAT, Roboflow, "
+    "labelme2coco,\n"
+    "Label Studio, and FiftyOne arrange them, or --images and --annotations. Categories are "
+    "matched "
+    "to the\n"
+    "model's classes by name. The scores are pycocotools', -1 stands for nothing to find, and what "
+    "cannot\n"
+    "be used of the annotations is counted.\n"
     "Of a segmentor: ADE20K's, images/ and annotations/ with {training,validation} in both; the\n"
     "scores are those of all pixels together, at the images' own resolution.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"
@@ -66,6 +90,7 @@ constexpr const char* kValidateFooter =
     "  asmlp validate /usr/share/datasets/fashion-mnist --sheet sheet.png\n"
     "  asmlp validate imagenet/ --model tiny.safetensors --batch-size 16 --json\n"
     "  asmlp validate coco/ --model mask_rcnn.safetensors --per-class\n"
+    "  asmlp validate --images photos/ --annotations cvat.json --model detector.safetensors\n"
     "  asmlp validate ADEChallengeData2016/ --model upernet.safetensors --multi-scale --flip";
 
 }  // namespace
@@ -109,10 +134,10 @@ Command add_validate(CLI::App& program, const Validators& validators) {
   auto own = std::make_shared<TaskOptions>();
   CLI::App* app = add_subcommand(program, "validate", "Measure the scores of a model on a data set",
                                  kValidateFooter);
-  app->add_option("data", options->data, "the data set")->type_name("DATA")->required();
+  app->add_option("data", options->data, "the data set")->type_name("DATA");
   app->add_option("--split", options->split,
-                  "which part: validation (default; also val, test) or train")
-      ->check(CLI::IsMember({"validation", "val", "test", "train"}))
+                  "which part: validation (default; also val), test, train, or, of COCO "
+                  "annotations, any other that has a file")
       ->type_name("NAME");
   add_task_option(*app, options->task);
   add_model_options(*app, options->model);

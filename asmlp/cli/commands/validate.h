@@ -42,6 +42,7 @@ struct ValidateOptions {
   // Detectors and segmentors
   int workers = 2;  // threads that read images ahead
   // Detectors
+  std::string images, annotations;  // instead of `data`
   bool per_class = false;
   std::string coco_results;
   // Segmentors

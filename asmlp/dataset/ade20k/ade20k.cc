@@ -8,6 +8,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/hold_out.h"
 #include "asmlp/image/decode.h"
 
 namespace asmlp {
@@ -163,6 +164,20 @@ Ade20k::Ade20k(const fs::path& root, Split split) : classes_(find_classes(root))
           "{} and {}: two images for one label file; remove one",
           twice == by_labels.end() ? "" : twice->image.string(),
           twice == by_labels.end() ? "" : (twice + 1)->image.string());
+}
+
+std::pair<Ade20k, Ade20k> Ade20k::hold_out(double fraction, uint64_t seed) const {
+  std::vector<HoldOutSample> samples;
+  for (const Files& files : files_) samples.push_back({files.image.filename().string()});
+  const std::vector<bool> held = asmlp::hold_out(
+      samples, fraction, seed, files_.empty() ? "" : files_[0].image.parent_path().string());
+  std::pair<Ade20k, Ade20k> parts{*this, *this};
+  parts.first.files_.clear();
+  parts.second.files_.clear();
+  for (size_t i = 0; i < held.size(); ++i) {
+    (held[i] ? parts.second : parts.first).files_.push_back(files_[i]);
+  }
+  return parts;
 }
 
 const Ade20k::Files& Ade20k::files(int64_t index) const {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/dataset/dataset.h"
@@ -48,6 +49,10 @@ class Ade20k {
   // folders, without images, or for an image without labels; Error(kBadFormat) for two images of
   // one name and for a class list that breaks the rules above. All name the file or folder.
   Ade20k(const std::filesystem::path& root, Split split);
+
+  // The split without about `fraction` of its images, and these (hold_out, by the images' names).
+  // Errors: hold_out's.
+  std::pair<Ade20k, Ade20k> hold_out(double fraction, uint64_t seed) const;
 
   int64_t size() const { return static_cast<int64_t>(files_.size()); }
   const std::vector<SegmentationClass>& classes() const { return classes_; }

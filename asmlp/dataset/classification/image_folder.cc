@@ -84,6 +84,8 @@ class ImageFolder final : public Dataset {
 
   int target(int64_t index) const override { return file(index).target; }
 
+  std::string name(int64_t index) const override { return file(index).name; }
+
   const std::vector<std::string>& classes() const override { return list_.classes; }
 
  private:

@@ -15,14 +15,6 @@
 namespace asmlp {
 namespace {
 
-// Index of the element with this id in a list of rising ids, or -1.
-template <typename Element>
-int find_id(const std::vector<Element>& elements, int64_t id) {
-  const auto found = std::ranges::lower_bound(elements, id, {}, &Element::id);
-  if (found == elements.end() || found->id != id) return -1;
-  return static_cast<int>(found - elements.begin());
-}
-
 // The value in hundredths when that is exact: when dividing gives the same double again.
 std::optional<int32_t> hundredths(double value) {
   const double scaled = std::round(value * 100);
@@ -39,13 +31,21 @@ size_t words_of(int32_t header) {
 }
 
 constexpr const char* kReasonTexts[CocoSkips::kReasons] = {
-    "annotations that are no objects with whole numbers id, image_id and category_id",
-    "annotations of unknown images",
-    "annotations of unknown categories",
-    "annotations with the id of another",
-    "annotations without a usable bbox and area",
-    "annotations without a usable segmentation",
+    "annotations left out, without a whole image_id and category_id",
+    "annotations left out, of unknown images",
+    "annotations left out, of unknown categories",
+    "annotations left out, the same as another",
+    "annotations left out, without a usable bbox",
+    "annotations left out, whose iscrowd is no flag",
+    "annotations with an unusable segmentation, which count for boxes only",
     "polygons of fewer than 3 points, left out of their annotations",
+    "annotations without a usable bbox, which have that of their outline",
+    "annotations without a usable area, which is computed",
+    "annotations without a whole id",
+    "annotations with the id of another (pycocotools takes one for the other)",
+    "annotations with the id 0 (pycocotools never counts them as found)",
+    "images left out, without a whole id and a file name, or there twice",
+    "categories left out, without a whole id, or there twice",
 };
 
 bool is_trainable(const CocoAnnotation& annotation, const CocoImage& image) {
@@ -100,7 +100,7 @@ std::vector<double> CocoPolygons::at(int polygon) const {
 }
 
 int64_t CocoSkips::annotations() const {
-  return std::accumulate(std::begin(counts), std::end(counts), int64_t{0}) - counts[kShortPolygon];
+  return std::accumulate(counts, counts + kBadSegmentation, int64_t{0});
 }
 
 std::string CocoSkips::report() const {
@@ -113,9 +113,33 @@ std::string CocoSkips::report() const {
   return lines;
 }
 
-int CocoAnnotations::find_image(int64_t id) const { return find_id(images, id); }
+void CocoSkips::add(Reason reason, const std::string& which) {
+  if (counts[reason]++ == 0) first[reason] = which;
+}
 
-int CocoAnnotations::find_category(int64_t id) const { return find_id(categories, id); }
+int CocoAnnotations::find_image(int64_t id) const {
+  const auto found = std::ranges::lower_bound(images, id, {}, &CocoImage::id);
+  return found == images.end() || found->id != id ? -1 : static_cast<int>(found - images.begin());
+}
+
+int CocoAnnotations::find_category(int64_t id) const {
+  const auto found = std::ranges::find_if(
+      categories, [&](const CocoCategory& c) { return c.in_file && c.id == id; });
+  return found == categories.end() ? -1 : static_cast<int>(found - categories.begin());
+}
+
+void CocoAnnotations::group_by_image() {
+  begin.assign(images.size() + 1, 0);
+  for (const CocoAnnotation& annotation : annotations) {
+    ++begin[static_cast<size_t>(annotation.image) + 1];
+  }
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  by_image.resize(annotations.size());
+  std::vector<size_t> next(begin.begin(), begin.end() - 1);
+  for (size_t i = 0; i < annotations.size(); ++i) {
+    by_image[next[static_cast<size_t>(annotations[i].image)]++] = static_cast<int>(i);
+  }
+}
 
 MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
   if (!annotation.mask.counts.empty()) return annotation.mask;
@@ -131,25 +155,57 @@ MaskRle coco_mask(const CocoAnnotation& annotation, const CocoImage& image) {
   return count == 1 ? std::move(masks[0]) : merge_masks(masks, MaskMerge::kUnion);
 }
 
+bool has_masks(const CocoAnnotations& annotations) {
+  return std::ranges::any_of(annotations.annotations, &CocoAnnotation::has_outline);
+}
+
 std::vector<CocoGroundTruth> coco_ground_truth(const CocoAnnotations& annotations, CocoTask task,
                                                ThreadPool& pool) {
   std::vector<CocoGroundTruth> ground_truth;
+  std::vector<const CocoAnnotation*> sources;
   ground_truth.reserve(annotations.annotations.size());
   for (const CocoAnnotation& a : annotations.annotations) {
-    require(task == CocoTask::kBox || !a.polygons.empty() || !a.mask.counts.empty(),
-            ErrorCode::kBadFormat,
-            "annotation {} has no segmentation, so masks cannot be evaluated; evaluate boxes, or "
-            "leave out such annotations",
-            a.id);
+    if (task == CocoTask::kMask && !a.has_outline()) continue;
     ground_truth.push_back({a.image, a.label, a.box, a.area, a.crowd, {}});
+    sources.push_back(&a);
   }
   if (task == CocoTask::kBox) return ground_truth;
   run_throwing(pool, static_cast<int>(ground_truth.size()), [&](int i) {
-    const CocoAnnotation& annotation = annotations.annotations[static_cast<size_t>(i)];
+    const CocoAnnotation& annotation = *sources[static_cast<size_t>(i)];
     ground_truth[static_cast<size_t>(i)].mask =
         coco_mask(annotation, annotations.images[static_cast<size_t>(annotation.image)]);
   });
   return ground_truth;
+}
+
+void require_objects(const CocoAnnotations& annotations, const std::string& what) {
+  const std::string report = annotations.skips.report();
+  require(!annotations.annotations.empty(), ErrorCode::kBadFormat,
+          "{}: has no annotation that can be used, so there is nothing to find{}{}", what,
+          report.empty() ? "" : ": ", report);
+  require(!std::ranges::all_of(annotations.annotations, &CocoAnnotation::crowd),
+          ErrorCode::kBadFormat,
+          "{}: all {} annotations are crowd regions (iscrowd 1), so there is no object to find{}{}",
+          what, annotations.annotations.size(), report.empty() ? "" : ": ", report);
+}
+
+CocoAnnotations subset(const CocoAnnotations& annotations, const std::vector<bool>& keep) {
+  CocoAnnotations result;
+  result.categories = annotations.categories;
+  std::vector<int> places(annotations.images.size(), -1);
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!keep[i]) continue;
+    places[i] = static_cast<int>(result.images.size());
+    result.images.push_back(annotations.images[i]);
+  }
+  for (const CocoAnnotation& annotation : annotations.annotations) {
+    const int place = places[static_cast<size_t>(annotation.image)];
+    if (place < 0) continue;
+    result.annotations.push_back(annotation);
+    result.annotations.back().image = place;
+  }
+  result.group_by_image();
+  return result;
 }
 
 std::vector<CocoTrainingImage> coco_training_images(const CocoAnnotations& annotations) {

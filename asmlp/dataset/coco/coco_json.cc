@@ -1,7 +1,10 @@
 #include "asmlp/dataset/coco/coco_json.h"
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cmath>
+#include <type_traits>
 
 #include "asmlp/core/error.h"
 
@@ -24,10 +27,29 @@ void parse(std::string_view json, const std::string& what,
     // Everything of interest is handed over and discarded on the way.
     const Json rest = Json::parse(json.begin(), json.end(), callback);
   } catch (const Json::exception& error) {
-    fail(ErrorCode::kBadFormat,
-         "{}: not valid JSON: {}; is the file complete? (NaN and Infinity are no JSON)", what,
+    fail(ErrorCode::kBadFormat, "{}: not valid JSON: {}; is the file complete?", what,
          reason(error.what()));
   }
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
+
+// The number that the whole text is.
+template <typename T>
+std::optional<T> number_of(std::string_view text) {
+  text = trimmed(text);
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(value)) return std::nullopt;
+  }
+  return value;
 }
 
 bool ends_element(Event event) {
@@ -37,7 +59,8 @@ bool ends_element(Event event) {
 }  // namespace
 
 void for_each_record(std::string_view json, const std::string& what,
-                     const std::vector<std::string>& lists, const RecordHandler& handle) {
+                     const std::vector<std::string>& lists, size_t required,
+                     const RecordHandler& handle) {
   std::vector<bool> seen(lists.size());
   int list = -1;  // whose value is being parsed
   int64_t index = 0;
@@ -68,7 +91,7 @@ void for_each_record(std::string_view json, const std::string& what,
     handle(list, index++, value);
     return false;
   });
-  for (size_t i = 0; i < lists.size(); ++i) {
+  for (size_t i = 0; i < required; ++i) {
     require(seen[i], ErrorCode::kBadFormat,
             "{}: has no list \"{}\"; expected COCO's format with \"{}\"", what, lists[i],
             fmt::join(lists, "\", \""));
@@ -96,12 +119,17 @@ const Json* member(const Json& record, const char* key) {
 }
 
 std::optional<double> finite_number(const Json& value) {
+  if (value.is_string()) return number_of<double>(value.get_ref<const std::string&>());
   if (!value.is_number()) return std::nullopt;
   const auto number = value.get<double>();
   return std::isfinite(number) ? std::optional(number) : std::nullopt;
 }
 
 std::optional<int64_t> whole_number(const Json& value) {
+  if (value.is_string()) {
+    const auto whole = number_of<int64_t>(value.get_ref<const std::string&>());
+    if (whole) return whole;
+  }
   if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX})
     return std::nullopt;
   if (value.is_number_integer()) return value.get<int64_t>();
@@ -128,6 +156,10 @@ std::optional<std::string> text(const Json& record, const char* key) {
 }
 
 std::optional<std::vector<double>> numbers(const Json& value) {
+  if (value.is_string()) {
+    const Json list = Json::parse(value.get_ref<const std::string&>(), nullptr, false);
+    return list.is_array() ? numbers(list) : std::nullopt;
+  }
   if (!value.is_array()) return std::nullopt;
   std::vector<double> result;
   result.reserve(value.size());
@@ -137,6 +169,41 @@ std::optional<std::vector<double>> numbers(const Json& value) {
     result.push_back(*number);
   }
   return result;
+}
+
+std::optional<bool> flag(const Json& record, const char* key) {
+  const Json* value = member(record, key);
+  if (value == nullptr || value->is_null()) return false;
+  if (value->is_boolean()) return value->get<bool>();
+  if (const auto number = finite_number(*value)) return *number != 0;
+  if (!value->is_string()) return std::nullopt;
+  std::string word(trimmed(value->get_ref<const std::string&>()));
+  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (word.empty() || word == "false") return false;
+  return word == "true" ? std::optional(true) : std::nullopt;
+}
+
+std::optional<std::string> without_python_numbers(std::string_view json) {
+  std::optional<std::string> cleaned;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+      continue;
+    }
+    in_string = c == '"';
+    if (c != 'N' && c != 'I' && c != '-') continue;
+    for (const std::string_view token : {"NaN", "Infinity", "-Infinity"}) {
+      if (!json.substr(i).starts_with(token)) continue;
+      if (!cleaned) cleaned.emplace(json);
+      cleaned->replace(i, token.size(), token.size(), ' ').replace(i, 2, "\"\"");
+      i += token.size() - 1;
+      break;
+    }
+  }
+  return cleaned;
 }
 
 }  // namespace asmlp

@@ -2,14 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <numeric>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/dataset/coco/coco_json.h"
+#include "asmlp/dataset/coco/coco_outline.h"
 #include "asmlp/dataset/coco/coco_record.h"
 
 namespace asmlp {
@@ -24,114 +24,132 @@ struct Pending {
   int64_t category_id = 0;
 };
 
+std::string named(const CocoAnnotation& annotation) {
+  return fmt::format("annotation {}", annotation.id);
+}
+
+// A side of an image; 0 when the record does not say it.
+int side_of(const Json& record, const char* key) {
+  const auto side = whole_number(record, key);
+  return side && *side >= 1 && *side <= kMaxMaskSide ? static_cast<int>(*side) : 0;
+}
+
 class Reader {
  public:
   explicit Reader(std::string what) : what_(std::move(what)) {}
 
   CocoAnnotations read(std::string_view json) {
-    for_each_record(json, what_, {"images", "annotations", "categories"},
+    for_each_record(json, what_, {"images", "categories", "annotations"}, 2,
                     [&](int list, int64_t index, const Json& record) {
                       if (list == 0) add_image(index, record);
-                      if (list == 1) add_annotation(index, record);
-                      if (list == 2) add_category(index, record);
+                      if (list == 1) add_category(index, record);
+                      if (list == 2) add_annotation(index, record);
                     });
-    sort_by_id(result_.images, "images");
-    sort_by_id(result_.categories, "categories");
+    sort_by_id(result_.images, "images", CocoSkips::kBadImage, &CocoImage::file_name);
+    sort_by_id(result_.categories, "categories", CocoSkips::kBadCategory, &CocoCategory::name);
     resolve();
-    group_by_image();
+    result_.group_by_image();
     return std::move(result_);
   }
 
  private:
   void add_image(int64_t index, const Json& record) {
     const auto id = whole_number(record, "id");
-    const auto height = whole_number(record, "height"), width = whole_number(record, "width");
-    auto file_name = text(record, "file_name");
-    require(id && height && width && file_name, ErrorCode::kBadFormat,
-            "{}: entry {} of \"images\" needs id, height, width (whole numbers) and file_name",
-            what_, index);
-    require(*height >= 1 && *width >= 1 && *height <= kMaxMaskSide && *width <= kMaxMaskSide,
-            ErrorCode::kBadFormat,
-            "{}: image {} has {} x {} pixels (height x width); sides of 1 to {} are possible",
-            what_, *id, *height, *width, kMaxMaskSide);
-    result_.images.push_back(
-        {*id, std::move(*file_name), static_cast<int>(*height), static_cast<int>(*width)});
+    // LVIS has only the address.
+    std::optional<std::string> file_name;
+    for (const char* key : {"file_name", "coco_url", "path"}) {
+      file_name = text(record, key);
+      if (file_name && !file_name->empty()) break;
+      file_name.reset();
+    }
+    if (!id || !file_name) {
+      return skip(CocoSkips::kBadImage, fmt::format("entry {} of \"images\"", index));
+    }
+    int height = side_of(record, "height"), width = side_of(record, "width");
+    if (height == 0 || width == 0) height = width = 0;
+    result_.images.push_back({*id, std::move(*file_name), height, width});
   }
 
   void add_category(int64_t index, const Json& record) {
     const auto id = whole_number(record, "id");
+    if (!id) {
+      return skip(CocoSkips::kBadCategory, fmt::format("entry {} of \"categories\"", index));
+    }
     auto name = text(record, "name");
-    require(id && name, ErrorCode::kBadFormat,
-            "{}: entry {} of \"categories\" needs id (a whole number) and name", what_, index);
-    result_.categories.push_back({*id, std::move(*name)});
+    if (!name || name->empty()) {
+      const Json* value = member(record, "name");
+      name = value != nullptr && value->is_number() ? value->dump() : std::to_string(*id);
+    }
+    result_.categories.push_back(
+        {*id, std::move(*name), text(record, "supercategory").value_or("")});
   }
 
+  // Of records of one id with the same content the first stays.
   template <typename Element>
-  void sort_by_id(std::vector<Element>& elements, const char* list) const {
-    require(!elements.empty(), ErrorCode::kBadFormat, "{}: \"{}\" is empty", what_, list);
-    std::ranges::sort(elements, {}, &Element::id);
-    const auto twice = std::ranges::adjacent_find(elements, {}, &Element::id);
-    require(twice == elements.end(), ErrorCode::kBadFormat,
-            "{}: two entries of \"{}\" have the id {}; ids must differ", what_, list,
-            twice == elements.end() ? 0 : twice->id);
+  void sort_by_id(std::vector<Element>& elements, const char* list, CocoSkips::Reason reason,
+                  std::string Element::*name) {
+    require(!elements.empty(), ErrorCode::kBadFormat,
+            "{}: \"{}\" is empty, or has no entry that can be used{}{}", what_, list,
+            result_.skips.counts[reason] > 0 ? ", first: " : "", result_.skips.first[reason]);
+    std::ranges::stable_sort(elements, {}, &Element::id);
+    const auto [rest, end] = std::ranges::unique(elements, [&](const auto& a, const auto& b) {
+      if (a.id != b.id) return false;
+      require(a.*name == b.*name, ErrorCode::kBadFormat,
+              "{}: two entries of \"{}\" have the id {}, '{}' and '{}'; ids must differ", what_,
+              list, a.id, a.*name, b.*name);
+      skip(reason, fmt::format("'{}' of the id {} again", b.*name, b.id));
+      return true;
+    });
+    elements.erase(rest, end);
   }
 
   void add_annotation(int64_t index, const Json& record) {
     const auto id = whole_number(record, "id");
     const auto image_id = whole_number(record, "image_id");
     const auto category_id = whole_number(record, "category_id");
-    if (!id || !image_id || !category_id) {
-      return skip(CocoSkips::kMalformed, fmt::format("entry {} of \"annotations\"", index));
-    }
-    const std::string name = fmt::format("annotation {}", *id);
-    if (!ids_.insert(*id).second) return skip(CocoSkips::kDuplicateId, name);
-    const auto box = box_of(record);
-    const auto area = finite_number(record, "area");
-    if (!box || !area) return skip(CocoSkips::kBadBox, name);
+    const std::string entry = fmt::format("entry {} of \"annotations\"", index);
+    if (!image_id || !category_id) return skip(CocoSkips::kMalformed, entry);
     Pending pending{{}, *image_id, *category_id};
     CocoAnnotation& annotation = pending.annotation;
-    annotation.id = *id;
-    annotation.box = *box;
-    annotation.area = *area;
-    const Json* crowd = member(record, "iscrowd");
-    annotation.crowd =
-        crowd != nullptr &&
-        (crowd->is_boolean() ? crowd->get<bool>() : finite_number(*crowd).value_or(0) != 0);
-    if (const Json* segmentation = member(record, "segmentation")) {
-      try {
-        read_segmentation(*segmentation, name, annotation);
-      } catch (const Error& error) {
-        return skip(CocoSkips::kBadSegmentation, fmt::format("{}: {}", name, error.what()));
-      }
-    }
+    annotation.id = id.value_or(-index - 1);
+    const auto crowd = flag(record, "iscrowd");
+    if (!crowd) return skip(CocoSkips::kBadCrowd, named(annotation));
+    annotation.crowd = *crowd;
+    read_segmentation(record, annotation);
+    const auto box = box_of(record);
+    if (!box && !annotation.has_outline()) return skip(CocoSkips::kBadBox, named(annotation));
+    annotation.box = box ? *box : box_of_outline(annotation);
+    if (id && is_duplicate(pending)) return skip(CocoSkips::kDuplicate, named(annotation));
+    if (!box) skip(CocoSkips::kBoxOfOutline, named(annotation));
+    if (!id) skip(CocoSkips::kNoId, entry);
+    if (id && *id == 0) skip(CocoSkips::kIdZero, entry);
+    annotation.area = finite_number(record, "area").value_or(-1);  // resolve() computes it
     pending_.push_back(std::move(pending));
   }
 
-  void read_segmentation(const Json& value, const std::string& name, CocoAnnotation& annotation) {
-    if (value.is_null()) return;
-    if (value.is_object()) {
-      annotation.mask = mask_of(value);
-      return;
+  // Whether the annotation of the same id says the same.
+  bool is_duplicate(const Pending& pending) {
+    const auto [known, fresh] = ids_.emplace(pending.annotation.id, pending_.size());
+    if (fresh) return false;
+    const Pending& other = pending_[known->second];
+    if (other.image_id == pending.image_id && other.category_id == pending.category_id &&
+        other.annotation.box == pending.annotation.box) {
+      return true;
     }
-    require(value.is_array(), ErrorCode::kBadFormat, "neither polygons nor run lengths");
-    for (const Json& polygon : value) {
-      const auto xy = numbers(polygon);
-      require(xy.has_value(), ErrorCode::kBadFormat, "a polygon that is no list of numbers");
-      if (xy->size() < 6) {
-        skip(CocoSkips::kShortPolygon, name);
-        continue;
+    skip(CocoSkips::kRepeatedId, named(pending.annotation));
+    return false;
+  }
+
+  void read_segmentation(const Json& record, CocoAnnotation& annotation) {
+    const Json* segmentation = member(record, "segmentation");
+    if (segmentation == nullptr) return;
+    try {
+      for (int left_out = read_outline(*segmentation, annotation); left_out > 0; --left_out) {
+        skip(CocoSkips::kShortPolygon, named(annotation));
       }
-      const bool usable = xy->size() % 2 == 0 && std::ranges::all_of(*xy, [](double value) {
-                            return std::abs(value) <= kMaxPolygonCoordinate;
-                          });
-      require(usable, ErrorCode::kBadFormat,
-              "a polygon of {} numbers; x and y of each point are needed, up to {} pixels",
-              xy->size(), kMaxPolygonCoordinate);
-      annotation.polygons.add(*xy);
+    } catch (const Error& error) {
+      skip(CocoSkips::kBadSegmentation, fmt::format("{}: {}", named(annotation), error.what()));
     }
-    require(value.empty() || !annotation.polygons.empty(), ErrorCode::kBadFormat,
-            "no polygon of at least 3 points");
-    annotation.polygons.shrink_to_fit();
   }
 
   // Ids to indices; what belongs to nothing is skipped.
@@ -144,51 +162,43 @@ class Reader {
       annotation.label = result_.find_category(pending.category_id);
       if (annotation.image < 0) {
         skip(CocoSkips::kUnknownImage,
-             fmt::format("annotation {} of image {}", annotation.id, pending.image_id));
+             fmt::format("{} of image {}", named(annotation), pending.image_id));
         continue;
       }
       if (annotation.label < 0) {
         skip(CocoSkips::kUnknownCategory,
-             fmt::format("annotation {} of category {}", annotation.id, pending.category_id));
+             fmt::format("{} of category {}", named(annotation), pending.category_id));
         continue;
       }
       const CocoImage& image = result_.images[static_cast<size_t>(annotation.image)];
-      const MaskRle& mask = annotation.mask;
-      if (!mask.counts.empty() && (mask.height != image.height || mask.width != image.width)) {
-        skip(CocoSkips::kBadSegmentation,
-             fmt::format(
-                 "annotation {} with a mask of {} x {} pixels (height x width) in an image of "
-                 "{} x {}",
-                 annotation.id, mask.height, mask.width, image.height, image.width));
-        continue;
+      check_mask_size(annotation, image, result_.skips);
+      if (annotation.area < 0) {
+        skip(CocoSkips::kNoArea, named(annotation));
+        annotation.area = area_of(annotation, image);
       }
       result_.annotations.push_back(std::move(annotation));
     }
   }
 
-  void group_by_image() {
-    std::vector<size_t>& begin = result_.begin;
-    begin.assign(result_.images.size() + 1, 0);
-    for (const auto& annotation : result_.annotations) {
-      ++begin[static_cast<size_t>(annotation.image) + 1];
+  // The area of the mask, as in COCO's own files; else of the box.
+  static double area_of(const CocoAnnotation& annotation, CocoImage image) {
+    if (!annotation.has_outline()) return annotation.box[2] * annotation.box[3];
+    if (annotation.mask.counts.empty() && image.height == 0) {  // a size that holds the polygons
+      const CocoBox box = box_of_outline(annotation);
+      image.height = static_cast<int>(std::clamp(box[1] + box[3] + 1, 1.0, double{kMaxMaskSide}));
+      image.width = static_cast<int>(std::clamp(box[0] + box[2] + 1, 1.0, double{kMaxMaskSide}));
     }
-    std::partial_sum(begin.begin(), begin.end(), begin.begin());
-    result_.by_image.resize(result_.annotations.size());
-    std::vector<size_t> next(begin.begin(), begin.end() - 1);
-    for (size_t i = 0; i < result_.annotations.size(); ++i) {
-      const auto image = static_cast<size_t>(result_.annotations[i].image);
-      result_.by_image[next[image]++] = static_cast<int>(i);
-    }
+    return static_cast<double>(mask_area(coco_mask(annotation, image)));
   }
 
   void skip(CocoSkips::Reason reason, const std::string& which) {
-    if (result_.skips.counts[reason]++ == 0) result_.skips.first[reason] = which;
+    result_.skips.add(reason, which);
   }
 
   std::string what_;
   CocoAnnotations result_;
   std::deque<Pending> pending_;
-  std::unordered_set<int64_t> ids_;
+  std::unordered_map<int64_t, size_t> ids_;  // the first annotation of an id
 };
 
 }  // namespace
@@ -230,8 +240,25 @@ MaskRle mask_of(const Json& value) {
   return mask_from_counts(std::move(runs), rows, columns);
 }
 
+void check_mask_size(CocoAnnotation& annotation, const CocoImage& image, CocoSkips& skips) {
+  MaskRle& mask = annotation.mask;
+  if (mask.counts.empty() || image.height == 0) return;
+  if (mask.height == image.height && mask.width == image.width) return;
+  skips.add(CocoSkips::kBadSegmentation,
+            fmt::format("{}: a mask of {} x {} pixels (height x width) in an image of {} x {}",
+                        named(annotation), mask.height, mask.width, image.height, image.width));
+  mask = {};
+}
+
 CocoAnnotations parse_coco(std::string_view json, const std::string& what) {
-  return Reader(what).read(json);
+  try {
+    return Reader(what).read(json);
+  } catch (const Error& error) {
+    // Only now: looking for such numbers takes a second pass.
+    const auto cleaned = without_python_numbers(json);
+    if (!cleaned) throw;
+    return Reader(what).read(*cleaned);
+  }
 }
 
 CocoAnnotations read_coco(const std::filesystem::path& path) {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "asmlp/metrics/coco_eval.h"
+#include "asmlp/dataset/coco/coco.h"
 
 namespace asmlp {
 
@@ -15,5 +15,8 @@ std::optional<CocoBox> box_of(const nlohmann::json& record);
 // Run lengths {"size": [height, width], "counts": string or list}. Error (kBadFormat) says what is
 // wrong.
 MaskRle mask_of(const nlohmann::json& value);
+
+// Takes a mask away that has not the size of its image, and counts it.
+void check_mask_size(CocoAnnotation& annotation, const CocoImage& image, CocoSkips& skips);
 
 }  // namespace asmlp

@@ -92,10 +92,14 @@ void write_coco_results(const std::filesystem::path& path, CocoTask task,
                         const CocoAnnotations& annotations,
                         std::span<const CocoDetection> detections) {
   write_file_atomically(path, [&](std::ostream& out) {
-    out << '[';
+    const char* separator = "[\n";
     for (size_t i = 0; i < detections.size(); ++i) {
-      out << (i > 0 ? ",\n" : "\n") << record_of(detections[i], i, task, annotations);
+      const std::string record = record_of(detections[i], i, task, annotations);
+      if (!annotations.categories[size_t(detections[i].label)].in_file) continue;
+      out << separator << record;
+      separator = ",\n";
     }
+    if (separator[0] == '[') out << '[';
     out << "\n]\n";
   });
 }

@@ -14,7 +14,8 @@ namespace asmlp {
 
 // Writes one record per detection: image_id, category_id, score and, by the task, bbox or
 // segmentation (size and compressed counts). A file of masks has no bbox: with one, pycocotools
-// would take the area of the box for that of the mask. Numbers read back as the same doubles. Error
+// would take the area of the box for that of the mask. Detections of classes that are not in_file
+// have no id and are left out. Numbers read back as the same doubles. Error
 // (kInvalidArgument) when an image or label is not in `annotations` or a number is not finite,
 // (kMismatch) when a mask has not the size of its image, (kIo) when the file cannot be written.
 void write_coco_results(const std::filesystem::path& path, CocoTask task,

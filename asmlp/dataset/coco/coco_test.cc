@@ -4,13 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <random>
 #include <set>
 
-#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/dataset/coco/coco_results.h"
 #include "tests/support/support.h"
 
 namespace asmlp::coco_test {
@@ -65,7 +62,7 @@ TEST(Coco, ReadsEveryFormOfAnnotation) {
   EXPECT_EQ(coco.skips.report(), "");
   EXPECT_EQ(coco.skips.annotations(), 0);
   ASSERT_EQ(coco.annotations.size(), 4u);
-  EXPECT_THAT(coco.categories, ElementsAre(CocoCategory{2, "two"}, CocoCategory{7, "seven"}));
+  EXPECT_THAT(coco.categories, ElementsAre(CocoCategory{2, "two"}, CocoCategory{7, "seven", "x"}));
   ASSERT_EQ(coco.images.size(), 3u);
   EXPECT_EQ(coco.images[0].file_name, "a.jpg");
   EXPECT_EQ(coco.images[1].height, 4);
@@ -90,7 +87,10 @@ TEST(Coco, ReadsEveryFormOfAnnotation) {
 
   ThreadPool pool(2);
   EXPECT_EQ(coco_ground_truth(coco, CocoTask::kBox, pool).size(), 4u);
-  EXPECT_THROW(coco_ground_truth(coco, CocoTask::kMask, pool), Error);  // -8 has no outline
+  EXPECT_EQ(coco_ground_truth(coco, CocoTask::kMask, pool).size(), 3u);  // -8 has no outline
+  EXPECT_FALSE(coco.annotations[3].has_outline());
+  EXPECT_TRUE(has_masks(coco));
+  EXPECT_FALSE(has_masks(parse(R"({"id":1,"image_id":30,"category_id":2,"bbox":[0,1,2,3]})")));
 }
 
 TEST(Coco, PartsOfAnObjectAreUnited) {
@@ -125,60 +125,150 @@ TEST(Coco, PolygonsKeepTheDoublesOfTheFile) {
   }
 }
 
+// What tools write in the place of numbers, flags and outlines means the same as COCO's own form.
+TEST(Coco, ValuesAreReadInEveryFormThatIsUnambiguous) {
+  const std::string plain = annotation(5, "[[1,1,3,1,3,3,1,3]]");
+  const CocoAnnotations expected = parse(plain);
+  const auto same = [&](const CocoAnnotations& coco, const std::string& what) {
+    ASSERT_EQ(coco.annotations.size(), 1u) << what << coco.skips.report();
+    const CocoAnnotation &a = coco.annotations[0], &e = expected.annotations[0];
+    EXPECT_EQ(a.id, e.id) << what;
+    EXPECT_EQ(a.image, e.image) << what;
+    EXPECT_EQ(a.label, e.label) << what;
+    EXPECT_EQ(a.box, e.box) << what;
+    EXPECT_EQ(a.area, e.area) << what;
+    EXPECT_EQ(a.crowd, e.crowd) << what;
+    EXPECT_EQ(coco_mask(a, coco.images[1]), coco_mask(e, expected.images[1])) << what;
+  };
+  for (const char* other : {R"("id":"5")",
+                            R"("id":5.0)",
+                            R"("id":" 5 ")",
+                            R"("image_id":"20")",
+                            R"("image_id":20.0)",
+                            R"("category_id":"7")",
+                            R"("category_id":"7.0")",
+                            R"("bbox":["1","1","2","2.0"])",
+                            R"("bbox":"[1, 1, 2, 2]")",
+                            R"("area":"4")",
+                            R"("iscrowd":"0")",
+                            R"("iscrowd":false)",
+                            R"("iscrowd":"False")",
+                            R"("iscrowd":null)",
+                            R"("iscrowd":"")",
+                            R"("segmentation":[1,1,3,1,3,3,1,3])",
+                            R"("segmentation":[["1",1,3,1,3,3,1,"3"]])",
+                            R"("segmentation":[[1,1],[3,1],[3,3],[1,3]])",
+                            R"("segmentation":[[[1,1],[3,1],[3,3],[1,3]]])",
+                            R"("segmentation":"[[1,1,3,1,3,3,1,3]]")",
+                            R"("segmentation":{"size":["4",6.0],"counts":[5,"2",2,2,13]})",
+                            R"("segmentation":{"size":[4,6],"counts":"5220;"})",
+                            R"("extra":NaN)",
+                            R"("extra":"a \"NaN\" is text","more":[-Infinity,{"x":Infinity}])"}) {
+    const std::string text = plain.substr(0, plain.size() - 1) + "," + other + "}";
+    const CocoAnnotations coco = parse(text);
+    same(coco, other);
+    EXPECT_EQ(coco.skips.report(), "") << other;
+  }
+  for (const char* crowd : {"1", "true", R"("1")", R"("true")", "1.0", "2"}) {
+    EXPECT_TRUE(
+        parse(annotation(5, "[]", fmt::format(R"(,"iscrowd":{})", crowd))).annotations.at(0).crowd)
+        << crowd;
+  }
+  // Of images and categories, and a byte order mark.
+  same(
+      parse_coco("\xef\xbb\xbf" + file_of(plain,
+                                          R"({"id":"10","file_name":"a","height":"50","width":50.0},
+                          {"id":"20","file_name":"b","height":"4","width":"6","license":null},
+                          null,{"id":"20","file_name":"b"})",
+                                          R"({"id":"2","name":"two"},{"id":7.0,"name":"seven"})"),
+                 "test"),
+      "images");
+}
+
+TEST(Coco, WhatIsMissingIsTakenFromTheRest) {
+  const CocoAnnotations coco = parse(
+      R"({"id":1,"image_id":20,"category_id":7,"bbox":[1,1,2,2],"segmentation":[[1,1,3,1,1,3]]},)"
+      R"({"id":2,"image_id":20,"category_id":7,"bbox":[1,1,2,2],"area":null},)"
+      R"({"id":3,"image_id":20,"category_id":7,"bbox":[1,1,2,2],"area":NaN,"segmentation":[]},)"
+      R"({"id":4,"image_id":20,"category_id":7,"segmentation":[[1,1,3.5,1,3.5,3,1,3]]},)"
+      R"({"id":5,"image_id":20,"category_id":7,"bbox":[3,3,-2,-2],)"
+      R"("segmentation":{"size":[4,6],"counts":[5,2,2,2,13]}},)"
+      R"({"image_id":20,"category_id":7,"bbox":[1,1,2,2],"area":4},)"
+      R"({"id":2,"image_id":20,"category_id":2,"bbox":[1,1,2,2],"area":4},)"
+      R"({"id":0,"image_id":20,"category_id":7,"bbox":[1,1,2,2],"area":4})");
+  ASSERT_EQ(coco.annotations.size(), 8u) << coco.skips.report();
+  EXPECT_EQ(coco.skips.annotations(), 0);
+  EXPECT_EQ(coco.annotations[0].area,
+            double(mask_area(coco_mask(coco.annotations[0], coco.images[1]))));
+  EXPECT_LT(coco.annotations[0].area, 4);
+  EXPECT_EQ(coco.annotations[1].area, 4);
+  EXPECT_EQ(coco.annotations[2].area, 4);
+  EXPECT_EQ(coco.annotations[3].box, (CocoBox{1, 1, 2.5, 2}));
+  EXPECT_EQ(coco.annotations[4].box, (CocoBox{1, 1, 2, 2}));
+  using Skips = CocoSkips;
+  EXPECT_EQ(coco.skips.counts[Skips::kNoArea], 5);
+  EXPECT_EQ(coco.skips.counts[Skips::kBoxOfOutline], 2);
+  EXPECT_EQ(coco.skips.counts[Skips::kNoId], 1);
+  EXPECT_EQ(coco.skips.counts[Skips::kRepeatedId], 1);
+  EXPECT_EQ(coco.skips.counts[Skips::kIdZero], 1);
+  EXPECT_THAT(coco.skips.report(), HasSubstr("pycocotools never counts"));
+}
+
 TEST(Coco, SingleBadAnnotationsAreCountedAndSaid) {
   const std::string square = "[[1,1,3,1,3,3,1,3]]";
   std::string text = annotation(1, square);
-  std::set<int> bad;
   const auto add = [&](const std::string& entry) { text += "," + entry; };
   for (const char* entry :
-       {"5", "null", "[1,2]", "{}", R"({"id":1.5,"image_id":20,"category_id":7})",
-        R"({"id":"1","image_id":20,"category_id":7})",
-        R"({"id":99999999999999999999,"image_id":20,"category_id":7})"}) {
+       {"5", "null", "[1,2]", "{}", R"({"id":1,"image_id":20.5,"category_id":7})",
+        R"({"id":1,"image_id":"b","category_id":7})",
+        R"({"id":1,"image_id":20,"category_id":99999999999999999999})"}) {
     add(entry);
   }
-  add(annotation(1, square));                        // an id again
+  add(annotation(1, square));                        // the same again
   add(annotation(10, square, R"(,"image_id":21)"));  // the last of two members counts
   add(annotation(11, square, R"(,"category_id":1)"));
   int id = 20;
   for (const char* box : {"null", "[]", "[1,2,3]", "[1,2,3,null]", "[1,2,-3,4]", "[1,2,3,4,5]", "7",
-                          R"([1,2,3,"4"])", "[1,2,3,1e7]"}) {
-    add(annotation(id++, square, fmt::format(R"(,"bbox":{})", box)));
+                          R"([1,2,3,"x"])", "[1,2,3,1e7]", "[1,2,NaN,4]"}) {
+    add(annotation(id++, "[]", fmt::format(R"(,"bbox":{})", box)));
   }
-  add(annotation(id++, square, R"(,"area":"4")"));
+  for (const char* crowd : {R"("perhaps")", "[]", "{}"}) {
+    add(annotation(id++, square, fmt::format(R"(,"iscrowd":{})", crowd)));
+  }
   id = 50;
-  for (const char* segmentation : {"7",
-                                   R"("522O=")",
-                                   "[[1,2,3,4]]",
-                                   "[[]]",
-                                   "[1,1,3,1,3,3]",
-                                   "[[1,1,3,1,3,3,1]]",
-                                   "[[1,1,3,1,3,null]]",
-                                   "[[1,1,3,1,3,2e6]]",
-                                   "{}",
-                                   R"({"size":[4,6]})",
-                                   R"({"size":[4,6],"counts":"522O"})",
-                                   R"({"size":[4,6],"counts":"52 O="})",
-                                   R"({"size":[4,6],"counts":[5,2,2,2,14]})",
-                                   R"({"size":[4,6],"counts":[5,2,-2,2,17]})",
-                                   R"({"size":[4,6],"counts":[5,2,2,2,1.5]})",
-                                   R"({"size":[6,4],"counts":[5,2,2,2,13]})",
-                                   R"({"size":[0,6],"counts":[0]})",
-                                   R"({"size":[99999,99999],"counts":[0]})",
-                                   R"({"size":[4],"counts":[5,2,2,2,13]})",
-                                   R"({"size":[4,6],"counts":7})"}) {
+  const int first = id;
+  for (const char* segmentation :
+       {"7", "true", R"("522O=")", "[[1,1,3,1,3,3,1]]", "[[1,1,3,1,3,null]]", "[[1,1,3,1,3,2e6]]",
+        R"({"size":[4,6]})", R"({"size":[4,6],"counts":"522O"})",
+        R"({"size":[4,6],"counts":"52 O="})", R"({"size":[4,6],"counts":[5,2,2,2,14]})",
+        R"({"size":[4,6],"counts":[5,2,-2,2,17]})", R"({"size":[4,6],"counts":[5,2,2,2,1.5]})",
+        R"({"size":[6,4],"counts":[5,2,2,2,13]})", R"({"size":[0,6],"counts":[0]})",
+        R"({"size":[99999,99999],"counts":[0]})", R"({"size":[4],"counts":[5,2,2,2,13]})",
+        R"({"size":[4,6],"counts":7})"}) {
     add(annotation(id++, segmentation));
   }
-  add(annotation(90, "[[1,1,3,1],[1,1,3,1,3,3,1,3]]"));  // kept, with one polygon
+  const int bad_outlines = id - first;
+  for (const char* segmentation : {"[[1,2,3,4]]", "[[]]", "[1,1,3,1]", "[[1,1],[2,2]]"}) {
+    add(annotation(id++, segmentation));  // short polygons: of the last two
+  }
+  for (const char* segmentation : {"[]", "{}", "null", R"("")", "false"}) {
+    add(annotation(id++, segmentation));
+  }
+  const int bare = id - first;
+  add(annotation(id++, "[[1,1,3,1],[1,1,3,1,3,3,1,3]]"));  // kept, with one polygon
 
+  // All that is not said to be left out counts, with its box alone where the outline is unusable.
   const CocoAnnotations coco = parse(text);
-  ASSERT_EQ(coco.annotations.size(), 2u) << coco.skips.report();
-  EXPECT_EQ(coco.annotations[1].polygons.size(), 1);
-  EXPECT_THAT(coco.skips.counts, ElementsAre(7, 1, 1, 1, 10, 20, 3));
-  EXPECT_EQ(coco.skips.annotations(), 40);
+  ASSERT_EQ(coco.annotations.size(), 2u + bare) << coco.skips.report();
+  EXPECT_TRUE(coco.annotations.front().has_outline());
+  for (int i = 1; i <= bare; ++i) EXPECT_FALSE(coco.annotations[i].has_outline()) << i;
+  EXPECT_EQ(coco.annotations.back().polygons.size(), 1);
+  EXPECT_THAT(coco.skips.counts,
+              ElementsAre(7, 1, 1, 1, 10, 3, bad_outlines, 6, 0, 0, 0, 0, 0, 0, 0));
+  EXPECT_EQ(coco.skips.annotations(), 23);
   EXPECT_THAT(coco.skips.report(),
-              HasSubstr("1 annotations of unknown images; first: annotation 10"));
-  EXPECT_THAT(coco.skips.report(), HasSubstr("20 annotations without a usable segmentation; first: "
-                                             "annotation 50: neither polygons nor run lengths"));
+              HasSubstr("1 annotations left out, of unknown images; first: annotation 10"));
+  EXPECT_THAT(coco.skips.report(), HasSubstr("first: annotation 50: neither polygons nor run"));
 }
 
 TEST(Coco, BrokenFilesAreErrorsThatSayWhatToDo) {
@@ -187,38 +277,73 @@ TEST(Coco, BrokenFilesAreErrorsThatSayWhatToDo) {
     expect_error(good.substr(0, length), ErrorCode::kBadFormat, "is the file complete?");
   }
   expect_error(good + "x", ErrorCode::kBadFormat, "not valid JSON");
-  expect_error(file_of(annotation(1, "[]", R"(,"area":NaN)")), ErrorCode::kBadFormat, "NaN");
+  expect_error(good + "NaN x", ErrorCode::kBadFormat, "not valid JSON");
   expect_error(file_of(annotation(1, "[]", R"(,"area":1e999)")), ErrorCode::kBadFormat,
                "not valid JSON");
   expect_error("[]", ErrorCode::kBadFormat, "no object");
   expect_error("7", ErrorCode::kBadFormat, "no object");
   expect_error("{}", ErrorCode::kBadFormat, "no list \"images\"");
-  expect_error(R"({"images":[],"categories":[]})", ErrorCode::kBadFormat,
-               "no list \"annotations\"");
+  expect_error(R"({"images":[],"annotations":[]})", ErrorCode::kBadFormat,
+               "no list \"categories\"");
   expect_error(R"({"images":{},"categories":[]})", ErrorCode::kBadFormat, "must be a list");
   expect_error(R"({"images":7,"categories":[]})", ErrorCode::kBadFormat, "must be a list");
   expect_error(R"({"images":[],"images":[]})", ErrorCode::kBadFormat, "twice");
   expect_error(file_of("", ""), ErrorCode::kBadFormat, "\"images\" is empty");
   expect_error(file_of("", kImages, ""), ErrorCode::kBadFormat, "\"categories\" is empty");
-  expect_error(file_of("", kImages + "," + kImages), ErrorCode::kBadFormat, "id 10");
-  expect_error(file_of("", kImages, kCategories + "," + kCategories), ErrorCode::kBadFormat,
-               "id 2");
-  expect_error(file_of("", kImages, R"({"id":1})"), ErrorCode::kBadFormat, "entry 0 of \"cat");
-  expect_error(file_of("", kImages, "7"), ErrorCode::kBadFormat, "entry 0 of \"cat");
-  for (const char* image :
-       {R"({"id":1,"file_name":"a","height":5})", R"({"id":1,"height":5,"width":5})", "null",
-        "[[]]", R"({"id":"1","file_name":"a","height":5,"width":5})",
-        R"({"id":1,"file_name":"a","height":5.5,"width":5})",
-        R"({"id":1,"file_name":"a","height":1e300,"width":5})"}) {
-    expect_error(file_of("", kImages + "," + image), ErrorCode::kBadFormat,
-                 "entry 3 of \"images\"");
-  }
-  for (const char* side : {"0", "-4", "70000", "4000000000"}) {
-    expect_error(
-        file_of("", fmt::format(R"({{"id":1,"file_name":"a","height":{},"width":5}})", side)),
-        ErrorCode::kBadFormat, "sides of 1 to 65535");
-  }
+  expect_error(file_of("", kImages + R"(,{"id":10,"file_name":"other","height":1,"width":1})"),
+               ErrorCode::kBadFormat, "id 10");
+  expect_error(file_of("", kImages, kCategories + R"(,{"id":2,"name":"other"})"),
+               ErrorCode::kBadFormat, "id 2");
+  expect_error(file_of("", kImages, R"({"name":"one"})"), ErrorCode::kBadFormat,
+               "first: entry 0 of \"cat");
   EXPECT_THROW(read_coco("/nowhere/instances.json"), Error);
+}
+
+TEST(Coco, UnusableImagesAndCategoriesAreCounted) {
+  const CocoAnnotations coco = parse_coco(
+      file_of(annotation(1, "[]"),
+              kImages + "," + kImages +
+                  R"(,null,[[]],{"id":1,"height":5,"width":5},{"file_name":"a","height":5},)"
+                  R"({"id":"x","file_name":"a"},{"id":50,"file_name":"z","height":5.5,"width":5},)"
+                  R"({"id":51,"file_name":"y","height":70000,"width":5},)"
+                  R"({"id":52,"coco_url":"http://x/val/w.jpg","height":0,"width":5})",
+              kCategories + "," + kCategories + R"(,7,{"name":"none"},{"id":9},{"id":8,"name":5})"),
+      "test");
+  EXPECT_EQ(coco.skips.counts[CocoSkips::kBadImage], 3 + 5);
+  EXPECT_EQ(coco.skips.counts[CocoSkips::kBadCategory], 2 + 2);
+  EXPECT_THAT(coco.categories, ElementsAre(CocoCategory{2, "two"}, CocoCategory{7, "seven", "x"},
+                                           CocoCategory{8, "5"}, CocoCategory{9, "9"}));
+  ASSERT_EQ(coco.images.size(), 6u);
+  for (int i = 3; i < 6; ++i) EXPECT_EQ(coco.images[i].height + coco.images[i].width, 0) << i;
+  EXPECT_EQ(coco.images[5].file_name, "http://x/val/w.jpg");
+  EXPECT_EQ(coco.annotations.size(), 1u);
+}
+
+TEST(Coco, NothingToFindIsAnError) {
+  const auto refuses = [](const CocoAnnotations& coco, const std::string& part) {
+    EXPECT_THAT(test::error_of(ErrorCode::kBadFormat, [&] { require_objects(coco, "f.json"); }),
+                testing::AllOf(HasSubstr("f.json"), HasSubstr(part)));
+  };
+  refuses(parse(""), "no annotation");
+  refuses(parse_coco("{\"images\":[" + kImages + "],\"categories\":[" + kCategories + "]}", "t"),
+          "no annotation");
+  refuses(parse(annotation(1, "[]", R"(,"image_id":77)")), "of unknown images; first");
+  refuses(parse(annotation(1, "[]", R"(,"iscrowd":1)")), "crowd");
+  require_objects(parse(annotation(1, "[]")), "f.json");
+}
+
+TEST(Coco, SubsetsKeepImagesWithTheirAnnotations) {
+  const CocoAnnotations coco =
+      parse(annotation(1, "[]") + "," + annotation(2, "[]", R"(,"image_id":30)") + "," +
+            annotation(3, "[]", R"(,"image_id":10)"));
+  const CocoAnnotations part = subset(coco, {true, false, true});
+  ASSERT_EQ(part.images.size(), 2u);
+  EXPECT_EQ(part.images[1].id, 30);
+  ASSERT_EQ(part.annotations.size(), 2u);
+  EXPECT_EQ(part.annotations[0].id, 2);
+  EXPECT_THAT(part.of_image(0), ElementsAre(1));
+  EXPECT_THAT(part.of_image(1), ElementsAre(0));
+  EXPECT_EQ(part.categories, coco.categories);
 }
 
 TEST(Coco, TrainingImagesFollowTheFilters) {
@@ -268,106 +393,6 @@ TEST(Coco, CategoriesOfCoco) {
   EXPECT_EQ(categories[0], (CocoCategory{1, "person"}));
   EXPECT_EQ(categories[56], (CocoCategory{62, "chair"}));
   EXPECT_EQ(categories[79], (CocoCategory{90, "toothbrush"}));
-}
-
-TEST(CocoResults, WhatIsWrittenReadsBackAlike) {
-  const CocoAnnotations coco = parse("");
-  const test::TemporaryFolder folder;
-  std::mt19937_64 random(15);
-  std::uniform_real_distribution<double> value(0, 1);
-  for (const CocoTask task : {CocoTask::kBox, CocoTask::kMask}) {
-    std::vector<CocoDetection> detections;
-    for (int i = 0; i < 300; ++i) {
-      CocoDetection d;
-      d.image = static_cast<int>(random() % 3);
-      d.label = static_cast<int>(random() % 2);
-      d.score = i % 5 == 0 ? 1e-9 * value(random) : value(random);
-      const CocoImage& image = coco.images[d.image];
-      if (task == CocoTask::kBox) {
-        d.box = {40 * value(random), -1e-7 * value(random), double(random() % 9),
-                 100 * value(random)};
-      } else {
-        std::vector<uint8_t> pixels(size_t(image.height) * image.width);
-        for (uint8_t& pixel : pixels) pixel = random() % 16 < size_t(i) % 17;
-        d.mask = encode_mask({pixels, image.height, image.width});
-      }
-      detections.push_back(d);
-    }
-    const auto path = folder.path() / "results.json";
-    write_coco_results(path, task, coco, detections);
-    const std::vector<CocoDetection> again = read_coco_results(path, task, coco);
-    ASSERT_EQ(again.size(), detections.size());
-    for (size_t i = 0; i < again.size(); ++i) {
-      EXPECT_EQ(again[i].image, detections[i].image);
-      EXPECT_EQ(again[i].label, detections[i].label);
-      EXPECT_EQ(again[i].score, detections[i].score);
-      EXPECT_EQ(again[i].box, detections[i].box);
-      EXPECT_EQ(again[i].mask, detections[i].mask);
-    }
-    if (task == CocoTask::kMask) {
-      // A bbox would change the areas of pycocotools; a backslash must be escaped.
-      const std::string text = read_file(path);
-      EXPECT_EQ(text.find("bbox"), std::string::npos);
-      EXPECT_NE(text.find("\\\\"), std::string::npos);
-    }
-    write_coco_results(path, task, coco, {});
-    EXPECT_TRUE(read_coco_results(path, task, coco).empty());
-  }
-}
-
-TEST(CocoResults, TheFormIsPycocotools) {
-  const CocoAnnotations coco = parse("");
-  const test::TemporaryFolder folder;
-  const auto path = folder.path() / "results.json";
-  write_coco_results(path, CocoTask::kBox, coco,
-                     std::vector<CocoDetection>{{1, 1, 0.25, {1, 2.5, 3, 4}, {}}});
-  EXPECT_EQ(read_file(path),
-            "[\n{\"image_id\":20,\"category_id\":7,\"score\":0.25,\"bbox\":[1,2.5,3,4]}\n]\n");
-  write_coco_results(path, CocoTask::kMask, coco,
-                     std::vector<CocoDetection>{{1, 0, 1, {}, {4, 6, {5, 2, 2, 2, 13}}}});
-  EXPECT_EQ(read_file(path),
-            "[\n{\"image_id\":20,\"category_id\":2,\"score\":1,\"segmentation\":{\"size\":[4,6],"
-            "\"counts\":\"5220;\"}}\n]\n");
-}
-
-TEST(CocoResults, BadFilesAndDetectionsAreErrors) {
-  const CocoAnnotations coco = parse("");
-  const auto bad = [&](const std::string& text, CocoTask task, ErrorCode code, const char* part) {
-    try {
-      parse_coco_results(text, "r.json", task, coco);
-      ADD_FAILURE() << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), code) << error.what();
-      EXPECT_THAT(error.what(), HasSubstr(part));
-    }
-  };
-  const std::string head = R"({"image_id":20,"category_id":7,"score":0.5)";
-  for (const CocoTask task : {CocoTask::kBox, CocoTask::kMask}) {
-    bad("", task, ErrorCode::kBadFormat, "r.json: not valid JSON");
-    bad("{}", task, ErrorCode::kBadFormat, "no list");
-    bad("7", task, ErrorCode::kBadFormat, "no list");
-    bad("[7]", task, ErrorCode::kBadFormat, "result 0");
-    bad("[" + head + "}]", task, ErrorCode::kBadFormat, "result 0 needs \"");
-    bad(R"([{"image_id":20,"category_id":7}])", task, ErrorCode::kBadFormat, "score");
-    bad(R"([{"image_id":21,"category_id":7,"score":1}])", task, ErrorCode::kMismatch, "image 21");
-    bad(R"([{"image_id":20,"category_id":1,"score":1}])", task, ErrorCode::kMismatch, "category 1");
-  }
-  bad("[" + head + R"(,"bbox":[1,2,3,-4]}])", CocoTask::kBox, ErrorCode::kBadFormat, "bbox");
-  bad("[" + head + R"(,"segmentation":[[1,2,3,4,5,6]]}])", CocoTask::kMask, ErrorCode::kBadFormat,
-      "run lengths");
-
-  const test::TemporaryFolder folder;
-  const auto refuses = [&](CocoTask task, const CocoDetection& detection) {
-    const auto path = folder.path() / "results.json";
-    EXPECT_THROW(write_coco_results(path, task, coco, std::span(&detection, 1)), Error);
-    EXPECT_FALSE(std::filesystem::exists(path));
-  };
-  refuses(CocoTask::kBox, {3, 0, 1, {}, {}});
-  refuses(CocoTask::kBox, {0, -1, 1, {}, {}});
-  refuses(CocoTask::kBox, {0, 0, NAN, {}, {}});
-  refuses(CocoTask::kBox, {0, 0, 1, {0, 0, INFINITY, 1}, {}});
-  refuses(CocoTask::kMask, {0, 0, 1, {}, {}});
-  refuses(CocoTask::kMask, {0, 0, 1, {}, {2, 2, {4}}});
 }
 
 }  // namespace

@@ -68,4 +68,8 @@ std::unique_ptr<DataSource> make_data_source(const Dataset& dataset) {
   return std::make_unique<RandomAccessSource>(dataset);
 }
 
+std::unique_ptr<DataSource> make_data_source(std::unique_ptr<Dataset> dataset) {
+  return std::make_unique<RandomAccessSource>(std::move(dataset));
+}
+
 }  // namespace asmlp::data

@@ -58,7 +58,8 @@ class DataSource {
 // as theirs.
 std::unique_ptr<DataSource> open_data_source(const std::string& path, Split split);
 
-// A data set in hand, which must outlive the result.
+// A data set in hand, which must outlive the result, or one to keep.
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset);
+std::unique_ptr<DataSource> make_data_source(std::unique_ptr<Dataset> dataset);
 
 }  // namespace asmlp::data

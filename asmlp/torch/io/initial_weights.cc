@@ -1,7 +1,10 @@
 #include "asmlp/torch/io/initial_weights.h"
 
+#include <algorithm>
+
 #include "asmlp/core/error.h"
 #include "asmlp/torch/io/backbone_weights.h"
+#include "asmlp/torch/io/class_rows.h"
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/checkpoint.h"
@@ -11,6 +14,19 @@ namespace asmlp::nn {
 namespace {
 
 using Notes = std::vector<std::string>;
+
+// Rows of heads follow the names of the classes.
+void follow_classes(TensorMap& tensors, const std::vector<std::string>& from,
+                    const std::vector<std::string>& to, Notes& notes) {
+  if (reorder_class_rows(tensors, from, to)) {
+    notes.emplace_back("the weights have the same classes in another order; matched by name");
+  } else if (from != to && from.size() == to.size()) {
+    const auto differ = std::ranges::mismatch(from, to);
+    notes.push_back(
+        fmt::format("the weights are of other classes, of which the head's start: '{}' for '{}'",
+                    *differ.in1, *differ.in2));
+  }
+}
 
 // The tensors of a file, AS-MLP or baseline, as a classifier's.
 TensorMap classifier_tensors(const std::filesystem::path& path, const Architecture& architecture,
@@ -24,7 +40,9 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
             "{}: not the weights of '{}'; a baseline starts from the best.safetensors or "
             "final.safetensors of a training run of its own",
             path.string(), architecture.spec.name);
-    return file.tensors;
+    TensorMap tensors = file.tensors;
+    follow_classes(tensors, own->spec.classes, architecture.spec.classes, notes);
+    return tensors;
   }
   const Config& wanted = architecture.spec.config;
   CheckpointOptions options;
@@ -41,6 +59,7 @@ TensorMap classifier_tensors(const std::filesystem::path& path, const Architectu
       found.connection != wanted.connection) {
     notes.emplace_back("the weights were made for another dilation, padding or connection");
   }
+  follow_classes(checkpoint.tensors, checkpoint.spec.classes, architecture.spec.classes, notes);
   return std::move(checkpoint.tensors);
 }
 
@@ -82,9 +101,9 @@ BackboneImpl& backbone_of(torch::nn::Module& model) {
   return *std::dynamic_pointer_cast<BackboneImpl>(model.named_children()["backbone"]);
 }
 
-// `head_prefix` is of names that only a whole network of the task has.
+// `head_prefix` is of names that only a whole network of the task has; `classes` are the model's.
 Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
-                  const std::filesystem::path& path) {
+                  const std::vector<std::string>& classes, const std::filesystem::path& path) {
   WeightFile file = read_weights(path);
   Notes notes;
   if (below_prefix(file.tensors, head_prefix).empty()) {
@@ -94,6 +113,9 @@ Notes start_dense(torch::nn::Module& model, const std::string& head_prefix,
       notes.push_back(fmt::format("{}: backbone: {}", path.string(), describe(report.state)));
     }
     return notes;
+  }
+  if (const auto described = file.description()) {
+    follow_classes(file.tensors, described->classes(), classes, notes);
   }
   // Heads of another number of classes start anew.
   const TensorMap own = export_state(model);
@@ -124,9 +146,9 @@ Notes load_initial_weights(torch::nn::Module& model, const Description& wanted,
                            const std::filesystem::path& path) {
   switch (wanted.task()) {
     case Task::kDetect:
-      return start_dense(model, "rpn_head.", path);
+      return start_dense(model, "rpn_head.", wanted.classes(), path);
     case Task::kSegment:
-      return start_dense(model, "decode_head.", path);
+      return start_dense(model, "decode_head.", wanted.classes(), path);
     case Task::kClassify:
       break;
   }

@@ -32,14 +32,20 @@ struct ModelOptions {
   std::optional<int> num_classes;
   std::optional<double> drop_path;
   std::string initial_checkpoint;
+  double val_fraction = 0;
 
   static void visit(auto& self, auto&& field) {
     field("data", self.data,
           OptionInfo{{},
                      "Data set: a folder with MNIST-style IDX files, or ImageFolder (train/ and "
-                     "validation/ or val/, one folder per class), or tar shards; COCO's layout "
-                     "(detect); ADE20K's (segment)",
+                     "validation/ or val/, one folder per class), or tar shards; COCO annotations "
+                     "as the tools export them (detect); ADE20K's layout (segment)",
                      OnResume::kFree});
+    field(
+        "val-fraction", self.val_fraction,
+        OptionInfo{{.low = 0, .below = 1},
+                   "Hold out this part of the training images for validation, drawn by --seed; 0: "
+                   "the data's own validation split"});
     field("task", self.task,
           OptionInfo{{},
                      "classify, detect (boxes and masks) or segment; it decides the defaults of "
@@ -58,6 +64,23 @@ struct ModelOptions {
           OptionInfo{{},
                      "Start from the weights in this file (.safetensors, or the authors' .pth); "
                      "the head is left out when the classes differ"});
+  }
+};
+
+// COCO annotations that are named one by one instead of found in `data`.
+struct CocoDataOptions {
+  std::string train_images, train_annotations;
+  std::string val_images, val_annotations;
+
+  static void visit(auto& self, auto&& field) {
+    field("train-images", self.train_images,
+          OptionInfo{{}, "Folder of the training images, instead of DATA", OnResume::kFree});
+    field("train-annotations", self.train_annotations,
+          OptionInfo{{}, "COCO annotation file of --train-images", OnResume::kFree});
+    field("val-images", self.val_images,
+          OptionInfo{{}, "Folder of the validation images", OnResume::kFree});
+    field("val-annotations", self.val_annotations,
+          OptionInfo{{}, "COCO annotation file of --val-images", OnResume::kFree});
   }
 };
 

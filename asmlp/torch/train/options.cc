@@ -119,8 +119,10 @@ TrainOptions options_from_json(const PlainJson& json, const std::string& what) {
 
 void validate(const TrainOptions& o) {
   const Task task = o.model.task;
-  require(!o.model.data.empty(), ErrorCode::kInvalidArgument,
-          "data is missing: a folder; give it as the first argument or in the recipe");
+  const bool named = task == Task::kDetect && !o.coco.train_annotations.empty();
+  require(!o.model.data.empty() || named, ErrorCode::kInvalidArgument,
+          "data is missing: a folder; give it as the first argument or in the recipe{}",
+          task == Task::kDetect ? ", or --train-images and --train-annotations" : "");
   check_ranges(o, "");
   validate(o.schedule);
   // Beyond it, YAML readers fall back to floating point.

@@ -64,6 +64,7 @@ struct TrainOptions {
   // Of single tasks: visited and used for those only.
   ClassifyOptions classification;
   DenseOptions dense;
+  CocoDataOptions coco;
   detect::TrainTransformOptions detection;
   segment::TrainTransformOptions segmentation;
 
@@ -77,6 +78,7 @@ struct TrainOptions {
         ClassifyOptions::visit(self.classification, field);
         break;
       case Task::kDetect:
+        CocoDataOptions::visit(self.coco, under("Data and model", field));
         DenseOptions::visit(self.dense, under("Optimization", field));
         detect::TrainTransformOptions::visit(self.detection, under("Detection", field));
         break;

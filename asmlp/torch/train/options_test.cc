@@ -88,9 +88,17 @@ TrainOptions changed(const TrainOptions& options, const std::string& name) {
 // One table serves the command line, recipes and checkpoints: no option may get lost on the way.
 void every_option_survives(Task task) {
   const TrainOptions base = defaults_of(task);
-  const std::set<std::string> free{
-      "data",   "workers", "threads", "checkpoint-interval", "log-interval", "grad-checkpointing",
-      "max-bad"};
+  const std::set<std::string> free{"data",
+                                   "workers",
+                                   "threads",
+                                   "checkpoint-interval",
+                                   "log-interval",
+                                   "grad-checkpointing",
+                                   "max-bad",
+                                   "train-images",
+                                   "train-annotations",
+                                   "val-images",
+                                   "val-annotations"};
   const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp"};
   for (const std::string& name : option_names(task)) {
     if (name == "task") continue;

@@ -1,6 +1,5 @@
 #include "asmlp/torch/detect/data/coco_source.h"
 
-#include <system_error>
 #include <utility>
 
 #include "asmlp/core/error.h"
@@ -34,19 +33,6 @@ ImageObject object_of(const CocoAnnotation& annotation, int source) {
 }
 
 }  // namespace
-
-CocoFolder find_coco(const fs::path& root, Split split) {
-  const char* name = split == Split::kTrain ? "train2017" : "val2017";
-  CocoFolder folder{root / name, root / "annotations" / fmt::format("instances_{}.json", name)};
-  std::error_code ignored;
-  const bool images = fs::is_directory(folder.images, ignored);
-  require(images && fs::is_regular_file(folder.annotations, ignored), ErrorCode::kNotFound,
-          "{}: no such {}; expected COCO's layout: {} with {}/ and annotations/instances_{}.json "
-          "in it (`asmlp dataset scenes` makes such a folder)",
-          (images ? folder.annotations : folder.images).string(), images ? "file" : "folder",
-          root.string(), name, name);
-  return folder;
-}
 
 CocoTrainingSource::CocoTrainingSource(fs::path images, const CocoAnnotations& annotations,
                                        TrainTransformOptions options, DenseInput input)

@@ -6,22 +6,11 @@
 #include <vector>
 
 #include "asmlp/dataset/coco/coco.h"
-#include "asmlp/dataset/dataset.h"
 #include "asmlp/model/dense_spec.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/detect/data/train_transform.h"
 
 namespace asmlp::detect {
-
-// Where a split of COCO 2017, or of a folder laid out like it, lies.
-struct CocoFolder {
-  std::filesystem::path images;       // a folder
-  std::filesystem::path annotations;  // a file
-};
-
-// root/train2017 and root/annotations/instances_train2017.json, or the same with "val". Error
-// (kNotFound) says what is missing and what was expected.
-CocoFolder find_coco(const std::filesystem::path& root, Split split);
 
 // The images to train on (coco_training_images), augmented. Reads the image and draws the masks
 // of an image when it is asked for. In get(), an Error names the file: when it cannot be read, when

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "asmlp/dataset/coco/coco_set.h"
 #include "asmlp/dataset/synthetic/scenes.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
@@ -200,24 +201,6 @@ TEST_F(CocoSourceTest, AnErrorOfAMaskNamesFileAndAnnotation) {
                      {"wide.png", "annotation 11"});
 }
 
-TEST(FindCoco, SaysWhatIsMissing) {
-  const test::TemporaryFolder folder;
-  const auto missing = [&](Split split) {
-    return test::error_of(ErrorCode::kNotFound, [&] { find_coco(folder.path(), split); });
-  };
-  test::expect_words(missing(Split::kTrain), {"train2017: no such folder", "expected",
-                                              "annotations/instances_train2017.json"});
-  fs::create_directory(folder.path() / "val2017");
-  test::expect_words(missing(Split::kValidation), {"instances_val2017.json: no such file"});
-  fs::create_directory(folder.path() / "annotations");
-  const fs::path file = folder.path() / "annotations/instances_val2017.json";
-  std::ofstream(file) << "{}";
-  const CocoFolder found = find_coco(folder.path(), Split::kValidation);
-  EXPECT_EQ(found.images, folder.path() / "val2017");
-  EXPECT_EQ(found.annotations, file);
-  test::expect_words(missing(Split::kTrain), {"train2017"});
-}
-
 // From the command's data set to batches.
 TEST(CocoSource, ReadsSyntheticScenes) {
   const test::TemporaryFolder folder;
@@ -229,10 +212,9 @@ TEST(CocoSource, ReadsSyntheticScenes) {
   scenes.threads = 1;
   const fs::path root = folder.path() / "scenes";
   write_scenes(folder.path() / "items", root, scenes);
-  const CocoFolder train = find_coco(root, Split::kTrain),
-                   val = find_coco(root, Split::kValidation);
-  const CocoAnnotations objects = read_coco(train.annotations);
-  const CocoTrainingSource source(train.images, objects, plain_options(96), {});
+  const CocoSet train = open_coco(find_coco(root, "train")),
+                val = open_coco(find_coco(root, "validation"));
+  const CocoTrainingSource source(train.images, train.annotations, plain_options(96), {});
   data::LoaderOptions options;
   options.batch_size = 2;
   options.order = data::Order::kGrouped;
@@ -260,8 +242,7 @@ TEST(CocoSource, ReadsSyntheticScenes) {
     }
   }
   EXPECT_EQ(images, loader.images());
-  const CocoAnnotations tests = read_coco(val.annotations);
-  EXPECT_EQ(CocoTestSource(val.images, tests, {}).size(), 4);
+  EXPECT_EQ(CocoTestSource(val.images, val.annotations, {}).size(), 4);
 }
 
 }  // namespace

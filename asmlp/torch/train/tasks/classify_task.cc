@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/classification/open.h"
+#include "asmlp/dataset/shards/shards.h"
+#include "asmlp/dataset/subset.h"
 #include "asmlp/model/description/model_name.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/data/augment/mixup.h"
@@ -14,6 +17,7 @@
 #include "asmlp/torch/ops/loss.h"
 #include "asmlp/torch/train/sources.h"
 #include "asmlp/torch/train/tasks/evaluate.h"
+#include "asmlp/torch/train/tasks/validation_split.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
 
@@ -128,8 +132,28 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options,
 
 std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const std::string& tag,
                                             dist::World& world) {
-  return classify_task(options, data::open_data_source(options.model.data, Split::kTrain),
-                       data::open_data_source(options.model.data, Split::kValidation), tag, world);
+  const std::string& root = options.model.data;
+  if (options.model.val_fraction > 0) {
+    require(!names_shards(root), ErrorCode::kUnsupported,
+            "val-fraction: {} is read as tar shards, of which no images can be held out; write "
+            "shards of the validation images",
+            root);
+    auto [training, validation] = hold_out_samples(
+        open_dataset(root, Split::kTrain), options.model.val_fraction, options.run.seed, root);
+    note_held_out(options, root, validation->size(), training->size() + validation->size(), world);
+    return classify_task(options, data::make_data_source(std::move(training)),
+                         data::make_data_source(std::move(validation)), tag, world);
+  }
+  std::unique_ptr<data::DataSource> training = data::open_data_source(root, Split::kTrain);
+  // Class folders alone would be both splits at once.
+  require(names_shards(root) || has_idx_files(root) ||
+              !find_split_folder(root, Split::kValidation).empty(),
+          ErrorCode::kNotFound, "{}: has no val/, validation/ or test/ with class folders; {}",
+          root, kHoldOutHint);
+  return classify_task(options, std::move(training), open_validation([&] {
+                         return data::open_data_source(root, Split::kValidation);
+                       }),
+                       tag, world);
 }
 
 ModelLoss classification_loss(nn::ClassifierImpl& model, data::Batch& batch,

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/dataset/synthetic/scenes.h"
 #include "asmlp/torch/baselines/make_classifier.h"
@@ -196,6 +199,37 @@ TEST_F(DenseTask, GivesItsBackboneToAClassifier) {
   nn::Classifier wide = nn::make_classifier(architecture);
   EXPECT_THAT(test::error_of([&] { nn::load_initial_weights(*wide, {architecture}, path); }).what(),
               HasSubstr("detector.safetensors"));
+}
+
+TEST_F(DenseTask, HoldsOutImagesWhereThereIsNoValidationSplit) {
+  const fs::path root = folder_.path() / "scenes";
+  fs::remove_all(root / "val2017");
+  fs::remove(root / "annotations/instances_val2017.json");
+  fs::remove_all(root / "images/validation");
+  fs::remove_all(root / "annotations/validation");
+  for (TrainOptions options : {detection(), segmentation()}) {
+    EXPECT_THAT(test::error_of(ErrorCode::kNotFound, [&] { make_task(options, "x", *world_); }),
+                HasSubstr("--val-fraction 0.1"));
+    options.model.val_fraction = 0.25;
+    const auto task = make_task(options, "x", *world_);
+    EXPECT_EQ(task->facts().training_images + task->facts().validation_images, 8);
+    EXPECT_GE(task->facts().validation_images, 1);
+    EXPECT_LE(task->facts().validation_images, 2);
+  }
+}
+
+// Labels are those of the training split's names, whatever the ids of either file.
+TEST_F(DenseTask, SplitsAreMatchedByTheNamesOfTheirClasses) {
+  const fs::path file = folder_.path() / "scenes/annotations/instances_val2017.json";
+  auto coco = nlohmann::json::parse(read_file(file));
+  for (auto& category : coco["categories"]) category["id"] = 30 - category["id"].get<int>();
+  for (auto& a : coco["annotations"]) a["category_id"] = 30 - a["category_id"].get<int>();
+  std::ofstream(file) << coco.dump();
+  EXPECT_EQ(make_task(detection(), "x", *world_)->facts().classes.front(), "0");
+  for (auto& category : coco["categories"]) category["name"] = "my " + category["name"].dump();
+  std::ofstream(file) << coco.dump();
+  EXPECT_THAT(test::error_of(ErrorCode::kMismatch, [&] { make_task(detection(), "x", *world_); }),
+              AllOf(HasSubstr("instances_val2017.json"), HasSubstr("only in the file: 'my ")));
 }
 
 TEST_F(DenseTask, WhatDoesNotFitIsNamed) {

@@ -8,13 +8,15 @@
 
 namespace asmlp::train {
 
-// Mask R-CNN or Cascade Mask R-CNN on a folder of COCO's layout (detect/coco_source.h). The model
-// takes the number and the names of its classes from the annotations. Its metrics are the average
-// precisions of boxes (bbox_AP, the main one, bbox_AP50, bbox_AP75) and masks (segm_...), of
-// batches of one image in fp32. A start (load_initial_weights) may be an ImageNet classifier or
-// another backbone, of which the backbone's part is taken, or a whole detector, of which is taken
-// what has the right shape. Errors: those of find_coco and read_coco, kMismatch when the splits
-// have different categories.
+// Mask R-CNN or Cascade Mask R-CNN on COCO annotations: those found in the data (dataset/
+// coco_layout.h), those that the options name, or a part of the training images held out for
+// validation. The model takes the number and the names of its classes from the training
+// annotations (training_classes); those of the validation are matched to them by name. Its metrics
+// are the average precisions of boxes (bbox_AP, the main one, bbox_AP50, bbox_AP75) and masks
+// (segm_...), of batches of one image in fp32. A start (load_initial_weights) may be an ImageNet
+// classifier or another backbone, of which the backbone's part is taken, or a whole detector, of
+// which is taken what has the right shape. Errors: those of find_coco, open_coco, match_categories,
+// require_objects, and hold_out_images.
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                           dist::World& world);
 

@@ -10,6 +10,7 @@
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
+#include "asmlp/torch/train/tasks/validation_split.h"
 
 namespace asmlp::train {
 namespace {
@@ -87,8 +88,15 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
 
 std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const std::string& tag,
                                            dist::World& world) {
-  return std::make_unique<SegmentTask>(options, tag, Ade20k(options.model.data, Split::kTrain),
-                                       Ade20k(options.model.data, Split::kValidation), world);
+  Ade20k training(options.model.data, Split::kTrain);
+  if (options.model.val_fraction > 0) {
+    auto [rest, held_out] = training.hold_out(options.model.val_fraction, options.run.seed);
+    note_held_out(options, options.model.data, held_out.size(), training.size(), world);
+    return std::make_unique<SegmentTask>(options, tag, std::move(rest), std::move(held_out), world);
+  }
+  auto validation = open_validation([&] { return Ade20k(options.model.data, Split::kValidation); });
+  return std::make_unique<SegmentTask>(options, tag, std::move(training), std::move(validation),
+                                       world);
 }
 
 }  // namespace asmlp::train
