@@ -56,6 +56,11 @@ Spec spec_of_file(const WeightFile& file, const DenseLoadOptions<Spec>& options,
   spec->origin["source"] = file.path.filename().string();
   if (spec->classes.empty()) {
     spec->classes = class_names_for(file, spec->config.num_classes, nullptr);
+    if (!spec->classes.empty()) {
+      for (const ClassColor& c : file.classes.palette) {
+        spec->palette.push_back(fmt::format("#{:02x}{:02x}{:02x}", c[0], c[1], c[2]));
+      }
+    }
   }
   validate(*spec);
   return *spec;
