@@ -39,9 +39,10 @@ struct Tile {
 // The colors of predictions that are right and wrong.
 inline constexpr Color kRightColor{38, 128, 84}, kWrongColor{200, 50, 38};
 
-// The tiles from left to right, then downwards, dark on white, with one legend for all below: as
-// many in a row as fit into `width` pixels (at least one), the rows about equally long. Each row is
-// as high as its highest tile. Error(kInvalidArgument) without tiles.
+// The tiles from left to right, then downwards, dark on white, with one legend for all below. A row
+// has as many as fit into about `width` pixels (a seventh more at most), or fewer where that fills
+// the last row better, and at least one; it is as high as its highest tile. Error(kInvalidArgument)
+// without tiles.
 Image draw_tiles(std::span<const Tile> tiles, int width = 1240);
 
 // An image for a panel: enlarged by the whole number that brings its longer side nearest to `side`,

@@ -2,6 +2,7 @@
 #include "asmlp/torch/train/tasks/class_pictures.h"
 
 #include <map>
+#include <random>
 #include <set>
 
 #include "asmlp/image/preprocess.h"
