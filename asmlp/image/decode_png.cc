@@ -106,7 +106,10 @@ PngParts parts_of(std::span<const std::byte> bytes, const std::string& what, Pix
       if (!pixels) first_pixels = at;
       pixels = true;
       // Of a file that ends in its pixels, what is there: the decoder says what is missing.
-      parts.reduced += text.substr(at, 8 + length + 4);
+      for (int shift = 24; shift >= 0; shift -= 8) {
+        parts.reduced += static_cast<char>(content.size() >> shift & 255);
+      }
+      parts.reduced.append(type).append(content).append("0000");
       damaged = damaged ||
                 (at + 12 + length <= text.size() &&
                  crc_of(text.substr(at + 4, length + 4)) != big_endian_at(text, at + 8 + length));
