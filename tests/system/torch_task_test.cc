@@ -70,7 +70,7 @@ TEST(TrainFromFile, OfDetectorsAndSegmentors) {
   const Outcome detect = train(detector, "auto", "d"), segment = train(segmentor, "auto", "s");
   EXPECT_EQ(detect.code, 0) << detect.err;
   EXPECT_THAT(detect.err, HasSubstr("finetune_boxes.yaml"));
-  EXPECT_THAT(detect.err, HasSubstr("mask_rcnn_scenes of 10 classes (T-shirt"));
+  EXPECT_THAT(detect.err, HasSubstr("mask_rcnn_scenes.scenes of 10 classes (T-shirt"));
   EXPECT_THAT(detect.err, HasSubstr("lr 0.0002 for such a step"));
   EXPECT_THAT(slurp(folder.path() / "d/args.yaml"), HasSubstr("long-side: 160"));
   EXPECT_EQ(segment.code, 0) << segment.err;
