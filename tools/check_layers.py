@@ -25,6 +25,7 @@ ROOMS = [
     ["model/baselines"],
     ["model/description", "weights/pytorch"],
     ["image", "weights"],
+    ["image/labels"],
     ["dataset"],
     ["dataset/coco", "dataset/ade20k", "dataset/shards"],
     ["dataset/classification", "dataset/synthetic"],
@@ -46,6 +47,7 @@ ROOMS = [
     ["cli/commands"],
     ["cli"],
     ["cli_torch"],
+    ["cli_torch/train"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 MAX_FILES_OF_A_ROOM = 40

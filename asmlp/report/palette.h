@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "asmlp/image/color.h"
+#include "asmlp/image/labels/color.h"
 
 namespace asmlp {
 

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr int64_t kMaxPixels = 1 << 18;

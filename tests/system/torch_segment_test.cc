@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "tests/support/ade_files.h"
 #include "tests/support/command.h"

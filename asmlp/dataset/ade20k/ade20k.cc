@@ -7,8 +7,8 @@
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/hold_out.h"
 #include "asmlp/dataset/split.h"
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/labels/class_color.h"
 
 namespace asmlp {
 namespace {

@@ -13,7 +13,7 @@
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 
 namespace asmlp {
 

@@ -8,8 +8,8 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/label_scan.h"
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/encode.h"
+#include "asmlp/image/labels/class_color.h"
 #include "tests/support/files.h"
 #include "tests/support/support.h"
 

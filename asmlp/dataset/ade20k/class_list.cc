@@ -9,7 +9,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 
 namespace asmlp {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/image/color.h"
+#include "asmlp/image/labels/color.h"
 
 namespace asmlp {
 

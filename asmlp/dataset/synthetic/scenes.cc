@@ -17,7 +17,7 @@
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/synthetic/scenes_coco.h"
 #include "asmlp/image/encode.h"
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 #include "asmlp/image/resize.h"
 
 namespace asmlp {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/report/draw/confusion_drawing.h"
 #include "asmlp/report/palette.h"
 

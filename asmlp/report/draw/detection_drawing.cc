@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/encode.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"

@@ -46,9 +46,9 @@ struct DetectionStyle {
 };
 
 // Masks as a tint with a contour, boxes, and a label "name 0.93" at each, in the color of the class
-// (image/class_color.h); the better the score, the further on top. A name that `classes` lacks is
-// "class k". kTooLarge for more than 32767 pixels to a side. The objects are sorted by falling
-// score, and their masks of the size of the image: Error(kInvalidArgument).
+// (image/labels/class_color.h); the better the score, the further on top. A name that `classes`
+// lacks is "class k". kTooLarge for more than 32767 pixels to a side. The objects are sorted by
+// falling score, and their masks of the size of the image: Error(kInvalidArgument).
 Image draw_detections(const Image& image, std::span<const DrawnObject> objects,
                       const std::vector<std::string>& classes, const DetectionStyle& style);
 

@@ -6,8 +6,8 @@
 #include <random>
 
 #include "asmlp/core/error.h"
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/report/palette.h"
 #include "tests/support/support.h"
 

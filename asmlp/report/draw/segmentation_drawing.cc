@@ -9,7 +9,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/metrics/segmentation.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"

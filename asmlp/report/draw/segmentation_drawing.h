@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "asmlp/image/image.h"
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 
 namespace asmlp {
 
 // The colors of a segmentor's classes: those of `palette`, "#rrggbb" each, if it has any;
 // mmsegmentation's for ADE20K's, which are known by their names, and are 150 where there are no
-// names; class_color (image/class_color.h) for all others.
+// names; class_color (image/labels/class_color.h) for all others.
 std::vector<Color> class_colors(int classes, const std::vector<std::string>& names,
                                 const std::vector<std::string>& palette = {});
 

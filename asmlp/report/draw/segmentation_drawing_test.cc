@@ -5,8 +5,8 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
-#include "asmlp/image/class_color.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/labels/class_color.h"
 #include "tests/support/support.h"
 
 namespace asmlp::segmentation_drawing_test {

@@ -10,7 +10,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/dataset/synthetic/scenes.h"
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 #include "asmlp/torch/baselines/make_classifier.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/io/initial_weights.h"

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/image/color.h"
 #include "asmlp/image/image.h"
+#include "asmlp/image/labels/color.h"
 #include "asmlp/metrics/topk.h"
 #include "asmlp/model/dense_spec.h"
 #include "asmlp/report/draw/tiles.h"

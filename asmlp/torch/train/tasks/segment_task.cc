@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/dataset/ade20k/label_scan.h"
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
@@ -151,8 +151,7 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
   Ade20k training_, validation_;
   segment::AdeTrainingSource training_images_;
   segment::AdeTestSource validation_images_;
-  std::vector<Color> colors_ = 
-      class_colors(spec_.config.num_classes, spec_.classes, spec_.palette);
+  std::vector<Color> colors_ = class_colors(spec_.config.num_classes, spec_.classes, spec_.palette);
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The colors that classes without a published palette are drawn in.
 #pragma once
 
-#include "asmlp/image/color.h"
+#include "asmlp/image/labels/color.h"
 
 namespace asmlp {
 

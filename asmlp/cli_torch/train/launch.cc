@@ -1,4 +1,4 @@
-#include "asmlp/cli_torch/launch.h"
+#include "asmlp/cli_torch/train/launch.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

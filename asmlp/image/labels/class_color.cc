@@ -1,4 +1,4 @@
-#include "asmlp/image/class_color.h"
+#include "asmlp/image/labels/class_color.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "asmlp/image/label_png.h"
+#include "asmlp/image/labels/label_png.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
-#include "asmlp/cli_torch/train_summary.h"
+#include "asmlp/cli_torch/train/train_summary.h"
 
-#include "asmlp/cli_torch/recipe.h"
+#include "asmlp/cli_torch/train/recipe.h"
 #include "asmlp/report/build_info.h"
 #include "asmlp/schema/fields.h"
 

@@ -1,4 +1,4 @@
-#include "asmlp/cli_torch/recipe.h"
+#include "asmlp/cli_torch/train/recipe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

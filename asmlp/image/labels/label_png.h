@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/image/color.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/image.h"
+#include "asmlp/image/labels/color.h"
 
 namespace asmlp {
 

@@ -1,4 +1,4 @@
-#include "asmlp/cli_torch/train_display.h"
+#include "asmlp/cli_torch/train/train_display.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
-#include "asmlp/cli_torch/train_plan.h"
+#include "asmlp/cli_torch/train/train_plan.h"
 
 #include <fmt/format.h>
 
 #include "asmlp/cli/terminal/console.h"
-#include "asmlp/cli_torch/launch.h"
-#include "asmlp/cli_torch/recipe.h"
+#include "asmlp/cli_torch/train/launch.h"
+#include "asmlp/cli_torch/train/recipe.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/layout.h"
