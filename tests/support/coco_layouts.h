@@ -33,8 +33,8 @@ inline void permute_ids(nlohmann::json& coco) {
 }
 
 inline void add_parent(nlohmann::json& coco) {
-  coco["categories"].insert(coco["categories"].begin(),
-                            {{"id", 0}, {"name", "item"}, {"supercategory", "none"}});
+  const nlohmann::json parent{{"id", 0}, {"name", "item"}, {"supercategory", "none"}};
+  coco["categories"].insert(coco["categories"].begin(), parent);
 }
 
 inline void write_as_text(nlohmann::json& coco) {

@@ -181,7 +181,8 @@ TEST_F(CocoCommand, DetectTakesIdsByName) {
            path("data/annotations.json"), "--no-pictures", "--json", "--threads", "1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   int detections = 0;
-  for (const Json& image : outcome.json()["images"]) {
+  const Json json = outcome.json();
+  for (const Json& image : json["images"]) {
     for (const Json& d : image["detections"]) {
       ++detections;
       EXPECT_EQ(names.at(d["category_id"]), d["label"]);
