@@ -40,7 +40,8 @@ void reduce_labels(Image& labels, int classes, const std::string& what);
 // The classes are ADE20K's, unless the folder has a list of its own: a file objectInfo<N>.txt,
 // where N, the number of classes, is not 150. Its first line names its tab-separated columns; of
 // the others Idx is read, which counts from 1, and Name, up to the first comma. (ADE20K's own
-// objectInfo150.txt is not read.) Such classes have the colors of class_color (image/class_color.h).
+// objectInfo150.txt is not read.) Such classes have the colors of class_color
+// (image/class_color.h).
 class Ade20k {
  public:
   // Lists the split and checks that every image has a label file. Error(kNotFound) without the
