@@ -160,6 +160,7 @@ TEST_F(PicturesOfARun, AreInItsFilesAndStayThereOnResume) {
   const auto facts = [](bool resumed) {
     RunFacts f;
     f.run = {{"model", "small"}, {"data", "gray"}, {"epochs", 3}};
+    f.start = {{"command", "asmlp train"}};
     f.resumed = resumed;
     return f;
   };

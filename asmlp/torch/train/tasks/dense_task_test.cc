@@ -250,7 +250,8 @@ TEST_F(DenseTask, PicturesShowSamplesAndPredictionsAndChangeNoBit) {
 TEST_F(DenseTask, SamplesAreTheInputsPixelsUnderBoxesMasksAndLabels) {
   const TrainOptions options = detection();
   const auto task = make_task(options, "scenes", *world_);
-  data::BatchStream stream = task->training_batches()->start(0);
+  const auto source = task->training_batches();
+  data::BatchStream stream = source->start(0);
   const data::Batch batch = stream.next().value();
   const std::vector<Tile> tiles = task->sample_tiles(batch, 1);
   ASSERT_EQ(tiles.size(), 1u);
