@@ -17,10 +17,10 @@ for name in asmlp asmlp-info asmlp-predict asmlp-validate asmlp-dataset asmlp-st
 done
 for page in "${pages[@]}"; do
   if command -v groff >/dev/null; then
-    groff -man -ww -Tutf8 "$page" >"$work/text" 2>"$work/warnings" || fail "groff $page"
+    groff -man -ww -Tutf8 -P-cbou "$page" >"$work/text" 2>"$work/warnings" || fail "groff $page"
     [[ -s $work/warnings ]] && fail "groff $page: $(head -3 "$work/warnings")"
     for section in NAME SYNOPSIS OPTIONS; do
-      sed 's/\x1b\[[0-9;]*m//g' "$work/text" | grep -q "^$section" || fail "$page: no section $section"
+      grep -q "^$section" "$work/text" || fail "$page: no section $section"
     done
   fi
   grep -q '^\.TH "ASMLP' "$page" || fail "$page: no title"
@@ -29,15 +29,15 @@ done
 "$asmlp" help --man validate | cmp -s - "$share/man/man1/asmlp-validate.1" || fail "a stale page"
 "$asmlp" validate --help | grep -oE '(^|[ ,])--[a-z-]+' | tr -d ' ,' | sort -u >"$work/options"
 [[ $(wc -l <"$work/options") -gt 20 ]] || fail "validate --help lists too few options"
+sed 's/\\-/-/g' "$share/man/man1/asmlp-validate.1" >"$work/page"
 while read -r option; do
-  sed 's/\\-/-/g' "$share/man/man1/asmlp-validate.1" | grep -q -e "$option" ||
-    fail "$option is not on asmlp-validate.1"
+  grep -q -e "$option" "$work/page" || fail "$option is not on asmlp-validate.1"
 done <"$work/options"
 
 # complete WORDS...: what bash offers for the last word, a line each.
 # shellcheck source=/dev/null
 source "$share/bash-completion/completions/asmlp" || fail "the completion cannot be sourced"
-complete -p asmlp | grep -q -- '-F _asmlp asmlp' || fail "bash knows no completion of asmlp"
+[[ $(complete -p asmlp) == *"-F _asmlp asmlp" ]] || fail "bash knows no completion of asmlp"
 offered() {
   COMP_WORDS=(asmlp "$@")
   COMP_CWORD=$#
@@ -68,8 +68,8 @@ same "folder" dataset shards --output ""
 same "" predict --topk ""
 if "$asmlp" help train >/dev/null 2>&1; then  # with asmlp-torch
   [[ -s $share/man/man1/asmlp-train.1 ]] || fail "asmlp-train.1 is missing"
-  offered train --ep | grep -qx -- --epochs || fail "train --ep is not completed"
-  offered detect --yo | grep -qx -- --yolo || fail "detect --yo is not completed"
+  same "--epochs" train --epo
+  same "--yolo --yolo-scores" detect --yo
 fi
 for shell in zsh fish; do
   case $shell in
