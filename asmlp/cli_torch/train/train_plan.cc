@@ -153,6 +153,23 @@ void choose_model(train::TrainOptions& options) {
   options.model.choice = model;
 }
 
+// A detector with masks cannot learn them from boxes: it is trained on as one of boxes.
+void leave_out_masks(train::TrainOptions& options) {
+  nlohmann::json& model = options.model.choice.description;
+  if (options.model.task != Task::kDetect || !model.contains("config")) return;
+  std::string& kind = model["config"]["kind"].get_ref<std::string&>();
+  const bool cascade = kind == "cascade";
+  if ((kind != "mask_rcnn" && !cascade) ||
+      train::default_detector(options) == "mask_rcnn_asmlp_tiny") {
+    return;
+  }
+  say_once(fmt::format("the annotations have boxes, but no outlines: the {} is trained on as a {}, "
+                       "without its mask head",
+                       kind, cascade ? "cascade_rcnn" : "faster_rcnn"));
+  kind = cascade ? "cascade_rcnn" : "faster_rcnn";
+  model.erase("name");
+}
+
 void settle_model(TrainArguments& arguments, const std::optional<train::RunState>& saved) {
   train::ModelOptions& model = arguments.options.model;
   const bool from_file = model.choice.is_weight_file();
@@ -175,7 +192,9 @@ void settle_model(TrainArguments& arguments, const std::optional<train::RunState
     model.initial_checkpoint.clear();
   }
   for (const std::string& note : train::take_weight_file(model)) say_once(note);
-  if (from_file) fit_sizes();
+  if (!from_file) return;
+  leave_out_masks(arguments.options);
+  fit_sizes();
 }
 
 void require_planned_length(const TrainArguments& arguments,

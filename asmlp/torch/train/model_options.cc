@@ -75,8 +75,11 @@ std::vector<std::string> take_weight_file(ModelOptions& options) {
       found.num_classes(),
       found.classes().empty() ? "" : " (" + first_classes(found.classes()) + ")")};
   nlohmann::json description = write_json(found);
-  description.erase("classes");
-  description.erase("origin");
+  // Those of the data come in their place.
+  for (const char* key : {"classes", "palette", "origin"}) description.erase(key);
+  if (auto reading = description.find("preprocessing"); reading != description.end()) {
+    reading->erase("exif");
+  }
   if (auto config = description.find("config"); config != description.end()) {
     if (const auto weights = config->find("class_weights"); weights != config->end()) {
       if (!weights->empty()) {

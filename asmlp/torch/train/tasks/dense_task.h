@@ -42,6 +42,7 @@ Spec dense_spec_to_train(const ModelOptions& options, const std::string& tag,
   require(spec.config.num_classes == static_cast<int>(classes.size()), ErrorCode::kInvalidArgument,
           "num-classes {}: the data set has {} classes; leave the option out",
           spec.config.num_classes, classes.size());
+  if (spec.classes != classes) spec.palette.clear();
   spec.classes = classes;
   spec.preprocessing.exif = options.exif_of_data();
   if (options.drop_path) spec.config.backbone.drop_path = *options.drop_path;
