@@ -87,7 +87,7 @@ TEST_F(Report, OfAClassifier) {
       recipe("classify", "items",
              R"({"config": {"in_chans": 1, "embed_dim": 6, "depths": [1, 1], "patch_size": 2},
                  "preprocessing": {"size": 28, "crop_pct": 1, "mean": [0.3], "std": [0.3]}})",
-             "batch_size: 2\n");
+             "batch_size: 2\nwarmup_epochs: 0\n");
   train(file);
   expect_pictures({"predictions", "samples", "confusion"},
                   {"predictions/validation", "samples/train", "confusion"});
@@ -122,7 +122,8 @@ TEST_F(Report, OfASegmentor) {
         "num_classes": 11, "backbone": {"embed_dim": 8, "depths": [1, 1, 1], "shift_size": 3},
         "decode_head": {"channels": 8}, "auxiliary_head": {"channels": 8, "stage": 1}},
         "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 1}})",
-               "batch_size: 2\ncrop: 32\nsteps_per_epoch: 2\n"));
+               "batch_size: 2\ncrop: 32\nsteps_per_epoch: 2\n"),
+        {"--task", "segment"});  // the folder is laid out for detectors, too
   expect_pictures({"predictions", "samples", "confusion"},
                   {"predictions/validation", "samples/train", "confusion"});
 }
