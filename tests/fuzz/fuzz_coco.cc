@@ -41,7 +41,8 @@ void check_annotations(const CocoAnnotations& coco) {
       expect(size_t(annotation.label) < coco.categories.size());
       expect(annotation.box[2] >= 0 && annotation.box[3] >= 0 && std::isfinite(annotation.area));
       // Polygons in a picture of usual size only: rasterizing costs time for each of its columns.
-      if (image.width >= 1 && image.width <= 2048) check_mask(coco_mask(annotation, image), image.height, image.width);
+      if (image.width >= 1 && image.width <= 2048)
+        check_mask(coco_mask(annotation, image), image.height, image.width);
       ++grouped;
     }
   }
