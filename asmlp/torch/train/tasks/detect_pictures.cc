@@ -71,7 +71,7 @@ Objects truth_of(const CocoAnnotations& annotations, int image) {
     if (one.crowd) continue;  // a region, no object
     const auto [x, y, width, height] = one.box;
     objects.add({float(x), float(y), float(x + width), float(y + height)}, 0, one.label,
-                coco_mask(one, annotations.images[size_t(image)]));
+                one.has_outline() ? coco_mask(one, annotations.images[size_t(image)]) : MaskRle());
   }
   return objects;
 }
@@ -92,8 +92,10 @@ Objects found_on(const std::vector<CocoDetection>& detections, int image) {
 Tile prediction_tile_of(const std::filesystem::path& folder, const CocoAnnotations& annotations,
                         const std::vector<CocoDetection>& detections, int image,
                         const std::vector<std::string>& classes) {
-  const std::string& name = annotations.images[size_t(image)].file_name;
-  const Image picture = decode_image(folder / name);
+  const CocoImage& record = annotations.images[size_t(image)];
+  const std::string& name = record.file_name;
+  const Image picture = decode_labeled_image(folder / name, record.height, record.width,
+                                             {.style = PixelStyle::kOpenCv});
   const Objects truth = truth_of(annotations, image), found = found_on(detections, image);
   return {.panels = {object_panel(picture, truth, classes, ObjectText::kName),
                      object_panel(picture, found, classes, ObjectText::kNameAndScore)},
@@ -115,10 +117,10 @@ std::vector<Tile> detect_samples(const data::Batch& batch, int64_t count, const 
     const torch::Tensor boxes = info.boxes.contiguous(), labels = info.labels.contiguous();
     for (int64_t k = 0; k < boxes.size(0); ++k) {
       const float* box = boxes.data_ptr<float>() + 4 * k;
-      const bool masked = info.masks.defined() && info.masks.size(0) > k;
+      const int64_t row = info.masks.defined() ? info.mask_rows[k].item<int64_t>() : -1;
       objects.add({box[0], box[1], box[2], box[3]}, 0,
                   static_cast<int>(labels.data_ptr<int64_t>()[k]),
-                  masked ? mask_of(info.masks[k], info.height, info.width) : MaskRle());
+                  row >= 0 ? mask_of(info.masks[row], info.height, info.width) : MaskRle());
     }
     tiles.push_back({.panels = {object_panel(image, objects, classes, ObjectText::kName)},
                      .lines = {{fmt::format("{} x {} pixels, {}", info.width, info.height,
@@ -152,7 +154,9 @@ std::vector<Picture> detect_pictures(const std::filesystem::path& folder,
   });
   draw_guarded("the precision-recall curves", [&] {
     std::vector<CurvePanel> panels{{"Boxes", evaluation.box}};
-    if (!evaluation.mask.curves.empty()) panels.push_back({"Masks", evaluation.mask});
+    if (evaluation.mask && !evaluation.mask->curves.empty()) {
+      panels.push_back({"Masks", *evaluation.mask});
+    }
     if (evaluation.box.curves.empty()) return;
     pictures.push_back({"pr_curve", "Precision and recall",
                         "COCO's precision at 101 recalls, of all sizes and at most 100 detections "
