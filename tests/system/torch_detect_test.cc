@@ -340,8 +340,9 @@ TEST_F(DetectCommand, BoxesNeedNoMasks) {
            path("box_found"), "--coco-results", path("box_r"), "--threads", "1", "--annotations",
            data + "/annotations/instances_val2017.json", "--json"});
   ASSERT_EQ(found.code, 0) << found.err;
+  const Json listed = found.json();
   size_t detections = 0;
-  for (const Json& image : found.json()["images"]) {
+  for (const Json& image : listed["images"]) {
     for (const Json& d : image["detections"]) {
       ++detections;
       EXPECT_FALSE(d.contains("segmentation") || d.contains("area"));
