@@ -1,8 +1,4 @@
 // asmlp validate: the scores of a model on a data set, whatever its task.
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <array>
 #include <memory>
 
 #include "asmlp/cli/commands/commands.h"
@@ -48,11 +44,6 @@ void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& 
       ->type_name("PREFIX");
 }
 
-// Of detectors also any other that has an annotation file of its name.
-constexpr std::array kSplits{"validation", "val", "test", "train"};
-
-bool is_split(const std::string& name) { return std::ranges::find(kSplits, name) != kSplits.end(); }
-
 int validate(const ValidateOptions& options, const Validators& validators, const TaskOptions& own) {
   if (options.data.empty() && options.annotations.empty()) throw CLI::RequiredError("DATA");
   TaskOption wanted = options.task;
@@ -62,10 +53,6 @@ int validate(const ValidateOptions& options, const Validators& validators, const
                .architecture = options.model.config,
                .data = options.data});
   own.check(task);
-  if (task != Task::kDetect && !is_split(options.split)) {
-    throw CLI::ValidationError(
-        "--split", fmt::format("{} is not one of {}", options.split, fmt::join(kSplits, ", ")));
-  }
   switch (task) {
     case Task::kDetect:
       return validators.detect(options);
