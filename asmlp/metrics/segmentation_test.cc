@@ -38,7 +38,7 @@ struct ByDefinition {
       right += target[i] != 255 && predicted[i] == target[i];
       counted += target[i] != 255;
     }
-    pixel_accuracy = counted > 0 ? 100.0 * double(right) / double(counted) : 0;
+    pixel_accuracy = counted > 0 ? 100.0 * double(right) / double(counted) : NAN;
     int ious = 0, accuracies = 0;
     for (int label = 0; label < classes; ++label) {
       std::set<size_t> said, is, both, either;
@@ -55,8 +55,8 @@ struct ByDefinition {
       if (!either.empty()) mean_iou += iou.back(), ++ious;
       if (!is.empty()) mean_accuracy += accuracy.back(), ++accuracies;
     }
-    if (ious > 0) mean_iou /= ious;
-    if (accuracies > 0) mean_accuracy /= accuracies;
+    mean_iou /= ious;  // NaN of nothing
+    mean_accuracy /= accuracies;
   }
 };
 
@@ -96,9 +96,8 @@ TEST(SegmentationMeter, EqualsTheDefinitionInOnePartOrInMany) {
           expect_equal(meter.iou(), right.iou);
           expect_equal(meter.accuracy(), right.accuracy);
           // The order of summation is the same.
-          EXPECT_DOUBLE_EQ(meter.mean_iou(), right.mean_iou);
-          EXPECT_DOUBLE_EQ(meter.mean_accuracy(), right.mean_accuracy);
-          EXPECT_DOUBLE_EQ(meter.pixel_accuracy(), right.pixel_accuracy);
+          expect_equal({meter.mean_iou(), meter.mean_accuracy(), meter.pixel_accuracy()},
+                       {right.mean_iou, right.mean_accuracy, right.pixel_accuracy});
         }
         whole.reset();
         EXPECT_EQ(whole.pixels(), 0);

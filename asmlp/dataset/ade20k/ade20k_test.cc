@@ -125,6 +125,7 @@ TEST_F(Ade20kTest, NamesTheFileThatCannotBeUsed) {
   EXPECT_THAT(replace("png_rgb8_plain.png").what(), HasSubstr("a.png: is a PNG of 8-bit RGB"));
   write_bytes(label_path("a"), "");
   EXPECT_THAT(get_error().what(), HasSubstr("a.png: is no PNG file"));
+  write_label_png(label_path("a"), Image(1, 2, 1));
   write_bytes(image_path("a.jpg"), "no picture");
   EXPECT_THAT(get_error().what(), HasSubstr("a.jpg"));
 }

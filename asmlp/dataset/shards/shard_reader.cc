@@ -26,7 +26,10 @@ std::pair<std::string, std::string> split_name(const std::string& name) {
   return {name.substr(0, dot), extension};
 }
 
-bool is_image(const std::string& extension) { return has_image_extension("image." + extension); }
+// ("seg.png" is none: it is another file of the sample.)
+bool is_image(const std::string& extension) {
+  return extension.find('.') == std::string::npos && has_image_extension("image." + extension);
+}
 
 // The number in a .cls member, or nothing.
 std::optional<int> parse_label(std::string_view text) {

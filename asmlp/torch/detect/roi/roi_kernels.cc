@@ -130,6 +130,7 @@ void spread_plane(const T* d_out, int64_t width, const RoiSamples<T>& samples, s
   template void spread_plane(const T*, int64_t, const RoiSamples<T>&, std::vector<T>&, T*);
 ASMLP_INSTANTIATE(float)
 ASMLP_INSTANTIATE(double)
+#undef ASMLP_INSTANTIATE
 template void pool_plane(const uint8_t*, int64_t, const RoiSamples<float>&, std::vector<float>&,
                          float*);
 

@@ -135,5 +135,6 @@ RoiSamples<T> sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cel
   template RoiSamples<T> sample_roi(const T*, T, const RoiGrid&, int64_t, int64_t);
 ASMLP_INSTANTIATE(float)
 ASMLP_INSTANTIATE(double)
+#undef ASMLP_INSTANTIATE
 
 }  // namespace asmlp::detect
