@@ -48,6 +48,13 @@ class RenumberedSource final : public DataSource {
 
   const std::vector<std::string>& classes() const override { return classes_; }
   int64_t size() const override { return source_->size(); }
+  std::string left_out() const override { return source_->left_out(); }
+  std::vector<int64_t> class_counts() const override {
+    const std::vector<int64_t> own = source_->class_counts();
+    std::vector<int64_t> counts(classes_.size());
+    for (size_t i = 0; i < own.size(); ++i) counts.at(static_cast<size_t>(places_[i])) = own[i];
+    return counts;
+  }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     transform.targets = places_;
