@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -133,13 +134,19 @@ TEST_F(Bench, EarlierDocumentsMakeOneTable) {
   EXPECT_THAT(foreign.err, HasSubstr("b.json"));
 }
 
-// Not-a-number makes the measured kernels' logits differ from everything.
+// Logits that overflow differ from everything.
 TEST_F(Bench, ADifferenceFromTheReferenceIsAnErrorAndNothingIsTimed) {
   Checkpoint checkpoint = load_checkpoint(write_model(path("m.safetensors")));
-  std::vector<float> bias = to_f32(checkpoint.tensors.at("head.bias"));
-  bias[0] = std::numeric_limits<float>::quiet_NaN();
-  const Shape shape{static_cast<int64_t>(bias.size())};
-  checkpoint.tensors["head.bias"] = make_tensor(shape, bias);
+  // The first two logits are (sum of the features +- 1) times the largest number: one overflows.
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  for (const char* name : {"head.weight", "head.bias"}) {
+    const Tensor& tensor = checkpoint.tensors.at(name);
+    std::vector<float> values = to_f32(tensor);
+    std::fill(values.begin(), values.end(), kLargest);
+    if (tensor.shape.size() == 1) values[1] = -kLargest;
+    const Shape shape = tensor.shape;
+    checkpoint.tensors[name] = make_tensor(shape, values);
+  }
   const std::string broken = path("broken.safetensors");
   save_checkpoint(broken, checkpoint);
   const Outcome outcome = bench({"--model", broken, "--json"});

@@ -50,6 +50,10 @@ template <typename T>
 void change(std::optional<T>& field) {
   field = T{3};
 }
+template <NamedEnum T>
+void change(std::optional<T>& field) {
+  field = names_of(T())[1].first;
+}
 
 template <typename T>
 void set_number(T& field, double value) {
@@ -101,6 +105,8 @@ void every_option_survives(Task task) {
                                    "log-interval",
                                    "grad-checkpointing",
                                    "max-bad",
+                                   "max-pixels",
+                                   "report-images",
                                    "nproc",
                                    "patience",
                                    "train-images",
