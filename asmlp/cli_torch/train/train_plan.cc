@@ -167,6 +167,7 @@ void leave_out_masks(train::TrainOptions& options) {
                        "without its mask head",
                        kind, cascade ? "cascade_rcnn" : "faster_rcnn"));
   kind = cascade ? "cascade_rcnn" : "faster_rcnn";
+  model["config"].erase("mask_head");
   model.erase("name");
 }
 
