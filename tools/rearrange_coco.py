@@ -44,6 +44,7 @@ for split in ("train", "val"):
     write(out / "coco/annotations" / f"instances_{split}2017.json", coco)
 
 roboflow = renumbered(1, reverse=True)
+roboflow["categories"] = [{**c, "supercategory": "things"} for c in roboflow["categories"]]
 roboflow["categories"].insert(0, {"id": 0, "name": "things", "supercategory": "none"})
 for split in ("train", "valid"):
     copy(out / "roboflow" / split)
