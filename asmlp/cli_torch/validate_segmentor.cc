@@ -14,6 +14,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/ade20k/label_scan.h"
+#include "asmlp/metrics/segmentation.h"
 #include "asmlp/report/table.h"
 #include "asmlp/torch/segment/ade_source.h"
 #include "asmlp/torch/segment/evaluate.h"
@@ -29,17 +30,6 @@ struct DataScores {
   double mean_iou = 0, mean_accuracy = 0, pixel_accuracy = 0;
 };
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  int count = 0;
-  for (const double value : values) {
-    if (std::isnan(value)) continue;
-    sum += value;
-    ++count;
-  }
-  return count > 0 ? sum / count : NAN;
-}
-
 // Classes that only the model has are no classes of the mean.
 DataScores scores_of(const std::vector<double>& iou, const std::vector<double>& accuracy,
                      double pixel_accuracy, const std::vector<int>& places) {
@@ -48,8 +38,8 @@ DataScores scores_of(const std::vector<double>& iou, const std::vector<double>& 
     scores.iou.push_back(iou[static_cast<size_t>(place)]);
     scores.accuracy.push_back(accuracy[static_cast<size_t>(place)]);
   }
-  scores.mean_iou = mean_of(scores.iou);
-  scores.mean_accuracy = mean_of(scores.accuracy);
+  scores.mean_iou = mean_of_numbers(scores.iou);
+  scores.mean_accuracy = mean_of_numbers(scores.accuracy);
   scores.pixel_accuracy = pixel_accuracy;
   return scores;
 }

@@ -21,24 +21,8 @@ using Places = std::vector<int>;
 // Of a list that a message shows.
 constexpr size_t kShownNames = 6;
 
-// Lower case, words divided by one space.
-std::string in_plain_form(const std::string& name) {
-  std::string plain;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    // A folder's name cannot have the '/' of "T-shirt/top".
-    if (c == '_' || c == '-' || c == '/' || std::isspace(byte) != 0) {
-      if (!plain.empty() && plain.back() != ' ') plain += ' ';
-    } else {
-      plain += static_cast<char>(std::tolower(byte));
-    }
-  }
-  if (!plain.empty() && plain.back() == ' ') plain.pop_back();
-  return plain;
-}
-
 std::string first_synonym(const std::string& name) {
-  return in_plain_form(name.substr(0, name.find(',')));
+  return plain_class_name(name.substr(0, name.find(',')));
 }
 
 // The place in `model` of every name, each side as `form` writes it; nothing unless all are found,
@@ -128,14 +112,24 @@ std::optional<ClassMatch> by_value(const ClassSide& data, const ClassSide& model
 
 }  // namespace
 
+std::string plain_class_name(const std::string& name) {
+  std::string plain;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '_' || c == '-' || c == '/' || std::isspace(byte) != 0) continue;
+    plain += static_cast<char>(std::tolower(byte));
+  }
+  return plain;
+}
+
 std::string only_in(const Names& names, const Names& others) {
   Names plain;
-  for (const std::string& other : others) plain.push_back(in_plain_form(other));
+  for (const std::string& other : others) plain.push_back(plain_class_name(other));
   std::ranges::sort(plain);
   std::string text;
   size_t count = 0;
   for (const std::string& name : names) {
-    if (std::ranges::binary_search(plain, in_plain_form(name))) continue;
+    if (std::ranges::binary_search(plain, plain_class_name(name))) continue;
     if (++count <= kShownNames) text += (count > 1 ? ", " : "") + name;
   }
   if (count > kShownNames) text += fmt::format(" and {} more", count - kShownNames);
@@ -150,7 +144,7 @@ ClassMatch match_classes(const ClassSide& data, const ClassSide& model,
   const auto same = [](const std::string& name) { return name; };
   std::map<std::string, std::string> words;  // identifier -> name in words
   for (const auto& [identifier, name] : aliases) {
-    words[in_plain_form(identifier)] = first_synonym(name);
+    words[plain_class_name(identifier)] = first_synonym(name);
   }
   const auto through_aliases = [&](const std::string& name) {
     const std::string plain = first_synonym(name);
@@ -174,9 +168,9 @@ ClassMatch match_classes(const ClassSide& data, const ClassSide& model,
   const char* const kIdentified = "by what their identifiers stand for";
   const Rule rules[] = {
       {same, "", &model.names},
-      {in_plain_form, "by name, whatever their case and what divides words", &model.names},
+      {plain_class_name, "by name, whatever their case and what divides words", &model.names},
       {first_synonym, "by the first name of each", &model.names},
-      {in_plain_form, kIdentified, &identifiers},
+      {plain_class_name, kIdentified, &identifiers},
       {through_aliases, kIdentified, &model.names}};
   for (const Rule& rule : rules) {
     const auto places = find_all(data.names, *rule.model, rule.form);

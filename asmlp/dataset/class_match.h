@@ -15,6 +15,10 @@ struct ClassSide {
   int count = 0;                   // of the classes; names.size() where there are names
 };
 
+// The name without case and without what divides words: blanks, '_', '-', and '/' (which no folder's
+// name has). Names of one form are taken for the same where that is unambiguous.
+std::string plain_class_name(const std::string& name);
+
 struct ClassMatch {
   std::vector<int> places;         // per class of the data, the model's number
   std::vector<std::string> notes;  // what had to be assumed, a sentence each

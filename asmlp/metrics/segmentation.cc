@@ -15,6 +15,8 @@ double per_cent(int64_t part, int64_t whole) {
                    : std::numeric_limits<double>::quiet_NaN();
 }
 
+}  // namespace
+
 double mean_of_numbers(const std::vector<double>& values) {
   double sum = 0;
   int count = 0;
@@ -25,8 +27,6 @@ double mean_of_numbers(const std::vector<double>& values) {
   }
   return count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
 }
-
-}  // namespace
 
 SegmentationMeter::SegmentationMeter(int classes) {
   require(classes >= 1 && classes <= kIgnoredLabel, ErrorCode::kInvalidArgument,

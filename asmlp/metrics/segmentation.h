@@ -54,4 +54,7 @@ class SegmentationMeter {
   std::vector<Counts> counts_;
 };
 
+// The mean of the values that are not NaN; NaN when there are none.
+double mean_of_numbers(const std::vector<double>& values);
+
 }  // namespace asmlp

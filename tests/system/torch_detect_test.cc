@@ -30,7 +30,7 @@ class DetectCommand : public testing::Test {
     ASSERT_EQ(made.code, 0) << made.err;
     DetectorSpec spec = detect::small_spec(DetectorKind::kMaskRcnn);
     spec.config.num_classes = 10;
-    for (int k = 0; k < 10; ++k) spec.classes.push_back(std::to_string(k));  // the scenes'
+    spec.classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};  // the scenes'
     spec.config.rpn.test_proposals = {60, 40, 0.7, 0};
     spec.config.test.score_threshold = 0.12;
     spec.config.test.max_detections = 20;

@@ -3,12 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/class_match.h"
 
 namespace asmlp {
 namespace {
@@ -34,15 +34,6 @@ std::vector<bool> mere_parents(const CocoAnnotations& annotations) {
     }
   }
   return parents;
-}
-
-// A name without case, blanks, '_' and '-'.
-std::string folded(const std::string& name) {
-  std::string result;
-  for (const unsigned char c : name) {
-    if (!std::isspace(c) && c != '_' && c != '-') result += static_cast<char>(std::tolower(c));
-  }
-  return result;
 }
 
 // "'a', 'b' and 7 more".
@@ -72,7 +63,7 @@ class NameMatch {
     // Where two categories have one name, the one with annotations is meant.
     match_equal(true);
     match_equal(false);
-    match_folded();
+    match_plain_names();
   }
 
   ClassPlaces take(const std::string& what, std::vector<std::string>& notes) const {
@@ -123,13 +114,14 @@ class NameMatch {
     }
   }
 
-  void match_folded() {
+  void match_plain_names() {
     std::map<std::string, std::vector<size_t>> open, wanted;
     for (size_t c = 0; c < classes_.size(); ++c) {
-      if (!taken_[c]) open[folded(classes_[c])].push_back(c);
+      if (!taken_[c]) open[plain_class_name(classes_[c])].push_back(c);
     }
     for (size_t k = 0; k < places_.size(); ++k) {
-      if (places_[k] == kNone) wanted[folded(annotations_.categories[k].name)].push_back(k);
+      if (places_[k] == kNone)
+        wanted[plain_class_name(annotations_.categories[k].name)].push_back(k);
     }
     for (auto& [name, categories] : wanted) {
       const auto found = open.find(name);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/class_match.h"
 
 namespace asmlp::nn {
 namespace {
@@ -40,6 +41,19 @@ Tensor take_rows(const Tensor& from, const std::vector<int64_t>& rows) {
   return result;
 }
 
+// As it is written, else the only one of this plain form.
+std::optional<int> find_name(const std::vector<std::string>& names, const std::string& name) {
+  const auto exact = std::ranges::find(names, name);
+  if (exact != names.end()) return static_cast<int>(exact - names.begin());
+  std::optional<int> found;
+  for (size_t k = 0; k < names.size(); ++k) {
+    if (plain_class_name(names[k]) != plain_class_name(name)) continue;
+    if (found) return std::nullopt;
+    found = static_cast<int>(k);
+  }
+  return found;
+}
+
 }  // namespace
 
 ClassMatch match_classes(const ClassList& file, const ClassList& network) {
@@ -71,9 +85,8 @@ ClassMatch match_classes(const ClassList& file, const ClassList& network) {
   std::vector<int> source;
   std::string missing;
   for (const std::string& name : network.names) {
-    const auto found = std::ranges::find(file.names, name);
-    if (found != file.names.end()) {
-      source.push_back(static_cast<int>(found - file.names.begin()));
+    if (const auto found = find_name(file.names, name)) {
+      source.push_back(*found);
     } else if (missing.empty()) {
       missing = name;
     }

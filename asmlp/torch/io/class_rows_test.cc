@@ -21,6 +21,9 @@ TEST(ClassRows, AHeadIsKeptWhenTheFileHasAllClasses) {
   match = match_classes(kPets, {{"dog", "cow", "cat"}, 3});
   EXPECT_THAT(match.source, ElementsAre(1, 2, 0));
   EXPECT_THAT(match.note, HasSubstr("another order"));
+  EXPECT_THAT(match_classes({{"Sea cow", "DOG", "cat"}, 3}, {{"sea_cow", "cat", "dog"}, 3}).source,
+              ElementsAre(0, 2, 1));
+  EXPECT_THAT(match_classes({{"Cat", "CAT"}, 2}, {{"cat", "dog"}, 2}).source, IsEmpty());
   match = match_classes(kPets, {{"cow", "cat"}, 2});
   EXPECT_THAT(match.source, ElementsAre(2, 0));
   EXPECT_THAT(match.note, HasSubstr("2 classes of the file's 3"));
