@@ -10,31 +10,18 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
+#include "asmlp/dataset/folder.h"
 
 namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_folder_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-// The visible entries of a folder by name; none when it cannot be read.
+// None when the folder cannot be read.
 std::vector<fs::path> entries_of(const fs::path& folder) {
-  std::vector<fs::path> entries;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!it->path().filename().string().starts_with('.')) entries.push_back(it->path());
-  }
-  std::ranges::sort(entries, {}, [](const fs::path& path) { return path.native(); });
-  return entries;
+  std::error_code ignored;
+  return visible_entries(folder, ignored);
 }
 
 bool has_coco_form(const fs::path& file) {
@@ -113,7 +100,7 @@ class FolderList {
  public:
   void add(const fs::path& folder) {
     const fs::path path = folder.lexically_normal();
-    if (std::ranges::find(folders_, path) == folders_.end() && is_folder_there(path)) {
+    if (std::ranges::find(folders_, path) == folders_.end() && is_folder(path)) {
       folders_.push_back(path);
     }
   }
@@ -172,7 +159,7 @@ class Finder {
     look_into(root_, "");
     for (const fs::path& entry : entries_of(root_)) {
       const std::string name = entry.filename().string();
-      if (!names_a_split(name) || !is_folder_there(entry)) continue;
+      if (!names_a_split(name) || !is_folder(entry)) continue;
       look_into(entry, name);
       look_into(entry / "annotations", name);
     }
@@ -183,10 +170,8 @@ class Finder {
   // `split`: the one that all files in the folder are of, or "".
   void look_into(const fs::path& folder, const std::string& split) {
     std::vector<fs::path> files;
-    std::error_code ignored;
     for (const fs::path& entry : entries_of(folder)) {
-      if (lower_case(entry.extension().string()) == ".json" &&
-          fs::is_regular_file(entry, ignored)) {
+      if (lower_case(entry.extension().string()) == ".json" && is_file(entry)) {
         files.push_back(entry);
       }
     }
@@ -213,7 +198,7 @@ class Finder {
 };
 
 std::string described(const fs::path& root, const std::vector<CocoFiles>& found) {
-  if (!is_folder_there(root)) return "there is no such folder";
+  if (!is_folder(root)) return "there is no such folder";
   std::vector<std::string> names;
   if (!found.empty()) {
     for (const CocoFiles& files : found) {
@@ -227,7 +212,7 @@ std::string described(const fs::path& root, const std::vector<CocoFiles>& found)
       names.emplace_back("...");
       break;
     }
-    names.push_back(entry.filename().string() + (is_folder_there(entry) ? "/" : ""));
+    names.push_back(entry.filename().string() + (is_folder(entry) ? "/" : ""));
   }
   return names.empty() ? "the folder is empty"
                        : fmt::format("found no annotation file among {}", fmt::join(names, ", "));
@@ -243,7 +228,7 @@ constexpr const char* kLayouts =
 }  // namespace
 
 std::vector<CocoFiles> list_coco(const fs::path& root) {
-  if (!is_folder_there(root)) return {};
+  if (!is_folder(root)) return {};
   // Without a slash at the end, which would be an empty name.
   const fs::path folder = root.lexically_normal();
   return Finder(folder.has_filename() ? folder : folder.parent_path()).run();
@@ -275,8 +260,7 @@ CocoFiles find_coco(const fs::path& root, const std::string& split, const std::s
 }
 
 CocoFiles named_coco(const fs::path& images, const fs::path& annotations) {
-  require(is_folder_there(images), ErrorCode::kNotFound, "{}: no such folder of images",
-          images.string());
+  require(is_folder(images), ErrorCode::kNotFound, "{}: no such folder of images", images.string());
   std::error_code ignored;
   require(fs::is_regular_file(annotations, ignored), ErrorCode::kNotFound,
           "{}: no such annotation file", annotations.string());

@@ -1,18 +1,15 @@
 #include "asmlp/dataset/layout.h"
 
-#include <system_error>
-
 #include "asmlp/dataset/coco_layout.h"
+#include "asmlp/dataset/folder.h"
 
 namespace asmlp {
 namespace fs = std::filesystem;
 
 std::optional<Task> task_of_layout(const fs::path& data) {
-  std::error_code ignored;
   if (!list_coco(data).empty()) return Task::kDetect;
   for (const char* split : {"training", "validation"}) {
-    if (fs::is_directory(data / "images" / split, ignored) &&
-        fs::is_directory(data / "annotations" / split, ignored)) {
+    if (is_folder(data / "images" / split) && is_folder(data / "annotations" / split)) {
       return Task::kSegment;
     }
   }

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 #include <utility>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 #include "asmlp/image/codecs.h"
 #include "asmlp/image/exif.h"
 #include "asmlp/image/orientation.h"
@@ -152,9 +152,7 @@ const std::string& image_extensions() {
 }
 
 bool has_image_extension(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string extension = lower_case(path.extension().string());
   return std::ranges::find(kExtensions, extension) != kExtensions.end();
 }
 

@@ -1,7 +1,6 @@
 // PNG by libspng. Which files are accepted is Pillow's choice: the chunks before the pixels must be
 // whole (checksums included), of the pixels only the checksum of the deflate stream counts, and
 // nothing that follows them matters. So the decoder gets a file of the header and the pixels only.
-#include <spng.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -11,22 +10,10 @@
 #include <string_view>
 
 #include "asmlp/image/codecs.h"
+#include "asmlp/image/png_codec.h"
 
 namespace asmlp {
 namespace {
-
-// Deflate cannot shrink data more than this.
-constexpr uint64_t kMaxPngRatio = 1032;
-
-struct FreePngContext {
-  void operator()(spng_ctx* context) const { spng_ctx_free(context); }
-};
-
-void check_png(int status, const std::string& what) {
-  const bool too_large = status == SPNG_EMEM || status == SPNG_EOVERFLOW;
-  require(status == 0, too_large ? ErrorCode::kTooLarge : ErrorCode::kBadFormat,
-          "{}: cannot decode the PNG data: {}", what, spng_strerror(status));
-}
 
 using PngPalette = std::array<std::array<uint8_t, 3>, 256>;
 
@@ -205,21 +192,12 @@ void convert_row(const uint8_t* in, const spng_ihdr& header, const PngPalette* p
 Image decode_png(std::span<const std::byte> bytes, const std::string& what,
                  const DecodeOptions& options, const ChooseWindow& choose) {
   const PngParts parts = parts_of(bytes, what, options.style);
-  const std::unique_ptr<spng_ctx, FreePngContext> context(spng_ctx_new(0));
-  require(context != nullptr, ErrorCode::kTooLarge, "{}: no memory to decode it", what);
+  const PngContext context = new_png_context(0, what);
   check_png(spng_set_crc_action(context.get(), SPNG_CRC_USE, SPNG_CRC_USE), what);
   check_png(spng_set_png_buffer(context.get(), parts.reduced.data(), parts.reduced.size()), what);
-  spng_ihdr header;
-  check_png(spng_get_ihdr(context.get(), &header), what);
-  check_image_size(header.height, header.width, options.max_pixels, what);
-
+  const spng_ihdr header = read_png_header(context.get(), options.max_pixels, what);
   // RAW keeps the file's pixel format, which is the only way to Pillow's reading of each of them.
-  size_t size = 0;
-  check_png(spng_decoded_image_size(context.get(), SPNG_FMT_RAW, &size), what);
-  require(size / kMaxPngRatio <= bytes.size(), ErrorCode::kBadFormat,
-          "{}: {} bytes cannot hold the {} x {} pixels that the PNG header announces; the file is "
-          "truncated",
-          what, bytes.size(), header.width, header.height);
+  const size_t size = raw_png_size(context.get(), header, bytes.size(), what);
   const int height = static_cast<int>(header.height), width = static_cast<int>(header.width);
   const Window all{0, 0, height, width};
   const Window window = choose ? checked_window(choose, height, width, what) : all;

@@ -1,20 +1,15 @@
 #include "asmlp/image/encode.h"
 
-#include <spng.h>
-
 #include <cstdlib>
 #include <memory>
 #include <ostream>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/image/png_codec.h"
 
 namespace asmlp {
 namespace {
-
-struct FreeContext {
-  void operator()(spng_ctx* context) const { spng_ctx_free(context); }
-};
 
 void check(int status, const Image& image) {
   require(status == 0, ErrorCode::kTooLarge, "cannot encode {} x {} pixels as PNG: {}", image.width,
@@ -26,8 +21,7 @@ void check(int status, const Image& image) {
 std::vector<uint8_t> encode_png(const Image& image) {
   require(image.height >= 1 && image.width >= 1, ErrorCode::kInvalidArgument,
           "cannot encode an empty image ({} x {} pixels) as PNG", image.width, image.height);
-  const std::unique_ptr<spng_ctx, FreeContext> context(spng_ctx_new(SPNG_CTX_ENCODER));
-  require(context != nullptr, ErrorCode::kTooLarge, "no memory to encode a PNG file");
+  const PngContext context = new_png_context(SPNG_CTX_ENCODER, "image");
   check(spng_set_option(context.get(), SPNG_ENCODE_TO_BUFFER, 1), image);
   spng_ihdr header{};
   header.height = static_cast<uint32_t>(image.height);

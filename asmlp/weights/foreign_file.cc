@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 
 namespace asmlp {
 namespace {
@@ -11,13 +12,6 @@ namespace {
 bool is_text(std::string_view text) {
   return std::ranges::all_of(
       text, [](unsigned char c) { return c >= 0x20 || c == '\n' || c == '\r' || c == '\t'; });
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return c < 0x80 ? std::tolower(c) : c; });
-  return out;
 }
 
 struct Magic {
@@ -62,7 +56,7 @@ std::string kind_of(std::string_view bytes, const std::filesystem::path& path) {
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") {
     return "a tar archive; unpack it first (tar -xf)";
   }
-  const std::string extension = lower(path.extension().string());
+  const std::string extension = lower_case(path.extension().string());
   const bool protobuf = head[0] == '\x08' || head[0] == '\x0a';
   if (extension == ".onnx" ||
       (protobuf && (head.find("onnx") != head.npos || head.find("pytorch") != head.npos))) {
@@ -76,7 +70,7 @@ std::string kind_of(std::string_view bytes, const std::filesystem::path& path) {
   }
   if (is_text(head)) {
     const size_t first = head.find_first_not_of(" \t\r\n");
-    const std::string start = lower(head.substr(std::min(first, head.size()), 64));
+    const std::string start = lower_case(head.substr(std::min(first, head.size()), 64));
     if (start.starts_with("<!doctype html") || start.starts_with("<html") ||
         start.starts_with("<head") || start.starts_with("<script")) {
       return "a web page, not weights: the download needs a login or another address (on Hugging "

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/folder.h"
 #include "asmlp/dataset/hold_out.h"
 #include "asmlp/dataset/split.h"
 #include "asmlp/image/decode.h"
@@ -21,37 +22,24 @@ constexpr int kNoClass = 255;
 // The visible files in `folder`, by name.
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::error_code error;
-  std::vector<fs::path> files;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (fs::is_regular_file(it->path(), ignored) &&
-        !it->path().filename().string().starts_with('.')) {
-      files.push_back(it->path());
-    }
-  }
+  std::vector<fs::path> files = visible_entries(folder, error);
   require(!error,
           error == std::errc::no_such_file_or_directory ? ErrorCode::kNotFound : ErrorCode::kIo,
           "{}: cannot list the folder: {}; expected a data set laid out as ADE20K: "
           "images/training, images/validation, annotations/training, annotations/validation",
           folder.string(), error.message());
-  std::ranges::sort(files, {}, [](const fs::path& path) { return path.native(); });
+  std::erase_if(files, [](const fs::path& path) { return !is_file(path); });
   return files;
 }
 
 // The folders in images/ that annotations/ has too.
 std::vector<std::string> splits_in(const fs::path& root) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(root / "images", error), end; !error && it != end;
-       it.increment(error)) {
-    std::error_code ignored;
-    const fs::path name = it->path().filename();
-    if (fs::is_directory(it->path(), ignored) && !name.string().starts_with('.') &&
-        fs::is_directory(root / "annotations" / name, ignored)) {
-      names.push_back(name.string());
-    }
+  std::error_code ignored;
+  for (const fs::path& folder : visible_entries(root / "images", ignored)) {
+    const fs::path name = folder.filename();
+    if (is_folder(folder) && is_folder(root / "annotations" / name)) names.push_back(name.string());
   }
-  std::ranges::sort(names);
   return names;
 }
 

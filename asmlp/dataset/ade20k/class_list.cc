@@ -9,6 +9,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/dataset/folder.h"
 #include "asmlp/image/labels/class_color.h"
 
 namespace asmlp {
@@ -229,23 +230,14 @@ bool same_names(const SegmentationClasses& a, const SegmentationClasses& b) {
 }  // namespace
 
 std::optional<SegmentationClasses> find_class_list(const fs::path& root) {
-  std::vector<fs::path> tables;
-  std::error_code error;
-  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (classes_of_table(it->path()) && fs::is_regular_file(it->path(), ignored)) {
-      tables.push_back(it->path());
-    }
-  }
-  std::ranges::sort(tables);
-  std::vector<SegmentationClasses> lists;
   std::error_code ignored;
-  if (fs::is_regular_file(root / "classes.txt", ignored)) {
-    lists.push_back(read_names(root / "classes.txt"));
-  }
-  if (fs::is_regular_file(root / "labelmap.txt", ignored)) {
-    lists.push_back(read_label_map(root / "labelmap.txt"));
-  }
+  std::vector<fs::path> tables = visible_entries(root, ignored);
+  std::erase_if(tables, [](const fs::path& path) {
+    return !classes_of_table(path).has_value() || !is_file(path);
+  });
+  std::vector<SegmentationClasses> lists;
+  if (is_file(root / "classes.txt")) lists.push_back(read_names(root / "classes.txt"));
+  if (is_file(root / "labelmap.txt")) lists.push_back(read_label_map(root / "labelmap.txt"));
   std::optional<SegmentationClasses> own;
   std::optional<fs::path> other;  // the table of another data set than ADE20K
   for (const fs::path& table : tables) {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/dataset.h"
 
@@ -130,10 +130,7 @@ fs::path require_idx(const fs::path& root, const std::string& name) {
 bool names_fashion(const fs::path& root) {
   std::error_code error;
   const fs::path absolute = fs::absolute(root, error);
-  std::string text = (error ? root : absolute).string();
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text.find("fashion") != std::string::npos;
+  return lower_case((error ? root : absolute).string()).find("fashion") != std::string::npos;
 }
 
 class IdxDataset final : public Dataset {

@@ -7,6 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/dataset/folder.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/image/decode.h"
 
@@ -14,11 +15,6 @@ namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
 
 // Why `path` is no folder.
 const char* no_folder(const fs::path& path) {
@@ -28,15 +24,10 @@ const char* no_folder(const fs::path& path) {
 
 // The visible folders in `root`, sorted by name.
 std::vector<fs::path> folders_in(const fs::path& root) {
-  std::vector<fs::path> folders;
   std::error_code error;
-  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    if (is_folder(it->path()) && !is_hidden(it->path())) folders.push_back(it->path());
-  }
+  std::vector<fs::path> folders = visible_entries(root, error);
   require(!error, ErrorCode::kIo, "{}: cannot list the folder: {}", root.string(), error.message());
-  // By bytes, not by path elements: torchvision sorts strings.
-  std::sort(folders.begin(), folders.end(),
-            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  std::erase_if(folders, [](const fs::path& path) { return !is_folder(path); });
   return folders;
 }
 
@@ -64,9 +55,9 @@ void collect_images(const fs::path& folder, std::vector<fs::path>& above,
 
 // Images beside the class folders belong to no class.
 void count_stray_images(const fs::path& root, LeftOut& left_out) {
-  std::error_code error;
-  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    if (!is_folder(it->path()) && !is_hidden(it->path()) && has_image_extension(it->path())) {
+  std::error_code ignored;
+  for (const fs::path& path : visible_entries(root, ignored)) {
+    if (!is_folder(path) && has_image_extension(path)) {
       left_out.count("images outside of the class folders");
     }
   }

@@ -4,6 +4,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/dataset/folder.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/dataset/split.h"
 
@@ -15,22 +16,18 @@ namespace fs = std::filesystem;
 // The visible folders in `folder`, by name; none when it cannot be listed.
 std::vector<std::string> subfolders(const fs::path& folder) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    const std::string name = it->path().filename().string();
-    if (fs::is_directory(it->path(), ignored) && !name.starts_with('.')) names.push_back(name);
+  std::error_code ignored;
+  for (const fs::path& entry : visible_entries(folder, ignored)) {
+    if (is_folder(entry)) names.push_back(entry.filename().string());
   }
-  std::ranges::sort(names);
   return names;
 }
 
 std::vector<std::string> idx_splits(const fs::path& root) {
   std::vector<std::string> splits;
   for (const std::string split : {"train", "t10k"}) {
-    std::error_code ignored;
     for (const char* suffix : {"", ".gz"}) {
-      if (!fs::is_regular_file(root / (split + "-images-idx3-ubyte" + suffix), ignored)) continue;
+      if (!is_file(root / (split + "-images-idx3-ubyte" + suffix))) continue;
       splits.push_back(split);
       break;
     }
@@ -52,9 +49,8 @@ NamedDataset open_idx_split(const fs::path& root, const std::string& split) {
 
 NamedDataset open_split(const fs::path& root, const std::string& split) {
   const std::vector<std::string> wanted = split_folders(split);
-  std::error_code ignored;
   // What open_dataset refuses, it refuses in its own words.
-  if (!fs::is_directory(root, ignored) || names_shards(root.string())) {
+  if (!is_folder(root) || names_shards(root.string())) {
     return {open_dataset(root, Split::kValidation), ""};
   }
   if (has_idx_files(root)) return open_idx_split(root, split);

@@ -1,12 +1,12 @@
 #include "asmlp/dataset/coco/coco_json.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <type_traits>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 
 namespace asmlp {
 namespace {
@@ -177,8 +177,7 @@ std::optional<bool> flag(const Json& record, const char* key) {
   if (value->is_boolean()) return value->get<bool>();
   if (const auto number = finite_number(*value)) return *number != 0;
   if (!value->is_string()) return std::nullopt;
-  std::string word(trimmed(value->get_ref<const std::string&>()));
-  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string word = lower_case(trimmed(value->get_ref<const std::string&>()));
   if (word.empty() || word == "false") return false;
   return word == "true" ? std::optional(true) : std::nullopt;
 }

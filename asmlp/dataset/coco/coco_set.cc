@@ -13,18 +13,15 @@
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/coco/coco_image_index.h"
 #include "asmlp/dataset/coco/coco_record.h"
+#include "asmlp/dataset/folder.h"
 #include "asmlp/dataset/hold_out.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/left_out.h"
 
 namespace asmlp {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
 
 // Whether a name is one of another machine: no path below a folder of this one.
 bool is_foreign(const std::string& file_name) {
@@ -62,7 +59,7 @@ void find_by_ends(const fs::path& folder, const std::vector<CocoImage>& images, 
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator it(folder, options, error), end; !error && it != end;
        it.increment(error)) {
-    if (it->path().filename().string().starts_with('.')) {
+    if (is_hidden(it->path())) {
       if (it->is_directory(error)) it.disable_recursion_pending();
       continue;
     }
@@ -125,8 +122,8 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
   return found;
 }
 
-// Height and width of an upright image without what is below its first rows; nothing when it cannot be
-// read.
+// Height and width of an upright image without what is below its first rows; nothing when it cannot
+// be read.
 void read_size(const fs::path& path, CocoImage& image) {
   try {
     const DecodeOptions upright{.exif = Exif::kApply};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/image/decode.h"
 
@@ -20,10 +21,7 @@ std::pair<std::string, std::string> split_name(const std::string& name) {
   const size_t start = slash == std::string::npos ? 0 : slash + 1;
   const size_t dot = name.find('.', start);
   if (dot == std::string::npos || dot == start) return {};
-  std::string extension = name.substr(dot + 1);
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return {name.substr(0, dot), extension};
+  return {name.substr(0, dot), lower_case(name.substr(dot + 1))};
 }
 
 // ("seg.png" is none: it is another file of the sample.)
@@ -46,9 +44,7 @@ std::optional<int> parse_label(std::string_view text) {
 bool ends_as_member(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos || name.find('/', dot) != std::string::npos) return false;
-  std::string last = name.substr(dot + 1);
-  std::ranges::transform(last, last.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string last = lower_case(name.substr(dot + 1));
   return is_image(last) || last == "cls";
 }
 

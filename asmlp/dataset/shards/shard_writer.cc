@@ -12,6 +12,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/core/lower_case.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/decode.h"
@@ -47,10 +48,7 @@ std::string extension_of(std::string_view bytes, const fs::path& path) {
   if (bytes.starts_with("RIFF")) return "webp";
   if (bytes.starts_with("BM")) return "bmp";
   if (bytes.starts_with("II") || bytes.starts_with("MM")) return "tif";
-  std::string extension = path.extension().string().substr(1);
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension;
+  return lower_case(path.extension().string().substr(1));
 }
 
 // What goes into the shard for one file.

@@ -1,7 +1,5 @@
 #include "asmlp/image/labels/label_png.h"
 
-#include <spng.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -10,33 +8,14 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/image/codecs.h"
 #include "asmlp/image/encode.h"
+#include "asmlp/image/png_codec.h"
 
 namespace asmlp {
 namespace {
 
-// Deflate cannot shrink data more than this.
-constexpr uint64_t kMaxDeflateRatio = 1032;
 // Chunks that are not pixels may take this much memory.
 constexpr size_t kMaxChunkBytes = size_t{64} << 20;
-
-struct FreeContext {
-  void operator()(spng_ctx* context) const { spng_ctx_free(context); }
-};
-using Context = std::unique_ptr<spng_ctx, FreeContext>;
-
-Context new_context(int flags, const std::string& what) {
-  Context context(spng_ctx_new(flags));
-  require(context != nullptr, ErrorCode::kTooLarge, "{}: no memory for a PNG codec", what);
-  return context;
-}
-
-void check(int status, const std::string& what) {
-  const bool too_large = status == SPNG_EMEM || status == SPNG_EOVERFLOW;
-  require(status == 0, too_large ? ErrorCode::kTooLarge : ErrorCode::kBadFormat,
-          "{}: cannot decode the PNG data: {}", what, spng_strerror(status));
-}
 
 // Empty when the file holds labels, else what it holds.
 std::string foreign_content(const spng_ihdr& header) {
@@ -65,32 +44,25 @@ Image decode_label_png(std::span<const std::byte> bytes, const std::string& what
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   require(text.starts_with(kSignature), ErrorCode::kUnsupported,
           "{}: is no PNG file; labels are read from 8-bit gray or palette PNGs", what);
-  const Context context = new_context(0, what);
+  const PngContext context = new_png_context(0, what);
   spng_set_chunk_limits(context.get(), kMaxChunkBytes, kMaxChunkBytes);
-  check(spng_set_png_buffer(context.get(), bytes.data(), bytes.size()), what);
-  spng_ihdr header;
-  check(spng_get_ihdr(context.get(), &header), what);
-  check_image_size(header.height, header.width, options.max_pixels, what);
+  check_png(spng_set_png_buffer(context.get(), bytes.data(), bytes.size()), what);
+  const spng_ihdr header = read_png_header(context.get(), options.max_pixels, what);
   const std::string foreign = foreign_content(header);
   require(foreign.empty(), ErrorCode::kUnsupported,
           "{}: is a PNG of {}; labels are read from 8-bit gray or palette PNGs", what, foreign);
-  size_t size = 0;
-  check(spng_decoded_image_size(context.get(), SPNG_FMT_RAW, &size), what);
-  require(size / kMaxDeflateRatio <= bytes.size(), ErrorCode::kBadFormat,
-          "{}: {} bytes cannot hold the {} x {} pixels that the PNG header announces; the file is "
-          "truncated",
-          what, bytes.size(), header.width, header.height);
+  const size_t size = raw_png_size(context.get(), header, bytes.size(), what);
   Image labels(static_cast<int>(header.height), static_cast<int>(header.width), 1);
   const int depth = header.bit_depth;
   if (depth == 8) {
-    check(spng_decode_image(context.get(), labels.pixels.data(), labels.pixels.size(), SPNG_FMT_RAW,
-                            0),
-          what);
+    check_png(spng_decode_image(context.get(), labels.pixels.data(), labels.pixels.size(),
+                                SPNG_FMT_RAW, 0),
+              what);
     return labels;
   }
   // Indices of 1, 2 or 4 bits, most significant bits first; rows begin with a byte.
   std::vector<uint8_t> raw(size);
-  check(spng_decode_image(context.get(), raw.data(), raw.size(), SPNG_FMT_RAW, 0), what);
+  check_png(spng_decode_image(context.get(), raw.data(), raw.size(), SPNG_FMT_RAW, 0), what);
   const size_t stride = size / header.height;
   for (int y = 0; y < labels.height; ++y) {
     const uint8_t* row = raw.data() + stride * static_cast<size_t>(y);
@@ -119,7 +91,7 @@ std::vector<uint8_t> encode_label_png(const Image& labels, std::span<const Color
           "a palette of {} colors for labels up to {}; it needs one for each and at most 256",
           palette.size(), highest);
   const std::string what = "labels";
-  const Context context = new_context(SPNG_CTX_ENCODER, what);
+  const PngContext context = new_png_context(SPNG_CTX_ENCODER, what);
   const auto encoded = [&](int status) {
     require(status == 0, ErrorCode::kTooLarge, "cannot encode {} x {} labels as PNG: {}",
             labels.width, labels.height, spng_strerror(status));

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/lower_case.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/image/labels/class_color.h"
 #include "asmlp/metrics/segmentation.h"
@@ -95,10 +95,7 @@ void check(const Image& image, const Image& labels) {
           image.height, image.width, image.channels, labels.height, labels.width, labels.channels);
 }
 
-bool is_background(std::string name) {
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  return name == "background";
-}
+bool is_background(const std::string& name) { return lower_case(name) == "background"; }
 
 // Whether a neighbor to the right or below is of another class.
 bool on_edge(const Image& labels, int y, int x) {
