@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "asmlp/model/palette_color.h"
+
 namespace asmlp {
 namespace {
 
@@ -17,9 +19,7 @@ uint8_t encode_srgb(double linear) {
   return static_cast<uint8_t>(std::lround(encoded * 255));
 }
 
-std::string hex(Color color) {
-  return fmt::format("#{:02x}{:02x}{:02x}", color.r, color.g, color.b);
-}
+std::string hex(Color color) { return palette_text({color.r, color.g, color.b}); }
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/palette_color.h"
 #include "asmlp/model/params.h"
 
 namespace asmlp {
@@ -57,8 +58,8 @@ Spec spec_of_file(const WeightFile& file, const DenseLoadOptions<Spec>& options,
   if (spec->classes.empty()) {
     spec->classes = class_names_for(file, spec->config.num_classes, nullptr);
     if (!spec->classes.empty()) {
-      for (const ClassColor& c : file.classes.palette) {
-        spec->palette.push_back(fmt::format("#{:02x}{:02x}{:02x}", c[0], c[1], c[2]));
+      for (const PaletteColor& c : file.classes.palette) {
+        spec->palette.push_back(palette_text(c));
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/image/labels/class_color.h"
 #include "asmlp/metrics/segmentation.h"
+#include "asmlp/model/palette_color.h"
 #include "asmlp/model/spec.h"
 #include "asmlp/report/canvas.h"
 
@@ -109,10 +110,9 @@ bool on_edge(const Image& labels, int y, int x) {
 std::vector<Color> class_colors(int classes, const std::vector<std::string>& names,
                                 const std::vector<std::string>& palette) {
   std::vector<Color> colors;
-  for (const std::string& text : palette) {  // of check_palette's form
-    const unsigned long rgb = std::stoul(text.substr(1), nullptr, 16);
-    colors.push_back({static_cast<uint8_t>(rgb >> 16), static_cast<uint8_t>(rgb >> 8),
-                      static_cast<uint8_t>(rgb)});
+  for (const std::string& text : palette) {
+    const auto [r, g, b] = palette_color(text);
+    colors.push_back({r, g, b});
   }
   if (!colors.empty()) return colors;
   const std::vector<SegmentationClass>& known = ade20k_classes();

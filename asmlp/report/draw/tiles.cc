@@ -77,7 +77,7 @@ struct TileLegend {
   struct Place {
     double x = 0, y = 0;
   };
-  std::vector<LegendItem> items;
+  std::vector<LegendEntry> entries;
   std::vector<Place> places;
   double height = 0;
 };
@@ -86,31 +86,32 @@ struct TileLegend {
 TileLegend plan_tile_legend(std::span<const Tile> tiles, double width) {
   TileLegend legend;
   for (const Tile& tile : tiles) {
-    for (const LegendItem& item : tile.legend) {
-      if (std::ranges::find(legend.items, item) == legend.items.end()) legend.items.push_back(item);
+    for (const LegendEntry& entry : tile.legend) {
+      if (std::ranges::find(legend.entries, entry) == legend.entries.end())
+        legend.entries.push_back(entry);
     }
   }
   const Canvas ruler(1, 1, kTilePaper);
   double x = 0, y = 0;
-  for (const LegendItem& item : legend.items) {
-    const double needed = kSwatch + 6 + ruler.text_width(item.name, {.size = kFont}) + 18;
+  for (const LegendEntry& entry : legend.entries) {
+    const double needed = kSwatch + 6 + ruler.text_width(entry.name, {.size = kFont}) + 18;
     if (x > 0 && x + needed > width) x = 0, y += kLine + 3;
     legend.places.push_back({x, y});
     x += needed;
   }
-  if (!legend.items.empty()) legend.height = y + kLine + 3 + kGap;
+  if (!legend.entries.empty()) legend.height = y + kLine + 3 + kGap;
   return legend;
 }
 
 void draw_tile_legend(Canvas& canvas, double left, double top, const TileLegend& legend,
                       double width) {
-  for (size_t i = 0; i < legend.items.size(); ++i) {
+  for (size_t i = 0; i < legend.entries.size(); ++i) {
     const auto [dx, dy] = legend.places[i];
     const double x = left + dx, y = top + dy;
-    const LegendItem& item = legend.items[i];
-    canvas.fill(x, y, kSwatch, kSwatch, item.color);
-    canvas.frame(x, y, kSwatch, kSwatch, 1, mix(item.color, kLight.ink, 0.35));
-    canvas.text(x + kSwatch + 6, y + kSwatch - 2, item.name,
+    const LegendEntry& entry = legend.entries[i];
+    canvas.fill(x, y, kSwatch, kSwatch, entry.color);
+    canvas.frame(x, y, kSwatch, kSwatch, 1, mix(entry.color, kLight.ink, 0.35));
+    canvas.text(x + kSwatch + 6, y + kSwatch - 2, entry.name,
                 {.size = kFont, .color = kLight.ink, .max_width = width - dx - kSwatch - 6});
   }
 }

@@ -18,10 +18,10 @@ struct TileLine {
 };
 
 // A class that a tile shows in its color.
-struct LegendItem {
+struct LegendEntry {
   std::string name;
   Color color;
-  bool operator==(const LegendItem&) const = default;
+  bool operator==(const LegendEntry&) const = default;
 };
 
 // Right and wrong are of a prediction: a wrong one has a red frame.
@@ -33,7 +33,7 @@ struct Tile {
   std::vector<std::string> headings = {};
   std::vector<TileLine> lines = {};  // below
   Mark mark = Mark::kNone;
-  std::vector<LegendItem> legend = {};
+  std::vector<LegendEntry> legend = {};
 };
 
 // The colors of predictions that are right and wrong.

@@ -68,12 +68,12 @@ std::vector<std::string> names_in(const Json& json) {
   return ordered(pairs);
 }
 
-std::vector<ClassColor> palette_in(const Json& json) {
-  std::vector<ClassColor> palette;
+std::vector<PaletteColor> palette_in(const Json& json) {
+  std::vector<PaletteColor> palette;
   if (!json.is_array()) return {};
   for (const Json& item : json) {
     if (!item.is_array() || item.size() != 3) return {};
-    ClassColor color{};
+    PaletteColor color{};
     for (size_t c = 0; c < 3; ++c) {
       if (!item[c].is_number_integer()) return {};
       const auto value = item[c].get<int64_t>();

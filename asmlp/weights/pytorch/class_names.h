@@ -1,24 +1,20 @@
 // The names of a model's classes as other projects' files hold them. Inside the weights layer only.
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "asmlp/model/palette_color.h"
 #include "asmlp/weights/pytorch/pickle.h"
 
 namespace asmlp {
 
-// Color of a class: R, G, B.
-using ClassColor = std::array<uint8_t, 3>;
-
 struct ClassNames {
-  std::vector<std::string> names;   // empty where the file has none
-  std::vector<ClassColor> palette;  // empty, or a color per name
-  std::string place;                // "meta.CLASSES", for messages
+  std::vector<std::string> names;     // empty where the file has none
+  std::vector<PaletteColor> palette;  // empty, or a color per name
+  std::string place;                  // "meta.CLASSES", for messages
 };
 
 // Looks in a checkpoint's "meta" (mmdetection, mmsegmentation: CLASSES, PALETTE, or dataset_meta

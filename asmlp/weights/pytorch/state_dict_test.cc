@@ -204,7 +204,7 @@ TEST(ClassNames, OfOtherProjects) {
                                  integer(5), integer(255), "ee");
   const ClassNames old = names({{"meta", dict({{"CLASSES", pair}, {"PALETTE", colors}})}});
   EXPECT_EQ(old.names, (List{"cat", "dog"}));
-  EXPECT_EQ(old.palette, (std::vector<ClassColor>{{1, 2, 3}, {4, 5, 255}}));
+  EXPECT_EQ(old.palette, (std::vector<PaletteColor>{{1, 2, 3}, {4, 5, 255}}));
   EXPECT_EQ(old.place, "meta.CLASSES");
   const std::string meta = dict({{"classes", pair}, {"palette", colors}});
   EXPECT_EQ(names({{"meta", dict({{"dataset_meta", meta}})}}).palette.size(), 2u);
