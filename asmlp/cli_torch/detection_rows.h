@@ -12,9 +12,8 @@ namespace asmlp::cli {
 inline constexpr double kCountedScore = 0.3;
 
 // One row per annotated image: filename, image_id, objects (crowds left out), detections (of
-// kCountedScore), matched. By falling score, a detection matches the object of its class, not
-// matched yet, that its box covers most, if their IoU is at least 0.5; one that matches none but
-// lies in a crowd of its class by half of its own area is not counted.
+// kCountedScore), matched. Boxes match as in the evaluation at the IoU 0.5 (match_coco); detections
+// that it ignores, those in crowds, are not counted.
 std::string detection_rows(const CocoAnnotations& annotations,
                            std::span<const CocoDetection> detections);
 

@@ -144,6 +144,7 @@ class Matcher {
         group.detections.first(std::min<size_t>(group.detections.size(), kCocoDetections));
     CocoCell cell;
     cell.label = group.label;
+    cell.image = group.image;
     cell.marks.resize(best.size());
     for (size_t d = 0; d < best.size(); ++d) cell.marks[d].score = detections_[best[d]].score;
     const std::vector<double> iou = overlaps(best, group.ground_truth);

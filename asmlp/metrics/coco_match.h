@@ -24,6 +24,7 @@ struct CocoMark {
 // One category in one image.
 struct CocoCell {
   int label = 0;
+  int image = 0;
   std::array<int, kCocoAreas> objects{};  // that are to be found (not ignored) in each area range
   std::vector<CocoMark> marks;            // by falling score, at most kCocoDetections
 };

@@ -13,11 +13,6 @@ using Notes = std::vector<std::string>;
 constexpr std::string_view kFirstWeight = "patch_embed.proj.weight";
 constexpr std::string_view kBackbone = "backbone.";
 
-bool has_any(const TensorMap& tensors, const std::string& prefix) {
-  const auto first = tensors.lower_bound(prefix);
-  return first != tensors.end() && first->first.starts_with(prefix);
-}
-
 // The name without the parts that wrapper modules add, wherever they stand.
 std::string without_wrappers(std::string_view name) {
   constexpr std::string_view kAnywhere[] = {"_orig_mod", "_fsdp_wrapped_module",
@@ -114,7 +109,7 @@ std::string removable(const TensorMap& tensors, const std::string& prefix, std::
   if (!prefix.ends_with(kBackbone)) return prefix;
   const std::string outer = prefix.substr(0, prefix.size() - kBackbone.size());
   for (const char* part : {"roi_head.", "rpn_head.", "neck.", "decode_head.", "auxiliary_head."}) {
-    if (has_any(tensors, outer + part)) return outer;
+    if (has_prefix(tensors, outer + part)) return outer;
   }
   if (tensors.contains(prefix + "head.weight") && tensors.contains(prefix + "norm.weight")) {
     return prefix;

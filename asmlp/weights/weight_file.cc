@@ -19,11 +19,6 @@ bool starts_with(std::span<const std::byte> bytes, std::initializer_list<int> ma
                     [](int a, std::byte b) { return a == std::to_integer<int>(b); });
 }
 
-bool has_prefix(const TensorMap& tensors, const std::string& prefix) {
-  const auto first = tensors.lower_bound(prefix);
-  return first != tensors.end() && first->first.starts_with(prefix);
-}
-
 // A safetensors file begins with the length of its header and a '{'. That length may look like the
 // begin of a pickle or a zip archive, but neither of those has a '{' in that place; a text may.
 bool is_safetensors(std::span<const std::byte> bytes) {
@@ -113,6 +108,11 @@ Task WeightFile::task() const {
   if (const auto own = description()) return own->task();
   if (has_prefix(tensors, "roi_head.")) return Task::kDetect;
   return has_prefix(tensors, "decode_head.") ? Task::kSegment : Task::kClassify;
+}
+
+bool has_prefix(const TensorMap& tensors, const std::string& prefix) {
+  const auto first = tensors.lower_bound(prefix);
+  return first != tensors.end() && first->first.starts_with(prefix);
 }
 
 TensorMap below_prefix(const TensorMap& tensors, const std::string& prefix) {

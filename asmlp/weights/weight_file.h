@@ -44,6 +44,9 @@ WeightFile read_weights(const std::filesystem::path& path);
 std::vector<std::string> class_names_for(const WeightFile& file, int count,
                                          std::vector<std::string>* notes);
 
+// Whether any name begins with `prefix`.
+bool has_prefix(const TensorMap& tensors, const std::string& prefix);
+
 // The tensors whose names begin with `prefix`, without it.
 TensorMap below_prefix(const TensorMap& tensors, const std::string& prefix);
 
