@@ -52,7 +52,9 @@ function(asmlp_test NAME)
     math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 4")
   endif()
   set(target asmlp_${NAME}_test)
-  add_executable(${target} ${ARG_SOURCES})
+  set(suite_failures ${PROJECT_SOURCE_DIR}/tests/support/suite_failures.cc)
+  set_source_files_properties(${suite_failures} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  add_executable(${target} ${ARG_SOURCES} ${suite_failures})
   asmlp_unity(${target})  # every test file has a namespace of its own
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock
                         GTest::gtest_main asmlp_source_folder)
