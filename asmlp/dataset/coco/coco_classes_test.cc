@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
@@ -131,6 +132,24 @@ TEST(CocoClasses, AModelWithoutNamesIsMatchedById) {
   EXPECT_EQ(used.annotations[1].label, 1);
   EXPECT_THAT(refusal(annotations_of({{4, "b"}, {9, "a"}}, {0, 1}), {}, 3),
               HasSubstr("3 classes without names"));
+}
+
+TEST(Coco, CategoriesOfCoco) {
+  const auto categories = coco_categories();
+  ASSERT_EQ(categories.size(), 80u);
+  std::set<std::string> names;
+  std::vector<int64_t> missing;
+  int64_t next = 1;
+  for (const CocoCategory& category : categories) {
+    for (; next < category.id; ++next) missing.push_back(next);
+    ++next;
+    names.insert(category.name);
+  }
+  EXPECT_EQ(names.size(), 80u);
+  EXPECT_THAT(missing, ElementsAre(12, 26, 29, 30, 45, 66, 68, 69, 71, 83));
+  EXPECT_EQ(categories[0], (CocoCategory{1, "person"}));
+  EXPECT_EQ(categories[56], (CocoCategory{62, "chair"}));
+  EXPECT_EQ(categories[79], (CocoCategory{90, "toothbrush"}));
 }
 
 }  // namespace

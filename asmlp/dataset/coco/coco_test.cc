@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <random>
-#include <set>
 
 #include "asmlp/core/error.h"
 #include "tests/support/support.h"
@@ -377,24 +376,6 @@ TEST(Coco, TrainingImagesFollowTheFilters) {
   EXPECT_THAT(kept[0].annotations, ElementsAre(0, 7));
   EXPECT_EQ(coco.images[kept[1].image].id, 3);
   EXPECT_THAT(kept[1].annotations, ElementsAre());
-}
-
-TEST(Coco, CategoriesOfCoco) {
-  const auto categories = coco_categories();
-  ASSERT_EQ(categories.size(), 80u);
-  std::set<std::string> names;
-  std::vector<int64_t> missing;
-  int64_t next = 1;
-  for (const CocoCategory& category : categories) {
-    for (; next < category.id; ++next) missing.push_back(next);
-    ++next;
-    names.insert(category.name);
-  }
-  EXPECT_EQ(names.size(), 80u);
-  EXPECT_THAT(missing, ElementsAre(12, 26, 29, 30, 45, 66, 68, 69, 71, 83));
-  EXPECT_EQ(categories[0], (CocoCategory{1, "person"}));
-  EXPECT_EQ(categories[56], (CocoCategory{62, "chair"}));
-  EXPECT_EQ(categories[79], (CocoCategory{90, "toothbrush"}));
 }
 
 }  // namespace
