@@ -159,13 +159,11 @@ void leave_out_masks(train::TrainOptions& options) {
   if (options.model.task != Task::kDetect || !model.contains("config")) return;
   std::string& kind = model["config"]["kind"].get_ref<std::string&>();
   const bool cascade = kind == "cascade";
-  if ((kind != "mask_rcnn" && !cascade) ||
-      train::default_detector(options) == "mask_rcnn_asmlp_tiny") {
-    return;
-  }
-  say_once(fmt::format("the annotations have boxes, but no outlines: the {} is trained on as a {}, "
-                       "without its mask head",
-                       kind, cascade ? "cascade_rcnn" : "faster_rcnn"));
+  if ((kind != "mask_rcnn" && !cascade) || !train::has_boxes_only(options)) return;
+  say_once(
+      fmt::format("the annotations have boxes, but no outlines: the {} is trained on as a {}, "
+                  "without its mask head",
+                  kind, cascade ? "cascade_rcnn" : "faster_rcnn"));
   kind = cascade ? "cascade_rcnn" : "faster_rcnn";
   model["config"].erase("mask_head");
   model.erase("name");

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
-#include "asmlp/core/log.h"
 #include "asmlp/dataset/class_match.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/torch/data/loader.h"
@@ -118,7 +117,8 @@ std::unique_ptr<DataSource> open_data_source(const std::string& path, Split spli
 
 std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource> source,
                                                const std::vector<std::string>& classes,
-                                               const std::string& what) {
+                                               const std::string& what,
+                                               const std::function<void(const std::string&)>& say) {
   if (source->classes() == classes) return source;
   const auto side = [](const std::string& who, const std::vector<std::string>& names) {
     return ClassSide{who, names, static_cast<int>(names.size())};
@@ -132,8 +132,7 @@ std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource>
       what, missing, only_in(classes, source->classes()));
   ClassMatch match = match_classes(side("the validation split", source->classes()),
                                    side("the training split", classes));
-  log_message(
-      LogLevel::kWarning,
+  say(
       fmt::format("{}: the validation split has {} of the {} classes of the training split; "
                   "matched by name",
                   what, source->classes().size(), classes.size()));

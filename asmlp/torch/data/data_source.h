@@ -68,10 +68,11 @@ std::unique_ptr<DataSource> open_data_source(const std::string& path, Split spli
 
 // `source` with its classes numbered as those of the same names in `classes`, which may be more
 // (match_classes of dataset/class_match.h); itself where both are the same. `what` names the data;
-// what was assumed goes to the log.
+// `say` is told what was assumed.
 std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource> source,
                                                const std::vector<std::string>& classes,
-                                               const std::string& what);
+                                               const std::string& what,
+                                               const std::function<void(const std::string&)>& say);
 
 // A data set in hand, which must outlive the result, or one to keep.
 std::unique_ptr<DataSource> make_data_source(const Dataset& dataset);

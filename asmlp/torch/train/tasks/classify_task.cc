@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
-#include "asmlp/core/log.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/shards/shards.h"
 #include "asmlp/dataset/subset.h"
@@ -19,6 +18,7 @@
 #include "asmlp/torch/train/sources.h"
 #include "asmlp/torch/train/tasks/class_pictures.h"
 #include "asmlp/torch/train/tasks/evaluate.h"
+#include "asmlp/torch/train/tasks/say.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/safetensors.h"
@@ -33,8 +33,9 @@ class ClassifyTask final : public TrainingTask {
                dist::World& world)
       : options_(options),
         training_(std::move(training)),
-        validation_(
-            data::with_classes(std::move(validation), training_->classes(), options.model.data)),
+        validation_(data::with_classes(std::move(validation), training_->classes(),
+                                       options.model.data,
+                                       [&](const std::string& note) { say(world, note); })),
         world_(world) {
     const std::vector<std::string>& names = training_->classes();
     const int classes = static_cast<int>(names.size());
@@ -159,9 +160,6 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const s
                                             dist::World& world) {
   const std::string& root = options.model.data;
   const DecodeOptions decoding = options.model.decoding();
-  const auto tell = [&](const std::string& note) {
-    if (!note.empty() && world.rank() == 0) log_message(LogLevel::kWarning, note);
-  };
   if (options.model.val_fraction > 0) {
     require(!names_shards(root), ErrorCode::kUnsupported,
             "val-fraction: {} is read as tar shards, of which no images can be held out; write "
@@ -169,7 +167,7 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const s
             root);
     std::shared_ptr<Dataset> whole = open_dataset(root, Split::kTrain);
     whole->set_decoding(decoding);
-    tell(whole->left_out());
+    say(world, whole->left_out());
     auto [training, validation] =
         hold_out_samples(std::move(whole), options.model.val_fraction, options.run.seed, root);
     note_held_out(options, root, validation->size(), training->size() + validation->size(), world);
@@ -178,7 +176,7 @@ std::unique_ptr<TrainingTask> classify_task(const TrainOptions& options, const s
   }
   const auto open = [&](Split split) {
     std::unique_ptr<data::DataSource> source = data::open_data_source(root, split, decoding);
-    tell(source->left_out());
+    say(world, source->left_out());
     return source;
   };
   std::unique_ptr<data::DataSource> training = open(Split::kTrain);

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
-#include "asmlp/core/log.h"
 #include "asmlp/dataset/coco/coco_classes.h"
 #include "asmlp/dataset/coco/coco_set.h"
 #include "asmlp/model/flops.h"
@@ -15,6 +14,7 @@
 #include "asmlp/torch/detect/model/training.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
 #include "asmlp/torch/train/tasks/detect_pictures.h"
+#include "asmlp/torch/train/tasks/say.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 
 namespace asmlp::train {
@@ -69,8 +69,9 @@ CocoSplits read_splits(const TrainOptions& options, const dist::World& world) {
 }
 
 // Brings both splits to the same classes, those of the training split, and checks that there is
-// something to learn and to find. What is worth knowing is said by one process.
-std::vector<std::string> prepare(CocoSplits& splits, const TrainOptions& options, bool speaks) {
+// something to learn and to find.
+std::vector<std::string> prepare(CocoSplits& splits, const TrainOptions& options,
+                                 const dist::World& world) {
   const std::vector<std::string> classes = training_classes(splits.training.annotations);
   std::vector<std::string> notes;
   for (CocoSet* set : {&splits.training, &splits.validation}) {
@@ -95,9 +96,7 @@ std::vector<std::string> prepare(CocoSplits& splits, const TrainOptions& options
       "{}: no object can be trained on: all are crowd regions, have no area, are smaller than "
       "one pixel, lie outside of their images, or are in images with a side under 32 pixels",
       splits.training.file.string());
-  for (const std::string& note : notes) {
-    if (speaks) log_message(LogLevel::kWarning, note);
-  }
+  for (const std::string& note : notes) say(world, note);
   return classes;
 }
 
@@ -173,16 +172,14 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
             "'{}' learns its masks; train a detector of boxes: --model faster_rcnn_asmlp_tiny, "
             "another faster_rcnn_* or cascade_rcnn_*, or a config of such a kind",
             training_.file.string(), objects, spec_.name);
-    if (world_.rank() != 0) return;
     if (outlined < objects) {
-      log_message(LogLevel::kWarning,
-                  fmt::format("{}: {} of {} objects to train on have no outline; they are trained "
+      say(world_, fmt::format("{}: {} of {} objects to train on have no outline; they are trained "
                               "as boxes, without masks",
                               training_.file.string(), objects - outlined, objects));
     }
     if (!has_masks(validation_.annotations)) {
-      log_message(LogLevel::kWarning, validation_.file.string() +
-                                          ": no object has an outline; only boxes are validated");
+      say(world_,
+          validation_.file.string() + ": no object has an outline; only boxes are validated");
     }
   }
 
@@ -198,16 +195,26 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
 
 }  // namespace
 
+bool has_boxes_only(const TrainOptions& options) {
+  const CocoAnnotations coco = open_coco(training_files(options)).annotations;
+  bool objects = false;
+  for (const CocoTrainingImage& image : coco_training_images(coco)) {
+    for (const int index : image.annotations) {
+      if (coco.annotations[static_cast<size_t>(index)].has_outline()) return false;
+      objects = true;
+    }
+  }
+  return objects;
+}
+
 std::string default_detector(const TrainOptions& options) {
-  const CocoAnnotations annotations = read_coco(training_files(options).annotations);
-  return annotations.annotations.empty() || has_masks(annotations) ? "mask_rcnn_asmlp_tiny"
-                                                                   : "faster_rcnn_asmlp_tiny";
+  return has_boxes_only(options) ? "faster_rcnn_asmlp_tiny" : "mask_rcnn_asmlp_tiny";
 }
 
 std::unique_ptr<TrainingTask> detect_task(const TrainOptions& options, const std::string& tag,
                                           dist::World& world) {
   CocoSplits splits = read_splits(options, world);
-  const std::vector<std::string> classes = prepare(splits, options, world.rank() == 0);
+  const std::vector<std::string> classes = prepare(splits, options, world);
   return std::make_unique<DetectTask>(options, tag, std::move(splits), classes, world);
 }
 

@@ -8,9 +8,12 @@
 
 namespace asmlp::train {
 
+// Whether the training split has objects to train on, none of which has an outline. Errors: those
+// of find_coco and open_coco.
+bool has_boxes_only(const TrainOptions& options);
+
 // The detector for a data set when nobody named one: mask_rcnn_asmlp_tiny, or
-// faster_rcnn_asmlp_tiny where no object to train on has an outline. Errors: those
-// of find_coco and read_coco.
+// faster_rcnn_asmlp_tiny where it has_boxes_only; errors as there.
 std::string default_detector(const TrainOptions& options);
 
 // A detector of any kind on COCO annotations: those found in the data (dataset/coco_layout.h),

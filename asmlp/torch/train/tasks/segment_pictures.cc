@@ -24,8 +24,8 @@ void add_legend(Tile& tile, const Image& labels, const std::vector<std::string>&
                 const std::vector<Color>& colors) {
   for (const ClassArea& area : class_areas(labels)) {
     if (size_t(area.index) >= colors.size()) continue;  // 255: no class
-    const LegendItem item{class_label(classes, area.index), colors[size_t(area.index)]};
-    if (std::ranges::find(tile.legend, item) == tile.legend.end()) tile.legend.push_back(item);
+    const LegendEntry entry{class_label(classes, area.index), colors[size_t(area.index)]};
+    if (std::ranges::find(tile.legend, entry) == tile.legend.end()) tile.legend.push_back(entry);
   }
 }
 

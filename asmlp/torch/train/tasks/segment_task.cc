@@ -5,10 +5,9 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
-#include "asmlp/core/log.h"
 #include "asmlp/dataset/ade20k/label_scan.h"
-#include "asmlp/image/labels/label_png.h"
 #include "asmlp/model/flops.h"
+#include "asmlp/model/palette_color.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/segment/ade_source.h"
@@ -16,6 +15,7 @@
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
+#include "asmlp/torch/train/tasks/say.h"
 #include "asmlp/torch/train/tasks/segment_pictures.h"
 #include "asmlp/torch/train/tasks/validation_split.h"
 
@@ -31,29 +31,35 @@ struct AdeSplits {
 
 // The splits with their classes, and with labels that are such classes. The names and colors of the
 // classes are the data's; without a list of them, the classes are the labels that occur.
-AdeSplits with_checked_classes(const TrainOptions& options, AdeSplits splits) {
+AdeSplits with_checked_classes(const TrainOptions& options, AdeSplits splits,
+                               const dist::World& world) {
   const std::string& root = options.model.data;
-  if (!splits.training.named()) {
-    const int highest = std::max(scan_labels(splits.training, 0, 0).highest(),
-                                 scan_labels(splits.validation, 0, 0).highest());
-    const int classes = options.model.num_classes.value_or(highest);
+  const bool named = splits.training.named();
+  const int known = named ? static_cast<int>(splits.training.classes().size())
+                          : options.model.num_classes.value_or(0);
+  // Where the labels themselves say which classes there are, all are looked at.
+  const int64_t most = known > 0 ? kScannedMaps : 0;
+  const LabelScan training = scan_labels(splits.training, known, 0, most),
+                  validation = scan_labels(splits.validation, known, 0, most);
+  if (!named) {
+    const int highest = std::max(training.highest(), validation.highest());
     require(highest > 0, ErrorCode::kBadFormat,
             "{}: its label maps hold no label but 0 and 255, which are pixels without class", root);
-    log_message(LogLevel::kWarning,
-                fmt::format("{}: no list of classes, so the labels 1..{} are classes without "
-                            "names; write them into {}/classes.txt, a line per class",
-                            root, classes, root));
+    const int classes = known > 0 ? known : highest;
+    say(world, fmt::format("{}: no list of classes, so the labels 1..{} are classes without names; "
+                           "write them into {}/classes.txt, a line per class",
+                           root, classes, root));
     splits.training.assume_classes(classes);
     splits.validation.assume_classes(classes);
   }
-  for (const Ade20k* split : {&splits.training, &splits.validation}) {
-    const LabelScan scan =
-        scan_labels(*split, static_cast<int>(split->classes().size()), 0, kScannedMaps);
-    check_labels(scan, *split);
+  const auto check = [&](const LabelScan& scan, const Ade20k& split) {
+    check_labels(scan, split);
     require(scan.labeled() > 0 || scan.maps == 0, ErrorCode::kBadFormat,
             "{}: no pixel of {} label maps of the split {} has a class (0 and 255 are none)", root,
-            scan.maps, split->split());
-  }
+            scan.maps, split.split());
+  };
+  check(training, splits.training);
+  check(validation, splits.validation);
   return splits;
 }
 
@@ -73,7 +79,7 @@ SegmentorSpec spec_to_train(const TrainOptions& options, const std::string& tag,
       options.model, tag, names, options.class_weights.kind != ClassWeights::Kind::kUnset, weights);
   spec.palette.clear();
   for (const Color& c : training.palette()) {
-    spec.palette.push_back(fmt::format("#{:02x}{:02x}{:02x}", c.r, c.g, c.b));
+    spec.palette.push_back(palette_text({c.r, c.g, c.b}));
   }
   return spec;
 }
@@ -163,9 +169,7 @@ std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const st
   const auto open = [&](Split split) {
     Ade20k data(options.model.data, split);
     data.set_decoding(decoding);
-    if (!data.left_out().empty() && world.rank() == 0) {
-      log_message(LogLevel::kWarning, data.left_out());
-    }
+    say(world, data.left_out());
     return data;
   };
   const auto open_splits = [&]() -> AdeSplits {
@@ -177,8 +181,8 @@ std::unique_ptr<TrainingTask> segment_task(const TrainOptions& options, const st
     note_held_out(options, options.model.data, held_out.size(), training.size(), world);
     return {std::move(rest), std::move(held_out)};
   };
-  return std::make_unique<SegmentTask>(options, tag, with_checked_classes(options, open_splits()),
-                                       world);
+  return std::make_unique<SegmentTask>(options, tag,
+                                       with_checked_classes(options, open_splits(), world), world);
 }
 
 }  // namespace asmlp::train
