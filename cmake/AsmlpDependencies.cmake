@@ -60,4 +60,8 @@ if(ASMLP_TORCH)
   target_link_libraries(asmlp_libtorch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
   target_compile_options(asmlp_libtorch INTERFACE ${torch_flags})
+  # LibTorch 1.13 mentions vectors of IValue before IValue is complete. Clang, which instantiates what is
+  # constexpr in C++20 at once, needs that class first.
+  target_compile_options(asmlp_libtorch INTERFACE
+                         $<$<CXX_COMPILER_ID:Clang>:SHELL:-include ATen/core/ivalue.h>)
 endif()

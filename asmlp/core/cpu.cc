@@ -5,6 +5,9 @@
 #include <fstream>
 #include <iterator>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,6 +34,19 @@ bool may_use_tiles() {
 #endif
 }
 
+// Tiles and their bf16 product. __builtin_cpu_supports of clang 14 knows neither name. Whether the
+// operating system saves the registers shows in may_use_tiles().
+[[maybe_unused]] bool has_amx_bf16() {
+#if defined(__x86_64__)
+  constexpr unsigned kBf16 = 1u << 22, kTiles = 1u << 24;  // CPUID leaf 7, EDX
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBf16) != 0 &&
+         (edx & kTiles) != 0;
+#else
+  return false;
+#endif
+}
+
 // The compiler's runtime also asks the operating system whether it saves the registers.
 bool runs_here(Isa isa) {
   if (isa == Isa::kReference) return true;
@@ -43,8 +59,7 @@ bool runs_here(Isa isa) {
   if (isa == Isa::kAvx512) return avx512;
   const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
   if (isa == Isa::kAvx512Bf16) return bf16;
-  return bf16 && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
-         may_use_tiles();
+  return bf16 && has_amx_bf16() && may_use_tiles();
 #else
   return false;
 #endif

@@ -176,7 +176,7 @@ class Finder {
       }
     }
     // The telling names first.
-    std::ranges::stable_partition(files, has_telling_name);
+    std::stable_partition(files.begin(), files.end(), has_telling_name);
     for (const fs::path& file : files) {
       const bool telling = has_telling_name(file);
       const std::string own = split.empty() ? split_in(file.stem().string()) : split;

@@ -163,7 +163,7 @@ CocoCurve mean_curve(const CocoScores& scores, int overlap) {
   for (const auto& curves : scores.curves) {
     const CocoCurve& curve = curves[size_t(overlap)];
     if (curve[0] < 0) continue;
-    std::ranges::transform(sum, curve, sum.begin(), std::plus());
+    std::transform(sum.begin(), sum.end(), curve.begin(), sum.begin(), std::plus());
     ++count;
   }
   for (double& value : sum) value = count > 0 ? value / count : -1;
@@ -177,8 +177,9 @@ CocoScores evaluate_coco(CocoTask task, int images, int categories,
       match_coco(task, images, categories, ground_truth, detections, pool);
   std::vector<CategoryScores> scores(static_cast<size_t>(categories));
   run_throwing(pool, categories, [&](int label) {
-    const auto own = std::ranges::equal_range(cells, label, {}, &CocoCell::label);
-    scores[label] = score_category(std::span(own.begin(), own.end()));
+    const auto begin = std::ranges::lower_bound(cells, label, {}, &CocoCell::label);
+    const auto end = std::ranges::upper_bound(begin, cells.end(), label, {}, &CocoCell::label);
+    scores[label] = score_category(std::span(begin, end));
   });
   return summarize(scores);
 }

@@ -80,7 +80,8 @@ void require_object(const Json& json, const std::string& where) {
 }
 
 void check_keys(const Json& json, const std::vector<std::string>& known, const std::string& where) {
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& item : json.items()) {
+    const std::string& key = item.key();
     const bool is_known =
         std::ranges::any_of(known, [&](const std::string& name) { return same_key(key, name); });
     require(is_known, ErrorCode::kInvalidArgument, "{}: unknown key '{}'{}", where, excerpt(key),

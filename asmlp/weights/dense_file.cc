@@ -127,8 +127,8 @@ void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
   }
   if (known == file.tensors.size()) return;
   for (const auto& [name, tensor] : file.tensors) {
-    const bool expected =
-        std::ranges::any_of(table, [&](const Param& param) { return param.name == name; });
+    const bool expected = std::ranges::any_of(
+        table, [&name = name](const Param& param) { return param.name == name; });
     require(expected, ErrorCode::kMismatch,
             "{}: its tensors are not the network's: '{}' is unexpected ({} such); is the "
             "architecture another one?",

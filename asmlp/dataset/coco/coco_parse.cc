@@ -92,15 +92,15 @@ class Reader {
             "{}: \"{}\" is empty, or has no entry that can be used{}{}", what_, list,
             result_.skips.counts[reason] > 0 ? ", first: " : "", result_.skips.first[reason]);
     std::ranges::stable_sort(elements, {}, &Element::id);
-    const auto [rest, end] = std::ranges::unique(elements, [&](const auto& a, const auto& b) {
+    const auto is_again = [&](const auto& a, const auto& b) {
       if (a.id != b.id) return false;
       require(a.*name == b.*name, ErrorCode::kBadFormat,
               "{}: two entries of \"{}\" have the id {}, '{}' and '{}'; ids must differ", what_,
               list, a.id, a.*name, b.*name);
       skip(reason, fmt::format("'{}' of the id {} again", b.*name, b.id));
       return true;
-    });
-    elements.erase(rest, end);
+    };
+    elements.erase(std::unique(elements.begin(), elements.end(), is_again), elements.end());
   }
 
   void add_annotation(int64_t index, const Json& record) {

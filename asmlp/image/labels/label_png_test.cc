@@ -128,7 +128,7 @@ TEST(LabelPng, RefusesWhatHoldsNoLabels) {
       {"png_la16_plain.png", "16-bit gray with"}, {"jpeg_grey.jpg", "is no PNG file"},
       {"refused_gif.png", "is no PNG file"},      {"webp_lossless.webp", "is no PNG file"}};
   for (const auto& [name, message] : what) {
-    const Error error = error_of([&] { read_label_png(test::data("images/" + name)); });
+    const Error error = error_of([&name = name] { read_label_png(test::data("images/" + name)); });
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << name;
     EXPECT_THAT(error.what(), HasSubstr(name));
     EXPECT_THAT(error.what(), HasSubstr(message));

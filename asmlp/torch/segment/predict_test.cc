@@ -118,9 +118,10 @@ TEST(ResizedRows, BandsAreTheWholeResizing) {
                                        {h, new_h, new_w}, wanted);
         ASSERT_LT(nn::difference(band, whole.narrow(1, first, wanted.count())), 5e-6);
         if (needed.count() < 2) continue;
+        const BandResize all{h, new_h, new_w};
         test::error_of(ErrorCode::kInvalidArgument, [&] {
-          resized_rows(map.narrow(1, needed.first + 1, needed.count() - 1), needed.first + 1,
-                       {h, new_h, new_w}, wanted);
+          resized_rows(map.narrow(1, needed.first + 1, needed.count() - 1), needed.first + 1, all,
+                       wanted);
         });
       }
     }

@@ -31,7 +31,7 @@ TEST(RoiAlign, HasTorchvisionsFigures) {
     ++cases;
     const auto json = nlohmann::json::parse(text);
     const RoiAlignOptions options{json["bins"][0], json["bins"][1], json["sampling_ratio"]};
-    const auto tensor = [&](const std::string& part) {
+    const auto tensor = [&, &name = name](const std::string& part) {
       return golden(file.tensors, name + "." + part);
     };
     for (auto format : kFormats) {

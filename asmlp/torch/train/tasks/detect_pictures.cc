@@ -79,7 +79,9 @@ Objects truth_of(const CocoAnnotations& annotations, int image) {
 // `detections` are by image and falling score.
 Objects found_on(const std::vector<CocoDetection>& detections, int image) {
   Objects objects;
-  const auto [begin, end] = std::ranges::equal_range(detections, image, {}, &CocoDetection::image);
+  const auto begin = std::ranges::lower_bound(detections, image, {}, &CocoDetection::image);
+  const auto end =
+      std::ranges::upper_bound(begin, detections.end(), image, {}, &CocoDetection::image);
   for (auto d = begin; d != end && objects.drawn.size() < kMostObjects; ++d) {
     if (d->score < kDrawnScore) break;
     const auto [x, y, width, height] = d->box;
