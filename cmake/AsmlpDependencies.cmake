@@ -21,6 +21,7 @@ if(ASMLP_TESTS)
   find_package(GTest REQUIRED)
 endif()
 if(ASMLP_TORCH)
+  pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)  # HMAC-SHA256
   # OpenCV's resizing and colors, which the authors' detectors and segmentors see. Two modules are
   # enough; Debian's CMake files come with the package of all of them.
   find_path(ASMLP_OPENCV_INCLUDE_DIR opencv2/imgproc.hpp PATH_SUFFIXES opencv4 REQUIRED)

@@ -11,7 +11,7 @@ base_packages=(
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
 )
-torch_packages=(libtorch-dev libgloo-dev libopenblas-dev libopencv-imgproc-dev iproute2)
+torch_packages=(libtorch-dev libgloo-dev libopenblas-dev libopencv-imgproc-dev nettle-dev iproute2)
 
 usage() {
   cat <<USAGE

@@ -1,20 +1,15 @@
 #include "asmlp/study/folder.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <fstream>
 #include <ostream>
-#include <thread>
 #include <utility>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/stop_signals.h"
 
 namespace asmlp::study {
 namespace {
@@ -22,8 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Saving a state takes seconds; a minute is another study at work.
-constexpr int kLockTries = 120;
-constexpr std::chrono::milliseconds kLockPause{500};
+constexpr std::chrono::minutes kPatience{1};
 
 Json read_json(const fs::path& file) {
   if (!fs::is_regular_file(file)) return Json::object();
@@ -50,27 +44,23 @@ std::string timing_key(const StudyConfig& config, int threads) {
 
 }  // namespace
 
-StudyFolder::StudyFolder(fs::path root, const std::function<void(const std::string&)>& on_wait)
+StudyFolder::StudyFolder(fs::path root, const std::function<void(const std::string&)>& say)
     : root_(std::move(root)) {
   make_folder(root_ / "runs");
-  const fs::path file = root_ / ".lock";
-  // Without O_CLOEXEC: the training processes hold it too.
-  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0666);
-  require(lock_ >= 0, ErrorCode::kIo, "{}: cannot open: {}", file.string(), std::strerror(errno));
-  for (int k = 0; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; ++k) {
-    if (k == 0) on_wait(root_.string() + ": runs of an earlier study are still saving; waiting");
-    if (k == kLockTries) {
-      ::close(lock_);
-      fail(ErrorCode::kIo,
-           "{}: another study is running in this folder; end it, or choose another "
-           "--output",
-           root_.string());
-    }
-    std::this_thread::sleep_for(kLockPause);
-  }
+  LockRequest request;
+  request.holder = "a study";
+  request.advice = "end it, or choose another --output";
+  request.inherited = true;
+  request.patience = kPatience;
+  request.give_up = [signals = StopSignals::received()] {
+    return StopSignals::received() > signals;
+  };
+  request.on_wait = say;
+  request.on_taken_over = say;
+  lock_ = std::make_unique<FolderLock>(root_, request);
 }
 
-StudyFolder::~StudyFolder() { ::close(lock_); }
+StudyFolder::~StudyFolder() = default;
 
 fs::path StudyFolder::run_folder(const StudyRun& run) const { return root_ / "runs" / run.folder; }
 

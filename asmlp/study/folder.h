@@ -8,21 +8,23 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "asmlp/core/file_lock.h"
 #include "asmlp/study/plan.h"
 
 namespace asmlp::study {
 
 class StudyFolder {
  public:
-  // Makes the folder and locks it. The lock is shared with the training processes: while those of
-  // a study that was killed are still saving, this waits for them, which it says once by `on_wait`.
-  // Error(kIo) after a minute.
-  explicit StudyFolder(
-      std::filesystem::path root,
-      const std::function<void(const std::string&)>& on_wait = [](const auto&) {});
+  // Makes the folder and locks it (core/file_lock.h). The lock is shared with the training
+  // processes: while those of a study that was killed are still saving, this waits for them, which
+  // it says once by `say`. Error(kIo) after a minute, kInterrupted once a signal has come
+  // (StopSignals).
+  explicit StudyFolder(std::filesystem::path root,
+                       const std::function<void(const std::string&)>& say = nullptr);
   ~StudyFolder();
   StudyFolder(const StudyFolder&) = delete;
   StudyFolder& operator=(const StudyFolder&) = delete;
@@ -45,7 +47,7 @@ class StudyFolder {
 
  private:
   std::filesystem::path root_;
-  int lock_ = -1;
+  std::unique_ptr<FolderLock> lock_;
 };
 
 // The JSON object that `asmlp train --json` left in a file; an empty object otherwise.

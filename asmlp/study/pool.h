@@ -25,24 +25,9 @@ struct StudyJob {
 
 enum class PoolEnd { kDone, kInterrupted, kOutOfTime };
 
-// While it lives, SIGINT, SIGTERM and SIGHUP ask run_pool to stop instead of ending the process
-// (SIGHUP not where it was ignored, as under nohup).
-class StudySignals {
- public:
-  StudySignals();
-  ~StudySignals();
-  StudySignals(const StudySignals&) = delete;
-  StudySignals& operator=(const StudySignals&) = delete;
-  static int received();     // how many so far
-  static int last_signal();  // 0 before the first
-
- private:
-  void (*old_[3])(int) = {};
-};
-
-// Runs the jobs in their order, `at_once` at a time. On a signal, or past `deadline`, no more are
-// started, and the running ones are asked to save and end, which is waited for; a second signal
-// kills them. `tick` is called between the looks.
+// Runs the jobs in their order, `at_once` at a time. On a signal (core/stop_signals.h, which the
+// caller installs), or past `deadline`, no more are started, and the running ones are asked to save
+// and end, which is waited for; a second signal kills them. `tick` is called between the looks.
 PoolEnd run_pool(const std::filesystem::path& program, const std::vector<StudyJob>& jobs,
                  int at_once, std::optional<StudyClock::time_point> deadline,
                  const std::function<void()>& tick);

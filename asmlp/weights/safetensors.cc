@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "asmlp/core/atomic_file.h"
+#include "asmlp/core/checksum.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/safetensors_header.h"
 
@@ -32,6 +34,39 @@ void check_layout(std::vector<HeaderEntry> entries, uint64_t buffer_bytes,
           position, buffer_bytes, position > buffer_bytes ? "truncated" : "longer than it was");
 }
 
+// How the key and its value begin in a header, up to the digits. Unescaped quotes: no text inside
+// of a name or a value looks like this.
+const std::string kChecksumText = std::string("\"") + kChecksumKey + "\":\"xxh64:";
+const std::string kNoDigits(16, '0');
+
+// Where the digits of the checksum are in a header; nothing when there is none.
+std::optional<size_t> checksum_place(std::string_view header) {
+  const size_t at = header.find(kChecksumText);
+  if (at == std::string_view::npos) return std::nullopt;
+  const size_t digits = at + kChecksumText.size();
+  return digits + kNoDigits.size() <= header.size() ? std::optional(digits) : std::nullopt;
+}
+
+std::span<const std::byte> text_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// Of `file`, whose header begins at byte 8.
+void check_checksum(std::span<const std::byte> file, std::string_view header,
+                    const std::string& what) {
+  const std::optional<size_t> place = checksum_place(header);
+  if (!place) return;
+  const size_t digits = sizeof(uint64_t) + *place;
+  Checksum sum;
+  sum.add(file.first(digits));
+  sum.add(text_bytes(kNoDigits));
+  sum.add(file.subspan(digits + kNoDigits.size()));
+  require(fmt::format("{:016x}", sum.value()) == header.substr(*place, kNoDigits.size()),
+          ErrorCode::kBadFormat,
+          "{}: the file does not fit its checksum: it was damaged or changed after it was written",
+          what);
+}
+
 // Bytes of the entry's tensor; its shape comes from the file and may be absurd.
 uint64_t tensor_bytes(const HeaderEntry& entry, const std::string& what) {
   uint64_t bytes = size_of(entry.dtype);
@@ -54,6 +89,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
   require(header_bytes <= kMaxHeaderBytes, ErrorCode::kBadFormat,
           "{}: not a safetensors file: its header would have {} bytes, at most {} are allowed",
           what, header_bytes, kMaxHeaderBytes);
+  const std::span<const std::byte> whole = bytes;
   bytes = bytes.subspan(sizeof header_bytes);
   require(header_bytes <= bytes.size(), ErrorCode::kBadFormat,
           "{}: the header needs {} bytes, the file has {} (is it truncated?)", what, header_bytes,
@@ -61,6 +97,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), header_bytes);
   require(text.starts_with('{'), ErrorCode::kBadFormat,
           "{}: not a safetensors file: its header does not begin with '{{'", what);
+  check_checksum(whole, text, what);
 
   Header header = parse_safetensors_header(text, what);
   bytes = bytes.subspan(header_bytes);
@@ -93,7 +130,7 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
 }
 
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, FileChecksum checksum) {
   std::vector<const TensorMap::value_type*> order;
   for (const auto& entry : tensors) order.push_back(&entry);
   // Widest first keeps every tensor aligned to its elements; names break ties.
@@ -103,6 +140,11 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
 
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
+  if (checksum == FileChecksum::kAdd) {
+    header["__metadata__"][kChecksumKey] = "xxh64:" + kNoDigits;
+  } else if (header.contains("__metadata__")) {
+    header["__metadata__"].erase(kChecksumKey);  // of another file
+  }
   uint64_t position = 0;
   for (const auto* entry : order) {
     const auto& [name, tensor] = *entry;
@@ -128,10 +170,20 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
   require(text.size() <= kMaxHeaderBytes, ErrorCode::kTooLarge,
           "{}: the header would have {} bytes, at most {} are allowed", path.string(), text.size(),
           kMaxHeaderBytes);
+  const uint64_t header_bytes = text.size();
+  const auto size_bytes = std::as_bytes(std::span(&header_bytes, 1));
+  if (checksum == FileChecksum::kAdd) {
+    Checksum sum;
+    sum.add(size_bytes);
+    sum.add(text_bytes(text));
+    for (const auto* entry : order) sum.add(entry->second.bytes);
+    text.replace(checksum_place(text).value(), kNoDigits.size(),
+                 fmt::format("{:016x}", sum.value()));
+  }
 
   write_file_atomically(path, [&](std::ostream& out) {
-    const uint64_t header_bytes = text.size();
-    out.write(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
+    out.write(reinterpret_cast<const char*>(size_bytes.data()),
+              static_cast<std::streamsize>(size_bytes.size()));
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
     for (const auto* entry : order) {
       const auto bytes = entry->second.bytes;

@@ -21,7 +21,7 @@ inline void run_ranks(int size, const std::function<void(World&)>& body) {
     threads.emplace_back([&, rank] {
       try {
         at::set_num_threads(1);
-        const auto world = connect({rank, size, rank, "127.0.0.1", port, "a test"});
+        const auto world = connect({rank, size, rank, "127.0.0.1", port, "a test", size, ""});
         body(*world);
       } catch (...) {
         errors[static_cast<size_t>(rank)] = std::current_exception();

@@ -28,7 +28,7 @@ on_b ip link set lo up && on_b ip link set cable up
 
 # Starts rank 0 on A and rank 1 on B; their standard errors are $work/a and $work/b.
 start() {
-  export WORLD_SIZE=2 MASTER_ADDR=10.77.0.1 MASTER_PORT=29500
+  export WORLD_SIZE=2 MASTER_ADDR=10.77.0.1 MASTER_PORT=29500 ASMLP_TOKEN=a.secret.of.this.test
   (export RANK=0; train "$@") >"$work/json" 2>"$work/a" &
   a=$!
   (export RANK=1 asmlp; cd "$work" && mkdir -p "$1" && cd "$1" &&

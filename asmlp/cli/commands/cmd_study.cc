@@ -11,6 +11,7 @@
 #include "asmlp/cli/commands/study_runner.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/stop_signals.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/results.h"
 
@@ -55,8 +56,15 @@ int run_study(const StudyArguments& options) {
                                            : std::filesystem::path(options.output);
   settings.jobs = parse_jobs(options.jobs);
   settings.budget_minutes = options.budget;
-  const StudySignals signals;
-  StudyRunner runner(plan, settings);
+  const StopSignals signals(StopSignals::Second::kCounts);
+  std::optional<StudyRunner> begun;
+  try {
+    begun.emplace(plan, settings);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInterrupted || StopSignals::received() == 0) throw;
+    return 128 + StopSignals::last_signal();
+  }
+  StudyRunner& runner = *begun;
   PoolEnd end = runner.time();
   if (end == PoolEnd::kDone && options.dry_run) {
     if (options.json) {
@@ -85,7 +93,7 @@ int run_study(const StudyArguments& options) {
                                                         : "some runs failed",
                            options.file, settings.output.string()));
   }
-  if (end == PoolEnd::kInterrupted) return 128 + StudySignals::last_signal();
+  if (end == PoolEnd::kInterrupted) return 128 + StopSignals::last_signal();
   return whole ? kExitOk : kExitFailed;
 }
 

@@ -11,6 +11,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/stop_signals.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/report/build_info.h"
 #include "asmlp/report/table.h"
@@ -130,7 +131,7 @@ StudyJob StudyRunner::timing_job(size_t config) {
     const std::string error = failure_of(out, log, child.code());
     fs::remove_all(folder);
     if (watch->last == 0 || !train.contains("train_images_per_second")) {
-      if (StudySignals::received() == 0 && !(deadline_ && StudyClock::now() >= *deadline_)) {
+      if (StopSignals::received() == 0 && !(deadline_ && StudyClock::now() >= *deadline_)) {
         refused_.push_back(plan_.configs[config].name + ": " + error);
       }
       return;

@@ -16,7 +16,7 @@
 namespace asmlp::cli {
 
 using study::PoolEnd, study::StudyChild, study::StudyClock, study::StudyConfig, study::StudyFolder,
-    study::StudyJob, study::StudyPlan, study::StudyRun, study::StudySignals, study::StudyVariant;
+    study::StudyJob, study::StudyPlan, study::StudyRun, study::StudyVariant;
 
 struct StudyOptions {
   std::filesystem::path program;         // asmlp-torch

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -20,8 +20,9 @@
 #include "asmlp/cli_torch/train/train_display.h"
 #include "asmlp/cli_torch/train/train_plan.h"
 #include "asmlp/cli_torch/train/train_summary.h"
-#include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/file_lock.h"
+#include "asmlp/core/stop_signals.h"
 #include "asmlp/report/table.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/distributed/connect.h"
@@ -43,17 +44,8 @@ constexpr const char* kTrainFooter =
     "  asmlp train --resume runs/nano --epochs 40 --extend\n"
     "  asmlp train /data/imagenet --model asmlp_tiny_patch4_shift5_224 -b 64\n"
     "  asmlp train --config recipes/imagenet_tiny.yaml --output runs/tiny --auto-resume\n"
-    "Ctrl-C finishes the step, saves last.safetensors and exits with code 130 (SIGTERM: 143).";
-
-std::atomic<bool> stop_requested{false};
-volatile std::sig_atomic_t stop_signal = 0;
-
-// A second signal ends the process at once: the state on disk is whole at any moment.
-extern "C" void request_stop(int signal) {
-  stop_signal = signal;
-  stop_requested.store(true);
-  std::signal(signal, SIG_DFL);
-}
+    "Ctrl-C finishes the step, saves last.safetensors and exits with code 130 (SIGTERM: 143, a\n"
+    "hang-up: 129); a second one ends at once.";
 
 // The command line as a shell takes it, under the name users call it by.
 std::string command_text(std::span<const char* const> arguments) {
@@ -142,6 +134,33 @@ bool begin(train::Trainer& trainer, const TrainArguments& arguments, const fs::p
   return true;
 }
 
+// The run's folder, which no other run may write into meanwhile.
+std::unique_ptr<FolderLock> lock_folder(const fs::path& folder, const std::string& command) {
+  LockRequest request;
+  request.holder = "a training run";
+  request.command = command;
+  request.advice = "wait until it has ended, end it, or choose another --output";
+  request.on_taken_over = print_note;
+  return std::make_unique<FolderLock>(folder, request);
+}
+
+// Ends the process although a thread of it hangs.
+[[noreturn]] int leave(int code) {
+  std::fflush(nullptr);
+  ::_exit(code);
+}
+
+// The training; the log learns of an error, too.
+train::Outcome run_logged(train::Trainer& trainer, train::Observers& observers,
+                          std::optional<train::RunLog>& log, std::optional<int64_t> max_steps) {
+  try {
+    return trainer.run(observers, &StopSignals::requested(), max_steps);
+  } catch (const std::exception& error) {
+    if (log) log->fail(error.what());
+    throw;
+  }
+}
+
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
 int run_in(dist::World& world, const TrainArguments& arguments) {
   const bool resume = arguments.resumes;
@@ -157,6 +176,8 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
   const fs::path state = resume && !arguments.resume.empty() ? fs::path(arguments.resume)
                                                              : folder / "last.safetensors";
   const bool speaks = world.rank() == 0;
+  std::unique_ptr<FolderLock> lock;
+  if (speaks) lock = lock_folder(folder, arguments.command);
   require(resume || arguments.auto_resume || !speaks || !fs::exists(state),
           ErrorCode::kInvalidArgument,
           "{} holds a run already: continue it with --resume or --auto-resume, or choose another "
@@ -173,24 +194,21 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
   TrainDisplay display(options.run.log_interval, trainer.steps());
   std::optional<train::RunLog> log;
   if (speaks) {
-    write_file_atomically(folder / "args.yaml",
-                          [&](std::ostream& out) { out << recipe_text(trainer.options()); });
     announce(trainer, folder, resumed);
     log.emplace(folder, run_facts(trainer, arguments.command, resumed));
     observers.add(display);
     observers.add(*log);
   }
 
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
-  const train::Outcome outcome = trainer.run(observers, &stop_requested, arguments.max_steps);
+  std::optional<StopSignals> signals(std::in_place, StopSignals::Second::kEndsProgram);
+  const train::Outcome outcome = run_logged(trainer, observers, log, arguments.max_steps);
   display.close();
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  signals.reset();
 
   const bool finished = outcome == train::Outcome::kFinished;
-  const int code = !finished && stop_requested ? 128 + stop_signal : kExitOk;
-  if (!speaks) return code;
+  const int code =
+      !finished && StopSignals::requested() ? 128 + StopSignals::last_signal() : kExitOk;
+  if (!speaks) return trainer.hangs() ? leave(code) : code;
   const Json summary = summary_json(trainer, folder, outcome, display.images_per_second());
   log->close(finished ? "finished" : "stopped", summary);
   if (arguments.json) print_json(summary);
@@ -198,6 +216,10 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
   if (!finished) {
     print_note(fmt::format("stopped at epoch {}, step {}; continue with: asmlp train --resume {}",
                            end.epoch + 1, trainer.step_in_epoch(), trainer.state_path().string()));
+    if (trainer.hangs()) {
+      lock.reset();
+      return leave(code);
+    }
     return code;
   }
   const std::string& main = trainer.facts().eval_metric;
@@ -231,6 +253,8 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
 }
 
 int run_train(TrainArguments& arguments) {
+  // What goes beyond a limit of file sizes (ulimit -f) is an error like a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   const std::optional<train::RunState> saved = plan_run(arguments);
   const int nproc = arguments.options.run.nproc;
   if (nproc > 1 && !is_launched_worker()) {

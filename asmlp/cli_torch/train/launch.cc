@@ -25,6 +25,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/distributed/rendezvous.h"
+#include "asmlp/torch/distributed/token.h"
 
 extern char** environ;
 
@@ -61,7 +62,11 @@ class SignalPipe {
     struct sigaction action {};
     action.sa_handler = note_signal;
     action.sa_flags = SA_RESTART;
-    for (const int number : kHandled) ::sigaction(number, &action, &before_[number]);
+    for (const int number : kHandled) {
+      ::sigaction(number, &action, &before_[number]);
+      // nohup
+      if (number == SIGHUP && before_[number].sa_handler == SIG_IGN) ::signal(SIGHUP, SIG_IGN);
+    }
   }
   ~SignalPipe() {
     for (const auto& [number, action] : before_) ::sigaction(number, &action, nullptr);
@@ -125,17 +130,15 @@ class Launcher {
   std::vector<std::string> environment(size_t rank, const std::string& port) const {
     const int cores = available_cores(), nproc = static_cast<int>(workers_.size());
     std::map<std::string, std::string> ours{
-        {"RANK", std::to_string(rank)},
-        {"WORLD_SIZE", std::to_string(nproc)},
-        {"LOCAL_RANK", std::to_string(rank)},
-        {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
-        {"MASTER_ADDR", "127.0.0.1"},
-        {"MASTER_PORT", port},
-        {kLauncherVariable, std::to_string(::getpid())},
+        {"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(nproc)},
+        {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
+        {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", port},
+        {dist::kTokenVariable, token_},       {kLauncherVariable, std::to_string(::getpid())},
     };
     if (!std::getenv("OMP_NUM_THREADS")) {
       ours["OMP_NUM_THREADS"] = std::to_string(std::max(1, cores / nproc));
     }
+    if (!std::getenv("NCCL_SOCKET_IFNAME")) ours["NCCL_SOCKET_IFNAME"] = "lo";
     std::vector<std::string> result;
     for (const auto& [name, value] : ours) result.push_back(name + '=' + value);
     for (char** entry = environ; *entry; ++entry) {
@@ -260,6 +263,7 @@ class Launcher {
 
   std::vector<Worker> workers_;  // by rank
   std::vector<const char*> arguments_;
+  const std::string token_ = dist::make_token();
   int code_ = 0;
   std::optional<int> stop_signal_;
   std::optional<Clock::time_point> deadline_;

@@ -51,6 +51,11 @@ std::optional<train::RunState> find_saved(const TrainArguments& arguments) {
     return train::read_state(path, nullptr);
   } catch (const Error&) {
     if (arguments.resumes && arguments.config.empty()) throw;
+  }
+  if (arguments.resumes) return std::nullopt;
+  try {
+    return train::read_state(path.parent_path() / "previous.safetensors", nullptr);
+  } catch (const Error&) {
     return std::nullopt;
   }
 }

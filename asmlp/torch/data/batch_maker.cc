@@ -1,6 +1,7 @@
 #include "asmlp/torch/data/batch_maker.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -12,6 +13,8 @@
 
 namespace asmlp::data {
 namespace {
+
+constexpr std::chrono::milliseconds kLook{100};  // whether to give up
 
 constexpr uint8_t kNoClass = 255;
 
@@ -127,7 +130,8 @@ struct BatchStream::State {
   int64_t next_to_make = 0;
   int64_t next_to_take = 0;
   bool stop = false;
-  bool ended = false;  // the consumer's: it has taken the last one
+  bool ended = false;    // the consumer's: it has taken the last one
+  bool gave_up = false;  // the consumer's: it did not wait for the next one
   std::vector<std::thread> threads;
 
   // Stops and joins the workers, also when the start of one of them failed.
@@ -190,9 +194,13 @@ struct BatchStream::State {
     return {task(), nullptr, false};
   }
 
-  Made wait_for_next() {
+  // Nothing once it gives up.
+  std::optional<Made> wait_for_next(const std::function<bool()>& give_up) {
     std::unique_lock lock(mutex);
-    made_one.wait(lock, [&] { return made.contains(next_to_take); });
+    const auto there = [&] { return made.contains(next_to_take); };
+    while (give_up ? !made_one.wait_for(lock, kLook, there) : (made_one.wait(lock, there), false)) {
+      if (give_up()) return std::nullopt;
+    }
     auto node = made.extract(next_to_take);
     ++next_to_take;
     lock.unlock();
@@ -205,10 +213,24 @@ BatchStream::BatchStream(std::unique_ptr<State> state) : state_(std::move(state)
 BatchStream::BatchStream(BatchStream&&) noexcept = default;
 BatchStream::~BatchStream() = default;
 
-std::optional<Batch> BatchStream::next() {
+std::optional<Batch> BatchStream::next() { return next(nullptr); }
+
+bool BatchStream::gave_up() const { return state_->gave_up; }
+
+void BatchStream::leave_behind() { static_cast<void>(state_.release()); }
+
+std::optional<Batch> BatchStream::next(const std::function<bool()>& give_up) {
   State& s = *state_;
   if (s.ended || s.next_to_take >= s.end) return std::nullopt;
-  State::Made made = s.threads.empty() ? s.make_here() : s.wait_for_next();
+  State::Made made;
+  if (s.threads.empty()) {
+    made = s.make_here();
+  } else {
+    std::optional<State::Made> waited = s.wait_for_next(give_up);
+    s.gave_up = !waited;
+    if (!waited) return std::nullopt;
+    made = std::move(*waited);
+  }
   s.ended = made.last;
   if (made.error) std::rethrow_exception(made.error);
   if (!made.batch) return std::nullopt;

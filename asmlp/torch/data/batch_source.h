@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,6 +82,13 @@ class BatchStream {
   // The next batch, in order; nothing after the last. Rethrows what a worker threw when its batch
   // is due.
   std::optional<Batch> next();
+  // The same, but gives up waiting for workers when `give_up` (asked ten times a second) is true:
+  // then there is no batch, and gave_up() is true.
+  std::optional<Batch> next(const std::function<bool()>& give_up);
+  bool gave_up() const;
+  // For a process that is about to end although a worker hangs: neither stops nor waits for the
+  // workers, which go on until then.
+  void leave_behind();
 
  private:
   friend class BatchMaker;

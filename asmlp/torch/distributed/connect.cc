@@ -6,12 +6,12 @@
 #include <exception>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/distributed/shared_sum.h"
+#include "asmlp/torch/distributed/token_store.h"
 
 namespace asmlp::dist {
 namespace {
@@ -45,23 +45,24 @@ std::string own_name() {
   return fmt::format("{}, process {}", host, ::getpid());
 }
 
-// A connection to the store. Rank 0's server is the first one with `serve`; its own clients do not
-// depend on the network.
-StorePtr open_store(const Rendezvous& r, bool serve, std::chrono::milliseconds limit) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(r.port);
-  options.isServer = serve;
-  options.waitWorkers = false;
-  options.timeout = limit;
+std::shared_ptr<StoreServer> open_server(const Rendezvous& r, bool one_machine) {
+  if (r.rank != 0) return nullptr;
+  ServerOptions options;
+  options.reach = one_machine ? Reach::kMachine : Reach::kNetwork;
+  options.address = r.address;
+  options.port = r.port;
+  options.token = r.token;
+  return std::make_shared<StoreServer>(options);
+}
+
+// A way to the store: rank 0's does not depend on the network.
+StorePtr open_store(const Rendezvous& r, const std::shared_ptr<StoreServer>& server,
+                    std::chrono::milliseconds limit) {
+  if (server) return c10::make_intrusive<TokenStore>(server, limit);
   try {
-    return c10::make_intrusive<c10d::TCPStore>(r.rank == 0 ? "127.0.0.1" : r.address, options);
-  } catch (const std::exception& error) {
-    if (serve) {
-      fail(ErrorCode::kIo,
-           "rank 0 cannot listen on port {} of this machine: it is in use, by another run perhaps; "
-           "choose another one with the environment variable MASTER_PORT ({})",
-           r.port, error.what());
-    }
+    return c10::make_intrusive<TokenStore>(r.address, r.port, r.token, limit);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kIo) throw;
     fail(
         ErrorCode::kIo,
         "rank {} of {} cannot reach rank 0 at {} within {:.3g} s: does it run, are MASTER_ADDR and "
@@ -69,6 +70,20 @@ StorePtr open_store(const Rendezvous& r, bool serve, std::chrono::milliseconds l
         r.rank, r.size, meeting_point(r), std::chrono::duration<double>(limit).count(),
         error.what());
   }
+}
+
+// Where the processes of one machine meet nobody else does.
+Rendezvous settled(Rendezvous r) {
+  if (on_one_machine(r)) {
+    r.address = kLoopback;
+  } else {
+    require(!r.token.empty(), ErrorCode::kInvalidArgument,
+            "{} has started this process as rank {} of {} on several machines, which have to know "
+            "one another: give all of them the same secret in the environment variable {}, which "
+            "`openssl rand -hex 32` makes (mpirun of Open MPI: -x {}; torchrun: on every machine)",
+            r.source, r.rank, r.size, kTokenVariable, kTokenVariable);
+  }
+  return r;
 }
 
 // Everyone says who it is; returns the names when all have. (Of other ranks than 0, only rank 0's
@@ -137,29 +152,32 @@ std::vector<std::string> join(c10d::Store& store, const Rendezvous& r, Clock::ti
 class ConnectedWorld : public World {
  public:
   ConnectedWorld(const Rendezvous& r, const ConnectOptions& options)
-      : rendezvous_(r),
+      : rendezvous_(settled(r)),
         transport_(options.transport),
         collective_limit_(options.collective_limit),
         exceptions_(std::uncaught_exceptions()) {
     const Clock::time_point deadline = Clock::now() + options.join_limit;
-    store_ = open_store(r, r.rank == 0, options.join_limit);
+    const Rendezvous& here = rendezvous_;
+    server_ = open_server(here, on_one_machine(here));
+    store_ = open_store(here, server_, options.join_limit);
     std::vector<std::string> names;
     try {
-      names = join(*store_, r, deadline);
-    } catch (const Error&) {
-      throw;
+      names = join(*store_, here, deadline);
     } catch (const std::exception& error) {
+      const auto* known = dynamic_cast<const Error*>(&error);
+      const bool broken = known && std::string(known->what()).starts_with(kBrokenStore);
+      if (known && !broken) throw;
       fail(ErrorCode::kIo,
            "rank {} of {}: the meeting at {} broke off: rank 0 was killed or failed ({})", r.rank,
-           r.size, meeting_point(r), error.what());
+           r.size, meeting_point(here), error.what());
     }
-    watch_.emplace(
-        c10::make_intrusive<c10d::PrefixStore>("watch", open_store(r, false, options.join_limit)),
-        r.rank, std::move(names), options.watch);
+    const StorePtr watched = open_store(here, server_, options.join_limit);
+    watch_.emplace(c10::make_intrusive<c10d::PrefixStore>("watch", watched), r.rank,
+                   std::move(names), options.watch);
     guarded([&] {
       group_ =
           make_process_group(transport_, c10::make_intrusive<c10d::PrefixStore>("group", store_),
-                             r.rank, r.size, r.address, options.collective_limit);
+                             r.rank, r.size, here.address, options.collective_limit);
       share_memory();
     });
   }
@@ -223,8 +241,9 @@ class ConnectedWorld : public World {
   void explain(const std::exception& error) override {
     if (const auto lost = watch_->lost()) throw *lost;
     const std::string what = error.what();
-    const bool communication =
-        what.find("gloo") != std::string::npos || what.find("NCCL") != std::string::npos;
+    const bool communication = what.find("gloo") != std::string::npos ||
+                               what.find("NCCL") != std::string::npos ||
+                               what.starts_with(kBrokenStore);
     if (!communication) return;
     no_answer(what);
   }
@@ -234,9 +253,8 @@ class ConnectedWorld : public World {
   void guarded(const Function& function) {
     try {
       function();
-    } catch (const Error&) {
-      throw;
     } catch (const std::exception& error) {
+      if (dynamic_cast<const PeerLost*>(&error)) throw;
       explain(error);
       throw;
     }
@@ -273,6 +291,7 @@ class ConnectedWorld : public World {
   const std::chrono::milliseconds collective_limit_;
   const int exceptions_;  // on their way when this was made
   // In this order, so that the store is the last to go.
+  std::shared_ptr<StoreServer> server_;  // rank 0's
   StorePtr store_;
   std::optional<Watch> watch_;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;

@@ -35,7 +35,8 @@ using GlooOptions = c10d::ProcessGroupGloo::Options;
 
 auto gloo_devices(const std::string& master) {
   decltype(GlooOptions::devices) devices;
-  if (const char* interfaces = std::getenv("GLOO_SOCKET_IFNAME"); interfaces && *interfaces) {
+  const char* interfaces = std::getenv("GLOO_SOCKET_IFNAME");
+  if (master != kLoopback && interfaces && *interfaces) {
     std::istringstream names(interfaces);
     for (std::string name; std::getline(names, name, ',');) {
       devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(name));

@@ -18,10 +18,14 @@ enum class Transport {
   kNccl,  // CUDA
 };
 
-// Collective: connects the processes through `store`. gloo listens on the interfaces that
-// GLOO_SOCKET_IFNAME lists (commas between them), else on the address of this machine that leads to
-// `master`. A collective that takes longer than `limit` fails. Error(kUnsupported) when this
-// LibTorch has no NCCL; whatever c10d throws when a process does not answer.
+// Where the processes of one machine meet.
+inline constexpr const char* kLoopback = "127.0.0.1";
+
+// Collective: connects the processes through `store`. gloo listens on the loopback address when
+// `master` is kLoopback; else on the interfaces that GLOO_SOCKET_IFNAME lists (commas between
+// them), else on the address of this machine that leads to `master`. A collective that takes longer
+// than `limit` fails. Error(kUnsupported) when this LibTorch has no NCCL; whatever c10d throws when
+// a process does not answer.
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(
     Transport transport, const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
     const std::string& master, std::chrono::milliseconds limit);

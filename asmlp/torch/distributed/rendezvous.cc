@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/distributed/token.h"
 
 namespace asmlp::dist {
 namespace {
@@ -88,7 +89,10 @@ std::optional<Rendezvous> read(const Reader& read, const Names& names) {
           "the environment says {}={}, but this machine has {} of the {}={} processes",
           names.local_rank, local_rank.value_or(0), most, names.size, *size);
   r.local_rank = static_cast<int>(local_rank.value_or(0));
-  if (local_size == *size) r.address = "127.0.0.1";  // unless MASTER_ADDR says another
+  r.local_size = static_cast<int>(local_size.value_or(0));
+  const bool slurm = names.source == kSlurm.source;
+  if (slurm && read.number("SLURM_STEP_NUM_NODES", 1, kMaxProcesses) == 1) r.local_size = r.size;
+  if (r.local_size == r.size) r.address = "127.0.0.1";  // unless MASTER_ADDR says another
   return r;
 }
 
@@ -176,7 +180,15 @@ std::optional<Rendezvous> rendezvous_from(const Environment& environment) {
   }
   find_address(reader, *found);
   find_port(reader, *found);
+  found->token = checked_token(reader.text(kTokenVariable));
   return found;
+}
+
+bool on_one_machine(const Rendezvous& r) {
+  // By the text alone: a name may mean the loopback on its own machine only (Debian's /etc/hosts).
+  const bool loopback =
+      r.address == "localhost" || r.address == "::1" || r.address.starts_with("127.");
+  return r.local_size == r.size || loopback;
 }
 
 std::optional<Rendezvous> rendezvous_from_environment() {

@@ -16,7 +16,13 @@ struct Rendezvous {
   std::string address;
   int port = 0;
   std::string source;  // who started the process: "torchrun", "Open MPI", "PMI" or "Slurm"
+  int local_size = 0;  // processes on this machine; 0 when the starter does not say
+  std::string token;   // ASMLP_TOKEN: what the processes know one another by (token.h)
 };
+
+// Whether all processes are on this machine, for certain: the starter says so, or they meet at a
+// loopback address.
+bool on_one_machine(const Rendezvous& rendezvous);
 
 // Returns the value of an environment variable, null when it is not set.
 using Environment = std::function<const char*(const char* name)>;

@@ -112,7 +112,7 @@ TEST_F(EvaluateTest, TheNumberOfProcessesAndTheBatchSizeChangeNothing) {
     threads.emplace_back([&, rank] {
       try {
         at::set_num_threads(1);
-        const auto world = dist::connect({rank, 2, rank, "127.0.0.1", port, "a test"});
+        const auto world = dist::connect({rank, 2, rank, "127.0.0.1", port, "a test", 2, ""});
         expect_equal(run({}, *world).value(), alone);
         // Stopped by one, stopped for both.
         data::EvaluateOptions options;

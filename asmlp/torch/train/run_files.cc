@@ -1,5 +1,11 @@
 #include "asmlp/torch/train/run_files.h"
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
 #include "asmlp/core/error.h"
 
 namespace asmlp::train {
@@ -9,17 +15,44 @@ namespace fs = std::filesystem;
 void RunFiles::prepare() const {
   std::error_code error;
   fs::create_directories(folder_, error);
+  if (fs::is_directory(folder_)) error.clear();  // by a link
   require(!error, ErrorCode::kIo, "{}: cannot create the folder: {}", folder_.string(),
           error.message());
+  remove_leftovers();
 }
+
+namespace {
+
+// Of a file's temporary name: "<file>.tmp.<process>.<number>" (core/atomic_file.h).
+bool is_leftover(const std::string& name) {
+  if (name == "next.safetensors" || name.ends_with(".tmp.link")) return true;
+  const size_t at = name.rfind(".tmp.");
+  if (at == std::string::npos) return false;
+  const std::string numbers = name.substr(at + 5);
+  const size_t dot = numbers.find('.');
+  const bool ours = dot != std::string::npos && dot > 0 && dot + 1 < numbers.size() &&
+                    numbers.find_first_not_of("0123456789.") == std::string::npos;
+  if (!ours) return false;
+  const long process = std::atol(numbers.c_str());
+  // Somebody else's who is at work: `asmlp convert` into this folder, say.
+  const bool alive = process > 0 && ::kill(static_cast<pid_t>(process), 0) == 0;
+  return !alive || process == ::getpid();
+}
+
+// Where a file is, behind links.
+fs::path behind_links(const fs::path& path) {
+  std::error_code error;
+  const fs::path target = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : path;
+  return error ? path : target;
+}
+
+}  // namespace
 
 void RunFiles::remove_leftovers() const {
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
-    const std::string name = entry.path().filename().string();
-    for (const char* mine : {"next", "last", "previous", "best", "final"}) {
-      const std::string file = std::string(mine) + ".safetensors";
-      if (name.starts_with(file + ".tmp.") || name == "next.safetensors") {
+  for (const fs::path& folder : {folder_, folder_ / "images"}) {
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      if (entry.is_regular_file(ignored) && is_leftover(entry.path().filename().string())) {
         fs::remove(entry.path(), ignored);
       }
     }
@@ -27,22 +60,29 @@ void RunFiles::remove_leftovers() const {
 }
 
 void RunFiles::write(const RunState& state, const TensorMap& tensors) const {
-  const fs::path next = folder_ / "next.safetensors";
+  const fs::path target = behind_links(last()), before = behind_links(previous());
+  const fs::path next = target.parent_path() / "next.safetensors";
   write_state(next, state, tensors);
   // The old state gets its second name by a link, so that the first one never points nowhere. Where
   // the file system knows no links, it is renamed: for an instant there is no last.safetensors, but
   // both states.
-  if (std::error_code error; fs::exists(last(), error)) {
-    fs::path link = previous();
+  std::error_code error;
+  if (const auto old = fs::status(target, error); fs::exists(old)) {
+    fs::permissions(next, old.permissions(), error);
+    fs::path link = before;
     link += ".tmp.link";
     fs::remove(link, error);
-    fs::create_hard_link(last(), link, error);
-    error ? fs::rename(last(), previous(), error) : fs::rename(link, previous(), error);
-    require(!error, ErrorCode::kIo, "{}: cannot replace: {}", previous().string(), error.message());
+    fs::create_hard_link(target, link, error);
+    if (error) {
+      fs::rename(target, before, error);
+    } else {
+      fs::rename(link, before, error);
+    }
+    require(!error, ErrorCode::kIo, "{}: cannot replace: {}", before.string(), error.message());
   }
-  std::error_code error;
-  fs::rename(next, last(), error);
-  require(!error, ErrorCode::kIo, "{}: cannot replace: {}", last().string(), error.message());
+  error.clear();
+  fs::rename(next, target, error);
+  require(!error, ErrorCode::kIo, "{}: cannot replace: {}", target.string(), error.message());
 }
 
 void RunFiles::write_summary(const std::vector<EpochSummary>& history) const {

@@ -65,20 +65,11 @@ void RunLog::guarded(const std::string& file, const std::function<void()>& write
 
 void RunLog::start_files() {
   guarded("steps.csv", [&] {
-    const auto path = folder_ / "steps.csv";
-    if (facts_.resumed) data_.steps = read_steps(path, facts_.steps_done);
+    if (facts_.resumed) data_.steps = read_steps(folder_ / "steps.csv", facts_.steps_done);
     if (!data_.steps.empty()) seconds_before_ = data_.steps.back().seconds;
-    step_log_ = std::make_unique<StepLog>(path, data_.steps);
+    open_steps();
   });
-  guarded("the event file", [&] {
-    events_ = std::make_unique<EventFile>(
-        folder_, facts_.resumed ? std::optional(facts_.steps_done + 1) : std::nullopt);
-    // In Markdown, a block of code is what is indented by four.
-    std::string code = "    ";
-    for (const char c : data_.recipe) code += c == '\n' ? std::string("\n    ") : std::string(1, c);
-    events_->text("recipe", facts_.steps_done, code);
-    events_->flush();
-  });
+  guarded("the event file", [&] { open_events(); });
   Json earlier = Json::array();
   guarded("run.json", [&] {
     if (!facts_.resumed) return;
@@ -95,6 +86,29 @@ void RunLog::start_files() {
   if (!data_.pictures.empty()) data_.run["images"] = pictures_json(data_.pictures);
   data_.run["outcome"] = "running";
   data_.run["starts"] = std::move(earlier);
+}
+
+// Both are tried again where they did not work (a full disk).
+void RunLog::open_steps() {
+  if (!step_log_) step_log_ = std::make_unique<StepLog>(folder_ / "steps.csv", data_.steps);
+}
+
+void RunLog::open_events() {
+  if (events_) return;
+  auto events = std::make_unique<EventFile>(
+      folder_, facts_.resumed ? std::optional(facts_.steps_done + 1) : std::nullopt);
+  // In Markdown, a block of code is what is indented by four.
+  std::string code = "    ";
+  for (const char c : data_.recipe) code += c == '\n' ? std::string("\n    ") : std::string(1, c);
+  events->text("recipe", facts_.steps_done, code);
+  // It keeps what a full disk refuses.
+  events_ = std::move(events);
+  for (const StepLine& line : data_.steps) {
+    if (line.step <= facts_.steps_done) continue;
+    events_->scalar(kTrainLoss, line.step, line.loss);
+    events_->scalar(kLr, line.step, line.lr);
+  }
+  events_->flush();
 }
 
 void RunLog::on_step(const StepReport& report) {
@@ -131,11 +145,14 @@ void RunLog::log_steps(const StepReport& report) {
   seconds_ = loss_sum_ = norm_sum_ = 0;
   steps_ = finite_ = 0;
 
+  guarded("the event file", [&] { open_events(); });
+  guarded("steps.csv", [&] {
+    open_steps();
+    step_log_->add(line);
+  });
   data_.steps.push_back(line);
   guarded("steps.csv", [&] {
-    if (!step_log_) return;
-    step_log_->add(line);
-    step_log_->flush();
+    if (step_log_) step_log_->flush();
   });
   guarded("the event file", [&] {
     if (!events_) return;
@@ -203,15 +220,27 @@ void RunLog::close(const std::string& outcome, const Json& result) {
   if (result.is_object()) data_.run["result"].update(result);
   // What a full disk refused may find room now.
   guarded("steps.csv", [&] {
-    if (step_log_) step_log_->flush();
+    open_steps();
+    step_log_->flush();
   });
   guarded("the event file", [&] {
-    if (events_) events_->flush();
+    open_events();
+    events_->flush();
   });
+  warned_.erase("run.json");  // how the run ended is worth another word
   write_pages();
 }
 
+void RunLog::fail(const std::string& error) {
+  close("failed", {{"skipped_steps", skipped_}, {"error", error}});
+}
+
 void RunLog::write_pages() {
+  guarded("args.yaml", [&] {
+    if (recipe_written_) return;
+    write_file_atomically(folder_ / "args.yaml", [&](std::ostream& out) { out << data_.recipe; });
+    recipe_written_ = true;
+  });
   guarded("run.json", [&] { write_run_json(folder_ / "run.json", data_.run); });
   guarded("report.html", [&] {
     write_file_atomically(folder_ / "report.html",

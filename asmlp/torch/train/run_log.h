@@ -53,11 +53,15 @@ class RunLog : public Observer {
   // The end of this start: "finished" or "stopped", and what came out of it ("skipped_steps",
   // "bad_samples", ...), an object.
   void close(const std::string& outcome, const nlohmann::ordered_json& result);
+  // The end by an error: outcome "failed", with the error's message.
+  void fail(const std::string& error);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   void start_files();
+  void open_steps();
+  void open_events();
   void log_steps(const StepReport& report);
   void write_pages();
   void guarded(const std::string& file, const std::function<void()>& write);
@@ -68,6 +72,7 @@ class RunLog : public Observer {
   std::unique_ptr<EventFile> events_;  // null where it could not be created
   std::unique_ptr<StepLog> step_log_;
   std::set<std::string> warned_;
+  bool recipe_written_ = false;
   bool closed_ = false;
   int epoch_ = 0, epochs_ = 1;  // of the last step
   int64_t shown_part_ = -1;     // of the run, whose validation's pictures the event file has

@@ -16,6 +16,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kKey = "asmlp_train";
 constexpr int kVersion = 3;
+// Says that the file has a checksum, lest one flipped bit in that key hides it.
+constexpr const char* kChecked = "checked";
 
 Json line_of(const EpochSummary& e) {
   Json metrics = Json::object();
@@ -84,12 +86,24 @@ void read_numbers(const Json& json, RunState& state) {
 // on the way (a full disk elsewhere, a copy that was cut off).
 [[noreturn]] void fail_damaged(const std::filesystem::path& path, const std::string& reason) {
   const bool named = reason.find(path.string()) != std::string::npos;
-  fail(
-      ErrorCode::kBadFormat,
-      "{}{}: the state of the run is damaged, it cannot be resumed; resume from "
-      "previous.safetensors beside it (--auto-resume does so by itself), or start the run again in "
-      "another --output (best.safetensors is a model of its own and stays usable)",
-      named ? "" : path.string() + ": ", reason);
+  const std::filesystem::path other = path.parent_path() / "previous.safetensors";
+  std::string advice;
+  if (std::error_code none;
+      path.filename() != other.filename() && std::filesystem::exists(other, none)) {
+    try {
+      const RunState state = read_state(other, nullptr);
+      advice = fmt::format(
+          "resume from the state before it, which is whole (epoch {}): asmlp train --resume {} "
+          "(--auto-resume does so by itself), or ",
+          state.epoch + 1, other.string());
+    } catch (const Error&) {
+      advice = other.string() + " is damaged, too: ";
+    }
+  }
+  fail(ErrorCode::kBadFormat,
+       "{}{}: the state of the run is damaged, it cannot be resumed; {}start the run again in "
+       "another --output (best.safetensors is a model of its own)",
+       named ? "" : path.string() + ": ", reason, advice);
 }
 
 TensorFile read_file_of_state(const std::filesystem::path& path) {
@@ -114,13 +128,12 @@ void write_state(const std::filesystem::path& path, const RunState& s, const Ten
   for (const EpochSummary& epoch : s.history) {
     history.push_back(line_of(epoch));
   }
-  const Json json{{"version", kVersion},
-                  {"numbers", numbers(s)},
-                  {"command", s.command},
-                  {"options", to_json(s.options)},
-                  {"history", history}};
+  const Json json{{"version", kVersion},           {kChecked, true},
+                  {"numbers", numbers(s)},         {"command", s.command},
+                  {"options", to_json(s.options)}, {"history", history}};
   write_safetensors(path, tensors,
-                    {{kKey, json.dump()}, {"asmlp_train_model", s.model}, {"format", "pt"}});
+                    {{kKey, json.dump()}, {"asmlp_train_model", s.model}, {"format", "pt"}},
+                    FileChecksum::kAdd);
 }
 
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
@@ -136,6 +149,11 @@ RunState read_state(const std::filesystem::path& path, TensorMap* tensors) {
     require(json.at("version") == kVersion, ErrorCode::kUnsupported,
             "{}: state version {}, this program knows version {}", path.string(),
             json.at("version").dump(), kVersion);
+    if (json.contains(kChecked)) {
+      const auto sum = file.metadata.find(kChecksumKey);
+      s.checked = sum != file.metadata.end() && sum->second.starts_with("xxh64:");
+      if (!s.checked) fail_damaged(path, "it has lost its checksum");
+    }
     read_numbers(json.at("numbers"), s);
     json.at("command").get_to(s.command);
     s.options = options_from_json(json.at("options"), path.string());

@@ -41,6 +41,8 @@ struct RunState {
   int best_epoch = -1;
   int validations_since_best = 0;  // in a row: what patience counts
   std::vector<EpochSummary> history;
+  // Read from a file with a checksum: since 0.3.
+  bool checked = false;
 };
 
 // Writes atomically.
@@ -51,8 +53,9 @@ void write_state(const std::filesystem::path& path, const RunState& state,
 std::string numbers_to_json(const RunState& state);
 void numbers_from_json(const std::string& text, RunState& state);
 
-// Reads what write_state wrote. Error(kNotFound / kBadFormat) naming the file, and what to do when
-// it is damaged.
+// Reads what write_state wrote, all of whose bytes the checksum covers (weights/safetensors.h).
+// Error(kNotFound / kBadFormat) naming the file, and what to do when it is damaged: which other
+// state beside it is whole.
 RunState read_state(const std::filesystem::path& path, TensorMap* tensors);
 
 }  // namespace asmlp::train

@@ -36,14 +36,19 @@ void Step::backward(const torch::Tensor& loss, bool complete) {
   }
 }
 
-StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool stop) {
+StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool stop,
+                     const std::function<bool()>& give_up) {
   const int micro_batches = options_.schedule.accumulation_steps;
   StepResult result;
   // Loss, loss not finite, stop, bad samples, then the parts of the loss: summed over the
   // processes.
   std::vector<double> mine{0, 0, stop ? 1.0 : 0.0, 0};
   for (int i = 0; i < micro_batches; ++i) {
-    std::optional<data::Batch> batch = stream.next();
+    std::optional<data::Batch> batch = stream.next(give_up);
+    if (stream.gave_up()) {
+      result.gave_up = true;
+      return result;
+    }
     require(batch.has_value(), ErrorCode::kMismatch,
             "the data set ended in the middle of epoch {}: did it change on disk?", place.epoch);
     mine[3] += double(batch->bad_samples);

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ struct StepResult {
   double gradient_norm = 0;                           // before clipping
   bool skipped = false;          // loss or gradient was not finite: the weights are as before
   bool stop = false;             // somebody was asked to stop
+  bool gave_up = false;          // in this process: the data did not come
   int64_t bad_samples = 0;       // in all processes
   std::vector<std::string> bad;  // named in this one
 };
@@ -47,7 +49,9 @@ class Step {
   // Takes the next accumulation_steps batches of the stream as micro-batches, then updates with the
   // mean gradient over them and over the processes: to rounding what one process computes on all
   // their images at once. `stop` is whether this process was asked to stop after the step.
-  StepResult run(data::BatchStream& stream, const StepPlace& place, bool stop);
+  // Where `give_up` ends the wait for data (BatchStream::next), nothing is updated and gave_up set.
+  StepResult run(data::BatchStream& stream, const StepPlace& place, bool stop,
+                 const std::function<bool()>& give_up = nullptr);
 
   Optimizer& optimizer() { return optimizer_; }
   GradScaler& scaler() { return scaler_; }

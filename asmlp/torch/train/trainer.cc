@@ -19,6 +19,8 @@ using Clock = std::chrono::steady_clock;
 
 // How much work a kill may cost.
 constexpr std::chrono::seconds kSaveEvery{60};
+// How long a run that is to stop waits for the data of the step in hand.
+constexpr std::chrono::seconds kDataPatience{5};
 
 int64_t bad_limit(const TrainOptions& options, int64_t images) {
   return options.run.max_bad.value_or((images + 99) / 100);
@@ -95,7 +97,59 @@ void Trainer::train_mode() {
   set_frozen_to_evaluation(*model_, options_.optimizer.freeze);
 }
 
-void Trainer::save_model(const char* name, const Validation* validation) {
+// Whether a file was written. A full disk may have room later.
+bool Trainer::attempt(const std::string& file, const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kIo && error.code() != ErrorCode::kNotFound) throw;
+    if (unwritten_.insert_or_assign(file, error.what()).second) {
+      log_message(
+          LogLevel::kWarning,
+          fmt::format("{}; the training goes on, and tries again at every save", error.what()));
+    }
+    return false;
+  }
+  if (unwritten_.erase(file) > 0) {
+    log_message(LogLevel::kWarning,
+                fmt::format("{}: written now", (files_.folder() / file).string()));
+  }
+  return true;
+}
+
+// What could not be written before.
+void Trainer::write_pending() {
+  for (auto it = pending_.begin(); it != pending_.end();) {
+    const auto& [name, pending] = *it;
+    const bool written = attempt(name, [&, &file = name, &model = pending] {
+      task_->write_model(files_.folder() / file, *model.model, model.origin);
+    });
+    if (written && name == "best.safetensors") {
+      written_best_ = state_.best;
+      written_best_epoch_ = state_.best_epoch;
+    }
+    it = written ? pending_.erase(it) : std::next(it);
+  }
+  if (unwritten_.contains("summary.csv")) {
+    attempt("summary.csv", [&] { files_.write_summary(state_.history); });
+  }
+}
+
+// Error(kIo) when a model or the state is not on disk.
+void Trainer::require_saved(const std::string& what) {
+  for (const char* file : {"last.safetensors", "final.safetensors", "best.safetensors"}) {
+    const auto found = unwritten_.find(file);
+    if (found == unwritten_.end()) continue;
+    const bool state = std::string(file) == "last.safetensors";
+    fail(ErrorCode::kIo, "{}, but not saved: {}. {}; make room, then asmlp train --resume {}", what,
+         found->second,
+         state ? "What was trained since the last state that was saved is lost"
+               : fmt::format("{} is not the one of this run's end", file),
+         files_.folder().string());
+  }
+}
+
+void Trainer::save_model(const std::string& name, const Validation* validation) {
   if (!writes()) return;
   std::map<std::string, std::string> origin = origin_;
   if (!state_.command.empty()) origin["command"] = state_.command;
@@ -108,7 +162,17 @@ void Trainer::save_model(const char* name, const Validation* validation) {
       origin["validation_" + metric.name] = fmt::format("{:.5g}", metric.value);
     }
   }
-  task_->write_model(files_.folder() / name, exported_model(), origin);
+  pending_.erase(name);
+  const bool written =
+      attempt(name, [&] { task_->write_model(files_.folder() / name, exported_model(), origin); });
+  if (!written) {
+    PendingModel pending{task_->make_model(), std::move(origin)};
+    update_average(*pending.model, exported_model(), 0.0);
+    pending_.emplace(name, std::move(pending));
+  } else if (name == "best.safetensors") {
+    written_best_ = state_.best;
+    written_best_epoch_ = state_.best_epoch;
+  }
 }
 
 void Trainer::count_bad(int64_t number, const std::vector<std::string>& names) {
@@ -122,7 +186,14 @@ void Trainer::count_bad(int64_t number, const std::vector<std::string>& names) {
       state_.bad_in_epoch, state_.epoch + 1, max_bad_);
 }
 
-StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
+std::optional<StepReport> Trainer::train_step(data::BatchStream& stream,
+                                              const std::atomic<bool>* stop) {
+  const bool stopping = stop && stop->load();
+  const auto give_up = [stop, since = std::optional<Clock::time_point>()]() mutable {
+    if (!stop || !stop->load()) return false;
+    if (!since) since = Clock::now();
+    return Clock::now() - *since > kDataPatience;
+  };
   StepReport report;
   report.epoch = state_.epoch;
   report.batch = step_in_epoch();
@@ -138,7 +209,8 @@ StepReport Trainer::train_step(data::BatchStream& stream, bool stop) {
       state_.epoch * source_->batches() * world_.size() + step_in_epoch() * micro_batches;
   place.lr = report.lr;
 
-  const StepResult result = step_->run(stream, place, stop);
+  const StepResult result = step_->run(stream, place, stopping, give_up);
+  if (result.gave_up) return std::nullopt;
   stop_agreed_ = result.stop;
   loss_finite_ = std::isfinite(result.loss);
   report.loss = result.loss;
@@ -231,7 +303,14 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   }
   require(good || !last, ErrorCode::kInvalidArgument, "{}",
           divergence("the loss or the weights are not finite at the end"));
-  if (last) save_model("final.safetensors", validation ? &*validation : nullptr);
+  if (last) {
+    save_model("final.safetensors", validation ? &*validation : nullptr);
+    write_pending();
+    if (!pending_.empty()) {
+      save_state(observer);  // before the end of the epoch, which is then done again
+      require_saved("the training is done");
+    }
+  }
   // A kill between these writes repeats the end of the epoch, with the same result.
   state_.history.push_back(summary);
   state_.epoch += 1;
@@ -240,9 +319,10 @@ bool Trainer::finish_epoch(Observer& observer, const std::atomic<bool>* stop) {
   state_.validations_since_best = since_best;
   state_.loss_sum = 0;
   state_.loss_count = 0;
-  if (writes()) files_.write_summary(state_.history);
+  if (writes()) attempt("summary.csv", [&] { files_.write_summary(state_.history); });
   save_state(observer);
   observer.on_epoch(summary, best);
+  if (last) require_saved("the training is done");
   return true;
 }
 
@@ -254,6 +334,9 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
   const auto stopping = [&] {
     return stop_agreed_ || (world_.size() == 1 && asked()) || (max_steps && steps() >= *max_steps);
   };
+  const auto stopped_text = [&] {
+    return fmt::format("stopped at epoch {}, step {}", state_.epoch + 1, step_in_epoch());
+  };
   auto saved_at = Clock::now();
   train_mode();
   while (!finished()) {
@@ -263,9 +346,20 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
       if (stopping()) {
         show_samples(observer);
         save_state(observer);
+        require_saved(stopped_text());
         return Outcome::kStopped;
       }
-      observer.on_step(train_step(stream, asked()));
+      const std::optional<StepReport> report = train_step(stream, stop);
+      if (!report) {
+        hangs_ = true;
+        stream.leave_behind();
+        log_message(
+            LogLevel::kWarning,
+            fmt::format("the data of step {} does not come; it is given up", step_in_epoch() + 1));
+        save_state(observer);
+        return Outcome::kStopped;
+      }
+      observer.on_step(*report);
       if (samples_.complete()) show_samples(observer);
       const bool due = options_.run.checkpoint_interval > 0
                            ? steps() % options_.run.checkpoint_interval == 0
@@ -278,6 +372,7 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
     show_samples(observer);  // of an epoch with fewer images than were asked for
     if (!finish_epoch(observer, stop)) {
       save_state(observer);
+      require_saved(stopped_text());
       return Outcome::kStopped;
     }
     saved_at = Clock::now();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -71,7 +72,12 @@ class Trainer {
   std::vector<std::string> load_initial_weights();
 
   // Runs to the end, or until `stop` is set in some process (then the step in hand is finished and
-  // the state saved), or until `max_steps` steps of the whole run are done.
+  // the state saved), or until `max_steps` steps of the whole run are done. Where the step in hand
+  // waits for data that does not come, it is given up after some seconds (hangs()).
+  //
+  // A file that cannot be written (a full disk) is a warning, and is tried again at every later
+  // save; the run goes on. Error(kIo) when a model or the state could still not be written at the
+  // end, which says what is on disk.
   //
   // Errors: kInvalidArgument when the run has diverged, that is when loss or gradient was not
   // finite kMaxSkipped times in a row, or the weights themselves are not at the end; the state on
@@ -106,6 +112,8 @@ class Trainer {
   std::filesystem::path state_path() const { return files_.last(); }
   // The file that the run goes on from; empty in a new run.
   const std::filesystem::path& resumed_from() const { return resumed_from_; }
+  // A worker hangs in its data: this object cannot be destroyed, the process is to end without it.
+  bool hangs() const { return hangs_; }
   // What is validated and exported: the average when it is on, else the model.
   torch::nn::Module& exported_model() { return options_.optimizer.model_ema ? *average_ : *model_; }
 
@@ -117,7 +125,8 @@ class Trainer {
   void share_schedule();
   void plan();
   void train_mode();
-  StepReport train_step(data::BatchStream& stream, bool stop);
+  // Nothing when it has given up waiting for data.
+  std::optional<StepReport> train_step(data::BatchStream& stream, const std::atomic<bool>* stop);
   void count_bad(int64_t number, const std::vector<std::string>& names);
   std::string divergence(const std::string& what) const;
   std::optional<Validation> validate_model(Observer& observer, const std::atomic<bool>* stop);
@@ -125,7 +134,15 @@ class Trainer {
   bool healthy();
   void show_samples(Observer& observer);
   void save_state(Observer& observer);
-  void save_model(const char* name, const Validation* validation);
+  void save_model(const std::string& name, const Validation* validation);
+  // A model that could not be written yet, as it was when it was to be.
+  struct PendingModel {
+    std::shared_ptr<torch::nn::Module> model;
+    std::map<std::string, std::string> origin;
+  };
+  bool attempt(const std::string& file, const std::function<void()>& write);
+  void write_pending();
+  void require_saved(const std::string& what);
 
   TrainOptions options_;
   std::unique_ptr<TrainingTask> task_;
@@ -146,7 +163,12 @@ class Trainer {
   int64_t max_bad_ = 0;             // per epoch
   int64_t max_bad_validation_ = 0;  // per pass
   bool loss_finite_ = true;         // of the last step
-  bool stop_agreed_ = false;        // the processes know that one of them was asked to stop
+  bool hangs_ = false;
+  std::map<std::string, std::string> unwritten_;  // files, and why
+  std::map<std::string, PendingModel> pending_;   // by file
+  double written_best_ = -1;     // state_.best and best_epoch of the best.safetensors ...
+  int written_best_epoch_ = -1;  // ... that is on disk
+  bool stop_agreed_ = false;     // the processes know that one of them was asked to stop
 };
 
 }  // namespace asmlp::train

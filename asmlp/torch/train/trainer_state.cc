@@ -102,6 +102,8 @@ void Trainer::restore(const RunState& saved, const TensorMap& tensors, const std
   }
   numbers_from_json(numbers_to_json(saved), state_);
   state_.history = saved.history;
+  written_best_ = saved.best;
+  written_best_epoch_ = saved.best_epoch;
   // What made the weights is the command that started the run, with its recipe and seed.
   if (!saved.command.empty()) state_.command = saved.command;
 }
@@ -112,6 +114,12 @@ void Trainer::resume(const fs::path& path, Continuation how) {
   if (writes()) {
     TensorMap tensors;
     RunState saved = read_state(path, &tensors);
+    if (!saved.checked) {
+      log_message(LogLevel::kInfo,
+                  fmt::format("{}: written by an earlier version, without a checksum: damage to it "
+                              "would not be noticed",
+                              path.string()));
+    }
     adopt_former_defaults(saved.options, options_);
     if (how == Continuation::kLonger) {
       const int planned = std::exchange(saved.options.schedule.epochs, options_.schedule.epochs);
@@ -148,8 +156,7 @@ void Trainer::resume(const fs::path& path, Continuation how) {
                             "or more from an uninterrupted run",
                             path.string(), change));
   }
-  files_.remove_leftovers();
-  files_.write_summary(state_.history);
+  attempt("summary.csv", [&] { files_.write_summary(state_.history); });
 }
 
 bool Trainer::resume_automatically(Continuation how) {
@@ -168,7 +175,6 @@ bool Trainer::resume_automatically(Continuation how) {
       }
     }
     if (damage && chosen.empty()) throw *damage;
-    if (chosen.empty()) files_.remove_leftovers();
     if (damage) {
       // Out of the way, so that it does not become previous.safetensors.
       fs::path aside = files_.last();
@@ -207,8 +213,15 @@ void Trainer::save_state(Observer& observer) {
   state_.loss_scale_age = step_->scaler().good_steps();
   TensorMap tensors;
   for (const auto& [name, tensor] : live_tensors()) tensors[name] = nn::view_of(tensor, name);
-  files_.write(state_, tensors);
-  observer.on_saved(state_path());
+  write_pending();
+  RunState saved = state_;
+  if (pending_.contains("best.safetensors")) {  // of this state's best epoch, but not on disk
+    saved.best = written_best_;
+    saved.best_epoch = written_best_epoch_;
+  }
+  if (attempt("last.safetensors", [&] { files_.write(saved, tensors); })) {
+    observer.on_saved(state_path());
+  }
 }
 
 }  // namespace asmlp::train
