@@ -26,8 +26,8 @@ struct Pending {
 
 // Pixel columns that may be drawn for areas that a file does not say. An outline takes some bytes
 // for each column that it crosses; a file of some hundred bytes an object may name huge ones.
-constexpr double kDrawnColumns = 1 << 24;
-constexpr double kDrawnColumnsPerByte = 16;
+constexpr double kDrawnColumns = 1 << 22;
+constexpr double kDrawnColumnsPerByte = 4;
 
 std::string named(const CocoAnnotation& annotation) {
   return fmt::format("annotation {}", annotation.id);
