@@ -12,7 +12,6 @@ pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 if(ASMLP_CLI)
   find_package(CLI11 REQUIRED)
-  find_package(spdlog REQUIRED)
 endif()
 if(ASMLP_CLI OR ASMLP_TORCH)  # charts of a training run
   pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)

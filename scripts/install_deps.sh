@@ -7,7 +7,7 @@ base_packages=(
   build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libarchive-dev
-  libcli11-dev libspdlog-dev libcairo2-dev fonts-dejavu-core
+  libcli11-dev libcairo2-dev fonts-dejavu-core
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
 )

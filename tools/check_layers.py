@@ -89,7 +89,7 @@ LAYERS = {room.split("/")[0] for room in LEVELS}
 THIRD_PARTY = [
     (re.compile(r"(torch|ATen|c10|caffe2)/"), {"torch", "cli_torch"}),
     (re.compile(r"cairo"), {"report"}),
-    (re.compile(r"(CLI|spdlog)/"), {"cli", "cli_torch"}),
+    (re.compile(r"CLI/"), {"cli", "cli_torch"}),
     (re.compile(r"(jpeglib|jerror|spng)\.h|webp/"), {"image"}),
     (re.compile(r"archive(_entry)?\.h"), {"dataset"}),
     (re.compile(r"yaml-cpp/"), {"schema", "cli_torch"}),

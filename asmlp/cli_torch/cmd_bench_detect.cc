@@ -7,6 +7,7 @@
 #include "asmlp/cli_torch/bench_detect.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -38,9 +39,10 @@ std::string detection_text(const Json& document, bool markdown) {
   return fmt::format(
       "{}: image of {} x {} pixels (height x width), {} detections, {} threads, {} "
       "runs each; {}\n\n{}",
-      fused["model"].get<std::string>(), fused["height"].get<int>(), fused["width"].get<int>(),
-      fused["detections"].get<int64_t>(), fused["threads"].get<int>(), fused["runs"].get<int>(),
-      document["machine"]["cpu"].get<std::string>(), markdown ? table.markdown() : table.str());
+      printable(fused["model"].get<std::string>()), fused["height"].get<int>(),
+      fused["width"].get<int>(), fused["detections"].get<int64_t>(), fused["threads"].get<int>(),
+      fused["runs"].get<int>(), document["machine"]["cpu"].get<std::string>(),
+      markdown ? table.markdown() : table.str());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "asmlp/cli_torch/bench_train.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -42,11 +43,12 @@ std::string training_text(const Json& document, bool markdown) {
          fmt::format("{:.1e}", row["verified"]["gradient_error"].get<double>())});
   }
   const Json& first = document["rows"][0];
-  return fmt::format(
-      "{}: {} x {} pixels, batch {}, {} threads, {} steps each; {}\n{}",
-      first["model"].get<std::string>(), first["img_size"].get<int>(), first["img_size"].get<int>(),
-      first["batch"].get<int>(), first["threads"].get<int>(), first["runs"].get<int>(),
-      document["machine"]["cpu"].get<std::string>(), markdown ? table.markdown() : table.str());
+  return fmt::format("{}: {} x {} pixels, batch {}, {} threads, {} steps each; {}\n{}",
+                     printable(first["model"].get<std::string>()), first["img_size"].get<int>(),
+                     first["img_size"].get<int>(), first["batch"].get<int>(),
+                     first["threads"].get<int>(), first["runs"].get<int>(),
+                     document["machine"]["cpu"].get<std::string>(),
+                     markdown ? table.markdown() : table.str());
 }
 
 }  // namespace

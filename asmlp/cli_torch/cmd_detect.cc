@@ -11,6 +11,7 @@
 #include "asmlp/cli_torch/detection_files.h"
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/dataset/coco/coco_classes.h"
 #include "asmlp/dataset/coco/coco_image_index.h"
 #include "asmlp/image/decode.h"
@@ -160,10 +161,10 @@ class Reporter {
       entry["detections"].push_back(std::move(record));
     }
     if (!entry.contains("detections")) entry["detections"] = Json::array();
-    std::string text = fmt::format("{}  {} x {}, {} object{}\n", file.string(), image.width,
-                                   image.height, shown, shown == 1 ? "" : "s");
+    std::string text = fmt::format("{}  {} x {}, {} object{}\n", printable(file.string()),
+                                   image.width, image.height, shown, shown == 1 ? "" : "s");
     if (shown > 0) text += table.str(2);
-    if (!picture.empty()) text += "  picture " + picture.string() + '\n';
+    if (!picture.empty()) text += "  picture " + printable(picture.string()) + '\n';
     report.add(std::move(entry), text);
   }
 

@@ -10,6 +10,7 @@
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/segmentor_model.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/report/draw/segmentation_drawing.h"
 #include "asmlp/report/table.h"
@@ -73,8 +74,9 @@ void segment_one(const fs::path& file, LoadedSegmentor& model, const SegmentOpti
               {"overlay", overlay.string()},
               {"label_map", index.string()},
               {"classes", std::move(areas.json)}},
-             fmt::format("{}  {} x {}\n{}  overlay {}\n  labels {}\n", file.string(), labels.width,
-                         labels.height, areas.text, overlay.string(), index.string()));
+             fmt::format("{}  {} x {}\n{}  overlay {}\n  labels {}\n", printable(file.string()),
+                         labels.width, labels.height, areas.text, printable(overlay.string()),
+                         printable(index.string())));
 }
 
 int run_segment(const SegmentOptions& options) {

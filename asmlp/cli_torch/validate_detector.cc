@@ -12,6 +12,7 @@
 #include "asmlp/cli_torch/detector_model.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/dataset/coco/coco_classes.h"
 #include "asmlp/dataset/coco/coco_set.h"
 #include "asmlp/report/table.h"
@@ -105,8 +106,8 @@ std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotatio
 }
 
 Json results_json(const ValidateOptions& options, const std::string& split,
-                  const LoadedDetector& model,
-                  const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
+                  const LoadedDetector& model, const CocoAnnotations& annotations,
+                  const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
             {"data", data_name(options)},
@@ -154,11 +155,11 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   table.add_row(
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
-  table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes",
-                                     data_name(options), json["split"].get<std::string>(),
-                                     group_digits(result.images),
-                                     group_digits(std::ssize(annotations.annotations)),
-                                     annotations.categories.size())});
+  table.add_row(
+      {"data", fmt::format("{}, {}, {} images, {} objects, {} classes", data_name(options),
+                           json["split"].get<std::string>(), group_digits(result.images),
+                           group_digits(std::ssize(annotations.annotations)),
+                           annotations.categories.size())});
   if (result.bad_samples > 0) table.add_row({"unreadable", group_digits(result.bad_samples)});
   table.add_row({"detections", group_digits(std::ssize(result.detections))});
   table.add_row({"speed", fmt::format("{:.2f} images/s, {:.1f} s, {} thread{}",
@@ -169,7 +170,7 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   std::string text = table.str();
   if (options.per_class) text += '\n' + class_table(annotations, result);
   text += "\nbbox\n" + summary_of(result.box) + "\nsegm";
-  if (json.contains("segm_note")) text += ": " + json["segm_note"].get<std::string>();
+  if (json.contains("segm_note")) text += ": " + printable(json["segm_note"].get<std::string>());
   return text + '\n' + (result.mask ? summary_of(*result.mask) : "");
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace asmlp {
@@ -28,9 +29,25 @@ size_t read_code(std::string_view text, uint32_t& code) {
   return code < kSmallest[size] || code > 0x10ffff || surrogate ? 0 : size;
 }
 
-bool turns_direction(uint32_t code) {
-  return (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
-         code == 0x200e || code == 0x200f;
+// Marks that turn the direction of writing, and the line and paragraph separators.
+bool is_hidden_mark(uint32_t code) {
+  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+         code == 0x200e || code == 0x200f || code == 0x061c;
+}
+
+bool is_control(uint32_t code) { return code < 0x20 || (code >= 0x7f && code < 0xa0); }
+
+// Whether the break or tab at the start of `rest` stays.
+bool keeps_break(std::string_view rest, LineBreaks breaks) {
+  switch (breaks) {
+    case LineBreaks::kEscape:
+      return false;
+    case LineBreaks::kKeep:
+      return rest[0] == '\n' || rest[0] == '\t';
+    case LineBreaks::kIndented:
+      return rest.starts_with("\n  ");
+  }
+  return false;
 }
 
 }  // namespace
@@ -42,21 +59,39 @@ std::string printable(std::string_view text, LineBreaks breaks) {
     uint32_t code = 0;
     const size_t size = read_code(text, code);
     const auto first = static_cast<unsigned char>(text[0]);
-    const bool kept_break = breaks == LineBreaks::kKeep && (code == '\n' || code == '\t');
     if (size == 0) {
       out += fmt::format("\\x{:02x}", first);
-    } else if (code == '\n' && !kept_break) {
+    } else if (keeps_break(text, breaks)) {
+      out += text[0];
+    } else if (code == '\n') {
       out += "\\n";
-    } else if (code == '\t' && !kept_break) {
+    } else if (code == '\t') {
       out += "\\t";
-    } else if (!kept_break && (code < 0x20 || (code >= 0x7f && code < 0xa0))) {
+    } else if (is_control(code)) {
       out += fmt::format("\\x{:02x}", code);
-    } else if (turns_direction(code)) {
+    } else if (is_hidden_mark(code)) {
       out += fmt::format("\\u{:04x}", code);
     } else {
       out += text.substr(0, size);
     }
     text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return out;
+}
+
+std::string printable_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  while (!json.empty()) {
+    uint32_t code = 0;
+    const size_t size = read_code(json, code);
+    // Control characters of ASCII are JSON's own layout here: within strings it escapes them.
+    if (size > 0 && ((code >= 0x7f && is_control(code)) || is_hidden_mark(code))) {
+      out += fmt::format("\\u{:04x}", code);
+    } else {
+      out += json.substr(0, std::max<size_t>(size, 1));
+    }
+    json.remove_prefix(std::max<size_t>(size, 1));
   }
   return out;
 }

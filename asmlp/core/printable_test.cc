@@ -5,7 +5,7 @@
 namespace asmlp::printable_test {
 namespace {
 
-std::string cell(std::string_view text) { return printable(text, LineBreaks::kEscape); }
+std::string cell(std::string_view text) { return printable(text); }
 
 TEST(Printable, LeavesNothingThatATerminalObeys) {
   EXPECT_EQ(cell("plain, \xc3\xa4\xe4\xb8\xad\xf0\x9f\x90\x88"),
@@ -31,6 +31,27 @@ TEST(Printable, LeavesNothingThatATerminalObeys) {
       EXPECT_LT(byte, 0x7f) << c;
     }
   }
+}
+
+TEST(Printable, AMessageKeepsOnlyBreaksBeforeAnIndentation) {
+  const auto message = [](std::string_view text) { return printable(text, LineBreaks::kIndented); };
+  EXPECT_EQ(message("two sides differ:\n  left: a\n  right: b"),
+            "two sides differ:\n  left: a\n  right: b");
+  EXPECT_EQ(message("a\nasmlp: error: forged: cannot read"),
+            "a\\nasmlp: error: forged: cannot read");
+  EXPECT_EQ(message("a\n b\n"), "a\\n b\\n");
+  EXPECT_EQ(message("a\tb\r\n  c\x1b"), "a\\tb\\x0d\n  c\\x1b");
+}
+
+TEST(Printable, SeparatorsOfLinesAreEscaped) {
+  EXPECT_EQ(cell("a\xe2\x80\xa8"
+                 "b\xe2\x80\xa9\xd8\x9c"),
+            "a\\u2028b\\u2029\\u061c");
+}
+
+TEST(Printable, JsonKeepsItsMeaningAndLayout) {
+  EXPECT_EQ(printable_json("{\n  \"a\": \"\x7f\xc2\x9b\xe2\x80\xae\xc3\xa4\\u001b\"\n}\n"),
+            "{\n  \"a\": \"\\u007f\\u009b\\u202e\xc3\xa4\\u001b\"\n}\n");
 }
 
 }  // namespace

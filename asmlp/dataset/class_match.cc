@@ -67,7 +67,7 @@ std::optional<Places> as_numbers(const Names& names) {
 [[noreturn]] void fail_match(const ClassSide& data, const ClassSide& model) {
   fail(ErrorCode::kMismatch,
        "the classes of {} are not those of {}:\n  only in the data ({} classes): {}\n  only in the "
-       "model ({} classes): {}\nuse the model that was trained on these classes, or give the "
+       "model ({} classes): {}\n  use the model that was trained on these classes, or give the "
        "model's names as the data has them (--class-map FILE)",
        data.who, model.who, data.count, only_in(data.names, model.names), model.count,
        only_in(model.names, data.names));

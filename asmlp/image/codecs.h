@@ -28,6 +28,15 @@ Image decode_pnm(std::span<const std::byte> bytes, const std::string& what,
 Image decode_tiff(std::span<const std::byte> bytes, const std::string& what,
                   const DecodeOptions& options);
 
+// Scans of JPEG data, counted without decoding as far as `most` + 1, in the way that libjpeg finds
+// them: fill bytes and restart markers are nothing, stuffed bytes are data, and of a segment that
+// libjpeg knows the length leads past its content.
+int count_jpeg_scans(std::span<const std::byte> bytes, int most);
+
+// Error(kTooLarge) for JPEG data that takes far longer to decode than its bytes and pixels let
+// expect: every scan is a pass over all `pixels`.
+void check_jpeg_scans(std::span<const std::byte> bytes, int64_t pixels, const std::string& what);
+
 // round(a * b / 255), the way Pillow rounds it.
 constexpr uint32_t multiply_255(uint32_t a, uint32_t b) {
   const uint32_t product = a * b + 128;

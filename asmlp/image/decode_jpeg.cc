@@ -15,9 +15,12 @@
 namespace asmlp {
 namespace {
 
-// A real progressive file has about ten scans. Each costs a pass over the whole image but only some
-// bytes of file, so hundreds of them would be a bomb.
+// libjpeg's and mozjpeg's progressive files have 6 to 12 scans, scripts that users write some more.
+// Each costs a pass over the whole image (4 ns a pixel), but perhaps only some bytes of file.
+constexpr int kUsualScans = 20;
+// More only for small pictures: 2^26 pixels of passes take 0.3 s.
 constexpr int kMaxScans = 100;
+constexpr int64_t kMaxScanPixels = int64_t{1} << 26;
 
 // Columns and rows beyond the window that are decoded with it: libjpeg-turbo upsamples color at
 // the edges of what it decodes as at the edges of an image.
@@ -48,30 +51,6 @@ void on_message(j_common_ptr info, int level) {
   if (level < 0) ++info->err->num_warnings;
 }
 void on_output(j_common_ptr) {}
-
-// The scans of a file, counted without decoding; the count ends above kMaxScans. In the data of a
-// scan a marker stands for itself, and the lengths of the other segments lead past their content.
-int count_scans(std::span<const std::byte> bytes) {
-  const auto at = [&](size_t i) { return static_cast<unsigned>(bytes[i]); };
-  int scans = 0;
-  size_t i = 2;
-  while (scans <= kMaxScans && i + 3 < bytes.size()) {
-    const void* found = std::memchr(bytes.data() + i, 0xff, bytes.size() - i - 1);
-    if (found == nullptr) break;
-    i = static_cast<size_t>(static_cast<const std::byte*>(found) - bytes.data());
-    const unsigned marker = at(i + 1);
-    if (marker == 0xff) {
-      ++i;
-      continue;
-    }
-    if (marker == 0xd9) break;
-    const bool alone = marker <= 1 || (marker >= 0xd0 && marker <= 0xd8);
-    if (marker == 0xda) ++scans;
-    i += 2;
-    if (!alone && i + 1 < bytes.size()) i += at(i) << 8 | at(i + 1);
-  }
-  return scans;
-}
 
 // The source of the bytes, and whether all pixels have come: then nothing more need follow.
 struct Source {
@@ -216,10 +195,42 @@ Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int w
 
 }  // namespace
 
+int count_jpeg_scans(std::span<const std::byte> bytes, int most) {
+  const auto at = [&](size_t i) { return static_cast<unsigned>(bytes[i]); };
+  int scans = 0;
+  size_t i = 2;
+  while (scans <= most && i + 3 < bytes.size()) {
+    const void* found = std::memchr(bytes.data() + i, 0xff, bytes.size() - i - 1);
+    if (found == nullptr) break;
+    i = static_cast<size_t>(static_cast<const std::byte*>(found) - bytes.data());
+    const unsigned marker = at(i + 1);
+    if (marker == 0xff) {
+      ++i;
+      continue;
+    }
+    if (marker == 0xd9) break;
+    // What is below the frame markers has no length: libjpeg refuses it, or looks for the next
+    // marker when it has lost its place among restart markers.
+    const bool alone = marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8);
+    if (marker == 0xda) ++scans;
+    i += 2;
+    if (!alone && i + 1 < bytes.size()) i += at(i) << 8 | at(i + 1);
+  }
+  return scans;
+}
+
+void check_jpeg_scans(std::span<const std::byte> bytes, int64_t pixels, const std::string& what) {
+  const int scans = count_jpeg_scans(bytes, kMaxScans);
+  if (scans <= kUsualScans) return;
+  require(scans <= kMaxScans, ErrorCode::kTooLarge,
+          "{}: a JPEG file of more than {} scans; real ones have about ten", what, kMaxScans);
+  require(pixels <= kMaxScanPixels / scans, ErrorCode::kTooLarge,
+          "{}: a JPEG file of {} scans; real ones have about ten, and one of {} pixels may have {}",
+          what, scans, pixels, std::max<int64_t>(kUsualScans, kMaxScanPixels / pixels));
+}
+
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
                   const DecodeOptions& options, const ChooseWindow& choose) {
-  require(count_scans(bytes) <= kMaxScans, ErrorCode::kTooLarge,
-          "{}: a JPEG file of more than {} scans; real ones have about ten", what, kMaxScans);
   Decoder decoder;
   const auto check = [&](bool good) {
     require(good, decoder.errors.code, "{}: cannot decode the JPEG data: {}", what,
@@ -227,6 +238,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
   };
   check(decoder.read_header(bytes.data(), bytes.size()));
   check_image_size(decoder.info.image_height, decoder.info.image_width, options.max_pixels, what);
+  check_jpeg_scans(bytes, int64_t{decoder.info.image_height} * decoder.info.image_width, what);
   const int height = static_cast<int>(decoder.info.image_height);
   const int width = static_cast<int>(decoder.info.image_width);
   const int components = decoder.info.num_components;

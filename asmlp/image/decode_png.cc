@@ -39,13 +39,14 @@ void take_palette(std::string_view content, const std::string& what, PngPalette&
 }
 
 // The deflate stream of a file whose pixels have a wrong checksum: the damage may be in that one
-// alone. Error(kBadFormat) when the stream's own checksum does not fit either.
-void check_stream(std::string_view stream, const std::string& what) {
+// alone. Error(kBadFormat) when the stream's own checksum does not fit either. Not more than `most`
+// bytes are unpacked: a stream that goes on behind the pixels could do so for hours.
+void check_stream(std::string_view stream, uint64_t most, const std::string& what) {
   z_stream zlib{};
   require(inflateInit(&zlib) == Z_OK, ErrorCode::kTooLarge, "{}: no memory to decode it", what);
   std::array<Bytef, 16384> out;
   int status = Z_OK;
-  while (status == Z_OK && !(stream.empty() && zlib.avail_in == 0)) {
+  while (status == Z_OK && zlib.total_out <= most && !(stream.empty() && zlib.avail_in == 0)) {
     if (zlib.avail_in == 0) {
       const std::string_view some = stream.substr(0, size_t{1} << 30);
       zlib.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(some.data()));
@@ -66,7 +67,18 @@ uint32_t crc_of(std::string_view text) {
       crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
 }
 
-PngParts parts_of(std::span<const std::byte> bytes, const std::string& what, PixelStyle style) {
+// Room for the rows that the header announces: 8 bytes a pixel at most, and the first byte of each
+// row, of which an interlaced image has twice as many.
+uint64_t most_png_bytes(std::string_view header, int64_t max_pixels) {
+  const uint64_t width = big_endian_at(header, 16), height = big_endian_at(header, 20);
+  const auto most = static_cast<uint64_t>(max_pixels);
+  const uint64_t pixels = height > 0 && width > most / height ? most : width * height;
+  return 8 * pixels + 16 * std::min(height, most) + 1024;
+}
+
+PngParts parts_of(std::span<const std::byte> bytes, const std::string& what,
+                  const DecodeOptions& options) {
+  const PixelStyle style = options.style;
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   constexpr size_t kSignature = 8, kHeader = 13;
   const auto truncated = [&] {
@@ -129,7 +141,7 @@ PngParts parts_of(std::span<const std::byte> bytes, const std::string& what, Pix
     stream += text.substr(at + 8, length);
     at += 12 + length;
   }
-  if (damaged) check_stream(stream, what);
+  if (damaged) check_stream(stream, most_png_bytes(parts.reduced, options.max_pixels), what);
   // Rows of palette indices are laid out as rows of gray samples, which need no palette.
   constexpr size_t kColorType = kSignature + 8 + 9, kInterlaced = kSignature + 8 + 12;
   parts.indexed =
@@ -191,7 +203,7 @@ void convert_row(const uint8_t* in, const spng_ihdr& header, const PngPalette* p
 
 Image decode_png(std::span<const std::byte> bytes, const std::string& what,
                  const DecodeOptions& options, const ChooseWindow& choose) {
-  const PngParts parts = parts_of(bytes, what, options.style);
+  const PngParts parts = parts_of(bytes, what, options);
   const PngContext context = new_png_context(0, what);
   check_png(spng_set_crc_action(context.get(), SPNG_CRC_USE, SPNG_CRC_USE), what);
   check_png(spng_set_png_buffer(context.get(), parts.reduced.data(), parts.reduced.size()), what);

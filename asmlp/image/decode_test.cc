@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -54,7 +55,7 @@ std::string big_endian(uint32_t value) {
 }
 
 // PNG's checksum, bit by bit.
-uint32_t crc32(const std::string& bytes) {
+uint32_t png_crc(const std::string& bytes) {
   uint32_t crc = ~0u;
   for (const char byte : bytes) {
     crc ^= static_cast<uint8_t>(byte);
@@ -66,7 +67,7 @@ uint32_t crc32(const std::string& bytes) {
 // `png` with another size in its (valid) header.
 std::string with_png_size(std::string png, uint32_t width, uint32_t height) {
   png.replace(16, 8, big_endian(width) + big_endian(height));
-  return png.replace(29, 4, big_endian(crc32(png.substr(12, 17))));
+  return png.replace(29, 4, big_endian(png_crc(png.substr(12, 17))));
 }
 
 std::string with_jpeg_size(std::string jpeg, uint16_t width, uint16_t height) {
@@ -99,6 +100,107 @@ TEST(Decode, RefusesAProgressiveBomb) {
   const Error error = error_of(jpeg);
   EXPECT_EQ(error.code(), ErrorCode::kTooLarge);
   EXPECT_THAT(error.what(), HasSubstr("scans"));
+}
+
+// The scans of a progressive file, the last of them some times more, with the size of a large
+// picture in the header. Only what is refused is not decoded: so the pixels need not be there.
+std::string with_scans(int more, uint16_t side) {
+  std::string jpeg = fixture("jpeg_progressive.jpg");
+  const size_t last_scan = jpeg.rfind("\xff\xda");
+  const std::string scan = jpeg.substr(last_scan, jpeg.size() - 2 - last_scan);
+  for (int i = 0; i < more; ++i) jpeg.insert(last_scan, scan);
+  const size_t frame = jpeg.find("\xff\xc2");
+  return side == 0 ? jpeg : jpeg.replace(frame + 5, 4, big_endian(uint32_t{side} << 16 | side));
+}
+
+TEST(Decode, TheMoreScansTheFewerPixels) {
+  EXPECT_EQ(error_of(with_scans(60, 0)).what(), std::string("decoded"));  // of a small picture
+  EXPECT_EQ(error_of(with_scans(30, 9000)).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(with_scans(60, 3000)).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(with_scans(0, 1000)).what(), std::string("decoded"));
+  // A scan behind what looks like a segment, which libjpeg would not pass over.
+  std::string hidden = with_scans(60, 3000);
+  for (size_t at = hidden.find("\xff\xda", hidden.find("\xff\xda") + 2); at != std::string::npos;
+       at = hidden.find("\xff\xda", at + 6)) {
+    hidden.insert(at, "\xff\x05\xff\xff");
+  }
+  EXPECT_THAT(error_of(hidden).what(), HasSubstr("scans"));
+}
+
+std::string png_chunk(const std::string& type, const std::string& content, uint32_t wrong = 0) {
+  return big_endian(static_cast<uint32_t>(content.size())) + type + content +
+         big_endian(png_crc(type + content) ^ wrong);
+}
+
+// 4 MB of zeros in the pixels of a small picture, whose checksum is wrong: nothing behind the
+// pixels is unpacked.
+TEST(Decode, UnpacksNoMoreOfADamagedPngThanThePixels) {
+  std::string packed(200'000, '\0');
+  uLongf size = packed.size();
+  const std::vector<Bytef> zeros(4'000'000);
+  ASSERT_EQ(
+      compress2(reinterpret_cast<Bytef*>(packed.data()), &size, zeros.data(), zeros.size(), 9),
+      Z_OK);
+  packed.resize(size);
+  // What follows is no deflate data, and would be refused.
+  packed.replace(packed.size() / 2, 1000, 1000, '\xff');
+  const std::string header = big_endian(8) + big_endian(8) + std::string("\x08\x02\0\0\0", 5);
+  const std::string png = "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header) +
+                          png_chunk("IDAT", packed, 1) + png_chunk("IEND", "");
+  EXPECT_EQ(decode(png).width, 8);
+}
+
+// A TIFF file of one byte a pixel in deflated tiles, which all lie at the same place.
+std::string tiff_of_tiles(uint32_t width, uint32_t height, uint32_t tile_width,
+                          uint32_t tile_height, uint32_t tiles, const std::string& packed) {
+  std::string file = std::string("II*\0", 4), ends;
+  const auto number = [](uint32_t value, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i & 255);
+    return text;
+  };
+  const auto data = static_cast<uint32_t>(8 + packed.size() + packed.size() % 2);
+  file += number(data, 4) + packed + std::string(packed.size() % 2, '\0');
+  constexpr int kFields = 10;
+  const uint32_t lists = data + 2 + 12 * kFields + 4;
+  file += number(kFields, 2);
+  const auto field = [&](uint32_t tag, uint32_t count, uint32_t value) {
+    file += number(tag, 2) + number(4, 2) + number(count, 4);
+    file += number(count == 1 ? value : lists + static_cast<uint32_t>(ends.size()), 4);
+    for (uint32_t i = 0; count > 1 && i < count; ++i) ends += number(value, 4);
+  };
+  for (const auto& [tag, value] : {std::pair(256u, width),
+                                   {257, height},
+                                   {258, 8},
+                                   {259, 8},
+                                   {262, 1},
+                                   {277, 1},
+                                   {322, tile_width},
+                                   {323, tile_height}}) {
+    field(tag, 1, value);
+  }
+  field(324, tiles, 8);
+  field(325, tiles, static_cast<uint32_t>(packed.size()));
+  return file + number(0, 4) + ends;
+}
+
+TEST(Decode, RefusesTiffTilesThatAreFarLargerThanTheImage) {
+  std::string packed(4096, '\0');
+  uLongf size = packed.size();
+  const std::vector<Bytef> zeros(64 * 64);
+  ASSERT_EQ(
+      compress2(reinterpret_cast<Bytef*>(packed.data()), &size, zeros.data(), zeros.size(), 9),
+      Z_OK);
+  packed.resize(size);
+  EXPECT_EQ(decode(tiff_of_tiles(100, 90, 64, 64, 4, packed)).width, 100);
+  EXPECT_EQ(decode(tiff_of_tiles(1, 1, 64, 64, 1, packed)).width, 1);
+  EXPECT_EQ(error_of(tiff_of_tiles(1, 1, 27008, 27008, 1, packed)).code(), ErrorCode::kTooLarge);
+  EXPECT_EQ(error_of(tiff_of_tiles(1000, 1000, 16, 40'000'000, 63, packed)).code(),
+            ErrorCode::kTooLarge);
+  // Unpacked once for every tile.
+  const std::string noise(1'000'000, 'x');
+  EXPECT_EQ(error_of(tiff_of_tiles(64, 64 * 2000, 64, 64, 2000, packed + noise)).code(),
+            ErrorCode::kTooLarge);
 }
 
 TEST(Decode, NamesWhatItCannotRead) {

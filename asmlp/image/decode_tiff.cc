@@ -19,6 +19,11 @@ namespace {
 // Room for what the library allocates at once beside pixels: directories, tables of strips.
 constexpr int64_t kTiffOverhead = int64_t{16} << 20;
 
+// Tiles reach over the edges of an image: a column and a row of tiles, of an image that is larger
+// than one tile three times the image. One that is smaller may be in a tile of 4096 x 4096 pixels.
+constexpr uint64_t kMaxTilePadding = 4;
+constexpr uint64_t kMaxPiece = uint64_t{64} << 20;
+
 // The file in memory as libtiff reads it, and the first error.
 struct TiffSource {
   std::span<const std::byte> bytes;
@@ -149,6 +154,7 @@ class TiffDecoder {
   }
 
   Image decode() {
+    check_work();
     const bool rgb_of_library = options_.style == PixelStyle::kOpenCv ||
                                 page_.photometric == PHOTOMETRIC_YCBCR ||
                                 page_.compression == COMPRESSION_OJPEG;
@@ -196,6 +202,39 @@ class TiffDecoder {
     }
     require(TIFFIsCODECConfigured(page_.compression) == 1, ErrorCode::kUnsupported,
             "{}: a TIFF file of compression {}, which is not known here", what_, page_.compression);
+  }
+
+  // What there is to unpack, before anything is: the pieces of a small file may each be larger than
+  // the image, lie at the same place, or be JPEG data of many scans.
+  void check_work() {
+    TIFF* tiff = tiff_.get();
+    const bool tiled = TIFFIsTiled(tiff) != 0;
+    const uint64_t pieces = tiled ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
+    const uint64_t piece = tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff);
+    check(pieces > 0 && piece > 0);
+    // Each has an entry in a table.
+    require(pieces <= source_.bytes.size(), ErrorCode::kBadFormat,
+            "{}: {} bytes cannot hold the {} pieces of the TIFF file; it is truncated", what_,
+            source_.bytes.size(), pieces);
+    const uint64_t pixels = uint64_t{page_.width} * page_.height;
+    const uint64_t image = pixels * ((uint64_t{page_.samples} * page_.bits + 7) / 8);
+    const uint64_t most = std::min<uint64_t>(kMaxTilePadding * image + kMaxPiece, 2 * limit());
+    require(piece <= most / pieces, ErrorCode::kTooLarge,
+            "{}: a TIFF file of {} x {} pixels in {} pieces of {} bytes", what_, page_.width,
+            page_.height, pieces, piece);
+    if (page_.compression == COMPRESSION_NONE) return;
+    uint64_t packed = 0;
+    for (uint64_t i = 0; i < pieces; ++i) {
+      const uint64_t at = TIFFGetStrileOffset(tiff, static_cast<uint32_t>(i));
+      const uint64_t size = TIFFGetStrileByteCount(tiff, static_cast<uint32_t>(i));
+      packed += std::min<uint64_t>(size, source_.bytes.size());
+      require(packed <= source_.bytes.size() + 2 * pieces * piece, ErrorCode::kTooLarge,
+              "{}: the pieces of the TIFF file are larger than the image", what_);
+      if (page_.compression != COMPRESSION_JPEG || at >= source_.bytes.size()) continue;
+      const auto rest = source_.bytes.subspan(at);
+      check_jpeg_scans(rest.first(std::min<uint64_t>(size, rest.size())),
+                       static_cast<int64_t>(std::min(pixels, piece) * pieces), what_);
+    }
   }
 
   // Decides how samples become RGB; Error(kUnsupported) for what Pillow does not show either.

@@ -4,12 +4,16 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp {
 
 nlohmann::ordered_json read_run_json(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return nlohmann::ordered_json::object();
-  auto run = nlohmann::ordered_json::parse(read_file(path), nullptr, false);
+  const std::string text = read_file(path);
+  require(is_parsable_json(text), ErrorCode::kTooLarge,
+          "{}: too many values, or nested too deeply, for a description of a run", path.string());
+  auto run = nlohmann::ordered_json::parse(text, nullptr, false);
   require(run.is_object(), ErrorCode::kBadFormat, "{}: is no JSON object", path.string());
   return run;
 }

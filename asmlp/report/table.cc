@@ -11,15 +11,24 @@ namespace {
 // True for the first byte of a code point.
 bool begins_code_point(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
 
+// A bar would end the cell.
+std::string markdown_cell(const std::string& text) {
+  std::string cell;
+  for (const char c : text) cell += c == '|' ? "\\|" : std::string(1, c);
+  return cell;
+}
+
 }  // namespace
 
-Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+// Names of classes and files may hold anything; a line break would end the row.
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (Column& column : columns_) column.title = printable(column.title);
+}
 
 void Table::add_row(std::vector<std::string> cells) {
   require(cells.size() == columns_.size(), ErrorCode::kInvalidArgument,
           "a table row has {} cells, expected {}", cells.size(), columns_.size());
-  // Names of classes and files may hold anything; a line break would end the row.
-  for (std::string& cell : cells) cell = printable(cell, LineBreaks::kEscape);
+  for (std::string& cell : cells) cell = printable(cell);
   rows_.push_back(std::move(cells));
 }
 
@@ -60,13 +69,13 @@ std::string Table::str(int indent) const {
 
 std::string Table::markdown() const {
   std::string text = "|";
-  for (const Column& column : columns_) text += ' ' + column.title + " |";
+  for (const Column& column : columns_) text += ' ' + markdown_cell(column.title) + " |";
   text += "\n|";
   for (const Column& column : columns_) text += column.align == Align::kRight ? "---:|" : "---|";
   text += '\n';
   for (const auto& row : rows_) {
     text += '|';
-    for (const std::string& cell : row) text += ' ' + cell + " |";
+    for (const std::string& cell : row) text += ' ' + markdown_cell(cell) + " |";
     text += '\n';
   }
   return text;
@@ -76,7 +85,8 @@ int display_width(const std::string& text) {
   return static_cast<int>(std::count_if(text.begin(), text.end(), begins_code_point));
 }
 
-std::string truncated(const std::string& text, int columns) {
+std::string truncated(const std::string& whole, int columns) {
+  const std::string text = printable(whole);
   if (display_width(text) <= columns) return text;
   std::string cut;
   int width = 0;

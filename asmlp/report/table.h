@@ -18,12 +18,13 @@ struct Column {
 // no trailing spaces. When every title is empty there is no header.
 class Table {
  public:
+  // Titles and cells are shown as printable (core/printable.h) says: names may hold anything.
   explicit Table(std::vector<Column> columns);
   // Exactly one cell per column; Error(kInvalidArgument) otherwise.
   void add_row(std::vector<std::string> cells);
   // The lines, each ending in '\n' and starting with `indent` spaces.
   std::string str(int indent = 0) const;
-  // The same as a Markdown table. Cells must not hold '|'.
+  // The same as a Markdown table; '|' in cells is escaped.
   std::string markdown() const;
 
  private:
@@ -34,7 +35,7 @@ class Table {
 // Columns that UTF-8 text takes on a terminal, one per code point.
 int display_width(const std::string& text);
 
-// At most `columns` code points of UTF-8 text; a cut is shown by an ellipsis.
+// At most `columns` code points of the text as printable shows it; a cut is shown by an ellipsis.
 std::string truncated(const std::string& text, int columns);
 
 // 28282696 -> "28,282,696".

@@ -4,13 +4,46 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <locale>
 
 #include "asmlp/schema/option_info.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp::fields_test {
 namespace {
 
 using testing::HasSubstr;
+
+TEST(JsonSize, CountsWhatAParserWouldMake) {
+  EXPECT_EQ(json_size("7").values, 1u);
+  EXPECT_EQ(json_size("7").depth, 0u);
+  EXPECT_EQ(json_size(R"({"a":[1,2,{"b":"[[[,,,\\"]]"}]})").depth, 3u);
+  EXPECT_GE(json_size(R"({"a":[1,2,{"b":3}]})").values, 6u);
+  EXPECT_TRUE(is_parsable_json(std::string(64, '[')));
+  EXPECT_FALSE(is_parsable_json(std::string(65, '[')));
+  EXPECT_FALSE(is_parsable_json(std::string(1 << 20, ',')));
+}
+
+// A host program may choose a locale whose numbers have a comma.
+struct CommaNumbers : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\3"; }
+};
+
+TEST(JsonText, NumbersHaveAPointInEveryLocale) {
+  const std::locale before =
+      std::locale::global(std::locale(std::locale::classic(), new CommaNumbers));
+  const nlohmann::json yaml = json_from_yaml("a: 1.5\nb: 12345\nc: '1,5'", "text");
+  const nlohmann::json json = json_from_text(R"({"a":1.5,"b":12345})", "text");
+  const std::string dumped = json.dump();
+  std::locale::global(before);
+  EXPECT_EQ(yaml["a"], 1.5);
+  EXPECT_EQ(yaml["b"], 12345);
+  EXPECT_EQ(yaml["c"], "1,5");
+  EXPECT_EQ(json["a"], 1.5);
+  EXPECT_EQ(dumped, R"({"a":1.5,"b":12345})");
+}
 
 struct Knobs {
   int turns = 1;

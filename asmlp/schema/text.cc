@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <new>
 #include <set>
@@ -52,8 +53,8 @@ class YamlConverter {
   Json convert(const YAML::Node& node, int depth = 0) {
     require(depth <= kMaxTextDepth, ErrorCode::kInvalidArgument, "{}: nested deeper than {} levels",
             what_, kMaxTextDepth);
-    require(++nodes_ <= kMaxYamlValues, ErrorCode::kTooLarge,
-            "{}: aliases expand to more than {} values", what_, kMaxYamlValues);
+    require(++nodes_ <= kMaxTextValues, ErrorCode::kTooLarge,
+            "{}: aliases expand to more than {} values", what_, kMaxTextValues);
     if (node.IsScalar()) return scalar(node);
     if (node.IsSequence()) {
       Json array = Json::array();
@@ -85,8 +86,50 @@ std::string excerpt(const std::string& text) {
   return text.size() <= kLimit ? text : text.substr(0, kLimit) + "...";
 }
 
+JsonSize json_size(std::string_view text) {
+  JsonSize size;
+  size_t depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    switch (text[i]) {
+      case '"':
+        for (++i; i < text.size() && text[i] != '"'; ++i) {
+          if (text[i] == '\\') ++i;
+        }
+        break;
+      case '[':
+      case '{':
+        size.depth = std::max(size.depth, ++depth);
+        ++size.values;
+        break;
+      case ']':
+      case '}':
+        if (depth > 0) --depth;
+        break;
+      case ',':
+        ++size.values;
+        break;
+      default:
+        break;
+    }
+  }
+  ++size.values;
+  return size;
+}
+
+bool is_parsable_json(std::string_view text) {
+  constexpr size_t kMaxDepth = 64, kMaxValues = size_t{1} << 20;
+  const JsonSize size = json_size(text);
+  return size.depth <= kMaxDepth && size.values <= kMaxValues;
+}
+
 nlohmann::json json_from_text(const std::string& text, const std::string& what) {
   check_size(text, kMaxJsonBytes, what);
+  const JsonSize size = json_size(text);
+  require(size.depth <= size_t{kMaxTextDepth} + 1, ErrorCode::kInvalidArgument,
+          "{}: nested deeper than {} levels", what, kMaxTextDepth);
+  require(size.values <= kMaxTextValues, ErrorCode::kTooLarge,
+          "{}: more than {} values; descriptions and options have some hundreds", what,
+          kMaxTextValues);
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
     require(depth <= kMaxTextDepth, ErrorCode::kInvalidArgument, "{}: nested deeper than {} levels",

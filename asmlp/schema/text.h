@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace asmlp {
 
@@ -11,7 +12,19 @@ namespace asmlp {
 inline constexpr size_t kMaxJsonBytes = size_t{16} << 20;
 inline constexpr size_t kMaxYamlBytes = size_t{2} << 20;
 inline constexpr int kMaxTextDepth = 16;
-inline constexpr size_t kMaxYamlValues = size_t{1} << 18;  // after aliases are expanded
+inline constexpr size_t kMaxTextValues = size_t{1} << 18;  // in YAML after aliases are expanded
+
+// What a parser would make of JSON text, found without parsing it (1 GB/s): a value takes 16 bytes
+// and more, a level of nesting 50 ns, whatever the text says.
+struct JsonSize {
+  size_t depth = 0;   // of lists and objects
+  size_t values = 0;  // at most
+};
+JsonSize json_size(std::string_view text);
+
+// Whether text of foreign origin may be parsed: at most 64 levels and 2^20 values. What is no JSON
+// may pass.
+bool is_parsable_json(std::string_view text);
 
 // At most 80 bytes of foreign text, for messages.
 std::string excerpt(const std::string& text);

@@ -4,11 +4,21 @@
 
 #include <algorithm>
 
+#include "asmlp/core/printable.h"
 #include "asmlp/report/table.h"
 #include "asmlp/study/results.h"
 
 namespace asmlp::study {
 namespace {
+
+std::string word(const Json& value) { return printable(value.get<std::string>()); }
+
+// "a, b, c"
+std::string words(const Json& list) {
+  std::vector<std::string> all;
+  for (const Json& one : list) all.push_back(word(one));
+  return fmt::format("{}", fmt::join(all, ", "));
+}
 
 double number(const Json& row, const char* key) { return row[key].get<double>(); }
 
@@ -68,7 +78,7 @@ std::string gaps(const Json& document) {
   std::vector<std::string> lines;
   for (const Json& group : document["groups"]) {
     for (const Json& row : group["rows"]) {
-      const auto name = row["name"].get<std::string>();
+      const std::string name = word(row["name"]);
       if (!row["missing"].empty()) {
         lines.push_back(fmt::format("- {}: not finished: seed {}\n", name,
                                     fmt::join(row["missing"].get<std::vector<uint64_t>>(), ", ")));
@@ -76,6 +86,7 @@ std::string gaps(const Json& document) {
       for (const Json& failure : row["failed"]) {
         std::string error = failure["error"].get<std::string>();
         std::replace(error.begin(), error.end(), '\n', ' ');
+        error = printable(error);
         lines.push_back(fmt::format("- {}: seed {} failed: {}\n", name,
                                     failure["seed"].get<uint64_t>(), error));
       }
@@ -98,11 +109,9 @@ std::string header(const Json& document) {
       "{} "
       "(runs of commit {}); {}\n",
       runs["finished"].get<int>(), runs["planned"].get<int>(), runs["failed"].get<int>(),
-      runs["missing"].get<int>(), document["epochs"].get<int>(),
-      document["machine"]["cpu"].get<std::string>(), document["machine"]["cores"].get<int>(),
-      document["build"]["version"].get<std::string>(),
-      fmt::join(document["commits"].get<std::vector<std::string>>(), ", "),
-      document["date"].get<std::string>());
+      runs["missing"].get<int>(), document["epochs"].get<int>(), word(document["machine"]["cpu"]),
+      document["machine"]["cores"].get<int>(), word(document["build"]["version"]),
+      words(document["commits"]), word(document["date"]));
   return text;
 }
 
@@ -111,7 +120,7 @@ std::string legend(const Json& document) {
       "top-1: validation images, last epoch, mean over the seeds; spread: sample standard "
       "deviation (of two seeds: both values); images/s: training, of one process, the fastest of "
       "its runs (processes x threads at a time: {}).\n",
-      fmt::join(document["processes_x_threads"].get<std::vector<std::string>>(), ", "));
+      words(document["processes_x_threads"]));
   if (!document.contains("baseline")) return text;
   if (!document.contains("spread")) {
     return text + "Differences need at least two seeds of some variant.\n";
@@ -121,8 +130,7 @@ std::string legend(const Json& document) {
                     "within all configurations of the study, {:.3f} with {} degrees of freedom. "
                     "higher, lower: by more than two standard errors, which chance alone does in "
                     "about one comparison of twenty.\n",
-                    document["baseline"].get<std::string>(),
-                    document["spread"]["deviation"].get<double>(),
+                    word(document["baseline"]), document["spread"]["deviation"].get<double>(),
                     document["spread"]["degrees_of_freedom"].get<int>());
 }
 
@@ -130,12 +138,12 @@ std::string legend(const Json& document) {
 
 std::string study_text(const Json& document, StudyMarkup markup) {
   const bool plain = markup == StudyMarkup::kPlain;
-  const auto name = document["study"].get<std::string>();
+  const std::string name = word(document["study"]);
   std::string text =
       fmt::format("{}{}{}", plain ? "study " : "# Study: ", name, plain ? ": " : "\n\n");
   text += header(document);
   for (const Json& group : document["groups"]) {
-    const auto title = group["name"].get<std::string>();
+    const std::string title = word(group["name"]);
     if (!title.empty()) text += fmt::format("\n{}{}\n", plain ? "" : "## ", title);
     text += '\n';
     const Table table = group_table(group, document.contains("baseline"));

@@ -9,12 +9,15 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/checksum.h"
 #include "asmlp/core/error.h"
+#include "asmlp/schema/text.h"
 #include "asmlp/weights/safetensors_header.h"
 
 namespace asmlp {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+// A tensor takes about 100 bytes. The format allows 100 MB, which take seconds to read.
+constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
+constexpr size_t kMaxHeaderValues = size_t{1} << 20;  // a tensor has 9
 
 // The offsets must tile the buffer: start at 0, no hole, no overlap, end with the file.
 void check_layout(std::vector<HeaderEntry> entries, uint64_t buffer_bytes,
@@ -98,6 +101,11 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
   require(text.starts_with('{'), ErrorCode::kBadFormat,
           "{}: not a safetensors file: its header does not begin with '{{'", what);
   check_checksum(whole, text, what);
+
+  const JsonSize size = json_size(text);
+  require(size.values <= kMaxHeaderValues, ErrorCode::kTooLarge,
+          "{}: its header has {} values, at most {} are read (100'000 tensors)", what, size.values,
+          kMaxHeaderValues);
 
   Header header = parse_safetensors_header(text, what);
   bytes = bytes.subspan(header_bytes);

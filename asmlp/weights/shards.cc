@@ -7,6 +7,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp {
 namespace {
@@ -26,7 +27,10 @@ bool is_plain_name(const std::string& name) {
 // Which tensors the index places in which file.
 std::map<std::string, std::set<std::string>> placed_tensors(const fs::path& index) {
   const std::string what = index.string();
-  const Json json = Json::parse(read_file(index, kMaxIndexBytes), nullptr, false);
+  const std::string text = read_file(index, kMaxIndexBytes);
+  require(is_parsable_json(text), ErrorCode::kTooLarge,
+          "{}: too many values, or nested too deeply, for an index of shards", what);
+  const Json json = Json::parse(text, nullptr, false);
   require(
       json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() &&
           !json["weight_map"].empty(),
@@ -184,7 +188,9 @@ ClassNames names_in_config_beside(const fs::path& file) {
   std::error_code ignored;
   if (!fs::is_regular_file(config, ignored)) return {};
   try {
-    const Json json = Json::parse(read_file(config, kMaxIndexBytes), nullptr, false);
+    const std::string text = read_file(config, kMaxIndexBytes);
+    if (!is_parsable_json(text)) return {};
+    const Json json = Json::parse(text, nullptr, false);
     ClassNames names = class_names_of(json.is_discarded() ? Json() : json);
     if (!names.names.empty()) names.place = "config.json's " + names.place;
     return names;

@@ -6,15 +6,18 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/report/table.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp::cli {
 namespace {
 
 double number(const Json& json) { return json.get<double>(); }
+// A document may come from anywhere (--report).
 std::string word(const Json& json) {
-  return json.is_string() ? json.get<std::string>() : json.dump();
+  return printable(json.is_string() ? json.get<std::string>() : json.dump());
 }
 std::string percent(double share) { return fmt::format("{:.1f} %", share * 100); }
 
@@ -152,7 +155,8 @@ std::string header(const Json& document) {
 Json read_bench_documents(const std::vector<std::filesystem::path>& files) {
   Json all;
   for (const auto& file : files) {
-    Json document = Json::parse(read_file(file), nullptr, false);
+    const std::string text = read_file(file);
+    Json document = is_parsable_json(text) ? Json::parse(text, nullptr, false) : Json();
     bool fits = document.is_object();
     for (const char* key : {"machine", "build", "date", "rows"}) {
       fits = fits && document.contains(key);

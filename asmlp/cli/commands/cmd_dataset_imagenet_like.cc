@@ -13,6 +13,7 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
 #include "asmlp/image/preprocess.h"
@@ -125,8 +126,9 @@ int run_dataset_imagenet_like(const DatasetImagenetLikeOptions& options) {
   if (options.output_options.json) {
     print_json(json);
   } else {
-    print_out(fmt::format("{}: {} classes, {} training and {} validation images\n", options.output,
-                          group_digits(options.classes), group_digits(json["train"].get<int64_t>()),
+    print_out(fmt::format("{}: {} classes, {} training and {} validation images\n",
+                          printable(options.output), group_digits(options.classes),
+                          group_digits(json["train"].get<int64_t>()),
                           group_digits(json["val"].get<int64_t>())));
   }
   return kExitOk;

@@ -11,6 +11,7 @@
 #include "asmlp/cli/options/parse_pair.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/dataset/synthetic/scenes.h"
 #include "asmlp/report/table.h"
 
@@ -69,8 +70,8 @@ int run_dataset_scenes(DatasetScenesOptions& options) {
                           i == 0 ? "train" : "val", group_digits(split.images),
                           group_digits(split.objects), group_digits(split.hidden)));
   }
-  print_out(fmt::format("{}: {} classes, in COCO's and ADE20K's formats{}\n", options.output,
-                        report.classes.size(),
+  print_out(fmt::format("{}: {} classes, in COCO's and ADE20K's formats{}\n",
+                        printable(options.output), report.classes.size(),
                         options.scenes.crops > 0 ? "; the items alone in crops/" : ""));
   return kExitOk;
 }

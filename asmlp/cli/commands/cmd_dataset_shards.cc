@@ -8,6 +8,7 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/dataset/shards/shard_writer.h"
 #include "asmlp/report/table.h"
 
@@ -76,7 +77,7 @@ std::string describe(const Json& splits, const std::string& folder) {
     }
     text += '\n';
   }
-  return text + folder + "/" + kShardIndexName + " lists them\n";
+  return text + printable(folder) + "/" + kShardIndexName + " lists them\n";
 }
 
 int run_shards(DatasetShardsOptions& options) {

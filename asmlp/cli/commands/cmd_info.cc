@@ -8,6 +8,7 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/model/description/description.h"
 #include "asmlp/report/table.h"
@@ -182,7 +183,8 @@ int run_info(const InfoOptions& options) {
     json["model"] = model_to_json(found.model, found.file);
     json["model"]["notes"] = found.notes;
     add(describe_model(found.model, found.file));
-    for (const std::string& note : found.notes) text += "note: " + note + '\n';
+    for (const std::string& note : found.notes)
+      text += "note: " + printable(note, LineBreaks::kIndented) + '\n';
     if (options.params) {
       json["model"]["parameter_table"] = parameter_json(found.model);
       add(parameter_text(found.model));

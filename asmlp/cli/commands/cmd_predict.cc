@@ -9,6 +9,7 @@
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
 #include "asmlp/report/table.h"
@@ -77,7 +78,7 @@ class Predictions {
   explicit Predictions(const ModelSpec& spec) {
     csv_ = csv_line({"filename", "rank", "index", "label", "prob"});
     for (int i = 0; i < spec.config.num_classes; ++i) {
-      label_width_ = std::max(label_width_, display_width(class_label(spec.classes, i)));
+      label_width_ = std::max(label_width_, display_width(printable(class_label(spec.classes, i))));
     }
     label_width_ = std::min(label_width_, 40);
   }
@@ -103,10 +104,10 @@ class Predictions {
                      out_is_terminal() ? bar(p.probability) : ""});
     }
     Json entry = {{"file", file.string()}, {"predictions", std::move(list)}};
-    std::string text = file.string() + '\n' + table.str(2);
+    std::string text = printable(file.string()) + '\n' + table.str(2);
     if (!cam.empty()) {
       entry["cam"] = cam.string();
-      text += "  heat-map " + cam.string() + '\n';
+      text += "  heat-map " + printable(cam.string()) + '\n';
     }
     report.add(std::move(entry), text);
   }

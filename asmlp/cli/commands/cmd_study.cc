@@ -1,7 +1,6 @@
 // asmlp study: configurations x seeds under one budget.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -75,7 +74,7 @@ int run_study(const StudyArguments& options) {
     return kExitOk;
   }
   if (end == PoolEnd::kDone) {
-    if (!quiet()) std::fputs(runner.estimate_text().c_str(), stderr);
+    if (!quiet()) print_screen(runner.estimate_text());
     end = runner.run();
   }
   const Json document = runner.document();

@@ -11,6 +11,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/core/stop_signals.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/report/build_info.h"
@@ -303,9 +304,9 @@ void StudyRunner::note_end(Active& active, const StudyChild& child) {
 // A line on the terminal that is redrawn; what is said stands above it.
 void StudyRunner::say(const std::string& line) {
   if (quiet()) return;
-  if (line_visible_) std::cerr << "\r\x1b[2K";
+  if (line_visible_) write_screen("\r\x1b[2K");
   line_visible_ = false;
-  std::cerr << line << '\n' << std::flush;
+  print_screen(printable(line, LineBreaks::kIndented) + '\n');
 }
 
 // "3/11 runs [02:10<05:30, budget 47:50]": gone and left.
@@ -342,7 +343,7 @@ void StudyRunner::show_progress() {
   }
   if (!style_.terminal) return;
   const std::string line = fmt::format("study {} {}", progress_text(), fmt::join(running, ", "));
-  std::cerr << "\r\x1b[2K" << truncated(line, style_.columns - 1) << std::flush;
+  write_screen("\r\x1b[2K" + truncated(line, style_.columns - 1));
   line_visible_ = true;
 }
 
@@ -369,7 +370,7 @@ PoolEnd StudyRunner::run() {
   for (Active& active : active_) jobs.push_back(training_job(active));
   const PoolEnd end =
       run_pool(options_.program, jobs, jobs_, deadline_, [this] { show_progress(); });
-  if (line_visible_) std::cerr << '\n';
+  if (line_visible_) write_screen("\n");
   line_visible_ = false;
   write_results();
   return end;

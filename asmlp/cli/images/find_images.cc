@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <glob.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <iostream>
+#include <cerrno>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -137,13 +139,13 @@ Image load_image(const fs::path& file, const DecodeOptions& options) {
   const std::string what = "standard input";
   std::string bytes;
   std::vector<char> buffer(size_t{1} << 16);
-  while (bytes.size() <= options.max_file_bytes) {
-    std::cin.read(buffer.data(), std::ssize(buffer));
-    bytes.append(buffer.data(), static_cast<size_t>(std::cin.gcount()));
-    if (!std::cin) break;
+  ssize_t count = 1;
+  while (count != 0 && bytes.size() <= options.max_file_bytes) {
+    count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    require(count >= 0 || errno == EINTR, ErrorCode::kIo, "{}: cannot be read: {}", what,
+            std::strerror(errno));
+    bytes.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
   }
-  require(std::cin.eof() || bytes.size() > options.max_file_bytes, ErrorCode::kIo,
-          "{}: cannot be read", what);
   return decode_image(std::as_bytes(std::span(bytes)), what, options);
 }
 

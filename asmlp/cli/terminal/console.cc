@@ -1,12 +1,14 @@
 #include "asmlp/cli/terminal/console.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "asmlp/core/error.h"
@@ -27,37 +29,77 @@ bool& quiet_flag() {
   return quiet;
 }
 
-spdlog::level::level_enum to_spdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarning:
-      return spdlog::level::warn;
-  }
-  return spdlog::level::warn;
+// Messages of the library below it are not shown.
+std::atomic<LogLevel>& least_level() {
+  static std::atomic<LogLevel> level = LogLevel::kWarning;
+  return level;
 }
 
-}  // namespace
+const char* name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+  }
+  return "warning";
+}
 
-namespace {
+// Everything to a descriptor, also when it is a pipe that does not block; 0, or why not.
+int write_all(int to, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(to, text.data(), text.size());
+    if (count > 0) {
+      text.remove_prefix(static_cast<size_t>(count));
+    } else if (count == 0) {
+      return EIO;
+    } else if (errno == EAGAIN) {
+      pollfd room{to, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+// One call per line: lines of several threads and processes do not mix.
+std::string line_of(const char* kind, std::string_view message) {
+  return fmt::format("{}: {}: {}", program_name(), kind, printable(message, LineBreaks::kIndented));
+}
+
+void print_line(const char* kind, std::string_view message) {
+  write_all(STDERR_FILENO, line_of(kind, message) + '\n');
+}
 
 void write_out(std::string_view text) {
-  errno = 0;
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
-    return;
-  }
-  if (errno == EPIPE) throw BrokenPipe();
-  fail(ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(errno));
+  const int error = write_all(STDOUT_FILENO, text);
+  if (error == EPIPE) throw BrokenPipe();
+  require(error == 0, ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(error));
 }
 
 }  // namespace
 
 void print_out(std::string_view text) { write_out(printable(text, LineBreaks::kKeep)); }
 
+void write_screen(std::string_view text) { write_all(STDERR_FILENO, text); }
+
+void print_screen(std::string_view text) { write_screen(printable(text, LineBreaks::kKeep)); }
+
+void open_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (::fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The wrong way round, so that reading and writing fail as they did. The lowest free number is
+    // the one that is missing.
+    const int mode = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", mode) != stream) std::_Exit(kExitFailed);
+  }
+}
+
 std::string to_text(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return printable_json(json.dump(2, ' ', false, Json::error_handler_t::replace)) + '\n';
 }
 
 void print_json(const Json& json) { write_out(to_text(json)); }
@@ -65,41 +107,24 @@ void print_json(const Json& json) { write_out(to_text(json)); }
 void start_console(const std::string& program) {
   program_name() = program;
   std::signal(SIGPIPE, SIG_IGN);
-  auto logger =
-      std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern("%n: %l: %v");
-  logger->set_level(spdlog::level::warn);
-  spdlog::set_default_logger(logger);
   set_log_callback([](LogLevel level, const std::string& message) {
-    spdlog::log(to_spdlog(level), "{}", printable(message, LineBreaks::kKeep));
+    if (!quiet() && level >= least_level()) print_line(name_of(level), message);
   });
 }
 
-void set_quiet(bool value) {
-  quiet_flag() = value;
-  if (value) spdlog::set_level(spdlog::level::off);
-}
+void set_quiet(bool value) { quiet_flag() = value; }
 
 bool quiet() { return quiet_flag(); }
 
-void set_verbose(bool verbose) {
-  if (quiet()) return;
-  spdlog::set_level(verbose ? spdlog::level::debug : spdlog::level::warn);
-}
+void set_verbose(bool verbose) { least_level() = verbose ? LogLevel::kDebug : LogLevel::kWarning; }
 
 void print_note(const std::string& message) {
-  if (quiet()) return;
-  std::fprintf(stderr, "%s: note: %s\n", program_name().c_str(),
-               printable(message, LineBreaks::kKeep).c_str());
+  if (!quiet()) print_line("note", message);
 }
 
-std::string error_line(const std::string& message) {
-  return program_name() + ": error: " + printable(message, LineBreaks::kKeep);
-}
+std::string error_line(const std::string& message) { return line_of("error", message); }
 
-void print_error(const std::string& message) {
-  std::fprintf(stderr, "%s\n", error_line(message).c_str());
-}
+void print_error(const std::string& message) { print_line("error", message); }
 
 bool out_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 

@@ -41,6 +41,14 @@ class HelpFormatter : public CLI::Formatter {
   static constexpr size_t kColumn = 34;
 };
 
+// Libraries' messages of several lines, which print_error keeps when they are indented.
+std::string indented(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (size_t i = 0; (i = text.find('\n', i)) != std::string::npos; i += 3)
+    text.insert(i + 1, "  ");
+  return text;
+}
+
 // Every error leaves through here.
 int report(bool json, const std::string& code, const std::string& message, int exit_code) {
   print_error(message);
@@ -59,6 +67,7 @@ int print_page(const std::string& text) {
   try {
     print_out(text);
   } catch (const BrokenPipe&) {
+    return kExitBrokenPipe;
   } catch (const Error& error) {
     return report(false, to_string(error.code()), error.what(), kExitFailed);
   }
@@ -138,6 +147,7 @@ CLI::App* add_subcommand(CLI::App& program, const std::string& name, const std::
 
 int run_program(const std::string& name, const std::string& description,
                 const std::vector<AddCommand>& commands, int argc, const char* const* argv) {
+  open_standard_streams();
   start_console(name);
   const bool json = wants_json(argc, argv);
   CLI::App program(description, name);
@@ -169,12 +179,12 @@ int run_program(const std::string& name, const std::string& description,
     const bool usage = error.code() == ErrorCode::kInvalidArgument;
     return report(json, to_string(error.code()), error.what(), usage ? kExitUsage : kExitFailed);
   } catch (const BrokenPipe&) {
-    return 141;
+    return kExitBrokenPipe;
   } catch (const std::bad_alloc&) {
     return report(json, "out_of_memory",
                   "not enough memory; try a smaller --batch-size or --img-size", kExitFailed);
   } catch (const std::exception& error) {
-    return report(json, "internal", error.what(), kExitFailed);
+    return report(json, "internal", indented(error.what()), kExitFailed);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "asmlp/cli/terminal/console.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {
@@ -27,6 +28,12 @@ int wanted_columns() {
   const char* text = std::getenv("COLUMNS");
   const int columns = text != nullptr ? std::atoi(text) : 0;
   return columns > 0 ? columns : 0;
+}
+
+// A terminal that cannot redraw a line. (NO_COLOR is about colors, of which there are none.)
+bool is_dumb_terminal() {
+  const char* kind = std::getenv("TERM");
+  return kind != nullptr && (std::string(kind) == "dumb" || *kind == '\0');
 }
 
 std::string bar_text(int64_t done, int64_t total, int cells) {
@@ -57,9 +64,7 @@ std::string format_duration(double seconds) {
 ProgressStyle ProgressStyle::detect() {
   ProgressStyle style;
   style.quiet = asmlp::cli::quiet();
-  const char* kind = std::getenv("TERM");
-  style.terminal =
-      !style.quiet && ::isatty(STDERR_FILENO) == 1 && !(kind && std::string(kind) == "dumb");
+  style.terminal = !style.quiet && ::isatty(STDERR_FILENO) == 1 && !is_dumb_terminal();
   winsize size{};
   if (const int columns = wanted_columns(); columns > 0) {
     style.columns = columns;
@@ -69,9 +74,10 @@ ProgressStyle ProgressStyle::detect() {
   return style;
 }
 
-Progress::Progress(std::string label, int64_t total, std::string unit, ProgressStyle style)
-    : label_(std::move(label)),
-      unit_(std::move(unit)),
+Progress::Progress(const std::string& label, int64_t total, const std::string& unit,
+                   ProgressStyle style)
+    : label_(printable(label)),
+      unit_(printable(unit)),
       total_(total),
       style_(style),
       start_(Clock::now()),
@@ -142,7 +148,7 @@ void Progress::draw() {
 void Progress::update(int64_t done, const std::string& details) {
   if (finished_) return;
   done_ = total_ > 0 ? std::min(done, total_) : done;
-  details_ = details;
+  details_ = printable(details);
   if (style_.terminal) {
     if (!visible_ || Clock::now() - drawn_ >= std::chrono::milliseconds(100)) draw();
     return;
@@ -161,13 +167,13 @@ void Progress::update(int64_t done, const std::string& details) {
 
 void Progress::print(const std::string& line) {
   clear();
-  *style_.out << line << '\n' << std::flush;
+  *style_.out << printable(line, LineBreaks::kIndented) << '\n' << std::flush;
   if (style_.terminal && !finished_) draw();
 }
 
 void Progress::finish(const std::string& details) {
   if (finished_) return;
-  if (!details.empty()) details_ = details;
+  if (!details.empty()) details_ = printable(details);
   if (style_.terminal) {
     draw();
     *style_.out << '\n' << std::flush;

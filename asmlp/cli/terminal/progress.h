@@ -24,11 +24,12 @@ struct ProgressStyle {
 // elsewhere (a file, CI) a line is printed when another tenth is done:
 //   validate: 4300/10000 (43%), 351 images/s, 00:16 left, Acc@1 93.12
 // What has no room is left out: first the bar, then counts, times and rate; label and details stay.
+// Labels, details and lines are escaped by printable: they may hold names from files.
 // Not thread-safe. Never throws because of the stream.
 class Progress {
  public:
   // `total` <= 0 means unknown: the count and the rate are shown, no bar.
-  Progress(std::string label, int64_t total, std::string unit,
+  Progress(const std::string& label, int64_t total, const std::string& unit,
            ProgressStyle style = ProgressStyle::detect());
   // Ends the line if finish() was not called (an exception passed by).
   ~Progress();

@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <iostream>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,6 +22,7 @@
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/distributed/rendezvous.h"
 #include "asmlp/torch/distributed/token.h"
@@ -256,7 +256,7 @@ class Launcher {
       if (!worker.line.empty()) worker.line += '\n';
     }
     for (size_t end; (end = worker.line.find('\n')) != std::string::npos;) {
-      std::cerr << fmt::format("[rank {}] {}", rank, worker.line.substr(0, end + 1)) << std::flush;
+      print_screen(fmt::format("[rank {}] {}\n", rank, printable(worker.line.substr(0, end))));
       worker.line.erase(0, end + 1);
     }
   }

@@ -108,7 +108,7 @@ std::string CocoSkips::report() const {
   for (int reason = 0; reason < kReasons; ++reason) {
     if (counts[reason] == 0) continue;
     if (!lines.empty()) lines += '\n';
-    lines += fmt::format("{} {}; first: {}", counts[reason], kReasonTexts[reason], first[reason]);
+    lines += fmt::format("  {} {}; first: {}", counts[reason], kReasonTexts[reason], first[reason]);
   }
   return lines;
 }

@@ -7,6 +7,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/lower_case.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp {
 namespace {
@@ -21,11 +22,26 @@ std::string reason(const std::string& message) {
   return message.substr(bracket == std::string::npos ? 0 : bracket + 2, 200);
 }
 
+// A record is in memory as a tree of values, of 16 bytes each at least. Run lengths that are a list
+// have 10^5 values, outlines 10^4.
+constexpr size_t kMaxRecordValues = size_t{1} << 22;
+constexpr int kMaxRecordDepth = 64;
+
 void parse(std::string_view json, const std::string& what,
            const Json::parser_callback_t& callback) {
+  size_t values = 0;  // since the last one that was discarded
+  const auto limited = [&](int depth, Event event, Json& value) {
+    require(depth <= kMaxRecordDepth, ErrorCode::kTooLarge, "{}: nested deeper than {} levels",
+            what, kMaxRecordDepth);
+    require(++values <= kMaxRecordValues, ErrorCode::kTooLarge,
+            "{}: an entry of more than {} values", what, kMaxRecordValues);
+    const bool kept = callback(depth, event, value);
+    if (!kept) values = 0;
+    return kept;
+  };
   try {
     // Everything of interest is handed over and discarded on the way.
-    const Json rest = Json::parse(json.begin(), json.end(), callback);
+    const Json rest = Json::parse(json.begin(), json.end(), limited);
   } catch (const Json::exception& error) {
     fail(ErrorCode::kBadFormat, "{}: not valid JSON: {}; is the file complete?", what,
          reason(error.what()));
@@ -112,6 +128,11 @@ void for_each_element(std::string_view json, const std::string& what, const Reco
   });
 }
 
+bool is_record_json(std::string_view text) {
+  const JsonSize size = json_size(text);
+  return size.depth <= size_t{kMaxRecordDepth} && size.values <= kMaxRecordValues;
+}
+
 const Json* member(const Json& record, const char* key) {
   if (!record.is_object()) return nullptr;
   const auto found = record.find(key);
@@ -157,7 +178,9 @@ std::optional<std::string> text(const Json& record, const char* key) {
 
 std::optional<std::vector<double>> numbers(const Json& value) {
   if (value.is_string()) {
-    const Json list = Json::parse(value.get_ref<const std::string&>(), nullptr, false);
+    const auto& text = value.get_ref<const std::string&>();
+    if (!is_record_json(text)) return std::nullopt;
+    const Json list = Json::parse(text, nullptr, false);
     return list.is_array() ? numbers(list) : std::nullopt;
   }
   if (!value.is_array()) return std::nullopt;

@@ -26,6 +26,9 @@ void for_each_record(std::string_view json, const std::string& what,
 // The same for a JSON array that is itself the list (number 0).
 void for_each_element(std::string_view json, const std::string& what, const RecordHandler& handle);
 
+// Whether JSON text that stands in a record may be parsed: the limits are those of records.
+bool is_record_json(std::string_view text);
+
 // Members of a record; nothing when the record is no object, has no such member or one of another
 // kind. Numbers may be written as text ("12"), whole numbers as 640.0.
 const nlohmann::json* member(const nlohmann::json& record, const char* key);

@@ -77,7 +77,8 @@ int read_outline(const Json& segmentation, CocoAnnotation& annotation) {
   if (segmentation.is_string()) {
     const std::string& text = segmentation.get_ref<const std::string&>();
     if (text.empty()) return 0;
-    const Json inside = Json::parse(text, nullptr, false);
+    // A text is an annotation's; the limits of records hold inside of it, too.
+    const Json inside = is_record_json(text) ? Json::parse(text, nullptr, false) : Json("");
     require(inside.is_structured() || inside.is_null(), ErrorCode::kBadFormat,
             "neither polygons nor run lengths");
     return read_outline(inside, annotation);
@@ -107,6 +108,31 @@ CocoBox box_of_outline(const CocoAnnotation& annotation) {
     }
   }
   return {low[0], low[1], high[0] - low[0], high[1] - low[1]};
+}
+
+double crossed_columns(const CocoAnnotation& annotation, int width) {
+  double columns = 0;
+  for (int p = 0; p < annotation.polygons.size(); ++p) {
+    const std::vector<double> xy = annotation.polygons.at(p);
+    for (size_t i = 0; i < xy.size(); i += 2) {
+      columns += std::min(std::abs(xy[(i + 2) % xy.size()] - xy[i]), double(width)) + 1;
+    }
+  }
+  return columns;
+}
+
+double enclosed_area(const CocoAnnotation& annotation) {
+  double sum = 0;
+  for (int p = 0; p < annotation.polygons.size(); ++p) {
+    const std::vector<double> xy = annotation.polygons.at(p);
+    double twice = 0;
+    for (size_t i = 0; i < xy.size(); i += 2) {
+      const size_t next = (i + 2) % xy.size();
+      twice += xy[i] * xy[next + 1] - xy[next] * xy[i + 1];
+    }
+    sum += std::abs(twice) / 2;
+  }
+  return sum;
 }
 
 }  // namespace asmlp

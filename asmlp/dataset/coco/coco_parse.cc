@@ -24,6 +24,11 @@ struct Pending {
   int64_t category_id = 0;
 };
 
+// Pixel columns that may be drawn for areas that a file does not say. An outline takes some bytes
+// for each column that it crosses; a file of some hundred bytes an object may name huge ones.
+constexpr double kDrawnColumns = 1 << 22;
+constexpr double kDrawnColumnsPerByte = 4;
+
 std::string named(const CocoAnnotation& annotation) {
   return fmt::format("annotation {}", annotation.id);
 }
@@ -39,6 +44,7 @@ class Reader {
   explicit Reader(std::string what) : what_(std::move(what)) {}
 
   CocoAnnotations read(std::string_view json) {
+    columns_left_ = kDrawnColumns + kDrawnColumnsPerByte * double(json.size());
     for_each_record(json, what_, {"images", "categories", "annotations"}, 2,
                     [&](int list, int64_t index, const Json& record) {
                       if (list == 0) add_image(index, record);
@@ -155,11 +161,16 @@ class Reader {
   // Ids to indices; what belongs to nothing is skipped.
   void resolve() {
     result_.annotations.reserve(pending_.size());
+    std::unordered_map<int64_t, int> labels;
+    for (size_t k = 0; k < result_.categories.size(); ++k) {
+      labels.emplace(result_.categories[k].id, static_cast<int>(k));
+    }
     for (; !pending_.empty(); pending_.pop_front()) {  // never two copies of all
       Pending& pending = pending_.front();
       CocoAnnotation& annotation = pending.annotation;
       annotation.image = result_.find_image(pending.image_id);
-      annotation.label = result_.find_category(pending.category_id);
+      const auto label = labels.find(pending.category_id);
+      annotation.label = label == labels.end() ? -1 : label->second;
       if (annotation.image < 0) {
         skip(CocoSkips::kUnknownImage,
              fmt::format("{} of image {}", named(annotation), pending.image_id));
@@ -180,13 +191,19 @@ class Reader {
     }
   }
 
-  // The area of the mask, as in COCO's own files; else of the box.
-  static double area_of(const CocoAnnotation& annotation, CocoImage image) {
+  // The area of the mask, as in COCO's own files; else of the box. Where that would take far longer
+  // than to read the file, the area that the polygons enclose.
+  double area_of(const CocoAnnotation& annotation, CocoImage image) {
     if (!annotation.has_outline()) return annotation.box[2] * annotation.box[3];
     if (annotation.mask.counts.empty() && image.height == 0) {  // a size that holds the polygons
       const CocoBox box = box_of_outline(annotation);
       image.height = static_cast<int>(std::clamp(box[1] + box[3] + 1, 1.0, double{kMaxMaskSide}));
       image.width = static_cast<int>(std::clamp(box[0] + box[2] + 1, 1.0, double{kMaxMaskSide}));
+    }
+    if (annotation.mask.counts.empty()) {
+      const double columns = crossed_columns(annotation, image.width);
+      if (columns > columns_left_) return enclosed_area(annotation);
+      columns_left_ -= columns;
     }
     return static_cast<double>(mask_area(coco_mask(annotation, image)));
   }
@@ -196,6 +213,7 @@ class Reader {
   }
 
   std::string what_;
+  double columns_left_ = 0;  // that may be drawn for areas
   CocoAnnotations result_;
   std::deque<Pending> pending_;
   std::unordered_map<int64_t, size_t> ids_;  // the first annotation of an id

@@ -300,6 +300,36 @@ TEST(Coco, BrokenFilesAreErrorsThatSayWhatToDo) {
   EXPECT_THROW(read_coco("/nowhere/instances.json"), Error);
 }
 
+TEST(Coco, HugeEntriesAreRefusedBeforeTheyFillTheMemory) {
+  const auto expect_too_large = [](const std::string& json) {
+    EXPECT_EQ(test::error_of([&] { parse_coco(json, "test"); }).code(), ErrorCode::kTooLarge);
+  };
+  std::string numbers;
+  for (int i = 0; i < 4'300'000; ++i) numbers += "1,";
+  expect_too_large(file_of(annotation(1, "[[" + numbers + "1]]")));
+  expect_too_large(file_of("{\"id\":" + std::string(1000, '[')));
+  // Depth counts where nothing is of interest, too.
+  expect_too_large("{\"info\":" + std::string(1000, '['));
+  // As text, it is an unusable outline.
+  const CocoAnnotations coco = parse(annotation(1, '"' + std::string(1'000'000, '[') + '"'));
+  EXPECT_EQ(coco.skips.counts[CocoSkips::kBadSegmentation], 1);
+}
+
+// 2 MB that would take minutes to draw. What the first outlines have is the area of their masks.
+TEST(Coco, AreasOfVeryManyHugeOutlinesAreNotDrawn) {
+  std::string list;
+  for (int i = 1; i <= 20'000; ++i) {
+    list += fmt::format(
+        R"({}{{"id":{},"image_id":1,"category_id":7,"segmentation":[[0,0,60000,0,60000,10,0,10]]}})",
+        i == 1 ? "" : ",", i);
+  }
+  const CocoAnnotations coco = parse_coco(
+      file_of(list, R"({"id":1,"file_name":"a.jpg","height":60000,"width":60000})"), "test");
+  ASSERT_EQ(coco.annotations.size(), 20'000u);
+  EXPECT_EQ(coco.annotations.front().area, 600'000);
+  EXPECT_EQ(coco.annotations.back().area, 600'000);
+}
+
 TEST(Coco, UnusableImagesAndCategoriesAreCounted) {
   const CocoAnnotations coco = parse_coco(
       file_of(annotation(1, "[]"),

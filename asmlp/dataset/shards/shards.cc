@@ -12,6 +12,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/schema/text.h"
 
 namespace asmlp {
 namespace {
@@ -176,6 +177,7 @@ std::optional<ShardIndex> read_shard_index(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
   const std::string text = read_file(path);
+  if (!is_parsable_json(text)) fail_index(path, "has too many values, or is nested too deeply");
   try {
     const Json json = Json::parse(text);
     if (json.at("format") != "asmlp-shards" || json.at("version") != 1) {

@@ -127,7 +127,7 @@ std::shared_ptr<const DataSource> with_classes(std::shared_ptr<const DataSource>
   require(
       missing == "none", ErrorCode::kMismatch,
       "{}: the training and the validation split have different classes:\n"
-      "  only in the validation split: {}\n  only in the training split: {}\nevery class of the "
+      "  only in the validation split: {}\n  only in the training split: {}\n  every class of the "
       "validation split must be one of the training split",
       what, missing, only_in(classes, source->classes()));
   ClassMatch match = match_classes(side("the validation split", source->classes()),

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "asmlp/core/error.h"
+#include "asmlp/schema/text.h"
 #include "asmlp/weights/pytorch/config_json.h"
 
 namespace asmlp {
@@ -170,8 +171,7 @@ ClassNames class_names_of(const std::map<std::string, std::string>& metadata) {
   Json json = Json::object();
   for (const auto& [key, text] : metadata) {
     if (text.empty() || (text.front() != '[' && text.front() != '{')) continue;
-    // A depth that is no list of names is not parsed: nlohmann's parser does not recurse, its
-    // values' destructor is iterative too.
+    if (!is_parsable_json(text)) continue;
     Json value = Json::parse(text, nullptr, false);
     if (!value.is_discarded()) json[key] = std::move(value);
   }
