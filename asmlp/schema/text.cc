@@ -117,7 +117,7 @@ JsonSize json_size(std::string_view text) {
 }
 
 bool is_parsable_json(std::string_view text) {
-  constexpr size_t kMaxDepth = 64, kMaxValues = size_t{1} << 20;
+  constexpr size_t kMaxDepth = 64, kMaxValues = kMaxTextValues;
   const JsonSize size = json_size(text);
   return size.depth <= kMaxDepth && size.values <= kMaxValues;
 }
@@ -152,6 +152,10 @@ nlohmann::json json_from_text(const std::string& text, const std::string& what) 
 
 nlohmann::json json_from_yaml(const std::string& text, const std::string& what) {
   check_size(text, kMaxYamlBytes, what);
+  // The parser takes 15 us an entry. A list of 21,841 names of classes is the longest there is.
+  constexpr auto kMaxLines = std::ptrdiff_t{1} << 16;
+  require(std::ranges::count(text, '\n') <= kMaxLines, ErrorCode::kTooLarge,
+          "{}: more than {} lines; write it as JSON", what, kMaxLines);
   try {
     return YamlConverter(what).convert(YAML::Load(text));
   } catch (const Error&) {

@@ -15,7 +15,7 @@ namespace {
 
 // A tensor takes about 100 bytes. The format allows 100 MB, which take seconds to read.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
-constexpr size_t kMaxHeaderValues = size_t{1} << 20;  // a tensor has 9
+constexpr size_t kMaxHeaderValues = size_t{1} << 19;  // a tensor has 9
 
 // The offsets must tile the buffer: start at 0, no hole, no overlap, end with the file.
 void check_layout(std::vector<HeaderEntry> entries, uint64_t buffer_bytes,
@@ -55,7 +55,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
           "{}: {} bytes are too few for a safetensors file", what, bytes.size());
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   require(header_bytes <= kMaxHeaderBytes, ErrorCode::kBadFormat,
-          "{}: not a safetensors file: its header would have {} bytes, at most {} are allowed",
+          "{}: a header of {} bytes, at most {} are read; is it a safetensors file of a model?",
           what, header_bytes, kMaxHeaderBytes);
   bytes = bytes.subspan(sizeof header_bytes);
   require(header_bytes <= bytes.size(), ErrorCode::kBadFormat,
@@ -67,7 +67,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
 
   const JsonSize size = json_size(text);
   require(size.values <= kMaxHeaderValues, ErrorCode::kTooLarge,
-          "{}: its header has {} values, at most {} are read (100'000 tensors)", what, size.values,
+          "{}: its header has {} values, at most {} are read (58,000 tensors)", what, size.values,
           kMaxHeaderValues);
 
   Header header = parse_safetensors_header(text, what);
