@@ -86,9 +86,12 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
-  MappedFile mapped = map_file(path);
-  TensorFile file = parse_safetensors(mapped.bytes, std::move(mapped.owner), path.string());
-  for (auto& [name, tensor] : file.tensors) tensor.mapped = true;
+  return parse_safetensors(map_file(path), path.string());
+}
+
+TensorFile parse_safetensors(const MappedFile& mapped, const std::string& what) {
+  TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, what);
+  for (auto& [name, tensor] : file.tensors) tensor.mapped = mapped.mapped;
   return file;
 }
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "asmlp/core/input_file.h"
 #include "asmlp/core/tensor.h"
 
 namespace asmlp {
@@ -26,6 +27,9 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 // The same on bytes in memory that `owner` keeps alive; `what` names the source in messages.
 TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                              const std::string& what);
+
+// The same on what map_file gave.
+TensorFile parse_safetensors(const MappedFile& mapped, const std::string& what);
 
 // Writes atomically (temporary name, flush, rename), data 8-byte aligned, widest dtype first.
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,

@@ -4,7 +4,6 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <iostream>
 #include <span>
 #include <string_view>
 
@@ -29,6 +28,12 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
   return names;
 }
 
+// Something is at the path, be it a link to nothing: reading it says what.
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(path, error));
+}
+
 void add_folder(const fs::path& folder, const std::string& argument, FoundImages& result) {
   std::vector<fs::path> files;
   LeftOut left_out;
@@ -41,7 +46,7 @@ void add_folder(const fs::path& folder, const std::string& argument, FoundImages
       if (!is_hidden(entry->path())) continue;
       entry.disable_recursion_pending();
       left_out.count("hidden folder");
-    } else if (entry->is_regular_file(ignored) && left_out.takes(*entry)) {
+    } else if (left_out.takes(*entry)) {
       files.push_back(entry->path());
     }
   }
@@ -88,8 +93,7 @@ void add_list(const std::string& argument, FoundImages& result) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (name.ends_with('\r')) name.pop_back();
     if (name.empty()) continue;
-    std::error_code ignored;
-    if (fs::exists(name, ignored)) {
+    if (is_there(name)) {
       add_path(name, name, result);
     } else {
       result.missing.push_back(
@@ -105,7 +109,6 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
   FoundImages result;
   bool read = false;
   for (const std::string& argument : arguments) {
-    std::error_code ignored;
     if (argument == kStandardInput) {
       if (read) {
         result.missing.push_back({argument, ErrorCode::kInvalidArgument,
@@ -116,7 +119,7 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
       read = true;
       continue;
     }
-    const bool exists = fs::exists(argument, ignored);
+    const bool exists = is_there(argument);
     if (!exists && argument.starts_with('@')) {
       add_list(argument, result);
       continue;
@@ -134,17 +137,8 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
 
 Image load_image(const fs::path& file, const DecodeOptions& options) {
   if (file != kStandardInput) return decode_image(file, options);
-  const std::string what = "standard input";
-  std::string bytes;
-  std::vector<char> buffer(size_t{1} << 16);
-  while (bytes.size() <= options.max_file_bytes) {
-    std::cin.read(buffer.data(), std::ssize(buffer));
-    bytes.append(buffer.data(), static_cast<size_t>(std::cin.gcount()));
-    if (!std::cin) break;
-  }
-  require(std::cin.eof() || bytes.size() > options.max_file_bytes, ErrorCode::kIo,
-          "{}: cannot be read", what);
-  return decode_image(std::as_bytes(std::span(bytes)), what, options);
+  const std::string bytes = read_standard_input(options.max_file_bytes);
+  return decode_image(std::as_bytes(std::span(bytes)), "standard input", options);
 }
 
 fs::path shown_name(const fs::path& file) { return file == kStandardInput ? "stdin" : file; }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/input_file.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/printable.h"
 
@@ -65,6 +66,8 @@ void print_json(const Json& json) { write_out(to_text(json)); }
 void start_console(const std::string& program) {
   program_name() = program;
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // then writing beyond the limit fails, with a reason
+  keep_piped_inputs();
   auto logger =
       std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%n: %l: %v");
