@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli_torch/commands.h"
@@ -260,6 +261,7 @@ Command add_train(CLI::App& program, Arguments raw) {
   app->add_option("-o,--output", arguments->output, "Folder of the run (default: output/<model>)")
       ->group(group);
   app->add_option("--experiment", arguments->experiment, "Subfolder of --output")->group(group);
+  add_outside_option(*app, group);
   CLI::Option* resume_option =
       app->add_option("--resume", arguments->resume,
                       "Continue a run from this folder or file (default: that of --output); the "
