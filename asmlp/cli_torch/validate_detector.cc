@@ -105,8 +105,8 @@ std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotatio
 }
 
 Json results_json(const ValidateOptions& options, const std::string& split,
-                  const LoadedDetector& model,
-                  const CocoAnnotations& annotations, const detect::CocoEvaluation& result) {
+                  const LoadedDetector& model, const CocoAnnotations& annotations,
+                  const detect::CocoEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
             {"data", data_name(options)},
@@ -154,11 +154,11 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   table.add_row(
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
-  table.add_row({"data", fmt::format("{}, {}, {} images, {} objects, {} classes",
-                                     data_name(options), json["split"].get<std::string>(),
-                                     group_digits(result.images),
-                                     group_digits(std::ssize(annotations.annotations)),
-                                     annotations.categories.size())});
+  table.add_row(
+      {"data", fmt::format("{}, {}, {} images, {} objects, {} classes", data_name(options),
+                           json["split"].get<std::string>(), group_digits(result.images),
+                           group_digits(std::ssize(annotations.annotations)),
+                           annotations.categories.size())});
   if (result.bad_samples > 0) table.add_row({"unreadable", group_digits(result.bad_samples)});
   table.add_row({"detections", group_digits(std::ssize(result.detections))});
   table.add_row({"speed", fmt::format("{:.2f} images/s, {:.1f} s, {} thread{}",
@@ -253,20 +253,25 @@ int validate_detector(const ValidateOptions& options) {
   require(result->images > 0, ErrorCode::kBadFormat,
           "{}: none of its {} images can be read, so nothing was measured", data_name(options),
           result->bad_samples);
-  write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
-                          result->detections);
-  if (!options.predictions.empty()) {
-    const std::string csv = detection_rows(annotations, result->detections);
-    write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
-  }
   const Json json = results_json(options, split, model, annotations, *result);
-  write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {
     print_json(json);
   } else {
     print_out(text_of(options, json, annotations, *result));
   }
-  return result->bad_samples > 0 ? kExitFailed : kExitOk;
+  SideOutputs files;
+  files.add([&] {
+    write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
+                            result->detections);
+  });
+  if (!options.predictions.empty()) {
+    files.add([&] {
+      const std::string csv = detection_rows(annotations, result->detections);
+      write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
+    });
+  }
+  files.add([&] { write_results(options.results, csv_of(json), to_text(json)); });
+  return files.finish(result->bad_samples > 0 ? kExitFailed : kExitOk);
 }
 
 }  // namespace asmlp::cli
