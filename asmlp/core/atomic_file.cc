@@ -262,6 +262,20 @@ pid_t writer_of(std::string_view name, const std::string& stem) {
   return rest ? pid : -1;
 }
 
+// Whether the process is there, and not only waits for its parent to take note of its end (which
+// never comes in containers without an init).
+bool is_alive(pid_t pid) {
+  if (::kill(pid, 0) != 0) return errno != ESRCH;
+  try {
+    const std::string status = read_file(fmt::format("/proc/{}/stat", pid), size_t{1} << 16);
+    const size_t name_end = status.rfind(") ");
+    const char state = name_end + 2 < status.size() ? status[name_end + 2] : '?';
+    return state != 'Z' && state != 'X';
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 std::vector<std::string> temporary_names(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -277,7 +291,7 @@ void remove_dead(const fs::path& target, const std::vector<std::string>& names) 
   const std::string stem = temporary_stem(target);
   for (const std::string& name : names) {
     const pid_t writer = writer_of(name, stem);
-    if (writer < 0 || ::kill(writer, 0) == 0 || errno != ESRCH) continue;
+    if (writer < 0 || is_alive(writer)) continue;
     // Whoever writes holds a lock: processes of another namespace or host, too.
     const fs::path path = folder_of(target) / name;
     const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));

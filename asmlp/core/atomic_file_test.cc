@@ -186,6 +186,17 @@ TEST_F(OutputFile, WhatDeadProcessesLeftIsRemoved) {
   for (const std::string& name : stay) EXPECT_TRUE(fs::exists(path(name))) << name;
 }
 
+TEST_F(OutputFile, AProcessThatNobodyWaitedForIsDead) {
+  const pid_t zombie = ::fork();
+  if (zombie == 0) ::_exit(0);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT), 0);
+  std::ofstream(path(fmt::format("file.tmp.{}.0", zombie))) << "part";
+  remove_leftovers(path("file"));
+  EXPECT_EQ(entries(), 0);
+  ::waitpid(zombie, nullptr, 0);
+}
+
 TEST_F(OutputFile, AGrowingFolderAppearsWhole) {
   using Output = GrowingFolder::Output;
   {
