@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <sstream>
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/help_command.h"
+#include "asmlp/cli/terminal/last_words.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/schema/nearest.h"
 
 namespace asmlp::cli {
@@ -52,6 +53,14 @@ int report(bool json, const std::string& code, const std::string& message, int e
     }
   }
   return exit_code;
+}
+
+// An exception that is no Error: of other libraries, of the system, or for lack of memory.
+int report_other(bool json, const std::exception& error) {
+  const ExceptionText told = explain_exception(error);
+  if (!told.out_of_memory) return report(json, "internal", told.message, kExitFailed);
+  return report(json, "out_of_memory", told.message + "; try a smaller --batch-size or --img-size",
+                kExitFailed);
 }
 
 // Help and version, which are printed where no exception may leave any more.
@@ -139,6 +148,7 @@ CLI::App* add_subcommand(CLI::App& program, const std::string& name, const std::
 int run_program(const std::string& name, const std::string& description,
                 const std::vector<AddCommand>& commands, int argc, const char* const* argv) {
   start_console(name);
+  report_uncaught_exceptions();
   const bool json = wants_json(argc, argv);
   CLI::App program(description, name);
   program.set_help_flag("-h,--help", "print this help and exit");
@@ -170,11 +180,8 @@ int run_program(const std::string& name, const std::string& description,
     return report(json, to_string(error.code()), error.what(), usage ? kExitUsage : kExitFailed);
   } catch (const BrokenPipe&) {
     return 141;
-  } catch (const std::bad_alloc&) {
-    return report(json, "out_of_memory",
-                  "not enough memory; try a smaller --batch-size or --img-size", kExitFailed);
   } catch (const std::exception& error) {
-    return report(json, "internal", error.what(), kExitFailed);
+    return report_other(json, error);
   }
 }
 

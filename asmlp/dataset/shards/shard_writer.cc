@@ -13,6 +13,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/lower_case.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/decode.h"
@@ -80,7 +81,7 @@ Prepared prepare(const ImageFile& file, const ShardWriterOptions& options) {
   } catch (const Error& error) {
     prepared.problem = error.what();
   } catch (const std::exception& error) {  // no memory for a huge picture
-    prepared.problem = file.path.string() + ": " + error.what();
+    prepared.problem = file.path.string() + ": " + explain_exception(error).message;
   }
   return prepared;
 }
