@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/torch/distributed/shared_sum.h"
+#include "asmlp/torch/distributed/system_limits.h"
 
 namespace asmlp::dist {
 namespace {
@@ -60,14 +62,14 @@ StorePtr open_store(const Rendezvous& r, bool serve, std::chrono::milliseconds l
       fail(ErrorCode::kIo,
            "rank 0 cannot listen on port {} of this machine: it is in use, by another run perhaps; "
            "choose another one with the environment variable MASTER_PORT ({})",
-           r.port, error.what());
+           r.port, explain_exception(error).message);
     }
     fail(
         ErrorCode::kIo,
         "rank {} of {} cannot reach rank 0 at {} within {:.3g} s: does it run, are MASTER_ADDR and "
         "MASTER_PORT right, does a firewall let the port through? ({})",
         r.rank, r.size, meeting_point(r), std::chrono::duration<double>(limit).count(),
-        error.what());
+        explain_exception(error).message);
   }
 }
 
@@ -151,7 +153,7 @@ class ConnectedWorld : public World {
     } catch (const std::exception& error) {
       fail(ErrorCode::kIo,
            "rank {} of {}: the meeting at {} broke off: rank 0 was killed or failed ({})", r.rank,
-           r.size, meeting_point(r), error.what());
+           r.size, meeting_point(r), explain_exception(error).message);
     }
     watch_.emplace(
         c10::make_intrusive<c10d::PrefixStore>("watch", open_store(r, false, options.join_limit)),
@@ -226,7 +228,7 @@ class ConnectedWorld : public World {
     const bool communication =
         what.find("gloo") != std::string::npos || what.find("NCCL") != std::string::npos;
     if (!communication) return;
-    no_answer(what);
+    no_answer(explain_exception(error).message);
   }
 
  private:
@@ -284,6 +286,7 @@ class ConnectedWorld : public World {
 std::unique_ptr<World> connect(const Rendezvous& rendezvous, const ConnectOptions& options) {
   require(rendezvous.size >= 2 && rendezvous.rank >= 0 && rendezvous.rank < rendezvous.size,
           ErrorCode::kInvalidArgument, "rank {} of {} processes", rendezvous.rank, rendezvous.size);
+  require_system_limits(rendezvous.rank, rendezvous.size);
   return std::make_unique<ConnectedWorld>(rendezvous, options);
 }
 

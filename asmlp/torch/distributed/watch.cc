@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <utility>
+
+#include "asmlp/core/error.h"
 
 namespace asmlp::dist {
 namespace {
@@ -192,8 +195,23 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, std::vector<std::s
   shared_->options = std::move(options);
   shared_->seen.assign(shared_->names.size(), 0);
   shared_->quiet.assign(shared_->names.size(), 0);
-  talk_ = std::thread([shared = shared_] { shared->talk(); });
-  tick_ = std::thread([shared = shared_] { shared->tick(); });
+  try {
+    tick_ = std::thread([shared = shared_] { shared->tick(); });
+    talk_ = std::thread([shared = shared_] { shared->talk(); });
+  } catch (const std::system_error& error) {
+    if (tick_.joinable()) {
+      {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->quit = true;
+      }
+      shared_->changed.notify_all();
+      tick_.join();
+    }
+    asmlp::fail(ErrorCode::kIo,
+                "rank {}: cannot start the threads that watch the other processes: {}; see "
+                "`ulimit -u` and `ulimit -v`",
+                rank, error.code().message());
+  }
 }
 
 Watch::~Watch() {
