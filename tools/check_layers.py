@@ -20,7 +20,7 @@ from pathlib import Path
 # asmlp/dataset itself, "dataset/coco" the folder below it.
 ROOMS = [
     ["core"],
-    ["schema", "kernels", "metrics"],
+    ["core/files", "schema", "kernels", "metrics"],
     ["model"],
     ["model/baselines"],
     ["model/description", "weights/pytorch"],

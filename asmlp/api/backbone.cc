@@ -65,9 +65,15 @@ Backbone::Backbone(std::shared_ptr<const Model> model, const RunOptions& options
     : runner_(std::make_unique<BatchRunner>(std::move(model), options, Keep::kFeatures)) {}
 Backbone::Backbone(const std::filesystem::path& file, const RunOptions& options)
     : Backbone(load_model(file).model, options) {}
-Backbone::~Backbone() = default;
+Backbone::~Backbone() { discard(runner_); }
 Backbone::Backbone(Backbone&&) noexcept = default;
-Backbone& Backbone::operator=(Backbone&&) noexcept = default;
+Backbone& Backbone::operator=(Backbone&& other) noexcept {
+  if (this != &other) {
+    discard(runner_);
+    runner_ = std::move(other.runner_);
+  }
+  return *this;
+}
 
 const Model& Backbone::model() const { return runner_->model(); }
 

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 
 namespace asmlp {
 namespace {
@@ -26,6 +27,15 @@ Image copy_of(const ImageView& view) {
     std::copy_n(view.pixels + y * (view.row_bytes != 0 ? view.row_bytes : row), row, image.row(y));
   }
   return image;
+}
+
+// Of the results of `images` images, when `engine` has kept those of `batch`.
+double results_bytes(size_t images, const Engine& engine, int batch) {
+  size_t floats = engine.logits().size() + engine.pooled().size();
+  for (int k = 0; k < engine.num_features(); ++k) {
+    floats += static_cast<size_t>(element_count(engine.feature_shape(k)));
+  }
+  return static_cast<double>(images) * static_cast<double>(floats) * sizeof(float) / batch;
 }
 
 // Appends what `engine` has kept of its last batch.
@@ -56,8 +66,10 @@ void append(Collected& all, const ModelInfo& info, const Engine& engine, int bat
 template <typename Input>
 Collected collect_from(BatchRunner& runner, const Input& input) {
   Collected all{};
+  const InputSize size = runner.check(input);
   runner.run(input, [&](const Engine& engine, int batch) {
-    append(all, runner.model().info(), engine, batch);
+    with_memory_for("the results", results_bytes(size.images, engine, batch),
+                    [&] { append(all, runner.model().info(), engine, batch); });
   });
   return all;
 }
@@ -112,6 +124,11 @@ InputSize BatchRunner::check(const TensorView& tensor) const {
 }
 
 void BatchRunner::run(int64_t images, const Fetch& fetch, const ConsumeInput& consume) {
+  const OneCaller::Writing turn(caller_);
+  run_batches(images, fetch, consume);
+}
+
+void BatchRunner::run_batches(int64_t images, const Fetch& fetch, const ConsumeInput& consume) {
   if (!batch_) batch_.emplace(preprocessing_, options_.threads);
   const int side = preprocessing_.size;
   for (int64_t first = 0; first < images; first += options_.max_batch) {
@@ -124,8 +141,9 @@ void BatchRunner::run(int64_t images, const Fetch& fetch, const ConsumeInput& co
 }
 
 void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consume) {
+  const OneCaller::Writing turn(caller_);
   check(images);
-  run(
+  run_batches(
       static_cast<int64_t>(images.size()),
       [&](int64_t index) { return copy_of(images[static_cast<size_t>(index)]); },
       [&](const Engine& chosen, const InputBatch& batch, int64_t) {
@@ -135,6 +153,7 @@ void BatchRunner::run(const std::vector<ImageView>& images, const Consume& consu
 }
 
 void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
+  const OneCaller::Writing turn(caller_);
   check(tensor);
   const size_t length = static_cast<size_t>(tensor.channels) * static_cast<size_t>(tensor.height) *
                         static_cast<size_t>(tensor.width);
@@ -146,6 +165,14 @@ void BatchRunner::run(const TensorView& tensor, const Consume& consume) {
                batch);
     consume(chosen, batch);
     first += batch;
+  }
+}
+
+void discard(std::unique_ptr<BatchRunner>& runner) noexcept {
+  if (runner && runner->left_half_done()) {
+    static_cast<void>(runner.release());
+  } else {
+    runner.reset();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "asmlp/api/one_caller.h"
 #include "asmlp/asmlp.hpp"
 #include "asmlp/engine/engine.h"
 #include "asmlp/image/input_batch.h"
@@ -37,7 +38,8 @@ class BatchRunner {
   InputSize check(const std::vector<ImageView>& images) const;
   InputSize check(const TensorView& tensor) const;
 
-  // Checks, then calls consume(engine, batch) after every batch, in the order of the inputs.
+  // Checks, then calls consume(engine, batch) after every batch, in the order of the inputs. All
+  // three: OneCaller's errors, and OutOfMemory; after any error the next run begins anew.
   using Consume = std::function<void(const Engine& engine, int batch)>;
   void run(const std::vector<ImageView>& images, const Consume& consume);
   void run(const TensorView& tensor, const Consume& consume);
@@ -50,9 +52,14 @@ class BatchRunner {
       std::function<void(const Engine& engine, const InputBatch& batch, int64_t first)>;
   void run(int64_t images, const Fetch& fetch, const ConsumeInput& consume);
 
+  // A child forked in the middle of a run has to leave it as it is (OneCaller).
+  bool left_half_done() const { return caller_.left_half_done(); }
+
  private:
   Engine& engine(int height, int width, int batch);
+  void run_batches(int64_t images, const Fetch& fetch, const ConsumeInput& consume);
 
+  OneCaller caller_;
   std::shared_ptr<const Model> model_;
   RunOptions options_;
   Keep keep_;
@@ -60,6 +67,10 @@ class BatchRunner {
   std::optional<Engine> engine_;     // for the size used last; made anew for another
   std::optional<InputBatch> batch_;  // made when images first come
 };
+
+// Destroys the runner, unless this process is a child that was forked in the middle of a run: then
+// its memory is left behind.
+void discard(std::unique_ptr<BatchRunner>& runner) noexcept;
 
 // What a run leaves, batch after batch.
 struct Collected {

@@ -7,10 +7,12 @@ struct asmlp_engine {
   asmlp::BatchRunner runner;
   asmlp::Keep keep;
   asmlp::Collected last = {};
+  asmlp::OneCaller caller = {};  // of `last`, too
 
   // Replaces the results; after an error there are none.
   template <typename Input>
   void run(const Input& input) {
+    const asmlp::OneCaller::Writing turn(caller);
     last = {};
     last = asmlp::collect(runner, input);
   }
@@ -47,7 +49,12 @@ asmlp_status asmlp_engine_create(const asmlp_model* model, const asmlp_run_optio
   });
 }
 
-void asmlp_engine_free(asmlp_engine* engine) { delete engine; }
+void asmlp_engine_free(asmlp_engine* engine) {
+  if (engine == nullptr) return;
+  // A child of a fork in the middle of a call leaves the half-changed memory behind.
+  if (engine->caller.left_half_done()) return;
+  delete engine;
+}
 
 asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images, int count) {
   return guarded([&] {
@@ -93,7 +100,8 @@ asmlp_status asmlp_engine_run_tensor(asmlp_engine* engine, const float* nchw, in
 asmlp_status asmlp_engine_top_k(const asmlp_engine* engine, int image, int k,
                                 asmlp_prediction* predictions) {
   return guarded([&] {
-    const asmlp::Collected& last = checked(engine, "engine").results();
+    const asmlp::OneCaller::Reading turn(checked(engine, "engine").caller);
+    const asmlp::Collected& last = engine->results();
     checked(predictions, "predictions");
     require(k >= 1, ErrorCode::kInvalidArgument, "k is {}, must be at least 1", k);
     require(image >= 0 && image < last.features.batch, ErrorCode::kInvalidArgument,
@@ -116,7 +124,8 @@ asmlp_status asmlp_engine_top_k(const asmlp_engine* engine, int image, int k,
 asmlp_status asmlp_engine_logits(const asmlp_engine* engine, const float** values) {
   return guarded([&] {
     checked(values, "values") = nullptr;
-    const asmlp::Collected& last = checked(engine, "engine").results();
+    const asmlp::OneCaller::Reading turn(checked(engine, "engine").caller);
+    const asmlp::Collected& last = engine->results();
     require(!last.logits.empty(), ErrorCode::kUnsupported, "the model has no head, so no logits");
     *values = last.logits.data();
   });
@@ -125,7 +134,8 @@ asmlp_status asmlp_engine_logits(const asmlp_engine* engine, const float** value
 asmlp_status asmlp_engine_embedding(const asmlp_engine* engine, const float** values) {
   return guarded([&] {
     checked(values, "values") = nullptr;
-    *values = checked(engine, "engine").results().features.embedding.data();
+    const asmlp::OneCaller::Reading turn(checked(engine, "engine").caller);
+    *values = engine->results().features.embedding.data();
   });
 }
 
@@ -134,7 +144,8 @@ asmlp_status asmlp_engine_feature(const asmlp_engine* engine, int feature, const
   return guarded([&] {
     checked(values, "values") = nullptr;
     checked(shape, "shape");
-    require(checked(engine, "engine").keep == asmlp::Keep::kFeatures, ErrorCode::kInvalidArgument,
+    const asmlp::OneCaller::Reading turn(checked(engine, "engine").caller);
+    require(engine->keep == asmlp::Keep::kFeatures, ErrorCode::kInvalidArgument,
             "this engine keeps no feature maps; set asmlp_run_options.features");
     const asmlp::Features& last = engine->results().features;
     require(feature >= 0 && static_cast<size_t>(feature) < last.maps.size(),

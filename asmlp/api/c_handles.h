@@ -9,6 +9,7 @@
 #include "asmlp/asmlp.h"
 #include "asmlp/asmlp.hpp"
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 
 struct asmlp_model {
   std::shared_ptr<const asmlp::Model> model;
@@ -30,8 +31,11 @@ asmlp_status guarded(const Body& body) noexcept {
   } catch (const Error& error) {
     remember(error.what());
     return status_of(error.code());
+  } catch (const OutOfMemory& error) {
+    remember(error.what());
+    return ASMLP_OUT_OF_MEMORY;
   } catch (const std::bad_alloc&) {
-    remember("out of memory; use a smaller image or batch");
+    remember("out of memory; use a smaller image, batch or model");
     return ASMLP_OUT_OF_MEMORY;
   } catch (const std::exception& error) {
     remember(error.what());

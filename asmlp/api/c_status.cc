@@ -50,6 +50,8 @@ asmlp_status status_of(ErrorCode code) {
       return ASMLP_TOO_LARGE;
     case ErrorCode::kInterrupted:
       return ASMLP_INTERRUPTED;
+    case ErrorCode::kBusy:
+      return ASMLP_BUSY;
   }
   return ASMLP_INTERNAL;
 }
@@ -66,7 +68,7 @@ const char* asmlp_status_name(asmlp_status status) {
   if (status == ASMLP_OK) return "ok";
   if (status == ASMLP_OUT_OF_MEMORY) return "out_of_memory";
   if (status == ASMLP_INTERNAL) return "internal";
-  for (int code = 0; code <= static_cast<int>(ErrorCode::kInterrupted); ++code) {
+  for (int code = 0; code <= static_cast<int>(ErrorCode::kBusy); ++code) {
     if (asmlp::status_of(ErrorCode{code}) == status) return asmlp::to_string(ErrorCode{code});
   }
   return "unknown";

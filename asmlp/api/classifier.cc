@@ -53,9 +53,15 @@ Classifier::Classifier(std::shared_ptr<const Model> model, const RunOptions& opt
     : runner_(std::make_unique<BatchRunner>(with_head(std::move(model)), options, Keep::kLogits)) {}
 Classifier::Classifier(const std::filesystem::path& file, const RunOptions& options)
     : Classifier(load_model(file).model, options) {}
-Classifier::~Classifier() = default;
+Classifier::~Classifier() { discard(runner_); }
 Classifier::Classifier(Classifier&&) noexcept = default;
-Classifier& Classifier::operator=(Classifier&&) noexcept = default;
+Classifier& Classifier::operator=(Classifier&& other) noexcept {
+  if (this != &other) {
+    discard(runner_);
+    runner_ = std::move(other.runner_);
+  }
+  return *this;
+}
 
 const Model& Classifier::model() const { return runner_->model(); }
 

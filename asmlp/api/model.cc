@@ -14,6 +14,11 @@ namespace asmlp {
 namespace {
 
 CheckpointOptions checkpoint_options(const LoadOptions& options) {
+  require(options.precision == Precision::kFp32 || options.precision == Precision::kBf16,
+          ErrorCode::kInvalidArgument, "precision is {}, which is none of Precision",
+          static_cast<int>(options.precision));
+  require(options.isa >= Isa::kAuto && options.isa <= Isa::kAvx512Amx, ErrorCode::kInvalidArgument,
+          "isa is {}, which is none of Isa", static_cast<int>(options.isa));
   CheckpointOptions result;
   if (!options.config.empty()) result.spec = spec_from_json(options.config, "config");
   if (options.shift_h == 0 && options.shift_w == 0) return result;
@@ -64,6 +69,9 @@ DecodeOptions decode_options(const ReadOptions& options) {
   require(options.max_pixels >= 0 && options.max_pixels <= 10'000'000'000,
           ErrorCode::kInvalidArgument, "max_pixels is {}, must be between 0 and 10000000000",
           options.max_pixels);
+  require(options.exif == Exif::kApply || options.exif == Exif::kIgnore,
+          ErrorCode::kInvalidArgument, "exif is {}, which is none of Exif",
+          static_cast<int>(options.exif));
   DecodeOptions result;
   result.exif = options.exif;
   return options.max_pixels > 0 ? with_max_pixels(result, options.max_pixels) : result;

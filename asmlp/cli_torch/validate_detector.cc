@@ -254,20 +254,25 @@ int validate_detector(const ValidateOptions& options) {
   require(result->images > 0, ErrorCode::kBadFormat,
           "{}: none of its {} images can be read, so nothing was measured", data_name(options),
           result->bad_samples);
-  write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
-                          result->detections);
-  if (!options.predictions.empty()) {
-    const std::string csv = detection_rows(annotations, result->detections);
-    write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
-  }
   const Json json = results_json(options, split, model, annotations, *result);
-  write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {
     print_json(json);
   } else {
     print_out(text_of(options, json, annotations, *result));
   }
-  return result->bad_samples > 0 ? kExitFailed : kExitOk;
+  SideOutputs files;
+  files.add([&] {
+    write_coco_result_files(options.coco_results, model.spec.config.kind, annotations,
+                            result->detections);
+  });
+  if (!options.predictions.empty()) {
+    files.add([&] {
+      const std::string csv = detection_rows(annotations, result->detections);
+      write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
+    });
+  }
+  files.add([&] { write_results(options.results, csv_of(json), to_text(json)); });
+  return files.finish(result->bad_samples > 0 ? kExitFailed : kExitOk);
 }
 
 }  // namespace asmlp::cli

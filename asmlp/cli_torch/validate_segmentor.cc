@@ -214,17 +214,20 @@ int validate_segmentor(const ValidateOptions& options) {
           "{}: none of its {} images can be read with its labels, so nothing was measured",
           options.data, data.size());
 
-  if (!options.predictions.empty()) {
-    write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
-  }
   const Json json = results_json(options, model, data, done, scores);
-  write_results(options.results, csv_of(data, scores), to_text(json));
   if (options.output.json) {
     print_json(json);
   } else {
     print_out(text_of(json, model, data, done, scores));
   }
-  return done.bad_samples == 0 && labels.labeled() > 0 ? kExitOk : kExitFailed;
+  SideOutputs files;
+  if (!options.predictions.empty()) {
+    files.add([&] {
+      write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
+    });
+  }
+  files.add([&] { write_results(options.results, csv_of(data, scores), to_text(json)); });
+  return files.finish(done.bad_samples == 0 && labels.labeled() > 0 ? kExitOk : kExitFailed);
 }
 
 }  // namespace asmlp::cli

@@ -33,7 +33,8 @@ class Arena {
   // Bytes reserved so far.
   int64_t bytes() const { return bytes_; }
 
-  // Sets every reserved pointer. Error(kTooLarge) when the machine has no memory of that size.
+  // Sets every reserved pointer. Error(kTooLarge) when the machine has no memory of that size,
+  // OutOfMemory when the system refuses it to this process.
   void allocate();
 
  private:

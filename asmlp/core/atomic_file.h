@@ -1,33 +1,36 @@
-// Whole-file input and output in which nothing is ever lost.
+// Whole-file output in which nothing is ever lost. (Input: core/input_file.h.)
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
-#include <memory>
-#include <span>
-#include <string>
+
+#include "asmlp/core/input_file.h"
 
 namespace asmlp {
 
-// Writes a file by way of `<path>.tmp.<pid>.<n>` in the same folder: `write` fills the stream, then
-// the data is flushed to disk and renamed over `path`. If anything fails the temporary file is
-// removed, a file already at `path` stays as it was, and Error(kIo) (or what `write` threw) leaves.
+// Writes a file by way of `<path>.tmp.<host>.<pid>.<n>` in the same folder: `write` fills the
+// stream, then the data is flushed to disk and renamed over `path`. If anything fails the temporary
+// file is removed, a file already at `path` stays as it was, and Error(kIo) with the reason (or
+// what `write` threw) leaves. Temporary files of this target that dead processes of this host left
+// are removed first.
+//
+// Links are followed: the link stays, its target is replaced (or made). The mode of a file that is
+// replaced is kept, its owner where that is allowed; a new file has the mode of the umask. What is
+// no regular file (FIFO, device, /dev/stdout and other open descriptors) is written through, not
+// replaced. A FIFO waits for its reader; a signal with a handler ends that: Error(kInterrupted).
 void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(std::ostream&)>& write);
 
-// The whole content of a regular file; Error(kNotFound / kIo) otherwise, Error(kTooLarge) over
-// `max_bytes`.
-std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 30);
+// Error(kNotFound / kIo) with the reason when write_file_atomically(path) would fail as things are:
+// no folder, no permission, a folder of that name. Said before the work, not after it.
+void check_writable(const std::filesystem::path& path);
 
-// A file mapped read-only; the owner keeps the mapping alive.
-struct MappedFile {
-  std::span<const std::byte> bytes;
-  std::shared_ptr<const void> owner;
-};
+// Removes what dead processes of this host left while they wrote `target`: files and folders beside
+// it called `<target>.tmp.<host>.<pid>...` or `<target>.tmp.<pid>...`. Never throws.
+void remove_leftovers(const std::filesystem::path& target) noexcept;
 
-// Maps a regular file; Error(kNotFound / kIo) names it. An empty file maps to an empty span.
-MappedFile map_file(const std::filesystem::path& path);
+// ".tmp.<host>.<pid>", the part of such a name that tells who writes.
+std::string temporary_suffix();
 
 }  // namespace asmlp

@@ -91,6 +91,8 @@ const char* to_string(Isa isa) {
   switch (isa) {
     case Isa::kAuto:
       return "auto";
+    case Isa::kReference:
+      return "reference";
     case Isa::kAvx2:
       return "avx2";
     case Isa::kAvx512:
@@ -99,9 +101,8 @@ const char* to_string(Isa isa) {
       return "avx512_bf16";
     case Isa::kAvx512Amx:
       return "avx512_amx";
-    default:
-      return "reference";
   }
+  return "unknown";
 }
 
 std::vector<Isa> available_isas() {
@@ -129,7 +130,13 @@ Isa parse_isa(const std::string& name, const std::string& where) {
 }
 
 const char* to_string(Precision precision) {
-  return precision == Precision::kBf16 ? "bf16" : "fp32";
+  switch (precision) {
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kBf16:
+      return "bf16";
+  }
+  return "unknown";
 }
 
 Precision parse_precision(const std::string& name) {

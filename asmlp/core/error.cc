@@ -22,6 +22,8 @@ const char* to_string(ErrorCode code) {
       return "too_large";
     case ErrorCode::kInterrupted:
       return "interrupted";
+    case ErrorCode::kBusy:
+      return "busy";
   }
   return "unknown";
 }

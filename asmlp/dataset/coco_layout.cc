@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -261,9 +262,10 @@ CocoFiles find_coco(const fs::path& root, const std::string& split, const std::s
 
 CocoFiles named_coco(const fs::path& images, const fs::path& annotations) {
   require(is_folder(images), ErrorCode::kNotFound, "{}: no such folder of images", images.string());
-  std::error_code ignored;
-  require(fs::is_regular_file(annotations, ignored), ErrorCode::kNotFound,
-          "{}: no such annotation file", annotations.string());
+  std::error_code error;
+  const bool there = fs::exists(annotations, error);
+  require(there, ErrorCode::kNotFound, "{}: no such annotation file: {}", annotations.string(),
+          path_error(annotations, error ? error.value() : ENOENT));
   return {annotations, {images}, ""};
 }
 

@@ -1,6 +1,7 @@
 #include "asmlp/image/image.h"
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 
 namespace asmlp {
 
@@ -10,7 +11,14 @@ Image::Image(int height, int width, int channels)
           ErrorCode::kInvalidArgument,
           "an image of {} x {} pixels with {} channels; sizes are >= 0, channels 1 or 3", height,
           width, channels);
-  pixels.resize(static_cast<size_t>(height) * width * channels);
+  const size_t bytes = static_cast<size_t>(height) * width * channels;
+  try {
+    pixels.resize(bytes);
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(fmt::format(
+        "out of memory: an image of {} x {} pixels needs {:.3g} MB, which the system refuses",
+        height, width, static_cast<double>(bytes) / 1e6));
+  }
 }
 
 }  // namespace asmlp

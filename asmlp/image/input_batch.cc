@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/image/preprocess.h"
 
 namespace asmlp {
@@ -22,13 +23,17 @@ std::span<const float> InputBatch::input() const {
 void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
   require(count >= 0, ErrorCode::kInvalidArgument, "a batch of {} images", count);
   const auto images = static_cast<size_t>(count);
-  if (images > images_.size()) {
-    images_.resize(images);
-    input_.resize(image_size_ * images);
+  if (input_.size() < image_size_ * images) {
+    const std::string what = fmt::format("the input of {} images", count);
+    with_memory_for(what, static_cast<double>(image_size_ * images) * sizeof(float),
+                    [&] { input_.resize(image_size_ * images); });
   }
+  if (images_.size() < images) images_.resize(images);
   const auto slot_input = [&](size_t slot) {
     return std::span(input_).subspan(slot * image_size_, image_size_);
   };
+  items_.clear();  // of the last load, if this one fails
+  failures_.clear();
   std::vector<std::optional<Failure>> failed(images);
   const auto prepare = [&](int item, int) {
     const size_t slot = static_cast<size_t>(item);
@@ -39,7 +44,9 @@ void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
     } catch (const Error& error) {
       failed[slot] = Failure{item, error.code(), error.what(), std::current_exception()};
     } catch (const std::exception& error) {
-      failed[slot] = Failure{item, ErrorCode::kIo, error.what(), std::current_exception()};
+      const ExceptionText told = explain_exception(error);
+      failed[slot] = Failure{item, told.out_of_memory ? ErrorCode::kTooLarge : ErrorCode::kIo,
+                             told.message, std::current_exception()};
     }
   };
   if (count == 1) {
@@ -48,8 +55,6 @@ void InputBatch::load(int count, const std::function<Image(int item)>& fetch) {
     if (!pool_) pool_.emplace(threads_);
     pool_->run(count, prepare);
   }
-  items_.clear();
-  failures_.clear();
   for (int item = 0; item < count; ++item) {
     const size_t from = static_cast<size_t>(item);
     if (failed[from]) {

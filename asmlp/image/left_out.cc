@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "asmlp/core/input_file.h"
 #include "asmlp/image/decode.h"
 
 namespace asmlp {
@@ -19,6 +20,10 @@ bool LeftOut::takes(const std::filesystem::directory_entry& file) {
   const std::filesystem::path& path = file.path();
   if (is_hidden(path)) {
     count("hidden");
+    return false;
+  }
+  if (const std::string kind = special_kind(path); !kind.empty()) {
+    count(kind);
     return false;
   }
   if (!has_image_extension(path)) {

@@ -11,7 +11,7 @@ namespace asmlp {
 class LeftOut {
  public:
   // Whether a file of a folder is taken as an image: a visible name with an extension that
-  // decode_image reads, and not empty. If not, it is counted.
+  // decode_image reads, a regular file, and not empty. If not, it is counted.
   bool takes(const std::filesystem::directory_entry& file);
 
   // Counts something else that is left out, like "hidden folder".

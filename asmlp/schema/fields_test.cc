@@ -14,6 +14,15 @@ namespace {
 
 using testing::HasSubstr;
 
+std::string error_of(const auto& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 TEST(JsonSize, CountsWhatAParserWouldMake) {
   EXPECT_EQ(json_size("7").values, 1u);
   EXPECT_EQ(json_size("7").depth, 0u);
@@ -21,7 +30,19 @@ TEST(JsonSize, CountsWhatAParserWouldMake) {
   EXPECT_GE(json_size(R"({"a":[1,2,{"b":3}]})").values, 6u);
   EXPECT_TRUE(is_parsable_json(std::string(64, '[')));
   EXPECT_FALSE(is_parsable_json(std::string(65, '[')));
-  EXPECT_FALSE(is_parsable_json(std::string(1 << 20, ',')));
+  EXPECT_FALSE(is_parsable_json(std::string(1 << 18, ',')));
+}
+
+TEST(JsonText, TooManyValuesAreRefusedBeforeTheyAreParsed) {
+  std::string json = "[", yaml;
+  for (int i = 0; i < 300'000; ++i) {
+    json += "1,";
+    yaml += "- 1\n";
+  }
+  EXPECT_THAT(error_of([&] { json_from_text(json + "1]", "text"); }), HasSubstr("262144 values"));
+  EXPECT_THAT(error_of([&] { json_from_yaml(yaml, "text"); }), HasSubstr("65536 lines"));
+  EXPECT_THAT(error_of([&] { json_from_text(std::string(100'000, '['), "text"); }),
+              HasSubstr("nested deeper than 16"));
 }
 
 // A host program may choose a locale whose numbers have a comma.
@@ -58,15 +79,6 @@ struct Knobs {
     field("span", self.span, FieldInfo{.low = 0, .below = 2});
   }
 };
-
-std::string error_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string read_error(const char* text) {
   Knobs knobs;

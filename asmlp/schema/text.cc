@@ -45,6 +45,11 @@ Json scalar(const YAML::Node& node) {
   return text;
 }
 
+bool has_extension_of_weights(const std::string& extension) {
+  return extension == ".safetensors" || extension == ".pth" || extension == ".pt" ||
+         extension == ".bin" || extension == ".ckpt";
+}
+
 class YamlConverter {
  public:
   explicit YamlConverter(const std::string& what) : what_(what) {}
@@ -117,7 +122,7 @@ JsonSize json_size(std::string_view text) {
 }
 
 bool is_parsable_json(std::string_view text) {
-  constexpr size_t kMaxDepth = 64, kMaxValues = size_t{1} << 20;
+  constexpr size_t kMaxDepth = 64, kMaxValues = kMaxTextValues;
   const JsonSize size = json_size(text);
   return size.depth <= kMaxDepth && size.values <= kMaxValues;
 }
@@ -152,6 +157,10 @@ nlohmann::json json_from_text(const std::string& text, const std::string& what) 
 
 nlohmann::json json_from_yaml(const std::string& text, const std::string& what) {
   check_size(text, kMaxYamlBytes, what);
+  // The parser takes 15 us an entry. A list of 21,841 names of classes is the longest there is.
+  constexpr auto kMaxLines = std::ptrdiff_t{1} << 16;
+  require(std::ranges::count(text, '\n') <= kMaxLines, ErrorCode::kTooLarge,
+          "{}: more than {} lines; write it as JSON", what, kMaxLines);
   try {
     return YamlConverter(what).convert(YAML::Load(text));
   } catch (const Error&) {
@@ -167,14 +176,20 @@ bool is_json_or_yaml(const std::filesystem::path& path) {
   // The index of a model in several files (weights/shards.h) describes nothing.
   if (path.filename().string().ends_with(".index.json")) return false;
   const std::string extension = path.extension().string();
-  return extension == ".json" || extension == ".yaml" || extension == ".yml";
+  if (extension == ".json" || extension == ".yaml" || extension == ".yml") return true;
+  // A pipe has no extension: text in it is a description, weights are no text.
+  if (has_extension_of_weights(extension)) return false;
+  const std::string begin = piped_beginning(path, 256);
+  return !begin.empty() && !begin.starts_with("PK") && begin.find('\0') == std::string::npos &&
+         static_cast<unsigned char>(begin[0]) != 0x80;
 }
 
 nlohmann::json json_from_file(const std::filesystem::path& path) {
   require(is_json_or_yaml(path), ErrorCode::kInvalidArgument,
           "{}: a description is a .json, .yaml or .yml file", path.string());
   const std::string text = read_file(path, kMaxJsonBytes), what = path.string();
-  return path.extension() == ".json" ? json_from_text(text, what) : json_from_yaml(text, what);
+  const bool json = path.extension() == ".json" || (!path.has_extension() && text.starts_with('{'));
+  return json ? json_from_text(text, what) : json_from_yaml(text, what);
 }
 
 }  // namespace asmlp

@@ -22,7 +22,7 @@ struct JsonSize {
 };
 JsonSize json_size(std::string_view text);
 
-// Whether text of foreign origin may be parsed: at most 64 levels and 2^20 values. What is no JSON
+// Whether text of foreign origin may be parsed: at most 64 levels and 2^18 values. What is no JSON
 // may pass.
 bool is_parsable_json(std::string_view text);
 

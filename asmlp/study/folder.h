@@ -12,14 +12,14 @@
 #include <optional>
 #include <string>
 
-#include "asmlp/core/file_lock.h"
+#include "asmlp/core/files/file_lock.h"
 #include "asmlp/study/plan.h"
 
 namespace asmlp::study {
 
 class StudyFolder {
  public:
-  // Makes the folder and locks it (core/file_lock.h). The lock is shared with the training
+  // Makes the folder and locks it (core/files/file_lock.h). The lock is shared with the training
   // processes: while those of a study that was killed are still saving, this waits for them, which
   // it says once by `say`. Error(kIo) after a minute, kInterrupted once a signal has come
   // (StopSignals).

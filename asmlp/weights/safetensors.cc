@@ -7,8 +7,8 @@
 #include <ostream>
 
 #include "asmlp/core/atomic_file.h"
-#include "asmlp/core/checksum.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/files/checksum.h"
 #include "asmlp/schema/text.h"
 #include "asmlp/weights/safetensors_header.h"
 
@@ -17,7 +17,7 @@ namespace {
 
 // A tensor takes about 100 bytes. The format allows 100 MB, which take seconds to read.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
-constexpr size_t kMaxHeaderValues = size_t{1} << 20;  // a tensor has 9
+constexpr size_t kMaxHeaderValues = size_t{1} << 19;  // a tensor has 9
 
 // The offsets must tile the buffer: start at 0, no hole, no overlap, end with the file.
 void check_layout(std::vector<HeaderEntry> entries, uint64_t buffer_bytes,
@@ -90,7 +90,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
           "{}: {} bytes are too few for a safetensors file", what, bytes.size());
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   require(header_bytes <= kMaxHeaderBytes, ErrorCode::kBadFormat,
-          "{}: not a safetensors file: its header would have {} bytes, at most {} are allowed",
+          "{}: a header of {} bytes, at most {} are read; is it a safetensors file of a model?",
           what, header_bytes, kMaxHeaderBytes);
   const std::span<const std::byte> whole = bytes;
   bytes = bytes.subspan(sizeof header_bytes);
@@ -104,7 +104,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
 
   const JsonSize size = json_size(text);
   require(size.values <= kMaxHeaderValues, ErrorCode::kTooLarge,
-          "{}: its header has {} values, at most {} are read (100'000 tensors)", what, size.values,
+          "{}: its header has {} values, at most {} are read (58,000 tensors)", what, size.values,
           kMaxHeaderValues);
 
   Header header = parse_safetensors_header(text, what);
@@ -131,9 +131,12 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<c
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
-  MappedFile mapped = map_file(path);
-  TensorFile file = parse_safetensors(mapped.bytes, std::move(mapped.owner), path.string());
-  for (auto& [name, tensor] : file.tensors) tensor.mapped = true;
+  return parse_safetensors(map_file(path), path.string());
+}
+
+TensorFile parse_safetensors(const MappedFile& mapped, const std::string& what) {
+  TensorFile file = parse_safetensors(mapped.bytes, mapped.owner, what);
+  for (auto& [name, tensor] : file.tensors) tensor.mapped = mapped.mapped;
   return file;
 }
 

@@ -8,12 +8,14 @@
 #include <span>
 #include <string>
 
+#include "asmlp/core/input_file.h"
 #include "asmlp/core/tensor.h"
 
 namespace asmlp {
 
 // The key under which the metadata of a file may have a checksum of the whole file:
-// "xxh64:" and 16 digits (core/checksum.h), of all its bytes with zeros in the place of the digits.
+// "xxh64:" and 16 digits (core/files/checksum.h), of all its bytes with zeros in the place of the
+// digits.
 inline constexpr const char* kChecksumKey = "asmlp_checksum";
 
 struct TensorFile {
@@ -31,6 +33,9 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 // The same on bytes in memory that `owner` keeps alive; `what` names the source in messages.
 TensorFile parse_safetensors(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                              const std::string& what);
+
+// The same on what map_file gave.
+TensorFile parse_safetensors(const MappedFile& mapped, const std::string& what);
 
 // Writes atomically (temporary name, flush, rename), data 8-byte aligned, widest dtype first. With
 // kAdd, the metadata get the checksum.

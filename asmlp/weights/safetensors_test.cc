@@ -136,7 +136,7 @@ TEST(Safetensors, RefusesWhatBreaksTheRules) {
   refuse_header(R"({"__metadata__":{"n":"1","n":"2"}})", {"'n'", "twice"});
 
   std::string deep = "{\"a\":";
-  refuse_header(deep + std::string(1'000'000, '['), {"list"});
+  refuse_header(deep + std::string(500'000, '['), {"list"});
   for (int i = 0; i < 200'000; ++i) deep += "{\"a\":";
   refuse_header(deep, {"'a'", "unknown field"});
 

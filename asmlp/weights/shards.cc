@@ -59,7 +59,7 @@ std::optional<fs::path> index_in(const fs::path& folder) {
   std::optional<fs::path> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (!is_shard_index(entry.path())) continue;
+    if (!is_shard_index(entry.path()) || !entry.is_regular_file(ignored)) continue;
     if (found) return std::nullopt;
     found = entry.path();
   }
@@ -106,7 +106,8 @@ WeightFile read_shards(const fs::path& index, WeightFile (*read)(const fs::path&
   std::string missing;
   size_t missing_count = 0;
   for (const auto& [name, tensors] : placed) {
-    if (fs::exists(index.parent_path() / name)) continue;
+    std::error_code ignored;
+    if (fs::is_regular_file(index.parent_path() / name, ignored)) continue;
     if (++missing_count <= 5) missing += (missing.empty() ? "" : ", ") + name;
   }
   require(missing_count == 0, ErrorCode::kNotFound,
@@ -158,7 +159,8 @@ fs::path weights_in_folder(const fs::path& folder, std::vector<std::string>& not
   for (const char* name :
        {"model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json",
         "pytorch_model.bin", "best.safetensors", "final.safetensors", "last.safetensors"}) {
-    if (!found && fs::exists(folder / name)) found = folder / name;
+    std::error_code ignored;
+    if (!found && fs::is_regular_file(folder / name, ignored)) found = folder / name;
   }
   if (!found) found = index_in(folder);
   if (!found) {

@@ -45,9 +45,9 @@ void take_model_of_state(WeightFile& file) {
 
 // One file, names as they are there.
 WeightFile read_file_of_weights(const std::filesystem::path& path) {
-  const MappedFile mapped = map_file(path);
+  const MappedFile mapped = map_file(path);  // once: what comes out of a pipe is gone
   if (is_safetensors(mapped.bytes)) {
-    TensorFile read = read_safetensors(path);
+    TensorFile read = parse_safetensors(mapped, path.string());
     WeightFile file{path, std::move(read.tensors), std::move(read.metadata), "", {}, {}};
     file.classes = class_names_of(file.metadata);
     return file;

@@ -12,7 +12,17 @@
  * belongs to the object it came from.
  *
  * Threads: a model is immutable and may be shared. An engine serves one caller at a time: make one
- * per thread. An engine keeps its model alive, so they may be freed in any order.
+ * per thread. A call while another thread runs the engine is ASMLP_BUSY and changes nothing; only
+ * freeing an engine that another thread uses is the caller's fault. An engine keeps its model
+ * alive, so they may be freed in any order. Threads that the system refuses (ulimit -u) are no
+ * error: an engine works with those that it gets, to the same bits.
+ *
+ * fork(): in a child, an inherited model works. An inherited engine does not, because its threads
+ * stayed in the parent: its calls are ASMLP_UNSUPPORTED, and it can be freed. Make another one in
+ * the child, from the same model.
+ *
+ * Memory: ASMLP_OUT_OF_MEMORY, with a message that says how much, when the system refuses it. The
+ * engine can be used further, for smaller inputs say.
  *
  * docs/guide/api.md has an example; C++ programs use <asmlp/asmlp.hpp>. */
 #pragma once
@@ -24,9 +34,12 @@
 
 #ifdef __cplusplus
 extern "C" {
+#define ASMLP_INT : int /* an enum may hold any int, as it comes from other languages */
+#else
+#define ASMLP_INT
 #endif
 
-typedef enum asmlp_status {
+typedef enum asmlp_status ASMLP_INT {
   ASMLP_OK = 0,
   ASMLP_INVALID_ARGUMENT = 1, /* a value outside its documented range */
   ASMLP_NOT_FOUND = 2,        /* no such file */
@@ -37,7 +50,8 @@ typedef enum asmlp_status {
   ASMLP_TOO_LARGE = 7,        /* over a documented limit */
   ASMLP_INTERRUPTED = 8,      /* the user asked to stop */
   ASMLP_OUT_OF_MEMORY = 9,
-  ASMLP_INTERNAL = 10 /* a fault of the library; please report the message */
+  ASMLP_INTERNAL = 10, /* a fault of the library; please report the message */
+  ASMLP_BUSY = 11      /* another thread is in a call of the same engine */
 } asmlp_status;
 
 /* The version of the library that runs: "0.2.0", and 10000 * major + 100 * minor + patch. */
@@ -56,17 +70,20 @@ ASMLP_API const char* asmlp_status_name(asmlp_status status);
 typedef struct asmlp_model asmlp_model;
 
 /* What a model is for. */
-typedef enum asmlp_task {
+typedef enum asmlp_task ASMLP_INT {
   ASMLP_TASK_CLASSIFY = 0,
   ASMLP_TASK_DETECT = 1,
   ASMLP_TASK_SEGMENT = 2
 } asmlp_task;
 
 /* What products compute with; sums and statistics are fp32 in both. */
-typedef enum asmlp_precision { ASMLP_PRECISION_FP32 = 0, ASMLP_PRECISION_BF16 = 1 } asmlp_precision;
+typedef enum asmlp_precision ASMLP_INT {
+  ASMLP_PRECISION_FP32 = 0,
+  ASMLP_PRECISION_BF16 = 1
+} asmlp_precision;
 
 /* Instruction sets in order of preference, the last the best. */
-typedef enum asmlp_isa {
+typedef enum asmlp_isa ASMLP_INT {
   ASMLP_ISA_AUTO = 0,        /* $ASMLP_ISA, or the best that this machine can run */
   ASMLP_ISA_REFERENCE = 1,   /* portable, on every machine */
   ASMLP_ISA_AVX2 = 2,        /* AVX2 and FMA */
@@ -126,11 +143,11 @@ ASMLP_API asmlp_status asmlp_model_feature_shape(const asmlp_model* model, int f
 typedef struct asmlp_engine asmlp_engine;
 
 /* EXIF orientation of image files: the picture is turned upright, or taken as it is stored. */
-typedef enum asmlp_exif { ASMLP_EXIF_APPLY = 0, ASMLP_EXIF_IGNORE = 1 } asmlp_exif;
+typedef enum asmlp_exif ASMLP_INT { ASMLP_EXIF_APPLY = 0, ASMLP_EXIF_IGNORE = 1 } asmlp_exif;
 
 /* All zero is the default. */
 typedef struct asmlp_run_options {
-  int threads;        /* 1..256; 0: every core that the process may use */
+  int threads;        /* 1..256, or fewer if the system refuses; 0: every core it may use */
   int image_size;     /* side that images are resized and cropped to; 0: the model's own */
   int max_batch;      /* images computed at once, 1..4096; 0: 8 */
   int features;       /* 1: also keep the feature maps; 0: do not */

@@ -8,11 +8,18 @@
 //
 // Threads. A Model is immutable: share it between any number of threads. A Classifier or Backbone
 // has threads and memory of its own and serves one caller at a time: make one per thread, from the
-// same model. Results have the same bits for any number of threads and any batch, on one
-// instruction set.
+// same model. A call while another thread is in one is an Error(kBusy) and changes nothing; only
+// moving or destroying an object that another thread uses is the caller's fault. Results have the
+// same bits for any number of threads and any batch, on one instruction set; threads that the
+// system refuses (ulimit -u) are no error, the others do the work.
 //
-// Errors. Everything that fails throws asmlp::Error, with a code and a message that says what to do
-// (std::bad_alloc when memory runs out). An object whose call has thrown can be used further.
+// fork(). In a child, an inherited Model works. An inherited Classifier or Backbone does not,
+// because its threads stayed in the parent: its calls are an Error(kUnsupported), and it can be
+// destroyed. Make another one in the child, from the same model.
+//
+// Errors. Everything that fails throws asmlp::Error, with a code and a message that says what to
+// do, or std::bad_alloc when the system refuses memory; its what() says how much it was and what
+// for, where that is known. An object whose call has thrown can be used further.
 #pragma once
 
 #include <cstddef>
@@ -172,7 +179,7 @@ struct OutputView {
 };
 
 struct RunOptions {
-  int threads = 0;           // 1..256; 0 takes every core that the process may use
+  int threads = 0;           // 1..256, or fewer if the system refuses; 0: every core it may use
   int image_size = 0;        // side that images are resized and cropped to; 0: the model's own
   int max_batch = 8;         // images computed at once, 1..4096; memory grows with it, results stay
   ReadOptions reading = {};  // of image files: classify(file), features(file)

@@ -18,6 +18,7 @@ enum class ErrorCode {
   kMismatch,         // two things that must agree do not (weights and config, shapes)
   kTooLarge,         // over a documented limit (image pixels, header bytes)
   kInterrupted,      // the user asked to stop; everything worth keeping has been saved
+  kBusy,             // another thread is in a call of the same object: one caller at a time
 };
 
 // The code as a lower-case word, e.g. "not_found": for JSON output and logs.

@@ -2,7 +2,6 @@
 // ImageNet.
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <memory>
 #include <random>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/growing_folder.h"
 #include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/encode.h"
@@ -88,9 +88,7 @@ int run_dataset_imagenet_like(const DatasetImagenetLikeOptions& options) {
     photos.push_back(decode_image(file));
     if (photos.back().channels == 1) photos.back() = to_rgb(photos.back());
   }
-  std::error_code error;
-  require(!fs::exists(options.output, error) || fs::is_empty(options.output, error),
-          ErrorCode::kInvalidArgument, "{}: is not empty; choose another output", options.output);
+  GrowingFolder growing(options.output, GrowingFolder::Output::kNewOrEmpty);
   const int64_t total = int64_t{options.classes} * (options.train + options.val);
   Progress progress("imagenet-like", total, "images");
   int64_t done = 0;
@@ -98,7 +96,8 @@ int run_dataset_imagenet_like(const DatasetImagenetLikeOptions& options) {
     // WordNet ids as ImageNet's folders are called: "n" and eight digits.
     const std::string wnid = fmt::format("n{:08}", label);
     for (int split = 0; split < 2; ++split) {
-      const fs::path folder = fs::path(options.output) / (split == 0 ? "train" : "val") / wnid;
+      const fs::path folder = growing.path() / (split == 0 ? "train" : "val") / wnid;
+      std::error_code error;
       fs::create_directories(folder, error);
       require(!error, ErrorCode::kIo, "{}: cannot create the folder: {}", folder.string(),
               error.message());
@@ -109,15 +108,12 @@ int run_dataset_imagenet_like(const DatasetImagenetLikeOptions& options) {
         const std::string name = split == 0 ? fmt::format("{}_{}.JPEG", wnid, i)
                                             : fmt::format("ILSVRC2012_val_{:08}.JPEG",
                                                           int64_t{label} * options.val + i + 1);
-        std::ofstream out(folder / name, std::ios::binary);
-        out.write(bytes.data(), std::ssize(bytes));
-        out.close();
-        require(bool{out}, ErrorCode::kIo, "{}: cannot write it (is the disk full?)",
-                (folder / name).string());
+        write_growing_file(folder / name, bytes);
       }
     }
     progress.update(done);
   }
+  growing.finish();
   progress.finish();
   const Json json{{"output", options.output},
                   {"classes", options.classes},

@@ -1,5 +1,7 @@
 // asmlp info: the zoo, one model's details, the processor.
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/commands/describe.h"
@@ -11,7 +13,9 @@
 #include "asmlp/core/printable.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/model/description/description.h"
+#include "asmlp/model/description/description_json.h"
 #include "asmlp/report/table.h"
+#include "asmlp/schema/fields.h"
 #include "asmlp/schema/text.h"
 #include "asmlp/weights/model_file.h"
 
@@ -55,7 +59,26 @@ void set_image_size(Description& model, int side) {
   architecture->spec.preprocessing.size = side;
 }
 
-// A name of the zoo, a weight file, or a config file.
+// The model of a recipe of `asmlp train`, which stands there as `model` among the options of the
+// run; nothing for other files.
+std::optional<Description> model_of_recipe(const std::string& file) {
+  if (file.starts_with('{')) return std::nullopt;
+  const nlohmann::json json = json_from_file(file);
+  if (!json.is_object() || !json.contains("model")) return std::nullopt;
+  const nlohmann::json& model = json["model"];
+  std::optional<Task> task;
+  if (json.contains("task") && json["task"].is_string() && json["task"] != "auto") {
+    task = value_named<Task>(json["task"].get<std::string>(), (file + ": task").c_str());
+  }
+  if (model.is_object()) return read_description(model, file + ": model", task);
+  const bool recipe = std::ranges::any_of(
+      std::initializer_list<const char*>{"data", "epochs", "batch-size", "batch_size", "task"},
+      [&](const char* key) { return json.contains(key); });
+  if (!recipe || !model.is_string()) return std::nullopt;
+  return resolve_description(model.get<std::string>(), task);
+}
+
+// A name of the zoo, a weight file, a config file, or a recipe.
 Described find_model(const InfoOptions& options) {
   const std::filesystem::path path = options.model;
   std::error_code ignored;
@@ -68,7 +91,8 @@ Described find_model(const InfoOptions& options) {
     require(options.config.empty(), ErrorCode::kInvalidArgument,
             "{} is {}, --config is for weight files", options.model,
             named ? "a zoo name" : "a config file");
-    found.model = resolve_description(options.model);
+    const auto trained = described ? model_of_recipe(options.model) : std::nullopt;
+    found.model = trained ? *trained : resolve_description(options.model);
     if (!options.shift_size.empty()) set_shift(found.model, parse_shift_size(options.shift_size));
     if (described) found.file = path;
   } else {
@@ -167,7 +191,9 @@ std::string zoo_text(std::optional<int> img_size) {
   return table.str();
 }
 
-int run_info(const InfoOptions& options) {
+int run_info(InfoOptions options) {
+  // An architecture by itself is a model without weights.
+  if (options.model.empty()) options.model = std::exchange(options.config, {});
   require(!options.params || !options.model.empty(), ErrorCode::kInvalidArgument,
           "--params needs a model: `asmlp info MODEL --params`");
   const bool list = options.list || (options.model.empty() && !options.cpu);
@@ -210,8 +236,9 @@ Command add_info(CLI::App& program) {
       "  asmlp info asmlp_tiny_patch4_shift5_224     one of its models\n"
       "  asmlp info model.safetensors --params       a weight file\n"
       "  asmlp info --cpu                            this machine");
-  app->add_option("model", options->model,
-                  "a zoo name, a weight file (.safetensors, .pth) or a config (.json, .yaml)")
+  app->add_option(
+         "model", options->model,
+         "a zoo name, a weight file (.safetensors, .pth), a config or a recipe (.json, .yaml)")
       ->type_name("MODEL|FILE");
   app->add_flag("--list", options->list, "print the zoo (default without a model)");
   app->add_flag("--cpu", options->cpu,
@@ -220,7 +247,9 @@ Command add_info(CLI::App& program) {
   app->add_option("--img-size", options->img_size, "count multiply-adds at this size")
       ->check(CLI::Range(1, 16384))
       ->type_name("N");
-  app->add_option("--config", options->config, "architecture of a weight file, as JSON or YAML")
+  app->add_option("--config", options->config,
+                  "architecture of a weight file, as JSON or YAML; without MODEL it is "
+                  "what is described")
       ->type_name("FILE");
   app->add_option("--shift-size", options->shift_size,
                   "shift positions of a file that does not say")

@@ -10,6 +10,8 @@
 #include "asmlp/cli/commands/study_runner.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/files/inside_path.h"
+#include "asmlp/core/printable.h"
 #include "asmlp/core/stop_signals.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/results.h"
@@ -49,6 +51,11 @@ int parse_jobs(const std::string& text) {
 int run_study(const StudyArguments& options) {
   const std::filesystem::path file = options.file;
   const StudyPlan plan = study::load_study(file);
+  require(
+      !options.output.empty() || stays_inside(plan.name), ErrorCode::kBadFormat,
+      "{}: its name '{}' leads out of the folder output/; rename the study, or say with --output "
+      "where it goes",
+      options.file, printable(plan.name, LineBreaks::kEscape));
   StudyOptions settings;
   settings.program = find_torch_program("`study`");
   settings.output = options.output.empty() ? std::filesystem::path("output") / plan.name

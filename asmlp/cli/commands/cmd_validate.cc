@@ -141,6 +141,7 @@ Command add_validate(CLI::App& program, const Validators& validators) {
   add_model_options(*app, options->model);
   add_class_map_option(*app, options->model);
   add_image_options(*app, options->image, "what the model's file says");
+  add_outside_option(*app, "Pictures");
   add_backend_option(*app, validators.backend, options->backend, "Execution");
   add_run_options(*app, options->run);
   app->add_option("--workers", options->workers,

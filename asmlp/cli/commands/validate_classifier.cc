@@ -250,9 +250,6 @@ int validate_classifier(const ValidateOptions& options, const Backend& backend) 
 
   require(evaluation.meter.count() > 0, ErrorCode::kBadFormat,
           "{}: none of its {} images can be read, so nothing was measured", options.data, images);
-  if (!options.predictions.empty()) {
-    write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
-  }
   Json json = results_json(options, loaded, data, evaluation, *runner, settings.batch_size,
                            progress.seconds());
   std::string text;
@@ -261,14 +258,22 @@ int validate_classifier(const ValidateOptions& options, const Backend& backend) 
     json["confusion"] = confusion_json(*evaluation.confusion);
     text = confusion_text(*evaluation.confusion, classes.names);
   }
-  if (settings.sheet) draw_sheet(options, loaded, classes.names, json, evaluation);
-  write_results(options.results, csv_of(json), to_text(json));
   if (options.output.json) {
     print_json(json);
   } else {
     print_out(text + summary_text(json, loaded));
   }
-  return evaluation.failures.empty() ? kExitOk : kExitFailed;
+  SideOutputs files;
+  if (!options.predictions.empty()) {
+    files.add([&] {
+      write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
+    });
+  }
+  if (settings.sheet) {
+    files.add([&] { draw_sheet(options, loaded, classes.names, json, evaluation); });
+  }
+  files.add([&] { write_results(options.results, csv_of(json), to_text(json)); });
+  return files.finish(evaluation.failures.empty() ? kExitOk : kExitFailed);
 }
 
 }  // namespace asmlp::cli

@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 #include <glob.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -31,6 +28,12 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
   return names;
 }
 
+// Something is at the path, be it a link to nothing: reading it says what.
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(path, error));
+}
+
 void add_folder(const fs::path& folder, const std::string& argument, FoundImages& result) {
   std::vector<fs::path> files;
   LeftOut left_out;
@@ -43,7 +46,7 @@ void add_folder(const fs::path& folder, const std::string& argument, FoundImages
       if (!is_hidden(entry->path())) continue;
       entry.disable_recursion_pending();
       left_out.count("hidden folder");
-    } else if (entry->is_regular_file(ignored) && left_out.takes(*entry)) {
+    } else if (left_out.takes(*entry)) {
       files.push_back(entry->path());
     }
   }
@@ -90,8 +93,7 @@ void add_list(const std::string& argument, FoundImages& result) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (name.ends_with('\r')) name.pop_back();
     if (name.empty()) continue;
-    std::error_code ignored;
-    if (fs::exists(name, ignored)) {
+    if (is_there(name)) {
       add_path(name, name, result);
     } else {
       result.missing.push_back(
@@ -107,7 +109,6 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
   FoundImages result;
   bool read = false;
   for (const std::string& argument : arguments) {
-    std::error_code ignored;
     if (argument == kStandardInput) {
       if (read) {
         result.missing.push_back({argument, ErrorCode::kInvalidArgument,
@@ -118,7 +119,7 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
       read = true;
       continue;
     }
-    const bool exists = fs::exists(argument, ignored);
+    const bool exists = is_there(argument);
     if (!exists && argument.starts_with('@')) {
       add_list(argument, result);
       continue;
@@ -136,17 +137,8 @@ FoundImages find_images(const std::vector<std::string>& arguments) {
 
 Image load_image(const fs::path& file, const DecodeOptions& options) {
   if (file != kStandardInput) return decode_image(file, options);
-  const std::string what = "standard input";
-  std::string bytes;
-  std::vector<char> buffer(size_t{1} << 16);
-  ssize_t count = 1;
-  while (count != 0 && bytes.size() <= options.max_file_bytes) {
-    count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    require(count >= 0 || errno == EINTR, ErrorCode::kIo, "{}: cannot be read: {}", what,
-            std::strerror(errno));
-    bytes.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
-  }
-  return decode_image(std::as_bytes(std::span(bytes)), what, options);
+  const std::string bytes = read_standard_input(options.max_file_bytes);
+  return decode_image(std::as_bytes(std::span(bytes)), "standard input", options);
 }
 
 fs::path shown_name(const fs::path& file) { return file == kStandardInput ? "stdin" : file; }

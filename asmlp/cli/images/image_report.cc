@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "asmlp/cli/options/options.h"
+
 namespace asmlp::cli {
 
 ImageReport::ImageReport(std::string command, bool json, const FoundImages& found, Json model)
@@ -49,7 +51,6 @@ int ImageReport::finish(const std::function<void(const Json& document)>& write) 
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   const size_t images = json_["images"].size(), failed = json_["failed"].size();
   json_["seconds"] = seconds;
-  if (write) write(json_);
   if (as_json_) {
     print_json(json_);
   } else {
@@ -58,7 +59,9 @@ int ImageReport::finish(const std::function<void(const Json& document)>& write) 
                            seconds > 0 ? static_cast<double>(images) / seconds : 0.0,
                            failed > 0 ? fmt::format(", {} failed", failed) : ""));
   }
-  return failed > 0 ? kExitFailed : kExitOk;
+  SideOutputs files;
+  if (write) files.add([&] { write(json_); });
+  return files.finish(failed > 0 ? kExitFailed : kExitOk);
 }
 
 }  // namespace asmlp::cli

@@ -1,6 +1,10 @@
 #include "asmlp/cli/images/output_folder.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "asmlp/cli/images/find_images.h"
 #include "asmlp/core/error.h"
@@ -14,6 +18,9 @@ OutputFolder::OutputFolder(const std::string& option, const fs::path& folder) : 
   fs::create_directories(folder_, error);
   require(!error && fs::is_directory(folder_), ErrorCode::kIo, "{} {}: cannot make this folder: {}",
           option, folder_.string(), error ? error.message() : "a file of that name exists");
+  const int denied = ::access(folder_.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
+  require(denied == 0, ErrorCode::kIo, "{} {}: cannot write into this folder: {}", option,
+          folder_.string(), std::strerror(denied));
 }
 
 fs::path OutputFolder::next(const fs::path& input) {

@@ -7,6 +7,8 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
+#include "asmlp/core/utf8.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/model/imagenet_classes.h"
@@ -53,6 +55,9 @@ std::vector<std::string> read_class_map(const fs::path& path) {
   for (std::string line; std::getline(text, line);) {
     const size_t last = line.find_last_not_of(" \t\r");
     line.resize(last == std::string::npos ? 0 : last + 1);
+    require(is_utf8(line), ErrorCode::kBadFormat,
+            "{}: line {} ('{}') is not UTF-8 text; save the file as UTF-8", path.string(),
+            names.size() + 1, printable(line, LineBreaks::kEscape));
     names.push_back(line);
   }
   while (!names.empty() && names.back().empty()) names.pop_back();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "asmlp/core/files/inside_path.h"
 #include "asmlp/model/exif.h"
 
 namespace asmlp::cli {
@@ -33,6 +34,14 @@ void add_image_options(CLI::App& app, ImageOptions& options, const std::string& 
       ->check(CLI::Range(int64_t{1}, int64_t{10'000'000'000}))
       ->type_name("N")
       ->group("Pictures");
+}
+
+void add_outside_option(CLI::App& app, const std::string& group) {
+  app.add_flag_callback(
+         "--allow-outside", allow_outside_paths,
+         "read pictures outside of the data's folder where its annotations name them "
+         "(../x.jpg, /x.jpg)")
+      ->group(group);
 }
 
 }  // namespace asmlp::cli

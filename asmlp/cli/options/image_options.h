@@ -22,4 +22,8 @@ struct ImageOptions {
 // `exif_default` completes the help: "default: ...".
 void add_image_options(CLI::App& app, ImageOptions& options, const std::string& exif_default);
 
+// --allow-outside: allow_outside_paths (core/files/inside_path.h), for the commands that read
+// annotations with names of files.
+void add_outside_option(CLI::App& app, const std::string& group);
+
 }  // namespace asmlp::cli

@@ -1,12 +1,8 @@
 #include "asmlp/cli/options/options.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <ostream>
 #include <sstream>
 
@@ -24,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool looks_like_file(const std::string& name) {
-  if (fs::exists(name) || name.find('/') != std::string::npos) return true;
+  std::error_code ignored;
+  if (fs::exists(name, ignored) || name.find('/') != std::string::npos) return true;
   const std::string extension = fs::path(name).extension().string();
   for (const char* known : {".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt"}) {
     if (extension == known) return true;
@@ -153,6 +150,20 @@ void write_results(const ResultsOptions& options, const std::string& csv, const 
   write_file_atomically(options.file, [&](std::ostream& out) { out << (as_json ? json : csv); });
 }
 
+void SideOutputs::add(const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    failures_.emplace_back(error.what());
+  }
+}
+
+int SideOutputs::finish(int code) const {
+  for (const std::string& failure : failures_) print_error(failure);
+  return failures_.empty() ? code : kExitFailed;
+}
+
 void check_results(const ResultsOptions& options) {
   check_output(options.file);
   const std::string extension = fs::path(options.file).extension().string();
@@ -165,13 +176,7 @@ void check_results(const ResultsOptions& options) {
 
 void check_output(const std::string& path) {
   if (path.empty()) return;
-  const fs::path parent = fs::path(path).parent_path();
-  const fs::path folder = parent.empty() ? fs::path(".") : parent;
-  require(fs::is_directory(folder), ErrorCode::kNotFound, "{}: there is no folder {}", path,
-          folder.string());
-  require(!fs::is_directory(path), ErrorCode::kIo, "{}: a folder, not a file", path);
-  require(::access(folder.c_str(), W_OK) == 0, ErrorCode::kIo, "{}: cannot write into {}: {}", path,
-          folder.string(), std::strerror(errno));
+  check_writable(path);
 }
 
 void check_not_overwritten(const fs::path& input, const fs::path& output) {

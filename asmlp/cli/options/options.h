@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +56,19 @@ struct ResultsOptions {
 void add_results_options(CLI::App& app, ResultsOptions& options);
 // Writes the one of the two that was asked for, atomically; nothing without --results-file.
 void write_results(const ResultsOptions& options, const std::string& csv, const std::string& json);
+
+// What a command writes beside the result that it prints. Each file is tried; the result is printed
+// whatever becomes of them, then what failed is told, and the exit code is 1.
+class SideOutputs {
+ public:
+  // Runs `write`; an Error (but kInterrupted) is kept.
+  void add(const std::function<void()>& write);
+  // Prints what failed; `code`, or kExitFailed when something did.
+  int finish(int code) const;
+
+ private:
+  std::vector<std::string> failures_;
+};
 
 // check_output of the file, and Error(kInvalidArgument) when nothing says in which format.
 void check_results(const ResultsOptions& options);

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/input_file.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/printable.h"
 
@@ -107,6 +108,8 @@ void print_json(const Json& json) { write_out(to_text(json)); }
 void start_console(const std::string& program) {
   program_name() = program;
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // then writing beyond the limit fails, with a reason
+  keep_piped_inputs();
   set_log_callback([](LogLevel level, const std::string& message) {
     if (!quiet() && level >= least_level()) print_line(name_of(level), message);
   });

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <sstream>
 
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/help_command.h"
+#include "asmlp/cli/terminal/last_words.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/schema/nearest.h"
 
 namespace asmlp::cli {
@@ -60,6 +61,14 @@ int report(bool json, const std::string& code, const std::string& message, int e
     }
   }
   return exit_code;
+}
+
+// An exception that is no Error: of other libraries, of the system, or for lack of memory.
+int report_other(bool json, const std::exception& error) {
+  const ExceptionText told = explain_exception(error);
+  if (!told.out_of_memory) return report(json, "internal", indented(told.message), kExitFailed);
+  return report(json, "out_of_memory", told.message + "; try a smaller --batch-size or --img-size",
+                kExitFailed);
 }
 
 // Help and version, which are printed where no exception may leave any more.
@@ -149,6 +158,7 @@ int run_program(const std::string& name, const std::string& description,
                 const std::vector<AddCommand>& commands, int argc, const char* const* argv) {
   open_standard_streams();
   start_console(name);
+  report_uncaught_exceptions();
   const bool json = wants_json(argc, argv);
   CLI::App program(description, name);
   program.set_help_flag("-h,--help", "print this help and exit");
@@ -180,11 +190,8 @@ int run_program(const std::string& name, const std::string& description,
     return report(json, to_string(error.code()), error.what(), usage ? kExitUsage : kExitFailed);
   } catch (const BrokenPipe&) {
     return kExitBrokenPipe;
-  } catch (const std::bad_alloc&) {
-    return report(json, "out_of_memory",
-                  "not enough memory; try a smaller --batch-size or --img-size", kExitFailed);
   } catch (const std::exception& error) {
-    return report(json, "internal", indented(error.what()), kExitFailed);
+    return report_other(json, error);
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli_torch/commands.h"
@@ -21,7 +21,7 @@
 #include "asmlp/cli_torch/train/train_plan.h"
 #include "asmlp/cli_torch/train/train_summary.h"
 #include "asmlp/core/error.h"
-#include "asmlp/core/file_lock.h"
+#include "asmlp/core/files/file_lock.h"
 #include "asmlp/core/stop_signals.h"
 #include "asmlp/report/table.h"
 #include "asmlp/schema/fields.h"
@@ -253,8 +253,6 @@ std::unique_ptr<dist::World> join_world(const train::TrainOptions& options) {
 }
 
 int run_train(TrainArguments& arguments) {
-  // What goes beyond a limit of file sizes (ulimit -f) is an error like a full disk.
-  std::signal(SIGXFSZ, SIG_IGN);
   const std::optional<train::RunState> saved = plan_run(arguments);
   const int nproc = arguments.options.run.nproc;
   if (nproc > 1 && !is_launched_worker()) {
@@ -284,6 +282,7 @@ Command add_train(CLI::App& program, Arguments raw) {
   app->add_option("-o,--output", arguments->output, "Folder of the run (default: output/<model>)")
       ->group(group);
   app->add_option("--experiment", arguments->experiment, "Subfolder of --output")->group(group);
+  add_outside_option(*app, group);
   CLI::Option* resume_option =
       app->add_option("--resume", arguments->resume,
                       "Continue a run from this folder or file (default: that of --output); the "

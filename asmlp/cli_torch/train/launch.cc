@@ -25,6 +25,7 @@
 #include "asmlp/core/printable.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/distributed/rendezvous.h"
+#include "asmlp/torch/distributed/system_limits.h"
 #include "asmlp/torch/distributed/token.h"
 
 extern char** environ;
@@ -274,6 +275,15 @@ class Launcher {
 int launch_workers(int nproc, std::span<const char* const> arguments) {
   require(nproc >= 1 && nproc <= kMaxWorkers, ErrorCode::kInvalidArgument,
           "nproc is {}, must be between 1 and {}", nproc, kMaxWorkers);
+  // A pipe of this program and the output of all workers but one, and what a worker, which is as
+  // limited, needs; better said before they start.
+  constexpr int kOwn = 6;
+  const int unused = dist::free_descriptors();
+  const int needed = std::max(kOwn + nproc, dist::descriptors_needed(nproc));
+  require(nproc == 1 || unused >= needed, ErrorCode::kIo,
+          "--nproc {}: this takes {} files and sockets, the system gives this process {} more; "
+          "raise `ulimit -n` by {}",
+          nproc, needed, unused, needed - unused);
   const SignalPipe signals;
   return Launcher(nproc, arguments).run();
 }

@@ -6,6 +6,7 @@
 #include "asmlp/cli_torch/train/launch.h"
 #include "asmlp/cli_torch/train/recipe.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/files/inside_path.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/layout.h"
 #include "asmlp/schema/fields.h"
@@ -36,6 +37,10 @@ void say_once(const std::string& note) {
 
 // The state that --resume names, or that of the run in --output; "" when there is neither.
 fs::path resumed_state(const TrainArguments& arguments) {
+  require(arguments.experiment.empty() || stays_inside(arguments.experiment),
+          ErrorCode::kInvalidArgument,
+          "--experiment {}: leads out of the folder of --output; give that folder with --output",
+          arguments.experiment);
   if (!arguments.resume.empty()) return arguments.resume;
   if (arguments.output.empty()) return {};
   return fs::path(arguments.output) / arguments.experiment / "last.safetensors";
@@ -224,7 +229,14 @@ fs::path run_folder(const TrainArguments& arguments, const std::string& model_na
     folder = fs::path(arguments.resume).parent_path();
     return folder.empty() ? fs::path(".") : folder;
   }
-  if (folder.empty()) folder = fs::path("output") / model_name;
+  if (folder.empty()) {
+    require(
+        model_name.empty() || stays_inside(model_name), ErrorCode::kInvalidArgument,
+        "the model's name '{}' leads out of the folder output/; say with --output where the run "
+        "goes",
+        model_name);
+    folder = fs::path("output") / model_name;
+  }
   return arguments.experiment.empty() ? folder : folder / arguments.experiment;
 }
 

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr int kOther = 0;
 constexpr int kNoClass = 255;
 
-// The visible files in `folder`, by name.
+// The visible entries of `folder` that are no folders, by name.
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> files = visible_entries(folder, error);
@@ -28,7 +28,7 @@ std::vector<fs::path> files_in(const fs::path& folder) {
           "{}: cannot list the folder: {}; expected a data set laid out as ADE20K: "
           "images/training, images/validation, annotations/training, annotations/validation",
           folder.string(), error.message());
-  std::erase_if(files, [](const fs::path& path) { return !is_file(path); });
+  std::erase_if(files, [](const fs::path& path) { return is_folder(path); });
   return files;
 }
 
@@ -87,7 +87,8 @@ Ade20k::Ade20k(const fs::path& root, const std::string& split) : split_(find_spl
     named_ = true;
   }
   const fs::path images = root / "images" / split_, annotations = root / "annotations" / split_;
-  const std::vector<fs::path> label_files = files_in(annotations);
+  std::vector<fs::path> label_files = files_in(annotations);
+  std::erase_if(label_files, [](const fs::path& path) { return !is_file(path); });
   LeftOut left_out;
   for (const fs::path& image : files_in(images)) {
     if (!left_out.takes(fs::directory_entry(image))) continue;

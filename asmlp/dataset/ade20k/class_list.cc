@@ -9,6 +9,8 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
+#include "asmlp/core/utf8.h"
 #include "asmlp/dataset/folder.h"
 #include "asmlp/image/labels/class_color.h"
 
@@ -112,6 +114,9 @@ SegmentationClasses finish(const fs::path& file, std::vector<Line> lines) {
   SegmentationClasses list{{}, true, file};
   std::set<std::string> names;
   for (Line& line : lines) {
+    require(is_utf8(line.name), ErrorCode::kBadFormat,
+            "{}: the class name '{}' is not UTF-8 text; save the list as UTF-8", file.string(),
+            printable(line.name, LineBreaks::kEscape));
     require(names.insert(line.name).second, ErrorCode::kBadFormat,
             "{}: names the class '{}' twice; every class needs a name of its own", file.string(),
             line.name);

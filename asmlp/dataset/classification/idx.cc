@@ -1,11 +1,13 @@
 // MNIST-style IDX files: a big-endian header (magic, sizes), then bytes; often gzipped.
 // Format: http://yann.lecun.com/exdb/mnist/ ("the IDX file format").
+#include <fcntl.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/input_file.h"
 #include "asmlp/core/lower_case.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/dataset.h"
@@ -29,7 +31,9 @@ const std::array<const char*, 10> kFashionClasses = {
 class GzipFile {
  public:
   explicit GzipFile(const fs::path& path)
-      : path_(path.string()), file_(gzopen(path_.c_str(), "rb")) {
+      : path_(path.string()),
+        input_(path, Inputs::kRegular),
+        file_(gzdopen(::fcntl(input_.descriptor(), F_DUPFD_CLOEXEC, 3), "rb")) {
     require(file_ != nullptr, ErrorCode::kIo, "{}: cannot open for reading", path_);
     gzbuffer(file_, 1u << 17);
   }
@@ -57,6 +61,7 @@ class GzipFile {
 
  private:
   std::string path_;
+  InputFile input_;
   gzFile file_;
 };
 

@@ -5,6 +5,8 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/printable.h"
+#include "asmlp/core/utf8.h"
 #include "asmlp/dataset/classification/open.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/dataset/folder.h"
@@ -57,7 +59,10 @@ void collect_images(const fs::path& folder, std::vector<fs::path>& above,
 void count_stray_images(const fs::path& root, LeftOut& left_out) {
   std::error_code ignored;
   for (const fs::path& path : visible_entries(root, ignored)) {
-    if (!is_folder(path) && has_image_extension(path)) {
+    if (is_folder(path)) continue;
+    if (const std::string kind = special_kind(path); !kind.empty()) {
+      left_out.count(kind);
+    } else if (has_image_extension(path)) {
       left_out.count("images outside of the class folders");
     }
   }
@@ -99,8 +104,8 @@ class ImageFolder final : public Dataset {
 
   Sample read(int64_t index) const {
     const ImageFile& entry = file(index);
-    return {Image(), entry.target, entry.name, read_file(entry.path, decoding_.max_file_bytes),
-            decoding_};
+    return {Image(), entry.target, entry.name,
+            read_file(entry.path, decoding_.max_file_bytes, Inputs::kRegular), decoding_};
   }
 
   fs::path root_;
@@ -117,6 +122,10 @@ ImageFiles list_image_folder(const fs::path& root) {
   for (const fs::path& folder : folders_in(root)) {
     const int target = static_cast<int>(list.classes.size());
     list.classes.push_back(folder.filename().string());
+    // Class names go into JSON: the run's, the model's, the results'.
+    require(is_utf8(list.classes.back()), ErrorCode::kBadFormat,
+            "{}: the name of this class folder is not UTF-8 text; rename it",
+            printable(folder.string(), LineBreaks::kEscape));
     std::vector<fs::path> images, above;
     collect_images(folder, above, images, list.left_out);
     // torchvision's order: folder by folder (as strings), then by name.

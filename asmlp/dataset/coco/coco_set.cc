@@ -11,6 +11,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/files/inside_path.h"
 #include "asmlp/dataset/coco/coco_image_index.h"
 #include "asmlp/dataset/coco/coco_record.h"
 #include "asmlp/dataset/folder.h"
@@ -28,11 +29,12 @@ bool is_foreign(const std::string& file_name) {
   return file_name.find("://") != std::string::npos || local_name(file_name).starts_with('/');
 }
 
-// Where an image is below `folder`; "" when it is not there.
+// Where an image is below `folder`; "" when it is not there. A name that leads elsewhere is not
+// looked for: the file may be there by the end of its path.
 fs::path found_below(const fs::path& folder, const std::string& file_name) {
-  if (is_file(folder / file_name)) return folder / file_name;
+  if (may_be_read(file_name) && is_file(folder / file_name)) return folder / file_name;
   const std::string local = local_name(file_name);
-  if (local != file_name && !local.starts_with('/') && is_file(folder / local)) {
+  if (local != file_name && stays_inside(local) && is_file(folder / local)) {
     return folder / local;
   }
   return {};
@@ -99,6 +101,18 @@ Located best_folder(const std::vector<fs::path>& folders, const Search& search) 
   return best;
 }
 
+// Of an image that was not found: Error when its name leads to a file that is there, outside.
+void refuse_outside(const CocoFiles& files, const CocoImage& image) {
+  if (may_be_read(image.file_name)) return;
+  const bool there = std::ranges::any_of(files.image_folders, [&](const fs::path& folder) {
+    std::error_code error;
+    return fs::exists(folder / image.file_name, error);
+  });
+  const fs::path name = fs::path(image.file_name).lexically_normal();
+  if (!there && name.is_absolute()) return;  // of another machine
+  require_inside(image.file_name, files.annotations.string() + ": file_name");
+}
+
 Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
   Located found = best_folder(files.image_folders,
                               [&](const fs::path& folder) { return places_below(folder, images); });
@@ -113,6 +127,9 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
     find_by_ends(folder, images, true, places);
     return places;
   });
+  if (found.places.empty()) {
+    for (const CocoImage& image : images) refuse_outside(files, image);
+  }
   std::vector<std::string> searched;
   for (const fs::path& folder : files.image_folders) searched.push_back(folder.string());
   require(!found.places.empty(), ErrorCode::kNotFound,
@@ -127,7 +144,7 @@ Located locate(const CocoFiles& files, const std::vector<CocoImage>& images) {
 void read_size(const fs::path& path, CocoImage& image) {
   try {
     const DecodeOptions upright{.exif = Exif::kApply};
-    const std::string bytes = read_file(path, upright.max_file_bytes);
+    const std::string bytes = read_file(path, upright.max_file_bytes, Inputs::kRegular);
     decode_image_window(
         std::as_bytes(std::span(bytes)), path.string(),
         [&](int height, int width) {
@@ -198,6 +215,7 @@ CocoSet open_coco(const CocoFiles& files) {
     CocoImage& image = images[i];
     const fs::path& place = located.places[i];
     if (place.empty()) {
+      refuse_outside(files, image);
       set.missing.push_back(image.file_name);
       continue;
     }

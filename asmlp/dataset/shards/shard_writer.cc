@@ -11,8 +11,10 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/growing_folder.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/lower_case.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/shards/tar.h"
 #include "asmlp/image/decode.h"
@@ -61,7 +63,7 @@ struct Prepared {
 Prepared prepare(const ImageFile& file, const ShardWriterOptions& options) {
   Prepared prepared;
   try {
-    prepared.bytes = read_file(file.path, options.decoding.max_file_bytes);
+    prepared.bytes = read_file(file.path, options.decoding.max_file_bytes, Inputs::kRegular);
     require(!prepared.bytes.empty(), ErrorCode::kBadFormat, "{}: the file is empty",
             file.path.string());
     if (options.check || options.resize) {
@@ -80,7 +82,7 @@ Prepared prepare(const ImageFile& file, const ShardWriterOptions& options) {
   } catch (const Error& error) {
     prepared.problem = error.what();
   } catch (const std::exception& error) {  // no memory for a huge picture
-    prepared.problem = file.path.string() + ": " + error.what();
+    prepared.problem = file.path.string() + ": " + explain_exception(error).message;
   }
   return prepared;
 }
@@ -212,12 +214,13 @@ ShardWriterReport write_shards(const ImageFiles& list, Split split, const fs::pa
           kShardIndexName, split_name);
 
   ShardWriterReport report;
+  GrowingFolder growing(folder, GrowingFolder::Output::kShared, split_name);
   std::vector<ShardIndex::Entry> entries;
   Feed feed(list, options, progress, report.unreadable);
   while (feed.peek() != nullptr) {
     ShardIndex::Entry entry;
     entry.name = fmt::format("{}-{:06}.tar", split_name, entries.size());
-    const fs::path path = folder / entry.name;
+    const fs::path path = growing.path() / entry.name;
     write_file_atomically(
         path, [&](std::ostream& out) { entry.samples = write_shard(out, feed, options); });
     entry.bytes = static_cast<int64_t>(fs::file_size(path));
@@ -230,6 +233,7 @@ ShardWriterReport write_shards(const ImageFiles& list, Split split, const fs::pa
           report.unreadable.empty() ? "" : report.unreadable.front().message);
   report.shards = std::ssize(entries);
   index.splits[split_name] = std::move(entries);
+  growing.finish();
   write_shard_index(folder, index);
   return report;
 }
@@ -242,10 +246,15 @@ ShardIndex index_shards(const fs::path& folder, std::vector<std::string> classes
   std::vector<fs::path> paths;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".tar") paths.push_back(entry.path());
+    if (entry.path().extension() == ".tar" && special_kind(entry.path()).empty()) {
+      paths.push_back(entry.path());
+    }
   }
   require(!error, ErrorCode::kNotFound, "{}: cannot list the folder: {}", folder.string(),
           error.message());
+  if (const std::string others = special_shards(folder); !others.empty()) {
+    log_message(LogLevel::kWarning, others);
+  }
   std::ranges::sort(paths);
   int highest = -1;
   int64_t samples = 0;

@@ -12,6 +12,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/left_out.h"
 #include "asmlp/schema/text.h"
 
 namespace asmlp {
@@ -40,13 +41,15 @@ bool begins_as_any(const std::string& file_name) {
 
 bool is_tar(const fs::path& path) { return path.extension() == ".tar"; }
 
-// The shards of either split in a folder, sorted by name; none when it is no folder.
+// The shards of either split in a folder, sorted by name; none when it is no folder. What is no
+// regular file is none (special_shards).
 std::vector<fs::path> shards_in(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const fs::path& path = it->path();
-    if (is_tar(path) && begins_as_any(path.filename().string())) paths.push_back(path);
+    const bool named = is_tar(path) && begins_as_any(path.filename().string());
+    if (named && special_kind(path).empty()) paths.push_back(path);
   }
   std::ranges::sort(paths);
   return paths;
@@ -127,6 +130,16 @@ std::vector<fs::path> find_shards(const std::string& path, Split split, Indexes&
 
 }  // namespace
 
+std::string special_shards(const fs::path& folder) {
+  LeftOut left_out;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string kind = is_tar(it->path()) ? special_kind(it->path()) : "";
+    if (!kind.empty()) left_out.count(kind);
+  }
+  return left_out.note(folder);
+}
+
 const char* shard_split_name(Split split) { return split == Split::kTrain ? "train" : "val"; }
 
 std::vector<std::string> expand_ranges(const std::string& pattern) {
@@ -176,7 +189,7 @@ std::optional<ShardIndex> read_shard_index(const fs::path& folder) {
   const fs::path path = folder / kShardIndexName;
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
-  const std::string text = read_file(path);
+  const std::string text = read_file(path, size_t{1} << 30, Inputs::kRegular);
   if (!is_parsable_json(text)) fail_index(path, "has too many values, or is nested too deeply");
   try {
     const Json json = Json::parse(text);
@@ -218,6 +231,9 @@ void write_shard_index(const fs::path& folder, const ShardIndex& index) {
 }
 
 ShardSet open_shards(const std::string& path, Split split) {
+  if (const std::string others = special_shards(path); !others.empty()) {
+    log_message(LogLevel::kWarning, others);
+  }
   Indexes indexes;
   ShardSet set;
   int highest = -1;

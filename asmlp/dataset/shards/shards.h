@@ -69,6 +69,10 @@ inline constexpr const char* kShardIndexName = "shards.json";
 std::optional<ShardIndex> read_shard_index(const std::filesystem::path& folder);
 void write_shard_index(const std::filesystem::path& folder, const ShardIndex& index);
 
+// "left out of DIR/: 1 named pipe": the *.tar of a folder that are no regular files (and are never
+// opened); "" when there are none.
+std::string special_shards(const std::filesystem::path& folder);
+
 // "train" and "val": how the writer names the shards of a split.
 const char* shard_split_name(Split split);
 

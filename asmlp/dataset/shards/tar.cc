@@ -35,15 +35,11 @@ std::string why(archive* handle) {
 void TarReader::Close::operator()(archive* handle) const { archive_read_free(handle); }
 
 TarReader::TarReader(const std::filesystem::path& path)
-    : what_(path.string()), archive_(new_reader()) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  require(std::filesystem::exists(status), ErrorCode::kNotFound, "{}: no such file", what_);
-  require(std::filesystem::is_regular_file(status), ErrorCode::kIo, "{}: is not a regular file",
-          what_);
-  bytes_ = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  require(!error, ErrorCode::kIo, "{}: {}", what_, error.message());
-  open_with(archive_read_open_filename(archive_.get(), path.c_str(), kBlock));
+    : what_(path.string()),
+      file_(std::make_unique<InputFile>(path, Inputs::kRegular)),
+      bytes_(static_cast<int64_t>(file_->size())),
+      archive_(new_reader()) {
+  open_with(archive_read_open_fd(archive_.get(), file_->descriptor(), kBlock));
 }
 
 TarReader::TarReader(std::span<const std::byte> bytes, std::string what)

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "asmlp/core/input_file.h"
+
 struct archive;
 
 namespace asmlp {
@@ -46,6 +48,7 @@ class TarReader {
     void operator()(archive* handle) const;
   };
   std::string what_;
+  std::unique_ptr<InputFile> file_;
   int64_t bytes_ = 0;  // of the archive
   size_t size_ = 0;    // of the file that next() named
   std::unique_ptr<archive, Close> archive_;

@@ -1,19 +1,14 @@
 #include "asmlp/dataset/synthetic/scenes.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <span>
 #include <string_view>
 #include <tuple>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/growing_folder.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/dataset/synthetic/scenes_coco.h"
 #include "asmlp/image/encode.h"
@@ -40,61 +35,8 @@ void create_folder(const fs::path& path) {
           error.message());
 }
 
-// The folder beside `output` that becomes `output` when it is whole.
-class GrowingFolder {
- public:
-  explicit GrowingFolder(const fs::path& output) : output_(output.lexically_normal()) {
-    if (!output_.has_filename()) output_ = output_.parent_path();  // "out/"
-    require(!output_.empty(), ErrorCode::kInvalidArgument, "the output folder has no name");
-    std::error_code error;
-    require(fs::symlink_status(output_, error).type() == fs::file_type::not_found,
-            ErrorCode::kInvalidArgument, "{}: exists already; choose another output",
-            output_.string());
-    if (output_.has_parent_path()) create_folder(output_.parent_path());
-    path_ = output_;
-    path_ += fmt::format(".tmp.{}", ::getpid());
-    const bool created = fs::create_directory(path_, error);
-    require(created, ErrorCode::kIo, "{}: cannot create the folder: {}", path_.string(),
-            error ? error.message() : "it exists already");
-  }
-  ~GrowingFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  GrowingFolder(const GrowingFolder&) = delete;
-  GrowingFolder& operator=(const GrowingFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
-  // All to the disk at once, not file by file; then the name.
-  void finish() {
-    const int fd = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synced = fd >= 0 && ::syncfs(fd) == 0;
-    const int why = errno;
-    if (fd >= 0) ::close(fd);
-    require(synced, ErrorCode::kIo, "{}: cannot flush to disk: {}", path_.string(),
-            std::strerror(why));
-    std::error_code error;
-    fs::rename(path_, output_, error);
-    require(!error, ErrorCode::kIo, "{}: cannot rename the finished folder to it: {}",
-            output_.string(), error.message());
-    path_.clear();
-  }
-
- private:
-  fs::path output_, path_;
-};
-
-// Of a file whose folder is renamed when all are whole.
-void write_bytes(const fs::path& path, std::string_view bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), std::ssize(bytes));
-  out.close();
-  require(bool{out}, ErrorCode::kIo, "{}: cannot write it (is the disk full?)", path.string());
-}
-
 void write_bytes(const fs::path& path, const std::vector<uint8_t>& bytes) {
-  write_bytes(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  write_growing_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // What of the image is the picture of an object with the given box.
@@ -124,10 +66,10 @@ struct SplitWriter {
     const std::string jpeg = encode_jpeg(scene.image, kQuality);
     const fs::path picture = root / coco / coco_name(index);
     const fs::path second = root / "images" / ade / (ade_name(index) + ".jpg");
-    write_bytes(picture, jpeg);
+    write_growing_file(picture, jpeg);
     std::error_code no_links;
     fs::create_hard_link(picture, second, no_links);
-    if (no_links) write_bytes(second, jpeg);
+    if (no_links) write_growing_file(second, jpeg);
     Image labels = scene.owners;
     for (uint8_t& value : labels.pixels) {
       value = value == 0 ? 1 : static_cast<uint8_t>(scene.objects[value - 1].target + 2);
@@ -253,7 +195,7 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
   if (options.train_items) {
     std::tie(training.min_items, training.max_items) = *options.train_items;
   }
-  GrowingFolder folder(output);
+  GrowingFolder folder(output, GrowingFolder::Output::kNew);
   ThreadPool pool(options.threads);
   SplitWriter splits[] = {
       {*train, 0, "train2017", "training", "train", "ADE_train_", options.train, training},
@@ -266,8 +208,8 @@ ScenesReport write_scenes(const fs::path& items, const fs::path& output,
     });
     before += splits[i].images;
   }
-  write_bytes(folder.path() / fmt::format("objectInfo{}.txt", classes.size() + 1),
-              class_list(classes, splits, options.scene));
+  write_growing_file(folder.path() / fmt::format("objectInfo{}.txt", classes.size() + 1),
+                     class_list(classes, splits, options.scene));
   folder.finish();
   return report;
 }

@@ -60,10 +60,9 @@ using ScenesProgress = std::function<void(int64_t done)>;
 // images of the test split only.
 //
 // Everything is a function of the items and the options but `threads`, to the byte. The folder
-// appears under its name when it is whole; until then it is `<output>.tmp.<pid>`, which an error
-// removes. Errors: kInvalidArgument when `output` exists or an option is outside its range;
-// kUnsupported for more than 100 classes; kMismatch when the splits have different ones; kIo; and
-// those of open_idx and make_scene.
+// appears under its name when it is whole (core/growing_folder.h). Errors: kInvalidArgument when
+// `output` exists or an option is outside its range; kUnsupported for more than 100 classes;
+// kMismatch when the splits have different ones; kIo; and those of open_idx and make_scene.
 ScenesReport write_scenes(const std::filesystem::path& items, const std::filesystem::path& output,
                           const ScenesOptions& options, const ScenesProgress& progress = {});
 

@@ -5,11 +5,14 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
-#include <map>
+#include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/thread_pool.h"
+#include "asmlp/torch/ops/runtime.h"
 
 namespace asmlp::data {
 namespace {
@@ -126,7 +129,7 @@ struct BatchStream::State {
   std::mutex taking;  // held for the ordered step; always locked before `mutex`
   std::mutex mutex;   // guards what follows
   std::condition_variable made_one, took_one;
-  std::map<int64_t, Made> made;  // waiting for the consumer, by batch index
+  std::vector<std::optional<Made>> made;  // waiting for the consumer; batch i at i % depth()
   int64_t next_to_make = 0;
   int64_t next_to_take = 0;
   bool stop = false;
@@ -146,6 +149,9 @@ struct BatchStream::State {
 
   // Batches in flight or waiting: bounds the memory.
   int64_t depth() const { return 2 * workers + 1; }
+  std::optional<Made>& place_of(int64_t index) {
+    return made[static_cast<size_t>(index % depth())];
+  }
 
   // The ordered step of the next batch; false when there is none.
   bool take(int64_t& index, BatchMaker::Task& task, Made& result) {
@@ -172,6 +178,7 @@ struct BatchStream::State {
   }
 
   void work() {
+    nn::keep_to_one_thread();
     while (true) {
       int64_t index = 0;
       BatchMaker::Task task;
@@ -183,7 +190,7 @@ struct BatchStream::State {
         result.error = std::current_exception();
       }
       std::lock_guard lock(mutex);
-      made.emplace(index, std::move(result));
+      place_of(index) = std::move(result);
       made_one.notify_one();
     }
   }
@@ -197,15 +204,17 @@ struct BatchStream::State {
   // Nothing once it gives up.
   std::optional<Made> wait_for_next(const std::function<bool()>& give_up) {
     std::unique_lock lock(mutex);
-    const auto there = [&] { return made.contains(next_to_take); };
+    std::optional<Made>& place = place_of(next_to_take);
+    const auto there = [&] { return place.has_value(); };
     while (give_up ? !made_one.wait_for(lock, kLook, there) : (made_one.wait(lock, there), false)) {
       if (give_up()) return std::nullopt;
     }
-    auto node = made.extract(next_to_take);
+    Made next = std::move(*place);
+    place.reset();
     ++next_to_take;
     lock.unlock();
     took_one.notify_all();
-    return std::move(node.mapped());
+    return next;
   }
 };
 
@@ -251,8 +260,14 @@ BatchStream BatchMaker::start(std::unique_ptr<BatchMaker> maker, std::shared_ptr
   state->end = end;
   state->workers = workers;
   state->next_to_make = state->next_to_take = first;
-  for (int i = 0; i < workers; ++i) {
-    state->threads.emplace_back([s = state.get()] { s->work(); });
+  state->made.resize(static_cast<size_t>(state->depth()));
+  try {
+    state->threads.reserve(static_cast<size_t>(workers));
+    for (int i = 0; i < workers; ++i) {
+      state->threads.emplace_back([s = state.get()] { s->work(); });
+    }
+  } catch (const std::system_error&) {  // those that have started do the work, or next() does
+    note_fewer_threads(static_cast<int>(state->threads.size()), workers);
   }
   return BatchStream(std::move(state));
 }

@@ -40,7 +40,8 @@ class BatchMaker {
   // An empty task ends the epoch.
   virtual Task take(int64_t index) = 0;
 
-  // The batches [first, end) of `maker`.
+  // The batches [first, end) of `maker`, made by `workers` threads, or by those of them that the
+  // system gives; without any, by the thread that takes them.
   static BatchStream start(std::unique_ptr<BatchMaker> maker, std::shared_ptr<Reported> reported,
                            int workers, int64_t first, int64_t end);
 };

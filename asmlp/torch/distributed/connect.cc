@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/torch/distributed/shared_sum.h"
+#include "asmlp/torch/distributed/system_limits.h"
 #include "asmlp/torch/distributed/token_store.h"
 
 namespace asmlp::dist {
@@ -68,7 +70,7 @@ StorePtr open_store(const Rendezvous& r, const std::shared_ptr<StoreServer>& ser
         "rank {} of {} cannot reach rank 0 at {} within {:.3g} s: does it run, are MASTER_ADDR and "
         "MASTER_PORT right, does a firewall let the port through? ({})",
         r.rank, r.size, meeting_point(r), std::chrono::duration<double>(limit).count(),
-        error.what());
+        explain_exception(error).message);
   }
 }
 
@@ -169,7 +171,7 @@ class ConnectedWorld : public World {
       if (known && !broken) throw;
       fail(ErrorCode::kIo,
            "rank {} of {}: the meeting at {} broke off: rank 0 was killed or failed ({})", r.rank,
-           r.size, meeting_point(here), error.what());
+           r.size, meeting_point(here), explain_exception(error).message);
     }
     const StorePtr watched = open_store(here, server_, options.join_limit);
     watch_.emplace(c10::make_intrusive<c10d::PrefixStore>("watch", watched), r.rank,
@@ -245,7 +247,7 @@ class ConnectedWorld : public World {
                                what.find("NCCL") != std::string::npos ||
                                what.starts_with(kBrokenStore);
     if (!communication) return;
-    no_answer(what);
+    no_answer(explain_exception(error).message);
   }
 
  private:
@@ -303,6 +305,7 @@ class ConnectedWorld : public World {
 std::unique_ptr<World> connect(const Rendezvous& rendezvous, const ConnectOptions& options) {
   require(rendezvous.size >= 2 && rendezvous.rank >= 0 && rendezvous.rank < rendezvous.size,
           ErrorCode::kInvalidArgument, "rank {} of {} processes", rendezvous.rank, rendezvous.size);
+  require_system_limits(rendezvous.rank, rendezvous.size);
   return std::make_unique<ConnectedWorld>(rendezvous, options);
 }
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <utility>
+
+#include "asmlp/core/error.h"
 
 namespace asmlp::dist {
 namespace {
@@ -24,7 +27,7 @@ constexpr int kLooksPerBeat = 20;
 
 std::string beat_key(int rank) { return "beat/" + std::to_string(rank); }
 
-std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::vector<uint8_t> value_bytes(const std::string& text) { return {text.begin(), text.end()}; }
 
 }  // namespace
 
@@ -102,7 +105,7 @@ struct Watch::Shared {
       step = now == Phase::kDone ? kDone : kFailed;
     }
     store->add(beat_key(rank), step);
-    if (alarm && !std::exchange(alarm_sent, true)) store->set(kAlarmKey, bytes_of("1"));
+    if (alarm && !std::exchange(alarm_sent, true)) store->set(kAlarmKey, value_bytes("1"));
 
     bool all = false;
     if (rank == 0) {
@@ -113,9 +116,9 @@ struct Watch::Shared {
                                "continued from its last state");
       }
       if (verdict && !known) {
-        store->set(kLostKey, bytes_of(std::to_string(verdict->rank()) + ' ' + verdict->what()));
+        store->set(kLostKey, value_bytes(std::to_string(verdict->rank()) + ' ' + verdict->what()));
       }
-      if (now == Phase::kDone && all) store->set(kEndKey, bytes_of("1"));
+      if (now == Phase::kDone && all) store->set(kEndKey, value_bytes("1"));
     } else {
       if (!verdict && store->check({kLostKey})) {
         const std::vector<uint8_t> bytes = store->get(kLostKey);
@@ -192,8 +195,23 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, std::vector<std::s
   shared_->options = std::move(options);
   shared_->seen.assign(shared_->names.size(), 0);
   shared_->quiet.assign(shared_->names.size(), 0);
-  talk_ = std::thread([shared = shared_] { shared->talk(); });
-  tick_ = std::thread([shared = shared_] { shared->tick(); });
+  try {
+    tick_ = std::thread([shared = shared_] { shared->tick(); });
+    talk_ = std::thread([shared = shared_] { shared->talk(); });
+  } catch (const std::system_error& error) {
+    if (tick_.joinable()) {
+      {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->quit = true;
+      }
+      shared_->changed.notify_all();
+      tick_.join();
+    }
+    asmlp::fail(ErrorCode::kIo,
+                "rank {}: cannot start the threads that watch the other processes: {}; see "
+                "`ulimit -u` and `ulimit -v`",
+                rank, error.code().message());
+  }
 }
 
 Watch::~Watch() {

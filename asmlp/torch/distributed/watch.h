@@ -37,7 +37,8 @@ struct WatchOptions {
 class Watch {
  public:
   // `store` must be a client that nobody else uses: a call that blocks keeps it busy. `names[r]` is
-  // how messages call rank r, `names[0]` with the store's address.
+  // how messages call rank r, `names[0]` with the store's address. Error(kIo) when its two threads
+  // cannot be started.
   Watch(c10::intrusive_ptr<c10d::Store> store, int rank, std::vector<std::string> names,
         WatchOptions options);
   // Without end(), the process leaves as one that failed, as after fail().

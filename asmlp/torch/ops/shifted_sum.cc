@@ -6,12 +6,12 @@
 namespace asmlp::nn {
 namespace {
 
-struct Extents {
+struct SumExtents {
   int64_t images, h, w, in, out;
   int64_t rows() const { return images * h * w; }
 };
 
-Extents extents_of(const torch::Tensor& x, const torch::Tensor& weight) {
+SumExtents sum_extents_of(const torch::Tensor& x, const torch::Tensor& weight) {
   return {x.size(0), x.size(1), x.size(2), x.size(3), weight.size(0)};
 }
 
@@ -25,7 +25,7 @@ struct Branch {
 };
 
 template <typename T>
-void forward_kernel(const Extents& e, const T* x, const Branch<T> (&branches)[2], T* y) {
+void forward_kernel(const SumExtents& e, const T* x, const Branch<T> (&branches)[2], T* y) {
   PackedWeights<T> factors[]{{branches[0].weight, e.in, e.out, /*transposed=*/true},
                              {branches[1].weight, e.in, e.out, /*transposed=*/true}};
   for (auto& factor : factors) pack(factor);
@@ -49,8 +49,8 @@ void forward_kernel(const Extents& e, const T* x, const Branch<T> (&branches)[2]
 
 // d_shifted[i] is the gradient of the shifted maps.
 template <typename T>
-void backward_kernel(const Extents& e, int64_t slices, const T* x, const Branch<T> (&branches)[2],
-                     const T* dy, T* const (&d_shifted)[2], T* dx,
+void backward_kernel(const SumExtents& e, int64_t slices, const T* x,
+                     const Branch<T> (&branches)[2], const T* dy, T* const (&d_shifted)[2], T* dx,
                      const ProjectionGradient (&gradients)[2]) {
   PackedWeights<T> factors[]{{branches[0].weight, e.out, e.in, /*transposed=*/false},
                              {branches[1].weight, e.out, e.in, /*transposed=*/false}};
@@ -91,7 +91,7 @@ void backward_kernel(const Extents& e, int64_t slices, const T* x, const Branch<
 torch::Tensor run_forward(const torch::Tensor& x, const ShiftedProjection& first,
                           const ShiftedProjection& second, torch::Tensor* z1, torch::Tensor* z2) {
   const SerialBlas serial;
-  const Extents e = extents_of(x, first.projection.weight);
+  const SumExtents e = sum_extents_of(x, first.projection.weight);
   auto y = torch::empty({e.images, e.h, e.w, e.out}, x.options());
   if (z1 != nullptr) *z1 = torch::empty_like(y), *z2 = torch::empty_like(y);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "shifted_sum", [&] {
@@ -139,7 +139,7 @@ class ShiftedSumFunction : public torch::autograd::Function<ShiftedSumFunction> 
     }
     const SerialBlas serial;
     const auto dy = d_outputs[0].contiguous();
-    const Extents e = extents_of(x, saved[1]);
+    const SumExtents e = sum_extents_of(x, saved[1]);
     const int64_t slices = slice_count(e.rows(), 64);
     const ProjectionGradient gradients[]{{slices, e.out, e.in, x.options()},
                                          {slices, e.out, e.in, x.options()}};

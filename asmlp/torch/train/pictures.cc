@@ -8,6 +8,7 @@
 #include <set>
 
 #include "asmlp/core/log.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/torch/train/task.h"
 
@@ -33,8 +34,8 @@ void draw_guarded(const std::string& what, const std::function<void()>& draw) {
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex);
     if (!warned.insert(what).second) return;
-    log_message(LogLevel::kWarning,
-                fmt::format("{}: not drawn, the training goes on: {}", what, error.what()));
+    log_message(LogLevel::kWarning, fmt::format("{}: not drawn, the training goes on: {}", what,
+                                                explain_exception(error).message));
   }
 }
 

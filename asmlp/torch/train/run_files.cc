@@ -1,10 +1,8 @@
 #include "asmlp/torch/train/run_files.h"
 
-#include <signal.h>
-#include <unistd.h>
-
-#include <cstdlib>
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "asmlp/core/error.h"
 
@@ -23,20 +21,24 @@ void RunFiles::prepare() const {
 
 namespace {
 
-// Of a file's temporary name: "<file>.tmp.<process>.<number>" (core/atomic_file.h).
-bool is_leftover(const std::string& name) {
-  if (name == "next.safetensors" || name.ends_with(".tmp.link")) return true;
+// Of a file of a run: "<file>.tmp.<host>.<process>.<number>" (core/atomic_file.h; 0.1 wrote no
+// host), and what write() makes. The run's lock is held, so nobody is writing them.
+bool is_leftover(const std::string& name, bool of_images) {
   const size_t at = name.rfind(".tmp.");
-  if (at == std::string::npos) return false;
-  const std::string numbers = name.substr(at + 5);
-  const size_t dot = numbers.find('.');
-  const bool ours = dot != std::string::npos && dot > 0 && dot + 1 < numbers.size() &&
-                    numbers.find_first_not_of("0123456789.") == std::string::npos;
-  if (!ours) return false;
-  const long process = std::atol(numbers.c_str());
-  // Somebody else's who is at work: `asmlp convert` into this folder, say.
-  const bool alive = process > 0 && ::kill(static_cast<pid_t>(process), 0) == 0;
-  return !alive || process == ::getpid();
+  if (at == std::string::npos) return name == "next.safetensors";
+  const std::string file = name.substr(0, at), rest = name.substr(at + 5);
+  const size_t last = rest.rfind('.');
+  const size_t before = last == std::string::npos || last == 0 ? 0 : rest.rfind('.', last - 1) + 1;
+  const bool numbers = last != std::string::npos && last > before && last + 1 < rest.size() &&
+                       rest.find_first_not_of("0123456789.", before) == std::string::npos;
+  if (!numbers && rest != "link") return false;
+  if (of_images) return file.ends_with(".png");
+  constexpr std::string_view kFiles[] = {
+      "next.safetensors", "last.safetensors",  "previous.safetensors",
+      "best.safetensors", "final.safetensors", "summary.csv",
+      "steps.csv",        "args.yaml",         "run.json",
+      "report.html",      "curves.svg",        ".lock"};
+  return std::ranges::find(kFiles, file) != std::end(kFiles);
 }
 
 // Where a file is, behind links.
@@ -50,9 +52,10 @@ fs::path behind_links(const fs::path& path) {
 
 void RunFiles::remove_leftovers() const {
   std::error_code ignored;
-  for (const fs::path& folder : {folder_, folder_ / "images"}) {
+  for (const bool images : {false, true}) {
+    const fs::path folder = images ? folder_ / "images" : folder_;
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-      if (entry.is_regular_file(ignored) && is_leftover(entry.path().filename().string())) {
+      if (entry.is_regular_file(ignored) && is_leftover(entry.path().filename().string(), images)) {
         fs::remove(entry.path(), ignored);
       }
     }

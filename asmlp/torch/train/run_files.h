@@ -18,7 +18,7 @@ class RunFiles {
   std::filesystem::path previous() const { return folder_ / "previous.safetensors"; }
 
   // Creates the folder and removes leftovers: no other run may write there
-  // (core/file_lock.h). Error(kIo) naming it.
+  // (core/files/file_lock.h). Error(kIo) naming it.
   void prepare() const;
 
   // What a kill in the middle of a write has left behind, of all files of a run.

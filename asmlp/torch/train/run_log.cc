@@ -8,6 +8,7 @@
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/report/machine.h"
 #include "asmlp/report/run_json.h"
 #include "asmlp/torch/train/libraries.h"
@@ -58,8 +59,8 @@ void RunLog::guarded(const std::string& file, const std::function<void()>& write
     write();
   } catch (const std::exception& error) {
     if (!warned_.insert(file).second) return;
-    log_message(LogLevel::kWarning,
-                fmt::format("{}: not written, the training goes on: {}", file, error.what()));
+    log_message(LogLevel::kWarning, fmt::format("{}: not written, the training goes on: {}", file,
+                                                explain_exception(error).message));
   }
 }
 

@@ -155,6 +155,7 @@ TEST_F(TrainerTest, AStateWithoutTheLaterOptionsGoesOn) {
   state["options"].erase("class-weights");
   state["options"]["decay-milestones"] = nlohmann::json::array();
   EXPECT_EQ(state["numbers"].erase("validations_since_best"), 1u);
+  EXPECT_EQ(state.erase("checked"), 1u);
   file.metadata["asmlp_train"] = state.dump();
   fs::create_directories(folder_.path() / "wold");
   write_safetensors(last("wold"), file.tensors, file.metadata);

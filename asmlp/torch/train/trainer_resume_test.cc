@@ -151,15 +151,12 @@ TEST_F(TrainerTest, ADamagedStateIsNamedWithWhatToDo) {
               HasSubstr("last.safetensors"));
 }
 
-TEST_F(TrainerTest, LeftoversOfAKillAreRemovedOnResume) {
+TEST_F(TrainerTest, LeftoversOfAKillAreRemovedAtTheStart) {
   run("a", small_options(), {2});
   const fs::path folder = folder_.path() / "a";
   std::ofstream(folder / "last.safetensors.tmp.123.0") << "half";
   std::ofstream(folder / "notes.txt.tmp.123.0") << "the user's";
-  run("a", small_options(), {});  // a new run: not ours to clean
-  EXPECT_TRUE(fs::exists(folder / "last.safetensors.tmp.123.0"));
-  Trainer t = trainer("a");
-  t.resume(t.state_path());
+  trainer("a");
   EXPECT_FALSE(fs::exists(folder / "last.safetensors.tmp.123.0"));
   EXPECT_TRUE(fs::exists(folder / "notes.txt.tmp.123.0"));
 }

@@ -28,14 +28,14 @@ TEST_F(TrainerDisk, WhatCannotBeWrittenIsTriedAgainAndTheRunIsTheSame) {
   run("whole", small_options());
   TrainOptions options = small_options();
   options.run.checkpoint_interval = 2;
-  const fs::path folder = folder_.path() / "a";
+  const fs::path folder = folder_.path() / "wa";
   const Warnings warnings;
-  Trainer t = trainer("a", options);
+  Trainer t = trainer("wa", options);
   const std::vector<std::string> names{"next.safetensors", "best.safetensors", "summary.csv"};
   for (const std::string& name : names) block(folder / name);
   AtStep observer([&](int64_t step) {
     if (step != kStepsPerEpoch + 3) return;
-    EXPECT_FALSE(fs::exists(last("a")));
+    EXPECT_FALSE(fs::exists(last("wa")));
     for (const std::string& name : names) fs::remove_all(folder / name);
   });
   EXPECT_EQ(t.run(observer), Outcome::kFinished);
@@ -45,9 +45,9 @@ TEST_F(TrainerDisk, WhatCannotBeWrittenIsTriedAgainAndTheRunIsTheSame) {
     EXPECT_THAT(warnings.text(), HasSubstr(name + ": written now"));
   }
   for (const char* name : {"summary.csv", "best.safetensors", "final.safetensors"}) {
-    EXPECT_EQ(content("whole", name), content("a", name)) << name;
+    EXPECT_TRUE(content("whole", name) == content("wa", name)) << name;
   }
-  EXPECT_EQ(state_distance(state_tensors("whole"), state_tensors("a"), ""), 0);
+  EXPECT_EQ(state_distance(state_tensors("whole"), state_tensors("wa"), ""), 0);
 }
 
 TEST_F(TrainerDisk, WhatCannotBeWrittenAtTheEndIsAnErrorAndMadeUpFor) {
@@ -102,11 +102,11 @@ TEST_F(TrainerDisk, LeftoversOfAllFilesAreRemovedAtTheStart) {
   const fs::path folder = folder_.path() / "d";
   fs::create_directories(folder / "images");
   const auto touch = [&](const std::string& name) { std::ofstream(folder / name) << "x"; };
-  for (const char* name : {"run.json.tmp.999999999.1", "images/samples.png.tmp.999999999.3",
+  for (const char* name : {"run.json.tmp.node-7.999999999.1", "images/samples.png.tmp.999999999.3",
                            "next.safetensors", "args.yaml.tmp.999999999.0"}) {
     touch(name);
   }
-  const std::string others = fmt::format("x.tmp.{}.0", ::getppid());  // of a process that lives
+  const std::string others = "x.tmp.12.0";
   for (const std::string& name : {std::string("notes.tmp.txt"), others}) touch(name);
   trainer("d");
   std::vector<std::string> left;
@@ -121,6 +121,7 @@ TEST(RunLogDisk, WritesLaterWhatItCouldNotWriteAtFirst) {
   for (const char* name : {"steps.csv", "run.json", "args.yaml"}) block(folder.path() / name);
   const Warnings warnings;
   RunFacts facts;
+  facts.run = facts.start = nlohmann::ordered_json::object();
   facts.recipe = "epochs: 1\n";
   facts.log_interval = 1;
   {

@@ -1,4 +1,4 @@
-#include "asmlp/core/file_lock.h"
+#include "asmlp/core/files/file_lock.h"
 
 #include <fcntl.h>
 #include <signal.h>

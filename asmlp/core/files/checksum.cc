@@ -1,4 +1,4 @@
-#include "asmlp/core/checksum.h"
+#include "asmlp/core/files/checksum.h"
 
 #include <algorithm>
 #include <bit>
