@@ -1,5 +1,6 @@
 #include "asmlp/model/spec.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -163,7 +164,7 @@ TEST(Spec, HostileTextIsAnError) {
   // Ten levels of ten aliases each: 10^10 values when expanded.
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int level = 1; level <= 10; ++level) {
-    bomb += "a" + std::to_string(level) + ": &a" + std::to_string(level) + " [";
+    bomb += fmt::format("a{}: &a{} [", level, level);
     for (int i = 0; i < 10; ++i) bomb += (i ? ", *a" : "*a") + std::to_string(level - 1);
     bomb += "]\n";
   }

@@ -129,7 +129,10 @@ std::string value_text(const Value& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array()) return value.dump();
   std::string text;
-  for (const Value& element : value) text += (text.empty() ? "" : "x") + value_text(element);
+  for (const Value& element : value) {
+    if (!text.empty()) text += 'x';
+    text += value_text(element);
+  }
   return text;
 }
 

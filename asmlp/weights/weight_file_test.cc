@@ -84,11 +84,14 @@ TEST_F(WeightFiles, OfAnotherTaskOrArchitectureAreRefused) {
   const auto message = [&](const ModelFileOptions& options) {
     return std::string(test::error_of([&] { load_model_file(path, options); }).what());
   };
+  const auto with = [](const char* name) {
+    ModelFileOptions options;
+    options.description = named_description(name);
+    return options;
+  };
   EXPECT_NE(message({}).find("is missing"), std::string::npos) << message({});
-  EXPECT_NE(message({.description = named_description("upernet_asmlp_tiny")}).find("segmentor"),
-            std::string::npos);
-  EXPECT_NE(message({.description = named_description("cascade_asmlp_tiny")}).find("give none"),
-            std::string::npos);
+  EXPECT_NE(message(with("upernet_asmlp_tiny")).find("segmentor"), std::string::npos);
+  EXPECT_NE(message(with("cascade_asmlp_tiny")).find("give none"), std::string::npos);
 }
 
 }  // namespace
