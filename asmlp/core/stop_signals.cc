@@ -13,19 +13,20 @@ std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_count{0};
 std::atomic<int> stop_signal{0};
 std::atomic<bool> second_ends{false};
-std::atomic<int64_t> first_hang_up{0};  // milliseconds of the monotonic clock
+std::atomic<int64_t> first_time{0};  // milliseconds of the monotonic clock
 // A handler may only use what is free of locks.
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
               std::atomic<int64_t>::is_always_lock_free);
 
 extern "C" void note_stop_signal(int signal) {
-  if (signal == SIGHUP) {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const int64_t time = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-    int64_t none = 0;
-    if (!first_hang_up.compare_exchange_strong(none, time) && time - none < 1000) return;
-  }
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t time = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  int64_t none = 0;
+  // What programs send may come twice: SIGHUP from the shell and the kernel, SIGTERM from each
+  // thread of a parent that dies (PR_SET_PDEATHSIG).
+  const bool again = !first_time.compare_exchange_strong(none, time) && time - none < 1000;
+  if (again && signal != SIGINT && signal == stop_signal) return;
   stop_signal = signal;
   stop_requested = true;
   if (++stop_count > 1 && second_ends) {
@@ -39,7 +40,7 @@ extern "C" void note_stop_signal(int signal) {
 StopSignals::StopSignals(Second second) {
   stop_requested = false;
   stop_count = stop_signal = 0;
-  first_hang_up = 0;
+  first_time = 0;
   second_ends = second == Second::kEndsProgram;
   for (int k = 0; k < 3; ++k) {
     before_[k] = std::signal(kStopSignals[k], note_stop_signal);

@@ -7,7 +7,9 @@
 namespace asmlp {
 
 // Counts them as long as it lives; one at a time. A hang-up that was ignored at the start stays so
-// (nohup). Its second one within a second is not counted: shell and kernel both send it.
+// (nohup). Except Ctrl-C, the same signal again within a second of the first is not counted: shell
+// and kernel both send a hang-up, and each thread of a parent that dies sends what its child asked
+// for (PR_SET_PDEATHSIG).
 class StopSignals {
  public:
   enum class Second {

@@ -47,17 +47,26 @@ TEST(StopSignals, TheSecondOneEndsTheProgram) {
             128 + SIGTERM);
 }
 
-TEST(StopSignals, AHangUpComesTwiceAndCountsOnce) {
+TEST(StopSignals, WhatProgramsSendComesTwiceAndCountsOnce) {
+  for (const int number : {SIGHUP, SIGTERM}) {
+    EXPECT_EQ(end_of([number] {
+                const StopSignals signals(Second::kEndsProgram);
+                ::raise(number);
+                ::raise(number);
+                if (StopSignals::received() != 1 || StopSignals::last_signal() != number) return 1;
+                ::usleep(1'100'000);
+                ::raise(number);
+                return 2;
+              }),
+              128 + number);
+  }
   EXPECT_EQ(end_of([] {
               const StopSignals signals(Second::kEndsProgram);
-              ::raise(SIGHUP);
-              ::raise(SIGHUP);
-              if (StopSignals::received() != 1 || StopSignals::last_signal() != SIGHUP) return 1;
-              ::usleep(1'100'000);
-              ::raise(SIGHUP);
-              return 2;
+              ::raise(SIGINT);
+              ::raise(SIGINT);
+              return 3;
             }),
-            128 + SIGHUP);
+            128 + SIGINT);
 }
 
 TEST(StopSignals, AnIgnoredHangUpStaysIgnored) {
