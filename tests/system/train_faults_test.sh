@@ -4,7 +4,7 @@
 source "$(dirname "$0")/train_common.sh"
 export OMP_WAIT_POLICY=passive
 process="" stranger=""
-trap 'kill -KILL $process $stranger 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill -KILL $process $stranger 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # Starts a run in the background ($process) and waits for its line of PATTERN.
 start() {

@@ -48,8 +48,11 @@ void keep_second_pool_small() {
 // libgomp ends the process when it cannot have a thread of its team, and pthreadpool waits for one
 // that never was. So this asks before. at::set_num_threads takes `wanted` threads, the caller among
 // them, from each; and before, the first time, one for each processor. Where the system gives
-// fewer, only OpenMP's number is set. OpenMP's team is made here: it stays, for this thread.
+// fewer, only OpenMP's number is set. OpenMP's team is made here: it stays, for this thread. Every
+// other thread that uses LibTorch (the loader's) makes the second pool anew before the old one
+// goes.
 int take_threads(int wanted) {
+  constexpr int kOthers = 32;  // the loader, the exchange with other processes, the run's lock
   static std::mutex mutex;
   static bool first = true, limited = false;
   static thread_local int team = 1;
@@ -57,7 +60,7 @@ int take_threads(int wanted) {
   const int default_pool =
       first ? static_cast<int>(std::clamp(::sysconf(_SC_NPROCESSORS_CONF), 1L, 1024L)) : 1;
   const int more = std::max(0, wanted - team);
-  const int needed = default_pool - 1 + wanted - 1 + more;
+  const int needed = default_pool - 1 + 2 * (wanted - 1) + more + kOthers;
   int found = wanted;
   if (!limited && (wanted > team || first)) {
     const int startable = startable_threads(needed);
@@ -70,7 +73,7 @@ int take_threads(int wanted) {
   first = false;
   if (limited) {
     found = std::min(wanted, team + startable_threads(more));
-    note_fewer_threads(found, wanted);
+    if (found < wanted) note_fewer_threads(found, wanted);
     at::get_num_threads();  // sets this thread's number the first time; not again after that
     set_openmp_threads(found);
   } else {
