@@ -73,9 +73,10 @@ void restart(char** argv, char** environment) {
   ::execve(self, argv, changed);
 }
 
-// The initialization of LibTorch ends the process by a signal without memory.
+// The initialization of LibTorch ends the process by a signal without memory, and OpenBLAS asks for
+// its buffers again and again.
 void check_address_space() {
-  constexpr size_t kNeeded = size_t{192} << 20;
+  constexpr size_t kNeeded = size_t{768} << 20;
   rlimit limit{};
   if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
   void* const room =

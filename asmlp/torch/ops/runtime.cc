@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifdef _OPENMP
@@ -45,6 +46,12 @@ void keep_second_pool_small() {
   }
 }
 
+// With `ulimit -v`, a thread that starts now may not start later: its memory pool takes 128 MB.
+bool address_space_is_limited() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 // libgomp ends the process when it cannot have a thread of its team, and pthreadpool waits for one
 // that never was. So this asks before. at::set_num_threads takes `wanted` threads, the caller among
 // them, from each; and before, the first time, one for each processor. Where the system gives
@@ -64,7 +71,7 @@ int take_threads(int wanted) {
   int found = wanted;
   if (!limited && (wanted > team || first)) {
     const int startable = startable_threads(needed);
-    limited = startable < needed;
+    limited = startable < needed || address_space_is_limited();
     if (limited) {
       keep_second_pool_small();
       ::setenv("OMP_NUM_THREADS", "1", 1);  // of threads that LibTorch sees for the first time
