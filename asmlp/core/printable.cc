@@ -5,29 +5,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "asmlp/core/utf8.h"
+
 namespace asmlp {
 namespace {
-
-// The bytes of the UTF-8 character at the start of `text` and its code; 0 bytes when it is none.
-// (Overlong forms would hide control characters.)
-size_t read_code(std::string_view text, uint32_t& code) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const size_t size = first < 0x80           ? 1
-                      : (first >> 5) == 0x06 ? 2
-                      : (first >> 4) == 0x0e ? 3
-                      : (first >> 3) == 0x1e ? 4
-                                             : 0;
-  if (size == 0 || size > text.size()) return 0;
-  code = size == 1 ? first : first & (0x7fu >> size);
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-    code = (code << 6) | (byte(i) & 0x3fu);
-  }
-  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xd800 && code < 0xe000;
-  return code < kSmallest[size] || code > 0x10ffff || surrogate ? 0 : size;
-}
 
 // Marks that turn the direction of writing, and the line and paragraph separators.
 bool is_hidden_mark(uint32_t code) {
@@ -57,7 +38,7 @@ std::string printable(std::string_view text, LineBreaks breaks) {
   out.reserve(text.size());
   while (!text.empty()) {
     uint32_t code = 0;
-    const size_t size = read_code(text, code);
+    const size_t size = read_utf8(text, code);
     const auto first = static_cast<unsigned char>(text[0]);
     if (size == 0) {
       out += fmt::format("\\x{:02x}", first);
@@ -84,7 +65,7 @@ std::string printable_json(std::string_view json) {
   out.reserve(json.size());
   while (!json.empty()) {
     uint32_t code = 0;
-    const size_t size = read_code(json, code);
+    const size_t size = read_utf8(json, code);
     // Control characters of ASCII are JSON's own layout here: within strings it escapes them.
     if (size > 0 && ((code >= 0x7f && is_control(code)) || is_hidden_mark(code))) {
       out += fmt::format("\\u{:04x}", code);
