@@ -1,7 +1,6 @@
 #include "asmlp/core/atomic_file.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/write_all.h"
 
 namespace asmlp {
 namespace {
@@ -82,18 +82,7 @@ class DescriptorBuffer : public std::streambuf {
     return done;
   }
   bool put(const char* text, size_t size) {
-    while (size > 0 && error_ == 0) {
-      const ssize_t done = ::write(fd_, text, size);
-      if (done >= 0) {
-        text += done;
-        size -= static_cast<size_t>(done);
-      } else if (errno == EAGAIN) {
-        pollfd ready{fd_, POLLOUT, 0};
-        if (::poll(&ready, 1, -1) < 0) error_ = errno;
-      } else if (errno != EINTR) {
-        error_ = errno;
-      }
-    }
+    if (error_ == 0) error_ = write_all(fd_, {text, size}, OnSignal::kStop);
     return error_ == 0;
   }
 

@@ -11,6 +11,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/write_all.h"
 
 namespace asmlp {
 namespace {
@@ -88,15 +89,7 @@ void GrowingFolder::finish() {
 
 void write_growing_file(const fs::path& path, std::string_view bytes) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-  int error = fd < 0 ? errno : 0;
-  while (error == 0 && !bytes.empty()) {
-    const ssize_t done = ::write(fd, bytes.data(), bytes.size());
-    if (done >= 0) {
-      bytes.remove_prefix(static_cast<size_t>(done));
-    } else if (errno != EINTR) {
-      error = errno;
-    }
-  }
+  int error = fd < 0 ? errno : write_all(fd, bytes, OnSignal::kGoOn);
   if (fd >= 0 && ::close(fd) != 0 && error == 0) error = errno;
   require(error == 0, ErrorCode::kIo, "{}: cannot write: {}", path.string(), std::strerror(error));
 }

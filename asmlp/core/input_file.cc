@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/core/write_all.h"
 
 namespace asmlp {
 namespace {
@@ -49,15 +50,9 @@ int open_kept(const fs::path& path) {
 // A file in memory that holds `content`, read from its beginning; -1 where that cannot be made.
 int memory_file(const std::string& content) {
   const int memory = ::memfd_create("asmlp-input", MFD_CLOEXEC);
-  size_t done = 0;
-  while (memory >= 0 && done < content.size()) {
-    const ssize_t put = ::write(memory, content.data() + done, content.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) {
-      ::close(memory);
-      return -1;
-    }
-    done += static_cast<size_t>(put);
+  if (memory >= 0 && write_all(memory, content, OnSignal::kGoOn) != 0) {
+    ::close(memory);
+    return -1;
   }
   if (memory >= 0) ::lseek(memory, 0, SEEK_SET);
   return memory;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,6 +14,7 @@
 #include "asmlp/core/input_file.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/printable.h"
+#include "asmlp/core/write_all.h"
 
 namespace asmlp::cli {
 namespace {
@@ -48,35 +48,17 @@ const char* name_of(LogLevel level) {
   return "warning";
 }
 
-// Everything to a descriptor, also when it is a pipe that does not block; 0, or why not.
-int write_all(int to, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(to, text.data(), text.size());
-    if (count > 0) {
-      text.remove_prefix(static_cast<size_t>(count));
-    } else if (count == 0) {
-      return EIO;
-    } else if (errno == EAGAIN) {
-      pollfd room{to, POLLOUT, 0};
-      ::poll(&room, 1, -1);
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
-
 // One call per line: lines of several threads and processes do not mix.
 std::string line_of(const char* kind, std::string_view message) {
   return fmt::format("{}: {}: {}", program_name(), kind, printable(message, LineBreaks::kIndented));
 }
 
 void print_line(const char* kind, std::string_view message) {
-  write_all(STDERR_FILENO, line_of(kind, message) + '\n');
+  write_all(STDERR_FILENO, line_of(kind, message) + '\n', OnSignal::kGoOn);
 }
 
 void write_out(std::string_view text) {
-  const int error = write_all(STDOUT_FILENO, text);
+  const int error = write_all(STDOUT_FILENO, text, OnSignal::kGoOn);
   if (error == EPIPE) throw BrokenPipe();
   require(error == 0, ErrorCode::kIo, "cannot write to standard output: {}", std::strerror(error));
 }
@@ -85,7 +67,7 @@ void write_out(std::string_view text) {
 
 void print_out(std::string_view text) { write_out(printable(text, LineBreaks::kKeep)); }
 
-void write_screen(std::string_view text) { write_all(STDERR_FILENO, text); }
+void write_screen(std::string_view text) { write_all(STDERR_FILENO, text, OnSignal::kGoOn); }
 
 void print_screen(std::string_view text) { write_screen(printable(text, LineBreaks::kKeep)); }
 
