@@ -19,8 +19,10 @@ namespace asmlp {
 
 namespace {
 
-constexpr Isa kIsas[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16,
-                         Isa::kAvx512Amx};
+constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::kNeonMatrix,
+                         Isa::kAvx2,       Isa::kAvx2Vnni, Isa::kAvx512,  Isa::kAvx512Vnni,
+                         Isa::kAvx512Bf16, Isa::kAvx512Amx};
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3};
 
 // The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
 // (Linux 5.16 and later); the permission holds for all threads, once and for ever.
@@ -34,18 +36,23 @@ bool may_use_tiles() {
 #endif
 }
 
-// Tiles and their bf16 product. __builtin_cpu_supports of clang 14 knows neither name. Whether the
-// operating system saves the registers shows in may_use_tiles().
-[[maybe_unused]] bool has_amx_bf16() {
 #if defined(__x86_64__)
-  constexpr unsigned kBf16 = 1u << 22, kTiles = 1u << 24;  // CPUID leaf 7, EDX
+// Tiles with their bf16 and int8 products. __builtin_cpu_supports of clang 14 does not know the
+// names. Whether the operating system saves the registers shows in may_use_tiles().
+bool has_amx() {
+  constexpr unsigned kBf16 = 1u << 22, kTiles = 1u << 24, kInt8 = 1u << 25;  // CPUID leaf 7, EDX
+  constexpr unsigned kAll = kBf16 | kTiles | kInt8;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBf16) != 0 &&
-         (edx & kTiles) != 0;
-#else
-  return false;
-#endif
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kAll) == kAll;
 }
+
+// The int8 dot product of AVX registers; GCC 12's __builtin_cpu_supports does not know the name.
+bool has_avx_vnni() {
+  constexpr unsigned kAvxVnni = 1u << 4;  // CPUID leaf 7, subleaf 1, EAX
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnni) != 0;
+}
+#endif
 
 // The compiler's runtime also asks the operating system whether it saves the registers.
 bool runs_here(Isa isa) {
@@ -55,11 +62,24 @@ bool runs_here(Isa isa) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  if (isa == Isa::kAvx2) return avx2;
-  if (isa == Isa::kAvx512) return avx512;
-  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
-  if (isa == Isa::kAvx512Bf16) return bf16;
-  return bf16 && has_amx_bf16() && may_use_tiles();
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
+  switch (isa) {
+    case Isa::kAvx2:
+      return avx2;
+    case Isa::kAvx2Vnni:
+      return avx2 && has_avx_vnni();
+    case Isa::kAvx512:
+      return avx512;
+    case Isa::kAvx512Vnni:
+      return vnni;
+    case Isa::kAvx512Bf16:
+      return bf16;
+    case Isa::kAvx512Amx:
+      return bf16 && has_amx() && may_use_tiles();
+    default:
+      return false;
+  }
 #else
   return false;
 #endif
@@ -93,10 +113,20 @@ const char* to_string(Isa isa) {
       return "auto";
     case Isa::kReference:
       return "reference";
+    case Isa::kNeon:
+      return "neon";
+    case Isa::kNeonDot:
+      return "neon_dot";
+    case Isa::kNeonMatrix:
+      return "neon_matrix";
     case Isa::kAvx2:
       return "avx2";
+    case Isa::kAvx2Vnni:
+      return "avx2_vnni";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512_vnni";
     case Isa::kAvx512Bf16:
       return "avx512_bf16";
     case Isa::kAvx512Amx:
@@ -135,15 +165,17 @@ const char* to_string(Precision precision) {
       return "fp32";
     case Precision::kBf16:
       return "bf16";
+    case Precision::kBf16x3:
+      return "bf16x3";
   }
   return "unknown";
 }
 
 Precision parse_precision(const std::string& name) {
-  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+  for (Precision precision : kPrecisions) {
     if (name == to_string(precision)) return precision;
   }
-  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32 or bf16", name);
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, or bf16x3", name);
 }
 
 std::string cpu_name() {

@@ -76,20 +76,26 @@ typedef enum asmlp_task ASMLP_INT {
   ASMLP_TASK_SEGMENT = 2
 } asmlp_task;
 
-/* What products compute with; sums and statistics are fp32 in both. */
+/* What products compute with; sums and statistics are fp32 in each. */
 typedef enum asmlp_precision ASMLP_INT {
   ASMLP_PRECISION_FP32 = 0,
-  ASMLP_PRECISION_BF16 = 1
+  ASMLP_PRECISION_BF16 = 1,
+  ASMLP_PRECISION_BF16X3 = 2 /* each number as two bf16 parts on tile units; else as fp32 */
 } asmlp_precision;
 
 /* Instruction sets in order of preference, the last the best. */
 typedef enum asmlp_isa ASMLP_INT {
   ASMLP_ISA_AUTO = 0,        /* $ASMLP_ISA, or the best that this machine can run */
   ASMLP_ISA_REFERENCE = 1,   /* portable, on every machine */
-  ASMLP_ISA_AVX2 = 2,        /* AVX2 and FMA */
-  ASMLP_ISA_AVX512 = 3,      /* AVX-512 F, BW, DQ and VL */
-  ASMLP_ISA_AVX512_BF16 = 4, /* those and the bf16 dot product */
-  ASMLP_ISA_AVX512_AMX = 5   /* those and the bf16 tile products of AMX */
+  ASMLP_ISA_NEON = 2,        /* ARM: Advanced SIMD */
+  ASMLP_ISA_NEON_DOT = 3,    /* and the int8 dot product */
+  ASMLP_ISA_NEON_MATRIX = 4, /* and the bf16 and int8 matrix products */
+  ASMLP_ISA_AVX2 = 5,        /* x86: AVX2 and FMA */
+  ASMLP_ISA_AVX2_VNNI = 6,   /* and the int8 dot product (AVX-VNNI) */
+  ASMLP_ISA_AVX512 = 7,      /* AVX-512 F, BW, DQ and VL */
+  ASMLP_ISA_AVX512_VNNI = 8, /* and the int8 dot product */
+  ASMLP_ISA_AVX512_BF16 = 9, /* and the bf16 dot product */
+  ASMLP_ISA_AVX512_AMX = 10  /* and the bf16 and int8 tile products of AMX */
 } asmlp_isa;
 
 /* The value as a word: "classify", "bf16", "avx512_bf16"; "unknown" for another number. */

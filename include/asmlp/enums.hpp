@@ -12,22 +12,33 @@ enum class Task { kClassify, kDetect, kSegment };
 enum class Exif { kApply, kIgnore };
 
 // The numbers of a product: of its weights and of the rows it multiplies them with. Sums, the
-// residual stream and all statistics are fp32 in both.
-enum class Precision { kFp32, kBf16 };
+// residual stream and all statistics are fp32 in each.
+enum class Precision {
+  kFp32,
+  kBf16,
+  kBf16x3,  // each fp32 number as the sum of two bf16 parts, three products of them on tile units;
+            // fp32 where the processor has none
+};
 
 // Instruction sets in order of preference, the last the best.
 enum class Isa {
   kAuto,  // the one that the environment variable ASMLP_ISA names, else the best of the machine
   kReference,   // portable, on every machine
-  kAvx2,        // AVX2 and FMA
+  kNeon,        // ARM: Advanced SIMD of every 64-bit processor
+  kNeonDot,     // and the int8 dot product (Armv8.2)
+  kNeonMatrix,  // and the bf16 and int8 matrix products (BF16, I8MM; Armv8.6)
+  kAvx2,        // x86: AVX2 and FMA
+  kAvx2Vnni,    // and the int8 dot product on AVX registers (AVX-VNNI)
   kAvx512,      // AVX-512 F, BW, DQ and VL
-  kAvx512Bf16,  // those and the bf16 dot product
-  kAvx512Amx,   // those and the bf16 tile products of AMX
+  kAvx512Vnni,  // and the int8 dot product
+  kAvx512Bf16,  // and the bf16 dot product
+  kAvx512Amx,   // and the bf16 and int8 tile products of AMX
 };
 
 ASMLP_API const char* to_string(Task task);            // "classify", "detect", "segment"
-ASMLP_API const char* to_string(Precision precision);  // "fp32", "bf16"
-// "auto", "reference", "avx2", "avx512", "avx512_bf16", "avx512_amx".
+ASMLP_API const char* to_string(Precision precision);  // "fp32", "bf16", "bf16x3"
+// "auto", "reference", "neon", "neon_dot", "neon_matrix", "avx2", "avx2_vnni", "avx512",
+// "avx512_vnni", "avx512_bf16", "avx512_amx".
 ASMLP_API const char* to_string(Isa isa);
 
 }  // namespace asmlp

@@ -22,7 +22,7 @@ inline std::vector<const KernelSet*> kernel_sets_under_test() {
 #endif
   std::vector<const KernelSet*> sets;
   for (Isa isa : isas) {
-    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kBf16x3}) {
       const KernelSet* set = &kernel_set(isa, precision);
       if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
     }
@@ -36,7 +36,7 @@ inline std::string name_of(const KernelSet& kernels) {
 
 // A value as the precision keeps it.
 inline float kept(const KernelSet& kernels, float value) {
-  return kernels.precision == Precision::kFp32 ? value : bf16_to_f32(f32_to_bf16(value));
+  return kernels.precision != Precision::kBf16 ? value : bf16_to_f32(f32_to_bf16(value));
 }
 
 // Element i of a panel.

@@ -29,7 +29,7 @@ class Peaks {
         own_(parse_precision(c.run.precision)) {}
 
   void sample() {
-    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kBf16x3}) {
       const Peak peak = measure_peak(isa_, precision, pool_, kPeakSeconds);
       const bool own = precision == own_;
       if (own) instruction_ = peak.instruction;

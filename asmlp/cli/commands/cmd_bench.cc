@@ -55,9 +55,9 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
           ->type_name("N|HxW"),
       kDetect);
   add(app.add_option("--precision", request.precisions,
-                     "numbers of the matrix products: fp32 (default), bf16")
+                     "numbers of the matrix products: fp32 (default), bf16, bf16x3")
           ->delimiter(',')
-          ->check(CLI::IsMember({"fp32", "bf16"}))
+          ->check(CLI::IsMember({"fp32", "bf16", "bf16x3"}))
           ->type_name("NAME"),
       kForward | kTrain);
   add(app.add_option("--isa", request.isas,

@@ -113,8 +113,9 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->type_name("NAME")
       ->group(group);
   app.add_option("--precision", options.precision,
-                 "numbers of the matrix products: fp32 (default) or bf16 (sums stay fp32)")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+                 "numbers of the matrix products: fp32 (default), bf16, or bf16x3 (two bf16 parts "
+                 "for each number, where the processor has tile units); sums stay fp32")
+      ->check(CLI::IsMember({"fp32", "bf16", "bf16x3"}))
       ->type_name("NAME")
       ->group(group);
 }
