@@ -52,7 +52,7 @@ double product(const KernelSet& kernels, ThreadPool& pool, int64_t rows, int64_t
     const double begin = now();
     do {
       for (const PackedMatrix& matrix : matrices) {
-        gemm(kernels, matrix,
+        gemm(matrix,
              {.a = a,
               .lda = lda,
               .c = c,

@@ -70,7 +70,7 @@ class Forward : private Steps {
           GemmBlock block = normalized_block(norm, weight, in, stage, task);
           block.c = out + task.rows.begin * stage.stride;
           block.ldc = stage.stride;
-          gemm(kernels_, weight, block, start, TileEnd::kStore);
+          gemm(weight, block, start, TileEnd::kStore);
         },
         &stage, out);
   }
@@ -86,7 +86,7 @@ class Forward : private Steps {
           [&](const GridTask& task) {
             gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
                            proj.padded_depth(), task.scratch.tile);
-            gemm(kernels_, proj,
+            gemm(proj,
                  block_of(task, task.scratch.a, lda, plan_.x + task.rows.begin * stage.stride,
                           stage.stride),
                  TileStart::kBias, TileEnd::kStore);
@@ -153,7 +153,7 @@ class Forward : private Steps {
     }
     // Of panel elements narrower than a float, a row takes the first part of its place.
     const int64_t out_size = end == TileEnd::kGeluPanel ? element_ : int64_t{sizeof(float)};
-    gemm(kernels_, weight,
+    gemm(weight,
          block_of(task, task.scratch.a, lda, panel_row(out, task.rows.begin, stage),
                   stage.stride * int64_t{sizeof(float)} / out_size),
          TileStart::kBias, end);
@@ -217,11 +217,11 @@ class Forward : private Steps {
       // The panels are numbered from 0 in the whole layer, from range.begin in the chunk.
       first.c = task.scratch.hidden - range.begin * cols * element_;
       first.ldc = ld_hidden;
-      gemm(kernels_, block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
+      gemm(block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
       second.depth_begin = range.begin * cols;
       second.depth_end = std::min(range.end * cols, block.fc2.padded_depth());
-      gemm(kernels_, block.fc2, second,
-           i == 0 ? TileStart::kBiasAccumulate : TileStart::kAccumulate, TileEnd::kStore);
+      gemm(block.fc2, second, i == 0 ? TileStart::kBiasAccumulate : TileStart::kAccumulate,
+           TileEnd::kStore);
     }
   }
 
@@ -232,12 +232,12 @@ class Forward : private Steps {
       GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
       first.c = plan_.hidden + task.rows.begin * row_bytes;
       first.ldc = stage.hidden_stride;
-      gemm(kernels_, block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
+      gemm(block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
     });
     product(
         block.fc2, rows(stage), floats_per_row,
         [&](const GridTask& task) {
-          gemm(kernels_, block.fc2,
+          gemm(block.fc2,
                block_of(task, plan_.hidden + task.rows.begin * row_bytes, stage.hidden_stride,
                         plan_.x + task.rows.begin * stage.stride, stage.stride),
                TileStart::kBiasAccumulate, TileEnd::kStore);
@@ -259,7 +259,7 @@ class Forward : private Steps {
             gather_merged(kernels_, view(plan_.x, from), plan_.norms, packed.merge_norm.gamma,
                           packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
                           lda, reduction.padded_depth(), plan_.zeros);
-            gemm(kernels_, reduction,
+            gemm(reduction,
                  block_of(task, task.scratch.a, lda, plan_.y + task.rows.begin * to.stride,
                           to.stride),
                  TileStart::kBias, TileEnd::kStore);
@@ -293,7 +293,7 @@ class Forward : private Steps {
     product(head, batch_, 2 * channels, [&](const GridTask& task) {
       gather_converted(kernels_, pooled, task.rows.begin, task.rows.size(), task.scratch.a, lda,
                        head.padded_depth());
-      gemm(kernels_, head,
+      gemm(head,
            block_of(task, task.scratch.a, lda, plan_.logits_padded + task.rows.begin * ldc, ldc),
            TileStart::kBias, TileEnd::kStore);
     });

@@ -33,9 +33,10 @@ int64_t gemm_scratch(const KernelSet& kernels, int64_t rows) {
   return (rows + pass_depth(kernels)) * kernels.tile_cols;
 }
 
-void gemm(const KernelSet& kernels, const PackedMatrix& weight, const GemmBlock& block,
-          TileStart start, TileEnd end) {
+void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end) {
   if (block.rows == 0) return;
+  const KernelSet& kernels = weight.kernels();
+  if (kernels.gemm != nullptr) return kernels.gemm(weight, block, start, end);
   const int64_t cols = kernels.tile_cols, element = size_of(kernels.element);
   const int64_t depth_end = block.depth_end == 0 ? weight.padded_depth() : block.depth_end;
   const Passes passes(depth_end - block.depth_begin, pass_depth(kernels), kernels.depth_step);

@@ -35,7 +35,6 @@ struct GemmBlock {
 // Floats of scratch memory that a block of `rows` needs.
 int64_t gemm_scratch(const KernelSet& kernels, int64_t rows);
 
-void gemm(const KernelSet& kernels, const PackedMatrix& weight, const GemmBlock& block,
-          TileStart start, TileEnd end);
+void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
 
 }  // namespace asmlp

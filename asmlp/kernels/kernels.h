@@ -77,13 +77,19 @@ struct TileView {
   int cols;
 };
 
+class PackedMatrix;
+struct GemmBlock;
+enum class TileEnd;
+
 struct KernelSet {
   Isa isa;
   Precision precision;
   PanelElement element;
   int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product, 32 with AMX
-  int tile_rows;   // most rows of a tile
-  int tile_cols;   // columns of a packed panel of B
+  // gemm() of gemm.h for matrices packed for this set; null where gemm.cc loops over `tiles`.
+  void (*gemm)(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
+  int tile_rows;                       // most rows of a tile
+  int tile_cols;                       // columns of a packed panel of B
   TileKernel tiles[kMaxTileRows + 1];  // by rows of a tile, 1..tile_rows
   // The same with A transposed, A[r][k] at a + k * lda + r: the gradient of a
   // weight sums over pixels. With fp32 panels only, null in the other sets.

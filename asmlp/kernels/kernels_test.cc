@@ -100,7 +100,7 @@ TEST_P(Kernels, GemmEqualsTheSumForEveryShape) {
                                 {TileStart::kBias, TileEnd::kAddGelu},
                                 {TileStart::kBias, TileEnd::kGeluPanel}}) {
           std::copy(old.begin(), old.end(), c.data());
-          gemm(kernels(), packed.matrix,
+          gemm(packed.matrix,
                {.a = panel.data(),
                 .lda = panel.lda,
                 .c = c.data(),
@@ -192,16 +192,16 @@ TEST_P(Kernels, TilesOfAnyHeightGiveTheSameBits) {
                   .panel_begin = 0,
                   .panel_end = 1,
                   .scratch = scratch.data()};
-  gemm(kernels(), packed.matrix, block, TileStart::kBias, TileEnd::kStore);
+  gemm(packed.matrix, block, TileStart::kBias, TileEnd::kStore);
   block.c = halves.data();
   block.depth_end = 64;
-  gemm(kernels(), packed.matrix, block, TileStart::kBias, TileEnd::kStore);
+  gemm(packed.matrix, block, TileStart::kBias, TileEnd::kStore);
   block.a = panel.data() + 64 * size_of(kernels().element);
   block.depth_begin = 64;
   block.depth_end = panel.depth_padded;
-  gemm(kernels(), packed.matrix, block, TileStart::kAccumulate, TileEnd::kStore);
+  gemm(packed.matrix, block, TileStart::kAccumulate, TileEnd::kStore);
   for (int64_t r = 0; r < rows; ++r) {
-    gemm(kernels(), packed.matrix,
+    gemm(packed.matrix,
          {.a = panel.data() + r * panel.lda * size_of(kernels().element),
           .lda = panel.lda,
           .c = single.data(),

@@ -9,14 +9,13 @@
 namespace asmlp {
 
 PackedMatrix::PackedMatrix(const KernelSet& kernels, int64_t cols, int64_t depth)
-    : cols_(cols),
+    : kernels_(&kernels),
+      cols_(cols),
       depth_(depth),
       padded_depth_(round_up(depth, kernels.depth_step)),
       panels_((cols + kernels.tile_cols - 1) / kernels.tile_cols),
       tile_cols_(kernels.tile_cols),
-      row_bytes_(kernels.tile_cols * (kernels.precision == Precision::kBf16 ? 2 : 4)),
-      bf16_(kernels.precision == Precision::kBf16),
-      pairs_(kernels.bf16_pairs) {}
+      row_bytes_(kernels.tile_cols * (kernels.precision == Precision::kBf16 ? 2 : 4)) {}
 
 int64_t PackedMatrix::bytes() const {
   const int64_t bias = panels_ * tile_cols_ * int64_t{sizeof(float)};
@@ -64,6 +63,7 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
   const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
   const WeightRows rows(weight, first, count, depth_);
   std::byte* out = data_ + panel * padded_depth_ * row_bytes_;
+  const bool bf16 = kernels_->precision == Precision::kBf16, pairs = kernels_->bf16_pairs;
   auto* floats = reinterpret_cast<float*>(out);
   auto* halves = reinterpret_cast<uint16_t*>(out);
   for (int64_t begin = 0; begin < depth_; begin += kBlock) {
@@ -71,9 +71,9 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
     for (int64_t j = 0; j < count; ++j) {
       for (int64_t k = begin; k < end; ++k) {
         const float value = rows.at(j * depth_ + k);
-        if (!bf16_) {
+        if (!bf16) {
           floats[k * tile_cols_ + j] = value;
-        } else if (pairs_) {
+        } else if (pairs) {
           halves[(k / 2 * tile_cols_ + j) * 2 + k % 2] = f32_to_bf16(value);
         } else {
           halves[k * tile_cols_ + j] = f32_to_bf16(value);

@@ -28,6 +28,7 @@ class PackedMatrix {
   // `bias` has cols values, or none for a layer without.
   void pack_bias(std::span<const float> bias);
 
+  const KernelSet& kernels() const { return *kernels_; }
   int64_t cols() const { return cols_; }
   int64_t depth() const { return depth_; }
   // The depth rounded up to what a tile takes: rows of A need that many elements, the surplus zero.
@@ -42,9 +43,9 @@ class PackedMatrix {
   const float* bias(int64_t panel) const { return bias_ + panel * tile_cols_; }
 
  private:
+  const KernelSet* kernels_ = nullptr;
   int64_t cols_ = 0, depth_ = 0, padded_depth_ = 0, panels_ = 0;
   int64_t tile_cols_ = 0, row_bytes_ = 0;
-  bool bf16_ = false, pairs_ = false;
   std::byte* data_ = nullptr;
   float* bias_ = nullptr;
 };
