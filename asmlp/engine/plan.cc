@@ -135,7 +135,7 @@ void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
   arena.reserve(thread.a, a_bytes);
   // Of a chunk's columns and the padding that lda() adds: at most two cache lines.
   arena.reserve(thread.hidden, kMaxBlockRows * (kChunkCols * size + 2 * int64_t{kAlignment}));
-  arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
+  arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), fold_scratch(depth)));
 }
 
 Plan::Plan(const PackedModel& model, const EngineOptions& options)

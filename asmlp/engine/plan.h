@@ -40,7 +40,7 @@ struct StagePlan {
 struct ThreadScratch {
   std::byte* a = nullptr;       // gathered rows, panel elements
   std::byte* hidden = nullptr;  // a chunk of the MLP's hidden rows, panel elements
-  float* tile = nullptr;        // tiles on their way through an epilogue; a line of a patch
+  float* tile = nullptr;        // tiles on their way through an epilogue; a folded norm; a patch
 };
 
 struct Plan {

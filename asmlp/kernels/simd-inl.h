@@ -200,33 +200,53 @@ void simd_add_gelu(const TileView& tile) {
   }
 }
 
-template <typename Panel, bool gelu>
-void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
+template <typename Vec>
+void simd_fold_norm(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift) {
+  const Vec minus_mean = Vec::broadcast(-norm.mean), rstd = Vec::broadcast(norm.rstd);
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+    const Vec factor = rstd * Vec::load(gamma + i);
+    factor.store(scale + i);
+    fma(minus_mean, factor, Vec::load(beta + i)).store(shift + i);
+  }
+  if (i == n) return;
+  const Vec factor = rstd * Vec::load_partial(gamma + i, n - i);
+  factor.store_partial(scale + i, n - i);
+  fma(minus_mean, factor, Vec::load_partial(beta + i, n - i)).store_partial(shift + i, n - i);
+}
+
+// Rows of norm(x), and of GELU of it, as `panel` stores them.
+template <bool gelu, typename Panel>
+[[gnu::always_inline]] inline void simd_normalize_rows(const Panel& panel, const NormRows& rows,
+                                                       const NormArgs& norm) {
   using Vec = typename Panel::Vec;
-  auto* out = static_cast<typename Panel::Element*>(y);
-  // Copies, because the compiler must think that a store to `out` could change `norm`.
-  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
-  const float *gamma = norm.gamma, *beta = norm.beta;
-  const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    value = fma((value - mean) * rstd, scale, shift);
+  // Copies, because the compiler must think that a store to a row could change the arguments.
+  const float *scale = norm.scale, *shift = norm.shift, *x = rows.x;
+  auto* y = static_cast<typename Panel::Element*>(rows.y);
+  const int64_t ld_x = rows.ld_x, ld_y = rows.ld_y, n = rows.n;
+  const auto apply = [](Vec value, Vec factor, Vec offset) {
+    value = fma(value, factor, offset);
     if constexpr (gelu) value = simd_gelu_of(value);
     return value;
   };
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Panel::store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
-  }
-  if (i < n) {
-    const int64_t rest = n - i;
-    Panel::store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                               Vec::load_partial(beta + i, rest)),
-                         out + i, rest);
+  for (int64_t r = rows.rows; r > 0; --r, x += ld_x, y += ld_y) {
+    int64_t i = 0;
+    for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+      panel.store(apply(Vec::load(x + i), Vec::load(scale + i), Vec::load(shift + i)), y + i);
+    }
+    if (i < n) {
+      const int64_t rest = n - i;
+      panel.store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(scale + i, rest),
+                                Vec::load_partial(shift + i, rest)),
+                          y + i, rest);
+    }
   }
 }
 
-template <typename Vec>
-void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  simd_normalize<F32Panel<Vec>, /*gelu=*/false>(x, y, n, norm);
+template <typename Panel, bool gelu>
+void simd_normalize(const NormRows& rows, const NormArgs& norm) {
+  simd_normalize_rows<gelu>(Panel(), rows, norm);
 }
 
 template <typename Panel>
@@ -340,7 +360,8 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.gelu = simd_gelu<F32Panel<Vec>>;
   set.add_gelu = simd_add_gelu<Vec>;
   set.gelu_panel = simd_gelu<Panel>;
-  set.normalize = simd_normalize_f32<Vec>;
+  set.fold_norm = simd_fold_norm<Vec>;
+  set.normalize = simd_normalize<F32Panel<Vec>, /*gelu=*/false>;
   set.normalize_panel = simd_normalize<Panel, /*gelu=*/false>;
   set.normalize_gelu_panel = simd_normalize<Panel, /*gelu=*/true>;
   set.convert_panel = simd_convert<Panel>;
