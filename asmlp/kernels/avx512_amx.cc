@@ -3,9 +3,13 @@
 // A tile register is 16 rows of 64 bytes; one instruction multiplies 16 x 32 bf16 of A with the
 // 16 pairs of rows of B that a PackedMatrix stores anyway. Four sums of 16 x 16 are in flight,
 // which covers the latency of the products.
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(ASMLP_EMULATE_AVX512)
 
+#if defined(ASMLP_EMULATE_AVX512)
+#include "asmlp/kernels/avx512_emulation.h"
+#else
 #include <immintrin.h>
+#endif
 
 #include <utility>
 

@@ -1,11 +1,13 @@
-// The AVX-512 intrinsics that avx512.cc and avx512_bf16.cc use, in portable C++ (GCC's and clang's
+// The AVX-512 intrinsics that avx512.cc, avx512_bf16.cc, and avx512_amx.cc use, in portable C++ (GCC's and clang's
 // vector types), so that the tests run those sources on machines without AVX-512: each function
 // does what Intel's manual says of its namesake, lane by lane. Only a test program is built with it
-// (CMakeLists.txt). The real instructions can be run by tools/emulate_avx512.py; compared there on
+// (CMakeLists.txt). The real instructions can be run by tools/emulate_x86.py; compared there on
 // random and special numbers, these functions gave the same bits.
 #pragma once
 
 #include <cstdint>
+
+#include "asmlp/kernels/amx_emulation.h"
 
 #define ASMLP_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
 using __m512 = float ASMLP_VECTOR(64);

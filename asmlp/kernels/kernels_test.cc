@@ -27,6 +27,10 @@ class Kernels : public testing::TestWithParam<const KernelSet*> {
  protected:
   const KernelSet& kernels() const { return *GetParam(); }
   float kept(float value) const { return test::kept(kernels(), value); }
+  std::vector<float> kept(std::vector<float> values) const {
+    for (float& value : values) value = kept(value);
+    return values;
+  }
 };
 
 // Memory for one matrix, and the matrix in it.
@@ -80,12 +84,15 @@ TEST_P(Kernels, GemmEqualsTheSumForEveryShape) {
         const Packed packed(kernels(), w, bias, cols, depth);
         PanelRows panel(kernels(), a, rows, depth);
         const int64_t ldc = packed.matrix.panels() * nr;
+        const auto kept_a = kept(a), kept_w = kept(w);
         std::vector<double> sums(rows * cols);
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t j = 0; j < cols; ++j) {
+            double sum = 0;
             for (int64_t k = 0; k < depth; ++k) {
-              sums[r * cols + j] += double{kept(a[r * depth + k])} * kept(w[j * depth + k]);
+              sum += double{kept_a[r * depth + k]} * kept_w[j * depth + k];
             }
+            sums[r * cols + j] = sum;
           }
         }
         AlignedFloats c(rows * ldc), scratch(gemm_scratch(kernels(), rows));

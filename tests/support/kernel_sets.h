@@ -16,7 +16,7 @@ namespace asmlp::test {
 // sets that it emulates.
 inline std::vector<const KernelSet*> kernel_sets_under_test() {
 #if defined(ASMLP_EMULATE_AVX512)
-  const std::vector<Isa> isas{Isa::kAvx512, Isa::kAvx512Bf16};
+  const std::vector<Isa> isas{Isa::kAvx512, Isa::kAvx512Bf16, Isa::kAvx512Amx};
 #else
   const std::vector<Isa> isas = available_isas();
 #endif
