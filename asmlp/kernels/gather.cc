@@ -99,6 +99,28 @@ void gather_merged(const KernelSet& kernels, const MapView<float>& map, const Im
   }
 }
 
+namespace {
+
+// The patch x patch pixels of one channel at `source`, whose rows are `width` floats apart, as far
+// as they lie inside of the image.
+void copy_patch(const float* source, int64_t width, int64_t rows, int64_t columns, int patch,
+                float* out) {
+  constexpr int kUsual = 4;  // a copy of a size that the compiler knows is one instruction
+  if (patch == kUsual && rows == kUsual && columns == kUsual) {
+    for (int y = 0; y < kUsual; ++y) {
+      std::memcpy(out + y * kUsual, source + y * width, kUsual * sizeof(float));
+    }
+    return;
+  }
+  for (int64_t y = 0; y < patch; ++y, source += width, out += patch) {
+    const int64_t inside = y < rows ? columns : 0;
+    if (inside > 0) std::copy_n(source, inside, out);
+    std::fill_n(out + inside, patch - inside, 0.0f);
+  }
+}
+
+}  // namespace
+
 void gather_patches(const KernelSet& kernels, const InputView& input, int64_t begin, int64_t rows,
                     void* a, int64_t lda, int64_t padded_depth, float* line) {
   const int64_t size = size_of(kernels.element);
@@ -106,24 +128,18 @@ void gather_patches(const KernelSet& kernels, const InputView& input, int64_t be
   const int64_t depth = int64_t{input.channels} * patch * patch;
   const int64_t out_w = (input.width + patch - 1) / patch;
   const int64_t out_h = (input.height + patch - 1) / patch;
+  const int64_t plane = int64_t{input.height} * input.width;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const int64_t image = r / (out_h * out_w);
-    const int64_t y0 = r / out_w % out_h * patch, x0 = r % out_w * patch;
-    const int inside = static_cast<int>(std::min<int64_t>(patch, input.width - x0));
-    float* out = line;
+    const int64_t y = r / out_w % out_h * patch, x = r % out_w * patch;
+    const float* source = input.data + image * input.channels * plane + y * input.width + x;
+    // Loads that are wider than the stores before them wait, so a conversion is left out if it can.
+    float* out = kernels.element == PanelElement::kF32 ? static_cast<float*>(a) : line;
     for (int c = 0; c < input.channels; ++c) {
-      for (int64_t y = y0; y < y0 + patch; ++y, out += patch) {
-        if (y >= input.height) {
-          std::fill_n(out, patch, 0.0f);
-          continue;
-        }
-        const float* source =
-            input.data + ((image * input.channels + c) * input.height + y) * input.width + x0;
-        std::copy_n(source, inside, out);
-        std::fill_n(out + inside, patch - inside, 0.0f);
-      }
+      copy_patch(source + c * plane, input.width, std::min<int64_t>(patch, input.height - y),
+                 std::min<int64_t>(patch, input.width - x), patch, out + c * patch * patch);
     }
-    kernels.convert_panel(line, a, depth);
+    if (out == line) kernels.convert_panel(line, a, depth);
     zero_tail(a, depth, padded_depth, size);
   }
 }

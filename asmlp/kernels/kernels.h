@@ -108,7 +108,9 @@ struct KernelSet {
   void (*normalize_gelu_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
   // y[i] = x[i] into a panel; x == y is allowed.
   void (*convert_panel)(const float* x, void* y, int64_t n);
-  RowStats (*row_stats)(const float* x, int64_t n);
+  // stats[r] of the n values at x + r * ld, for every r < rows. What a row gets does not depend on
+  // the others, nor on the vectorized ISA: element i is summed in lane i % 16.
+  void (*row_stats)(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats);
   // y[i] = x[i], bf16 to fp32; n is a multiple of tile_cols. Null in a set with
   // bf16_pairs.
   void (*widen)(const uint16_t* x, float* y, int64_t n);
