@@ -87,7 +87,7 @@ struct Plan {
  private:
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
-  void reserve_thread(ThreadScratch& thread, int64_t depth);
+  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth);
 
   // Images whose maps in a stage shall share the caches.
   int group(const StagePlan& stage, int max_batch) const;

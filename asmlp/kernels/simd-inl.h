@@ -156,6 +156,18 @@ struct RoundedPanel {
   static void store_partial(Vec v, float* p, int64_t n) { v.round_bf16().store_partial(p, n); }
 };
 
+// Two neighbors; Panel::store_pair(low, high, p) where that is cheaper than two stores.
+template <typename Panel>
+[[gnu::always_inline]] inline void store_pair(typename Panel::Vec low, typename Panel::Vec high,
+                                              typename Panel::Element* p) {
+  if constexpr (requires { Panel::store_pair(low, high, p); }) {
+    Panel::store_pair(low, high, p);
+  } else {
+    Panel::store(low, p);
+    Panel::store(high, p + Panel::Vec::kLanes);
+  }
+}
+
 // ------------------------------------------------------------------------- elementwise
 // GELU(x) = max(x, 0) - a q(a), a = |x|, where q(a) = Phi(-a) is a table of polynomials
 // (gelu_table.h). Half the time of a rational approximation, whose division and longer chains
@@ -178,56 +190,113 @@ template <typename Vec>
   return max(Vec::broadcast(0.0f), x) - a * q;
 }
 
-template <typename Panel>
+// GELU of `n` vectors at once, so that their chains of operations overlap. Two policies:
+// by the table, for results in fp32;
+template <typename V>
+struct TableGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&x)[n]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) x[i] = simd_gelu_of(x[i]);
+  }
+};
+// by the polynomial of gelu_table.h, for results that bf16 arithmetic takes up: twelve operations,
+// none of which is a shuffle.
+template <typename V>
+struct PolynomialGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&x)[n]) {
+    constexpr int kLast = sizeof kGeluBf16 / sizeof kGeluBf16[0] - 1;
+    V r[n], square[n], q[n];
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) {
+      x[i] = max(V::broadcast(-kGeluBf16Limit), x[i]);
+      r[i] = min(V::broadcast(kGeluBf16Limit), x[i]);
+      square[i] = r[i] * r[i];
+      q[i] = V::broadcast(kGeluBf16[kLast]);
+    }
+#pragma GCC unroll 8
+    for (int k = kLast - 1; k >= 0; --k) {
+#pragma GCC unroll 4
+      for (int i = 0; i < n; ++i) q[i] = fma(q[i], square[i], V::broadcast(kGeluBf16[k]));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) x[i] = x[i] * fma(r[i], q[i], V::broadcast(0.5f));
+  }
+};
+
+template <typename Panel, typename Gelu>
 void simd_gelu(const TileView& tile) {
   using Vec = typename Panel::Vec;
   for (int r = 0; r < tile.rows; ++r) {
     const float* in = tile.in + r * tile.ld_in;
     auto* out = static_cast<typename Panel::Element*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
-      Panel::store(simd_gelu_of(Vec::load(in + j)), out + j);
+    for (int j = 0; j < tile.cols; j += 2 * Vec::kLanes) {
+      Vec v[2] = {Vec::load(in + j), Vec::load(in + j + Vec::kLanes)};
+      Gelu::apply(v);
+      store_pair<Panel>(v[0], v[1], out + j);
     }
   }
 }
 
-template <typename Vec>
+template <typename Vec, typename Gelu>
 void simd_add_gelu(const TileView& tile) {
   for (int r = 0; r < tile.rows; ++r) {
     const float* in = tile.in + r * tile.ld_in;
     float* out = static_cast<float*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
-      (Vec::load(out + j) + simd_gelu_of(Vec::load(in + j))).store(out + j);
+    for (int j = 0; j < tile.cols; j += 2 * Vec::kLanes) {
+      Vec v[2] = {Vec::load(in + j), Vec::load(in + j + Vec::kLanes)};
+      Gelu::apply(v);
+      (Vec::load(out + j) + v[0]).store(out + j);
+      (Vec::load(out + j + Vec::kLanes) + v[1]).store(out + j + Vec::kLanes);
     }
   }
 }
 
-template <typename Panel, bool gelu>
+// GELU policy of a norm alone.
+template <typename V>
+struct NoGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&)[n]) {}
+};
+
+template <typename Panel, typename Gelu>
 void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
   using Vec = typename Panel::Vec;
+  constexpr int kLanes = Vec::kLanes;
   auto* out = static_cast<typename Panel::Element*>(y);
   // Copies, because the compiler must think that a store to `out` could change `norm`.
   const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
   const float *gamma = norm.gamma, *beta = norm.beta;
   const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    value = fma((value - mean) * rstd, scale, shift);
-    if constexpr (gelu) value = simd_gelu_of(value);
-    return value;
+    return fma((value - mean) * rstd, scale, shift);
   };
   int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Panel::store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    const int64_t j = i + kLanes;
+    Vec v[2] = {apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)),
+                apply(Vec::load(x + j), Vec::load(gamma + j), Vec::load(beta + j))};
+    Gelu::apply(v);
+    store_pair<Panel>(v[0], v[1], out + i);
+  }
+  if (i + kLanes <= n) {
+    Vec v[1] = {apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i))};
+    Gelu::apply(v);
+    Panel::store(v[0], out + i);
+    i += kLanes;
   }
   if (i < n) {
     const int64_t rest = n - i;
-    Panel::store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                               Vec::load_partial(beta + i, rest)),
-                         out + i, rest);
+    Vec v[1] = {apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
+                      Vec::load_partial(beta + i, rest))};
+    Gelu::apply(v);
+    Panel::store_partial(v[0], out + i, rest);
   }
 }
 
 template <typename Vec>
 void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  simd_normalize<F32Panel<Vec>, /*gelu=*/false>(x, y, n, norm);
+  simd_normalize<F32Panel<Vec>, NoGelu<Vec>>(x, y, n, norm);
 }
 
 template <typename Panel>
@@ -235,6 +304,9 @@ void simd_convert(const float* x, void* y, int64_t n) {
   using Vec = typename Panel::Vec;
   auto* out = static_cast<typename Panel::Element*>(y);
   int64_t i = 0;
+  for (; i + 2 * Vec::kLanes <= n; i += 2 * Vec::kLanes) {
+    store_pair<Panel>(Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
+  }
   for (; i + Vec::kLanes <= n; i += Vec::kLanes) Panel::store(Vec::load(x + i), out + i);
   if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
 }
@@ -329,7 +401,7 @@ int64_t simd_peak_loop(int64_t steps) {
 
 // ------------------------------------------------------------------------- the set
 // Everything but the tiles.
-template <typename Panel>
+template <typename Panel, typename Gelu = TableGelu<typename Panel::Vec>>
 KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   using Vec = typename Panel::Vec;
   KernelSet set{};
@@ -338,12 +410,12 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.element = element;
   set.depth_step = 1;
   set.tile_cols = 2 * Vec::kLanes;
-  set.gelu = simd_gelu<F32Panel<Vec>>;
-  set.add_gelu = simd_add_gelu<Vec>;
-  set.gelu_panel = simd_gelu<Panel>;
+  set.gelu = simd_gelu<F32Panel<Vec>, Gelu>;
+  set.add_gelu = simd_add_gelu<Vec, Gelu>;
+  set.gelu_panel = simd_gelu<Panel, Gelu>;
   set.normalize = simd_normalize_f32<Vec>;
-  set.normalize_panel = simd_normalize<Panel, /*gelu=*/false>;
-  set.normalize_gelu_panel = simd_normalize<Panel, /*gelu=*/true>;
+  set.normalize_panel = simd_normalize<Panel, NoGelu<Vec>>;
+  set.normalize_gelu_panel = simd_normalize<Panel, Gelu>;
   set.convert_panel = simd_convert<Panel>;
   set.row_stats = simd_row_stats<Vec>;
   set.peak_loop = simd_peak_loop<Vec>;
