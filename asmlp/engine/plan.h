@@ -95,7 +95,8 @@ struct Plan {
  private:
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
-  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_bytes);
+  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth,
+                      int64_t hidden_bytes);
   // Bytes of ThreadScratch::hidden.
   int64_t hidden_bytes(const PackedModel& model) const;
 

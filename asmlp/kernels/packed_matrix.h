@@ -11,8 +11,10 @@ namespace asmlp {
 
 // Column panels of tile_cols, each depth x tile_cols row-major, zero-padded to a whole panel and
 // (for bf16) an even depth; in bf16 the rows k and k + 1 (k even) of a panel are interleaved, so
-// that a pair of k is one 32-bit word. Int8 weights lie as int8_kernels.h says. The bias is padded
-// likewise. Points into memory that somebody else keeps alive.
+// that a pair of k is one 32-bit word. With PanelElement::kBf16Split, 32 rows are the upper parts
+// of their values and then the lower ones, both as in bf16 but with k and k + 16 interleaved. Int8
+// weights lie as int8_kernels.h says. The bias is padded likewise. Points into memory that somebody
+// else keeps alive.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
