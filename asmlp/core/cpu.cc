@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 
 #if defined(__x86_64__)
@@ -11,6 +10,10 @@
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #include "asmlp/core/error.h"
@@ -54,6 +57,32 @@ bool has_avx_vnni() {
 }
 #endif
 
+#if defined(__aarch64__)
+// What an ARM processor has besides Advanced SIMD, which every 64-bit one has.
+struct ArmFeatures {
+  bool dot = false;     // FEAT_DotProd
+  bool matrix = false;  // FEAT_BF16 and FEAT_I8MM
+};
+ArmFeatures arm_features() {
+#if defined(__linux__)
+  constexpr unsigned long kDot = 1ul << 20;                      // AT_HWCAP, asm/hwcap.h
+  constexpr unsigned long kInt8 = 1ul << 13, kBf16 = 1ul << 14;  // AT_HWCAP2
+  const unsigned long first = ::getauxval(AT_HWCAP), second = ::getauxval(AT_HWCAP2);
+  return {(first & kDot) != 0, (second & kInt8) != 0 && (second & kBf16) != 0};
+#elif defined(__APPLE__)
+  const auto has = [](const char* name) {
+    int value = 0;
+    size_t size = sizeof value;
+    return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  return {has("hw.optional.arm.FEAT_DotProd"),
+          has("hw.optional.arm.FEAT_BF16") && has("hw.optional.arm.FEAT_I8MM")};
+#else
+  return {};
+#endif
+}
+#endif
+
 // The compiler's runtime also asks the operating system whether it saves the registers.
 bool runs_here(Isa isa) {
   if (isa == Isa::kReference) return true;
@@ -77,6 +106,18 @@ bool runs_here(Isa isa) {
       return bf16;
     case Isa::kAvx512Amx:
       return bf16 && has_amx() && may_use_tiles();
+    default:
+      return false;
+  }
+#elif defined(__aarch64__)
+  static const ArmFeatures features = arm_features();
+  switch (isa) {
+    case Isa::kNeon:
+      return true;
+    case Isa::kNeonDot:
+      return features.dot;
+    case Isa::kNeonMatrix:
+      return features.dot && features.matrix;
     default:
       return false;
   }
@@ -176,16 +217,6 @@ Precision parse_precision(const std::string& name) {
     if (name == to_string(precision)) return precision;
   }
   fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, or bf16x3", name);
-}
-
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) != 0) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown processor";
 }
 
 }  // namespace asmlp
