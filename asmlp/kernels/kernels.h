@@ -86,6 +86,9 @@ struct KernelSet {
   Precision precision;
   PanelElement element;
   int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product, 32 with AMX
+  // k values of a column that lie side by side in a packed panel: 1, or what one lane of the
+  // instruction takes: 2 for the bf16 dot product and AMX, 4 for ARM's bf16 matrix product.
+  int depth_group;
   // gemm() of gemm.h for matrices packed for this set; null where gemm.cc loops over `tiles`.
   void (*gemm)(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
   int tile_rows;                       // most rows of a tile
@@ -116,8 +119,9 @@ struct KernelSet {
   // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
   // the number of floating-point operations done.
   int64_t (*peak_loop)(int64_t steps);
-  const char* instruction;  // that instruction: "fma", "bf16 dot" or "bf16 tile" (AMX)
-  bool bf16_pairs;          // it takes pairs of bf16 values (PanelElement::kBf16)
+  const char*
+      instruction;  // that instruction: "fma", "bf16 dot", "bf16 tile" (AMX), "bf16 matrix" (ARM)
+  bool bf16_pairs;  // it takes pairs of bf16 values (PanelElement::kBf16)
 };
 
 // The set of an ISA that available_isas() lists.
@@ -129,5 +133,8 @@ const KernelSet& avx512_kernels(Precision precision);
 // Precision bf16; for fp32 these ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
 const KernelSet& avx512_amx_kernels();
+const KernelSet& neon_kernels(Precision precision);  // these two only in 64-bit ARM builds
+// Precision bf16 for Isa::kNeonMatrix.
+const KernelSet& neon_bf16_kernels();
 
 }  // namespace asmlp

@@ -299,6 +299,7 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.precision = precision;
   set.element = element;
   set.depth_step = 1;
+  set.depth_group = element == PanelElement::kBf16 ? 2 : 1;
   set.tile_cols = 2 * Vec::kLanes;
   set.gelu = simd_gelu<F32Panel<Vec>>;
   set.add_gelu = simd_add_gelu<Vec>;
