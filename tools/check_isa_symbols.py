@@ -29,7 +29,8 @@ import tempfile
 from pathlib import Path
 
 # A name before the names that it ends with.
-ISAS = ("avx512_amx", "avx512_bf16", "avx512", "avx2", "neon_bf16", "neon_int8", "neon")
+ISAS = ("avx512_amx", "avx512_bf16", "avx512", "avx2", "neon_bf16", "neon_dot",
+        "neon_matrix", "neon")
 ISA_FLAG = re.compile(r"\s-(mavx\S*|mfma\S*|mf16c|march=\S+)")
 # A VEX or EVEX instruction is written with a v; SSE's and the integer ones are not.
 AVX_INSTRUCTION = re.compile(r"\tv\w+\s.*%[xyz]mm\d|%[yz]mm\d|%k[0-7]\b")

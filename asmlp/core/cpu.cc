@@ -25,7 +25,8 @@ namespace {
 constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::kNeonMatrix,
                          Isa::kAvx2,       Isa::kAvx2Vnni, Isa::kAvx512,  Isa::kAvx512Vnni,
                          Isa::kAvx512Bf16, Isa::kAvx512Amx};
-constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3};
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3,
+                                     Precision::kInt8};
 
 // The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
 // (Linux 5.16 and later); the permission holds for all threads, once and for ever.
@@ -208,6 +209,8 @@ const char* to_string(Precision precision) {
       return "bf16";
     case Precision::kBf16x3:
       return "bf16x3";
+    case Precision::kInt8:
+      return "int8";
   }
   return "unknown";
 }
@@ -216,7 +219,8 @@ Precision parse_precision(const std::string& name) {
   for (Precision precision : kPrecisions) {
     if (name == to_string(precision)) return precision;
   }
-  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, or bf16x3", name);
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, bf16x3, or int8",
+       name);
 }
 
 }  // namespace asmlp

@@ -27,7 +27,7 @@ Isa usable_isa(Isa isa);
 // what can.
 Isa parse_isa(const std::string& name, const std::string& where);
 
-// Error(kInvalidArgument) for any other name than "fp32", "bf16", and "bf16x3".
+// Error(kInvalidArgument) for any other name than "fp32", "bf16", "bf16x3", and "int8".
 Precision parse_precision(const std::string& name);
 
 // The processor's name as the operating system reports it; of ARM's that of the kinds of cores, and

@@ -89,6 +89,9 @@ static inline __m512 _mm512_mul_ps(__m512 a, __m512 b) { return a * b; }
 static inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   return asmlp::emulated::each([&](int i) { return __builtin_fmaf(a[i], b[i], c[i]); });
 }
+static inline __m512 _mm512_fnmadd_ps(__m512 a, __m512 b, __m512 c) {
+  return asmlp::emulated::each([&](int i) { return __builtin_fmaf(-a[i], b[i], c[i]); });
+}
 // The second operand when one is NaN or both are zero.
 static inline __m512 _mm512_min_ps(__m512 a, __m512 b) { return a < b ? a : b; }
 static inline __m512 _mm512_max_ps(__m512 a, __m512 b) { return a > b ? a : b; }

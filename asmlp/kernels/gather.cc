@@ -14,11 +14,16 @@ inline void copy_blocks(const T* source, T* out, int n) {
   for (int i = 0; i < n; i += kBlock) std::memcpy(out + i, source + i, kGatherSlack);
 }
 
+// A block of one value.
 template <typename T>
-inline void zero_blocks(T* out, int n) {
-  constexpr int kBlock = kGatherSlack / sizeof(T);
-  for (int i = 0; i < n; i += kBlock) std::memset(out + i, 0, kGatherSlack);
-}
+struct Filling {
+  explicit Filling(T value) { std::fill_n(values, kBlock, value); }
+  void fill(T* out, int n) const {
+    for (int i = 0; i < n; i += kBlock) std::memcpy(out + i, values, kGatherSlack);
+  }
+  static constexpr int kBlock = kGatherSlack / sizeof(T);
+  T values[kBlock];
+};
 
 void* at(void* panel, int64_t element, int64_t size) {
   return static_cast<std::byte*>(panel) + element * size;
@@ -33,7 +38,8 @@ void zero_tail(void* row, int64_t depth, int64_t padded_depth, int64_t size) {
 
 template <typename T>
 void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, int64_t begin,
-                    int64_t rows, T* a, int64_t lda, int64_t padded_depth) {
+                    int64_t rows, T* a, int64_t lda, int64_t padded_depth, T zero) {
+  const Filling<T> outside(zero);
   for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
     const int x = static_cast<int>(r % map.w);
     const int y = static_cast<int>(r / map.w % map.h);
@@ -44,7 +50,7 @@ void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, i
     for (const ShiftTable::Group& group : table.groups) {
       const int count = group.end - group.begin;
       if (*source < 0) {
-        zero_blocks(a + group.begin, count);
+        outside.fill(a + group.begin, count);
       } else {
         copy_blocks(pixel + (*source - position) * step + group.begin, a + group.begin, count);
       }
@@ -54,23 +60,28 @@ void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, i
   }
 }
 template void gather_shifted(const MapView<float>&, const ShiftTable&, Axis, int64_t, int64_t,
-                             float*, int64_t, int64_t);
+                             float*, int64_t, int64_t, float);
 template void gather_shifted(const MapView<uint16_t>&, const ShiftTable&, Axis, int64_t, int64_t,
-                             uint16_t*, int64_t, int64_t);
+                             uint16_t*, int64_t, int64_t, uint16_t);
+template void gather_shifted(const MapView<uint8_t>&, const ShiftTable&, Axis, int64_t, int64_t,
+                             uint8_t*, int64_t, int64_t, uint8_t);
 
-void gather_normalized(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+void gather_normalized(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
                        const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
                        int64_t lda, int64_t padded_depth) {
+  const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const ImageNorm& norm = norms[r / map.pixels()];
-    kernels.normalize_panel(map.row(r), a, map.channels, {norm.mean, norm.rstd, gamma, beta});
+    kernels.normalize_panel(map.row(r), a, map.channels,
+                            {norm.mean, norm.rstd, gamma, beta, format.quantization});
     zero_tail(a, map.channels, padded_depth, size);
   }
 }
 
-void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64_t begin,
+void gather_converted(const PanelFormat& format, const MapView<float>& map, int64_t begin,
                       int64_t rows, void* a, int64_t lda, int64_t padded_depth) {
+  const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     kernels.convert_panel(map.row(r), a, map.channels);
@@ -78,9 +89,10 @@ void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64
   }
 }
 
-void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+void gather_merged(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
                    int64_t lda, int64_t padded_depth, const float* zeros) {
+  const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
   const int out_w = (map.w + 1) / 2, out_h = (map.h + 1) / 2;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
@@ -91,16 +103,17 @@ void gather_merged(const KernelSet& kernels, const MapView<float>& map, const Im
       const bool inside = yy < map.h && xx < map.w;
       const float* pixel = inside ? map.row((image * map.h + yy) * map.w + xx) : zeros;
       const int offset = quarter * map.channels;
-      kernels.normalize_panel(
-          pixel, at(a, offset, size), map.channels,
-          {norms[image].mean, norms[image].rstd, gamma + offset, beta + offset});
+      kernels.normalize_panel(pixel, at(a, offset, size), map.channels,
+                              {norms[image].mean, norms[image].rstd, gamma + offset, beta + offset,
+                               format.quantization});
     }
     zero_tail(a, 4 * int64_t{map.channels}, padded_depth, size);
   }
 }
 
-void gather_patches(const KernelSet& kernels, const InputView& input, int64_t begin, int64_t rows,
+void gather_patches(const PanelFormat& format, const InputView& input, int64_t begin, int64_t rows,
                     void* a, int64_t lda, int64_t padded_depth, float* line) {
+  const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
   const int patch = input.patch;
   const int64_t depth = int64_t{input.channels} * patch * patch;

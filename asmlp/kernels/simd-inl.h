@@ -3,13 +3,12 @@
 // of every instance's name, no instance can be mistaken for another ISA's.
 //
 // Required of Vec: kLanes, load, load_partial(p, n), store, store_partial(p, n), broadcast(float),
-// +, -, *, fma(a, b, c) = a * b + c, abs, min(limit, x) and max(limit, x), which keep a NaN in x,
-// kGeluTable and lookup(row of it, i): the value of each lane for the segment that the lowest bits
-// of i say, sum() of the lanes,
-// round_bf16() of the lanes to the nearest bf16 value, widen_bf16(p): kLanes of bf16 as fp32;
-// keep(v): pretends to use v.
-// Nothing of the standard library's inline functions may be called here: they would be compiled
-// with the ISA's flags and could be merged into the baseline.
+// +, -, *, fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b, abs, min(limit, x) and max(limit,
+// x), which keep a NaN in x, kGeluTable and lookup(row of it, i): the value of each lane for the
+// segment that the lowest bits of i say, sum() of the lanes, round_bf16() of the lanes to the
+// nearest bf16 value, widen_bf16(p): kLanes of bf16 as fp32; keep(v): pretends to use v. Nothing of
+// the standard library's inline functions may be called here: they would be compiled with the ISA's
+// flags and could be merged into the baseline.
 #pragma once
 
 #include <cstdint>
@@ -175,7 +174,7 @@ template <typename Vec>
   for (int i = kTable.kDegree - 1; i >= 0; --i) {
     q = fma(q, d, Vec::lookup(kTable.coefficients[i], segment));
   }
-  return max(Vec::broadcast(0.0f), x) - a * q;
+  return fnma(a, q, max(Vec::broadcast(0.0f), x));
 }
 
 template <typename Panel>
