@@ -38,8 +38,8 @@ struct Dot {
 // of 16 multiply-adds.
 const KernelSet& neon_dot_int8_kernels() {
   using namespace neon_dot;
-  static const KernelSet kBase = int8_base_set<Vec>(neon_kernels(Precision::kFp32));
-  static const Int8Kernels kPart = neon_lane_part<Dot, 1, 2, 3, 4, 5>(kBase);
+  static const Int8Kernels kPart =
+      neon_lane_part<Dot, 1, 2, 3, 4, 5>(*neon_int8_kernels().int8->base);
   static const KernelSet kSet =
       int8_set<BytePanel>(Isa::kNeonDot, kPart, Dot::kGroup * Dot::kLanes, /*tile_rows=*/5,
                           "int8 dot", neon_lane_peak_loop<Dot>);

@@ -55,8 +55,7 @@ static Int8Kernels make_part(const KernelSet& base) {
 // multiply-adds.
 const KernelSet& neon_matrix_int8_kernels() {
   using namespace neon_matrix;
-  static const KernelSet kBase = int8_base_set<Vec>(neon_kernels(Precision::kFp32));
-  static const Int8Kernels kPart = make_part<1, 2, 3, 4, 5, 6>(kBase);
+  static const Int8Kernels kPart = make_part<1, 2, 3, 4, 5, 6>(*neon_int8_kernels().int8->base);
   static const KernelSet kSet =
       int8_set<BytePanel>(Isa::kNeonMatrix, kPart, 2 * Product::kGroup, /*tile_rows=*/6,
                           "int8 matrix", neon_matrix_peak_loop<Product>);
