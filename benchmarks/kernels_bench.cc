@@ -105,7 +105,7 @@ void run() {
     }
   }
   const KernelSet& kernels = kernel_set(isa);
-  const int cols = kernels.tile_cols, rows = 96, length = 384;
+  const int cols = kernels.tile_cols, rows = 384, length = 384;
   float *x = nullptr, *y = nullptr, *ones = nullptr;
   Arena arena;
   arena.reserve(x, rows * cols + length);
@@ -113,17 +113,23 @@ void run() {
   arena.reserve(ones, length);
   arena.allocate();
   for (int i = 0; i < rows * cols; ++i) x[i] = static_cast<float>(i % 997) / 100 - 5;
-  const NormArgs norm{0.1f, 2.0f, ones, ones};
+  const NormArgs norm{ones, ones};
   std::printf("\nelementwise, in L1\n");
   elementwise("GELU", kernels, pool, rows * 2, [&] {
     kernels.gelu({x, cols, y, cols, rows, cols});
   });
-  elementwise("norm, 384 channels", kernels, pool, 2 * length / cols,
-              [&] { kernels.normalize(x, y, length, norm); });
-  elementwise("norm + GELU, 384", kernels, pool, 2 * length / cols,
-              [&] { kernels.normalize_gelu_panel(x, y, length, norm); });
-  elementwise("row statistics, 384", kernels, pool, 2 * length / cols,
-              [&] { y[0] = kernels.row_stats(x, length).m2; });
+  elementwise("norm, 384 channels", kernels, pool, 2 * length / cols, [&] {
+    kernels.normalize({x, length, y, length, 1, length}, norm);
+  });
+  elementwise("norm + GELU, 384", kernels, pool, 2 * length / cols, [&] {
+    kernels.normalize_gelu_panel({x, length, y, length, 1, length}, norm);
+  });
+  RowStats stats[8];
+  for (int64_t channels : {96, 384}) {
+    elementwise(channels == 96 ? "row statistics, 8 x 96" : "row statistics, 8 x 384", kernels,
+                pool, 8 * 2 * channels / cols,
+                [&] { kernels.row_stats(x, channels, 8, channels, stats); });
+  }
 }
 
 }  // namespace

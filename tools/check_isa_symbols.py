@@ -29,7 +29,7 @@ import tempfile
 from pathlib import Path
 
 # A name before the names that it ends with.
-ISAS = ("avx512_amx", "avx512_bf16", "avx512", "avx2", "neon_bf16", "neon_dot",
+ISAS = ("avx512_amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "neon_bf16", "neon_dot",
         "neon_matrix", "neon")
 ISA_FLAG = re.compile(r"\s-(mavx\S*|mfma\S*|mf16c|march=\S+)")
 # A VEX or EVEX instruction is written with a v; SSE's and the integer ones are not.

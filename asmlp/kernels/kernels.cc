@@ -8,6 +8,9 @@ namespace {
 // Every set gives the same bits: an ISA without one of its own takes that of a lesser one.
 const KernelSet& int8_kernel_set(Isa isa) {
 #if defined(__x86_64__)
+  if (isa == Isa::kAvx512Amx) return avx512_amx_int8_kernels();
+  if (isa >= Isa::kAvx512Vnni) return avx512_vnni_int8_kernels();
+  if (isa == Isa::kAvx2Vnni) return avx2_vnni_int8_kernels();
   if (isa >= Isa::kAvx2) return avx2_int8_kernels();
 #elif defined(__aarch64__)
   if (isa == Isa::kNeonMatrix) return neon_matrix_int8_kernels();

@@ -200,33 +200,53 @@ void simd_add_gelu(const TileView& tile) {
   }
 }
 
-template <typename Panel, bool gelu>
-void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
+template <typename Vec>
+void simd_fold_norm(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift) {
+  const Vec minus_mean = Vec::broadcast(-norm.mean), rstd = Vec::broadcast(norm.rstd);
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+    const Vec factor = rstd * Vec::load(gamma + i);
+    factor.store(scale + i);
+    fma(minus_mean, factor, Vec::load(beta + i)).store(shift + i);
+  }
+  if (i == n) return;
+  const Vec factor = rstd * Vec::load_partial(gamma + i, n - i);
+  factor.store_partial(scale + i, n - i);
+  fma(minus_mean, factor, Vec::load_partial(beta + i, n - i)).store_partial(shift + i, n - i);
+}
+
+// Rows of norm(x), and of GELU of it, as `panel` stores them.
+template <bool gelu, typename Panel>
+[[gnu::always_inline]] inline void simd_normalize_rows(const Panel& panel, const NormRows& rows,
+                                                       const NormArgs& norm) {
   using Vec = typename Panel::Vec;
-  auto* out = static_cast<typename Panel::Element*>(y);
-  // Copies, because the compiler must think that a store to `out` could change `norm`.
-  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
-  const float *gamma = norm.gamma, *beta = norm.beta;
-  const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    value = fma((value - mean) * rstd, scale, shift);
+  // Copies, because the compiler must think that a store to a row could change the arguments.
+  const float *scale = norm.scale, *shift = norm.shift, *x = rows.x;
+  auto* y = static_cast<typename Panel::Element*>(rows.y);
+  const int64_t ld_x = rows.ld_x, ld_y = rows.ld_y, n = rows.n;
+  const auto apply = [](Vec value, Vec factor, Vec offset) {
+    value = fma(value, factor, offset);
     if constexpr (gelu) value = simd_gelu_of(value);
     return value;
   };
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Panel::store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
-  }
-  if (i < n) {
-    const int64_t rest = n - i;
-    Panel::store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                               Vec::load_partial(beta + i, rest)),
-                         out + i, rest);
+  for (int64_t r = rows.rows; r > 0; --r, x += ld_x, y += ld_y) {
+    int64_t i = 0;
+    for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+      panel.store(apply(Vec::load(x + i), Vec::load(scale + i), Vec::load(shift + i)), y + i);
+    }
+    if (i < n) {
+      const int64_t rest = n - i;
+      panel.store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(scale + i, rest),
+                                Vec::load_partial(shift + i, rest)),
+                          y + i, rest);
+    }
   }
 }
 
-template <typename Vec>
-void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  simd_normalize<F32Panel<Vec>, /*gelu=*/false>(x, y, n, norm);
+template <typename Panel, bool gelu>
+void simd_normalize(const NormRows& rows, const NormArgs& norm) {
+  simd_normalize_rows<gelu>(Panel(), rows, norm);
 }
 
 template <typename Panel>
@@ -238,39 +258,77 @@ void simd_convert(const float* x, void* y, int64_t n) {
   if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
 }
 
-template <typename Vec>
-RowStats simd_row_stats(const float* x, int64_t n) {
-  if (n == 0) return {0, 0};
-  constexpr int64_t kChains = 4;  // additions in flight
-  const int64_t whole = n / Vec::kLanes * Vec::kLanes;
-  const int64_t unrolled = n / (kChains * Vec::kLanes) * (kChains * Vec::kLanes);
-  Vec sums[kChains], squares[kChains];
+// The statistics of `rows` rows of n >= 1 values: so many sums in flight hide their latency, which
+// short rows would wait for.
+template <typename Vec, int rows>
+[[gnu::always_inline]] inline void simd_row_stats_of(const float* x, int64_t ld, int64_t n,
+                                                     RowStats* stats) {
+  constexpr int kParts = 16 / Vec::kLanes;  // vectors of 16 values
+  const int64_t whole = n / 16 * 16;
+  Vec sums[rows][kParts];
+  // Adds f(vector of x, its column's vector of means) over the row.
+  const auto add_up = [&](const float(&means)[rows][16], auto f) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
-  for (int c = 0; c < kChains; ++c) sums[c] = squares[c] = Vec::broadcast(0.0f);
-  int64_t i = 0;
-  for (; i < unrolled; i += kChains * Vec::kLanes) {
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) sums[c] = sums[c] + Vec::load(x + i + c * Vec::kLanes);
-  }
-  for (; i < whole; i += Vec::kLanes) sums[0] = sums[0] + Vec::load(x + i);
-  if (i < n) sums[1] = sums[1] + Vec::load_partial(x + i, n - i);
-  const float sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])).sum();
-  const float mean = sum / static_cast<float>(n);
-  const Vec means = Vec::broadcast(mean);
-  for (i = 0; i < unrolled; i += kChains * Vec::kLanes) {
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) {
-      const Vec difference = Vec::load(x + i + c * Vec::kLanes) - means;
-      squares[c] = fma(difference, difference, squares[c]);
+      for (int p = 0; p < kParts; ++p) sums[r][p] = Vec::broadcast(0.0f);
     }
+    for (int64_t i = 0; i < whole; i += 16) {
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; ++p) {
+          sums[r][p] =
+              f(sums[r][p], Vec::load(x + r * ld + i + p * Vec::kLanes), Vec::load(means[r]));
+        }
+      }
+    }
+    for (int r = 0; r < rows; ++r) {
+      for (int p = 0; p < kParts; ++p) {
+        const int64_t begin = whole + p * Vec::kLanes, rest = n - begin;
+        if (rest <= 0) break;
+        const int64_t lanes = rest < Vec::kLanes ? rest : Vec::kLanes;
+        sums[r][p] = f(sums[r][p], Vec::load_partial(x + r * ld + begin, lanes),
+                       Vec::load_partial(means[r], lanes));
+      }
+    }
+  };
+  const auto total = [&](int r) {
+    // Halves added: 16 lanes to 8, to 4, to 2, to 1, on every ISA.
+    if constexpr (kParts == 1) return sums[r][0].sum();
+    if constexpr (kParts == 2) return (sums[r][0] + sums[r][1]).sum();
+    if constexpr (kParts == 4) {
+      return ((sums[r][0] + sums[r][2]) + (sums[r][1] + sums[r][3])).sum();
+    }
+  };
+  float means[rows][16] = {};
+  add_up(means, [](Vec sum, Vec value, Vec) { return sum + value; });
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    stats[r].sum = total(r);
+    const Vec mean = Vec::broadcast(stats[r].sum / static_cast<float>(n));
+    for (int p = 0; p < kParts; ++p) mean.store(means[r] + p * Vec::kLanes);
   }
-  for (; i < whole; i += Vec::kLanes) {
-    const Vec difference = Vec::load(x + i) - means;
-    squares[0] = fma(difference, difference, squares[0]);
+  add_up(means, [](Vec sum, Vec value, Vec mean) {
+    const Vec difference = value - mean;
+    return fma(difference, difference, sum);
+  });
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) stats[r].m2 = total(r);
+}
+
+template <typename Vec>
+void simd_row_stats(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats) {
+  if (n == 0) {
+    for (int64_t r = 0; r < rows; ++r) stats[r] = {0, 0};
+    return;
   }
-  float m2 = ((squares[0] + squares[1]) + (squares[2] + squares[3])).sum();
-  for (; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
-  return {sum, m2};
+  constexpr int kRows = 4;
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    simd_row_stats_of<Vec, kRows>(x + r * ld, ld, n, stats + r);
+  }
+  for (; r < rows; ++r) simd_row_stats_of<Vec, 1>(x + r * ld, ld, n, stats + r);
 }
 
 // Twelve independent chains cover the latency of two FMAs a cycle.
@@ -303,7 +361,8 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.gelu = simd_gelu<F32Panel<Vec>>;
   set.add_gelu = simd_add_gelu<Vec>;
   set.gelu_panel = simd_gelu<Panel>;
-  set.normalize = simd_normalize_f32<Vec>;
+  set.fold_norm = simd_fold_norm<Vec>;
+  set.normalize = simd_normalize<F32Panel<Vec>, /*gelu=*/false>;
   set.normalize_panel = simd_normalize<Panel, /*gelu=*/false>;
   set.normalize_gelu_panel = simd_normalize<Panel, /*gelu=*/true>;
   set.convert_panel = simd_convert<Panel>;
