@@ -28,10 +28,11 @@ constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::k
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3,
                                      Precision::kInt8};
 
+#if defined(__x86_64__)
 // The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
 // (Linux 5.16 and later); the permission holds for all threads, once and for ever.
 bool may_use_tiles() {
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, asm/fpu/types.h
   static const bool kPermitted = ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   return kPermitted;
@@ -40,7 +41,6 @@ bool may_use_tiles() {
 #endif
 }
 
-#if defined(__x86_64__)
 // Tiles with their bf16 and int8 products. __builtin_cpu_supports of clang 14 does not know the
 // names. Whether the operating system saves the registers shows in may_use_tiles().
 bool has_amx() {
