@@ -35,8 +35,8 @@ struct GemmBlock {
   const PackedMatrix* next = nullptr;
 };
 
-// Floats of scratch memory that a block of `rows` needs.
-int64_t gemm_scratch(const KernelSet& kernels, int64_t rows);
+// Floats of scratch memory that a block of `rows` needs, with up to `depth` values of k.
+int64_t gemm_scratch(const KernelSet& kernels, int64_t rows, int64_t depth);
 
 void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
 

@@ -122,9 +122,9 @@ void int8_gelu_panel(const TileView& tile) {
   }
 }
 
-template <typename Panel, bool gelu>
+template <typename Panel, typename Gelu>
 void int8_normalize(const NormRows& rows, const NormArgs& norm) {
-  simd_normalize_rows<gelu>(Panel(norm.quantization), rows, norm);
+  simd_normalize_rows<Gelu>(Panel(norm.quantization), rows, norm);
 }
 
 // ------------------------------------------------------------------------- the sets
@@ -171,8 +171,8 @@ KernelSet int8_set(Isa isa, const Int8Kernels& part, int depth_step, int tile_ro
   set.tile_rows = tile_rows;
   set.tile_cols = part.base->tile_cols;
   set.gelu_panel = int8_gelu_panel<Panel>;
-  set.normalize_panel = int8_normalize<Panel, /*gelu=*/false>;
-  set.normalize_gelu_panel = int8_normalize<Panel, /*gelu=*/true>;
+  set.normalize_panel = int8_normalize<Panel, NoGelu<Vec>>;
+  set.normalize_gelu_panel = int8_normalize<Panel, TableGelu<Vec>>;
   set.convert_panel = nullptr;
   set.peak_loop = peak_loop;
   set.instruction = instruction;

@@ -141,7 +141,8 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
         const auto a = random_bytes(rows * depth, ++seed, -128);
         const int64_t padded = layer.matrix.padded_depth(), lda = padded + 3,
                       ldc = layer.matrix.panels() * nr;
-        AlignedFloats panel(rows * lda + 16), c(rows * ldc), scratch(gemm_scratch(kernels(), rows));
+        AlignedFloats panel(rows * lda + 16), c(rows * ldc),
+            scratch(gemm_scratch(kernels(), rows, depth));
         for (int64_t i = 0; i < rows * lda; ++i) put(kernels(), panel.data(), i, 77);  // any byte
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t k = 0; k < depth; ++k) {
@@ -223,7 +224,7 @@ TEST_P(Int8, TheDeepestSumDoesNotOverflow) {
     tensor.bytes = std::as_bytes(std::span(layer.weight));
     layer.matrix.pack_panel(tensor, 0);
     const int64_t padded = layer.matrix.padded_depth();
-    AlignedFloats a(padded), c(kernels().tile_cols), scratch(gemm_scratch(kernels(), 1));
+    AlignedFloats a(padded), c(kernels().tile_cols), scratch(gemm_scratch(kernels(), 1, padded));
     for (int64_t k = 0; k < padded; ++k) put(kernels(), a.data(), k, q);
     gemm(layer.matrix,
          {.a = a.data(),
@@ -325,7 +326,7 @@ TEST_P(Int8, ProductsThatAreNotQuantizedHaveTheBitsOfThePortableSet) {
   const Tensor weight = make_tensor({cols, depth}, random_values(cols * depth, 6, 1.0f));
   const auto product = [&](const KernelSet& set, TileEnd end, const PackedMatrix* next) {
     PackedMatrix matrix(set, cols, depth);
-    AlignedFloats memory(matrix.bytes() / 4), scratch(gemm_scratch(set, rows));
+    AlignedFloats memory(matrix.bytes() / 4), scratch(gemm_scratch(set, rows, depth));
     matrix.place(reinterpret_cast<std::byte*>(memory.data()));
     for (int64_t panel = 0; panel < matrix.panels(); ++panel) matrix.pack_panel(weight, panel);
     matrix.pack_bias(bias);

@@ -49,6 +49,7 @@ enum class PanelElement {
   kF32,         // precision fp32
   kF32Rounded,  // precision bf16 without a bf16 instruction: bf16 values, each in a float
   kBf16,        // precision bf16 with an instruction for pairs of bf16 values
+  kBf16Split,   // precision bf16x3: bf16_parts(), the upper part in the upper half of a word
   // Precision int8: the quantized value q in -128..127 as
   kInt8,   // a byte
   kUint8,  // a byte that holds q + 128
@@ -79,6 +80,14 @@ struct Quantization {
 inline int32_t panel_zero(PanelElement element, const Quantization& quantization) {
   return quantization.zero_point + (element == PanelElement::kUint8 ? 128 : 0);
 }
+
+// A number as upper + lower, two bf16 values: the nearest bf16 and, cut off, the rest; the sum is
+// x to 2^-16 |x|. An infinity becomes NaN.
+struct Bf16Parts {
+  uint16_t upper;
+  uint16_t lower;
+};
+Bf16Parts bf16_parts(float x);
 
 // GroupNorm(1, C) of an image is y = (x - mean) * rstd * gamma[c] + beta[c].
 struct ImageNorm {
@@ -135,14 +144,17 @@ struct KernelSet {
   int depth_group;
   // gemm() of gemm.h for matrices packed for this set; null where gemm.cc loops over `tiles`.
   void (*gemm)(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
-  int tile_rows;                       // most rows of a tile
-  int tile_cols;                       // columns of a packed panel of B
-  TileKernel tiles[kMaxTileRows + 1];  // by rows of a tile, 1..tile_rows
+  int tile_rows;  // most rows of a tile
+  int tile_cols;  // columns of a packed panel of B
+  // By rows of a tile, 1..tile_rows; null in a set with `gemm`.
+  TileKernel tiles[kMaxTileRows + 1];
   // The same with A transposed, A[r][k] at a + k * lda + r: the gradient of a
   // weight sums over pixels. With fp32 panels only, null in the other sets.
   TileKernel transposed_tiles[kMaxTileRows + 1];
 
-  // GELU(x) = x/2 (1 + erf(x / sqrt 2)), |error| <= 4e-7 * max(1, |x|), of a finished tile:
+  // GELU(x) = x/2 (1 + erf(x / sqrt 2)) of a finished tile, |error| <= 4e-7 * max(1, |x|). In sets
+  // with bf16_pairs, whose next product takes it up in bf16, |error| <= 2^-10 |y| + 1.3e-4: an
+  // eighth of a step of bf16, and the tail below -4, which is 0.
   void (*gelu)(const TileView& tile);        // out, fp32 = GELU(in)
   void (*add_gelu)(const TileView& tile);    // out, fp32 = out + GELU(in)
   void (*gelu_panel)(const TileView& tile);  // out, panel elements = GELU(in)
@@ -186,9 +198,9 @@ const KernelSet& base_kernel_set(Isa isa, Precision precision);
 const KernelSet& reference_kernels(Precision precision);
 const KernelSet& avx2_kernels(Precision precision);  // these three only in x86-64 builds
 const KernelSet& avx512_kernels(Precision precision);
-// Precision bf16; for fp32 these ISAs use avx512_kernels.
+// Precision bf16; for fp32 these two ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
-const KernelSet& avx512_amx_kernels();
+const KernelSet& avx512_amx_kernels(Precision precision);  // bf16 or bf16x3
 const KernelSet& neon_kernels(Precision precision);  // these two only in 64-bit ARM builds
 // Precision bf16 for Isa::kNeonMatrix.
 const KernelSet& neon_bf16_kernels();

@@ -62,8 +62,8 @@ struct Bf16Panel {
 
 template <int... rows>
 static KernelSet make_set() {
-  KernelSet set =
-      simd_kernel_set<Bf16Panel<Vec>>(Isa::kNeonMatrix, Precision::kBf16, PanelElement::kBf16);
+  KernelSet set = simd_kernel_set<Bf16Panel<Vec>, PolynomialGelu<Vec>>(
+      Isa::kNeonMatrix, Precision::kBf16, PanelElement::kBf16);
   set.depth_step = 2 * Product::kGroup;
   set.depth_group = Product::kGroup;
   set.tile_rows = sizeof...(rows);
