@@ -12,14 +12,14 @@ namespace asmlp {
 namespace {
 
 // libjpeg calls back with a pointer to `base`, which comes first.
-struct Errors {
+struct EncodeErrors {
   jpeg_error_mgr base;
   std::jmp_buf escape;
   char text[JMSG_LENGTH_MAX];
 };
 
 [[noreturn]] void on_encode_error(j_common_ptr info) {
-  auto* errors = reinterpret_cast<Errors*>(info->err);
+  auto* errors = reinterpret_cast<EncodeErrors*>(info->err);
   info->err->format_message(info, errors->text);
   std::longjmp(errors->escape, 1);
 }
@@ -30,7 +30,7 @@ void on_encode_message(j_common_ptr, int) {}
 // run().
 struct Encoder {
   jpeg_compress_struct info{};
-  Errors errors{};
+  EncodeErrors errors{};
   unsigned char* bytes = nullptr;  // libjpeg's, by malloc
   unsigned long size = 0;
 

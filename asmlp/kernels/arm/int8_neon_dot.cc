@@ -7,11 +7,11 @@
 #include <arm_neon.h>
 
 #include "asmlp/kernels/int8-inl.h"
-#include "asmlp/kernels/neon_lane-inl.h"
+#include "asmlp/kernels/arm/neon_lane-inl.h"
 
 namespace asmlp {
 namespace neon_dot {
-#include "asmlp/kernels/neon_wide_vec.inc"
+#include "asmlp/kernels/arm/neon_wide_vec.inc"
 
 struct Dot {
   static constexpr int kGroup = 4, kLanes = 4;  // values of k per lane of A, lanes of a register

@@ -4,11 +4,11 @@
 #include <arm_neon.h>
 
 #include "asmlp/kernels/int8-inl.h"
-#include "asmlp/kernels/neon_matrix-inl.h"
+#include "asmlp/kernels/arm/neon_matrix-inl.h"
 
 namespace asmlp {
 namespace neon_matrix {
-#include "asmlp/kernels/neon_wide_vec.inc"
+#include "asmlp/kernels/arm/neon_wide_vec.inc"
 
 struct Product {
   using Value = int32_t;

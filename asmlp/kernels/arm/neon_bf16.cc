@@ -3,12 +3,12 @@
 
 #include <arm_neon.h>
 
-#include "asmlp/kernels/neon_matrix-inl.h"
+#include "asmlp/kernels/arm/neon_matrix-inl.h"
 #include "asmlp/kernels/simd-inl.h"
 
 namespace asmlp {
 namespace neon_bf16 {
-#include "asmlp/kernels/neon_vec.inc"
+#include "asmlp/kernels/arm/neon_vec.inc"
 
 struct Product {
   using Value = float;

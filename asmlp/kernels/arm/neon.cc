@@ -7,7 +7,7 @@
 
 namespace asmlp {
 namespace neon {
-#include "asmlp/kernels/neon_vec.inc"
+#include "asmlp/kernels/arm/neon_vec.inc"
 
 // One k: lane `lane` of the quad of each row of A against a row of B.
 template <int lane, int rows>

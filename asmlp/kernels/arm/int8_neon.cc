@@ -10,12 +10,12 @@
 #include <arm_neon.h>
 
 #include "asmlp/kernels/int8-inl.h"
-#include "asmlp/kernels/neon_lane-inl.h"
+#include "asmlp/kernels/arm/neon_lane-inl.h"
 
 namespace asmlp {
 namespace neon {
 namespace int8 {
-#include "asmlp/kernels/neon_wide_vec.inc"
+#include "asmlp/kernels/arm/neon_wide_vec.inc"
 
 struct WordPanel : Rounding {
   using Vec = int8::Vec;
