@@ -73,7 +73,6 @@ static inline void _mm512_storeu_si512(void* p, __m512i x) { __builtin_memcpy(p,
 static inline void _mm512_storeu_ps(float* p, __m512 x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm256_storeu_si256(__m256i* p, __m256i x) { __builtin_memcpy(p, &x, sizeof x); }
 
-static inline void _mm512_storeu_si512(void* p, __m512i x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm_storeu_si128(__m128i* p, __m128i x) { __builtin_memcpy(p, &x, sizeof x); }
 
 // Memory of lanes that the mask leaves out is not touched.
