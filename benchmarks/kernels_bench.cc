@@ -176,7 +176,8 @@ void elementwise_kernels(const KernelSet& kernels, ThreadPool& pool) {
   arena.reserve(ones, length);
   arena.allocate();
   for (int i = 0; i < rows * cols; ++i) x[i] = static_cast<float>(i % 997) / 100 - 5;
-  const NormArgs norm{0.1f, 2.0f, ones, ones};
+  const NormArgs norm{ones, ones};
+  const NormRows one_row{x, length, y, length, 1, length};
   std::printf("\n%s elementwise, in L1\n", to_string(kernels.precision));
   const TileView tile{x, cols, y, cols, rows, cols};
   elementwise("GELU", kernels, pool, rows * 2, [&] { kernels.gelu(tile); });
@@ -184,11 +185,11 @@ void elementwise_kernels(const KernelSet& kernels, ThreadPool& pool) {
   elementwise("GELU to panel", kernels, pool, rows * 2, [&] { kernels.gelu_panel(tile); });
   const int vectors = 2 * length / cols;
   elementwise("norm, 384 channels", kernels, pool, vectors,
-              [&] { kernels.normalize(x, y, length, norm); });
+              [&] { kernels.normalize(one_row, norm); });
   elementwise("norm to panel, 384", kernels, pool, vectors,
-              [&] { kernels.normalize_panel(x, y, length, norm); });
+              [&] { kernels.normalize_panel(one_row, norm); });
   elementwise("norm + GELU, 384", kernels, pool, vectors,
-              [&] { kernels.normalize_gelu_panel(x, y, length, norm); });
+              [&] { kernels.normalize_gelu_panel(one_row, norm); });
   elementwise("convert, 384", kernels, pool, vectors, [&] { kernels.convert_panel(x, y, length); });
   RowStats stats[8];
   for (int64_t channels : {96, 384}) {

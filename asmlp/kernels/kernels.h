@@ -89,13 +89,26 @@ struct Bf16Parts {
 };
 Bf16Parts bf16_parts(float x);
 
-// Parameters of GroupNorm(1, C) for one image: y = (x - mean) * rstd * gamma[c] + beta[c].
-struct NormArgs {
+// GroupNorm(1, C) of an image is y = (x - mean) * rstd * gamma[c] + beta[c].
+struct ImageNorm {
   float mean;
   float rstd;
-  const float* gamma;
-  const float* beta;
+};
+// The same as one multiply-add: y = x * scale[c] + shift[c]; KernelSet::fold_norm makes the
+// factors.
+struct NormArgs {
+  const float* scale;
+  const float* shift;
   Quantization quantization = {};  // of the panel that is written
+};
+// `rows` rows of n values of one image; they are ld_x floats and ld_y elements apart.
+struct NormRows {
+  const float* x;
+  int64_t ld_x;
+  void* y;
+  int64_t ld_y;
+  int64_t rows;
+  int64_t n;
 };
 
 // Sum of n values and sum of squared differences from their own mean.
@@ -143,12 +156,15 @@ struct KernelSet {
   void (*add_gelu)(const TileView& tile);    // out, fp32 = out + GELU(in)
   void (*gelu_panel)(const TileView& tile);  // out, panel elements = GELU(in)
 
-  // y[i] = norm(x[i]), fp32; x == y is allowed.
-  void (*normalize)(const float* x, float* y, int64_t n, const NormArgs& norm);
-  // The same into a panel of A; x == y is allowed.
-  void (*normalize_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
-  // y[i] = GELU(norm(x[i])) into a panel; x == y is allowed.
-  void (*normalize_gelu_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
+  // scale[c] = rstd * gamma[c], shift[c] = beta[c] - mean * scale[c] with one rounding, c < n.
+  void (*fold_norm)(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift);
+  // y = norm(x), fp32; a row may be written where it is read, here and below.
+  void (*normalize)(const NormRows& rows, const NormArgs& norm);
+  // The same into a panel of A.
+  void (*normalize_panel)(const NormRows& rows, const NormArgs& norm);
+  // y = GELU(norm(x)) into a panel.
+  void (*normalize_gelu_panel)(const NormRows& rows, const NormArgs& norm);
   // y[i] = x[i] into a panel; x == y is allowed. Null in int8 sets, whose panels come from norms
   // and GELUs.
   void (*convert_panel)(const float* x, void* y, int64_t n);

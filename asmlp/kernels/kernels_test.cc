@@ -271,30 +271,50 @@ TEST_P(Kernels, GeluIsExactToItsBound) {
   }
 }
 
-TEST_P(Kernels, NormAndStatisticsEqualTheReference) {
+TEST_P(Kernels, NormsEqualTheReference) {
   const KernelSet& reference = reference_kernels(Precision::kFp32);
   for (int64_t n = 0; n <= 139; ++n) {
-    const auto x = random_values(n, 20 + n, 3.0f), gamma = random_values(n, 30 + n),
-               beta = random_values(n, 40 + n);
-    const NormArgs norm{0.3f, 1.7f, gamma.data(), beta.data()};
-    std::vector<float> plain(n), expected(n), panel(n);
-    kernels().normalize(x.data(), plain.data(), n, norm);
-    reference.normalize(x.data(), expected.data(), n, norm);
-    kernels().normalize_panel(x.data(), panel.data(), n, norm);
-    for (int64_t i = 0; i < n; ++i) {
+    const int64_t rows = n % 4, ld_x = n + 2, ld_y = n + 1, all = rows * ld_y;
+    const auto x = random_values(rows * ld_x, 20 + n, 3.0f), scale = random_values(n, 30 + n),
+               shift = random_values(n, 40 + n);
+    const NormArgs norm{scale.data(), shift.data()};
+    const auto into = [&](std::vector<float>& y) {
+      return NormRows{x.data(), ld_x, y.data(), ld_y, rows, n};
+    };
+    std::vector<float> plain(all, 7.0f), expected(all, 7.0f), panel(all, 7.0f);
+    kernels().normalize(into(plain), norm);
+    reference.normalize(into(expected), norm);
+    kernels().normalize_panel(into(panel), norm);
+    for (int64_t i = 0; i < all; ++i) {
       ASSERT_NEAR(plain[i], expected[i], 3e-6);
+      if (i % ld_y == n) continue;  // between the rows
       ASSERT_EQ(test::panel_at(kernels(), panel.data(), i), kept(plain[i]));
     }
-    reference.normalize_gelu_panel(x.data(), expected.data(), n, norm);
-    kernels().normalize_gelu_panel(x.data(), panel.data(), n, norm);
-    for (int64_t i = 0; i < n; ++i) {
+    reference.normalize_gelu_panel(into(expected), norm);
+    kernels().normalize_gelu_panel(into(panel), norm);
+    for (int64_t i = 0; i < all; ++i) {
+      if (i % ld_y == n) continue;
       ASSERT_NEAR(test::panel_at(kernels(), panel.data(), i), expected[i],
                   test::gelu_bound(kernels(), 1, expected[i], 3e-6) +
                       test::panel_step(kernels(), expected[i]));
     }
-    kernels().convert_panel(x.data(), panel.data(), n);
-    for (int64_t i = 0; i < n; ++i) {
-      ASSERT_EQ(test::panel_at(kernels(), panel.data(), i), kept(x[i]));
+    const auto row = random_values(n, 50 + n, 3.0f);
+    kernels().convert_panel(row.data(), panel.data(), std::min(n, all));
+    for (int64_t i = 0; i < std::min(n, all); ++i) {
+      ASSERT_EQ(test::panel_at(kernels(), panel.data(), i), kept(row[i]));
+    }
+  }
+}
+
+TEST_P(Kernels, AFoldedNormIsTheNorm) {
+  const ImageNorm norm{-40.0f, 0.7f};
+  for (int64_t n = 0; n <= 70; ++n) {
+    const auto gamma = random_values(n, 60 + n), beta = random_values(n, 70 + n);
+    std::vector<float> scale(n + 16, 5.0f), shift(n + 16, 5.0f);
+    kernels().fold_norm(norm, gamma.data(), beta.data(), n, scale.data(), shift.data());
+    for (int64_t i = 0; i < n + 16; ++i) {
+      ASSERT_EQ(scale[i], i < n ? 0.7f * gamma[i] : 5.0f);
+      ASSERT_EQ(shift[i], i < n ? std::fma(40.0f, scale[i], beta[i]) : 5.0f);
     }
   }
 }
@@ -357,10 +377,10 @@ TEST_P(Kernels, LeaveTheNeighborsAlone) {
   for (int64_t n = 0; n < 40; ++n) {
     auto x = std::make_unique<float[]>(n);
     std::fill_n(x.get(), n, 1.0f);
-    const NormArgs norm{0.0f, 1.0f, x.get(), x.get()};
-    kernels().normalize(x.get(), x.get(), n, norm);
-    std::vector<float> y(n + 16, 5.0f), gamma(n, 1.0f);
-    kernels().normalize_panel(y.data(), y.data(), n, {0.0f, 1.0f, gamma.data(), gamma.data()});
+    const NormArgs norm{x.get(), x.get()};
+    kernels().normalize({x.get(), n, x.get(), n, 1, n}, norm);
+    std::vector<float> y(n + 16, 5.0f), ones(n, 1.0f);
+    kernels().normalize_panel({y.data(), n, y.data(), n, 1, n}, {ones.data(), ones.data()});
     const int64_t panel_floats = (n * size_of(kernels().element) + 3) / 4;
     for (int64_t i = std::max(n, panel_floats); i < n + 16; ++i) ASSERT_EQ(y[i], 5.0f);
   }

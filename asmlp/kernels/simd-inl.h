@@ -155,15 +155,16 @@ struct RoundedPanel {
   static void store_partial(Vec v, float* p, int64_t n) { v.round_bf16().store_partial(p, n); }
 };
 
-// Two neighbors; Panel::store_pair(low, high, p) where that is cheaper than two stores.
+// Two neighbors; by the panel's store_pair(low, high, p) where that is cheaper than two stores.
 template <typename Panel>
-[[gnu::always_inline]] inline void store_pair(typename Panel::Vec low, typename Panel::Vec high,
+[[gnu::always_inline]] inline void store_pair(const Panel& panel, typename Panel::Vec low,
+                                              typename Panel::Vec high,
                                               typename Panel::Element* p) {
-  if constexpr (requires { Panel::store_pair(low, high, p); }) {
-    Panel::store_pair(low, high, p);
+  if constexpr (requires { panel.store_pair(low, high, p); }) {
+    panel.store_pair(low, high, p);
   } else {
-    Panel::store(low, p);
-    Panel::store(high, p + Panel::Vec::kLanes);
+    panel.store(low, p);
+    panel.store(high, p + Panel::Vec::kLanes);
   }
 }
 
@@ -224,32 +225,69 @@ struct PolynomialGelu {
   }
 };
 
+// finish(vectors, first column) for the GELUs of a row of `cols` values, two vectors at a time.
+template <typename Gelu, typename Vec, typename Finish>
+[[gnu::always_inline]] inline void simd_gelu_row(const float* in, int cols, const Finish& finish) {
+  constexpr int kLanes = Vec::kLanes;
+  int j = 0;
+  for (; j + 2 * kLanes <= cols; j += 2 * kLanes) {
+    Vec v[2] = {Vec::load(in + j), Vec::load(in + j + kLanes)};
+    Gelu::apply(v);
+    finish(v, j);
+  }
+  if (j < cols) {
+    Vec v[1] = {Vec::load(in + j)};
+    Gelu::apply(v);
+    finish(v, j);
+  }
+}
+
 template <typename Panel, typename Gelu>
 void simd_gelu(const TileView& tile) {
   using Vec = typename Panel::Vec;
+  const Panel panel;
   for (int r = 0; r < tile.rows; ++r) {
-    const float* in = tile.in + r * tile.ld_in;
     auto* out = static_cast<typename Panel::Element*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += 2 * Vec::kLanes) {
-      Vec v[2] = {Vec::load(in + j), Vec::load(in + j + Vec::kLanes)};
-      Gelu::apply(v);
-      store_pair<Panel>(v[0], v[1], out + j);
-    }
+    simd_gelu_row<Gelu, Vec>(tile.in + r * tile.ld_in, tile.cols,
+                             [&]<int n>(const Vec(&v)[n], int j) {
+                               if constexpr (n == 2) {
+                                 store_pair(panel, v[0], v[1], out + j);
+                               } else {
+                                 panel.store(v[0], out + j);
+                               }
+                             });
   }
 }
 
 template <typename Vec, typename Gelu>
 void simd_add_gelu(const TileView& tile) {
   for (int r = 0; r < tile.rows; ++r) {
-    const float* in = tile.in + r * tile.ld_in;
     float* out = static_cast<float*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += 2 * Vec::kLanes) {
-      Vec v[2] = {Vec::load(in + j), Vec::load(in + j + Vec::kLanes)};
-      Gelu::apply(v);
-      (Vec::load(out + j) + v[0]).store(out + j);
-      (Vec::load(out + j + Vec::kLanes) + v[1]).store(out + j + Vec::kLanes);
-    }
+    simd_gelu_row<Gelu, Vec>(tile.in + r * tile.ld_in, tile.cols,
+                             [&]<int n>(const Vec(&v)[n], int j) {
+#pragma GCC unroll 2
+                               for (int i = 0; i < n; ++i) {
+                                 float* to = out + j + i * Vec::kLanes;
+                                 (Vec::load(to) + v[i]).store(to);
+                               }
+                             });
   }
+}
+
+template <typename Vec>
+void simd_fold_norm(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift) {
+  const Vec minus_mean = Vec::broadcast(-norm.mean), rstd = Vec::broadcast(norm.rstd);
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+    const Vec factor = rstd * Vec::load(gamma + i);
+    factor.store(scale + i);
+    fma(minus_mean, factor, Vec::load(beta + i)).store(shift + i);
+  }
+  if (i == n) return;
+  const Vec factor = rstd * Vec::load_partial(gamma + i, n - i);
+  factor.store_partial(scale + i, n - i);
+  fma(minus_mean, factor, Vec::load_partial(beta + i, n - i)).store_partial(shift + i, n - i);
 }
 
 // GELU policy of a norm alone.
@@ -259,43 +297,45 @@ struct NoGelu {
   [[gnu::always_inline]] static void apply(V (&)[n]) {}
 };
 
-template <typename Panel, typename Gelu>
-void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
+// Rows of norm(x), and of GELU of it, as `panel` stores them.
+template <typename Gelu, typename Panel>
+[[gnu::always_inline]] inline void simd_normalize_rows(const Panel& panel, const NormRows& rows,
+                                                       const NormArgs& norm) {
   using Vec = typename Panel::Vec;
   constexpr int kLanes = Vec::kLanes;
-  auto* out = static_cast<typename Panel::Element*>(y);
-  // Copies, because the compiler must think that a store to `out` could change `norm`.
-  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
-  const float *gamma = norm.gamma, *beta = norm.beta;
-  const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    return fma((value - mean) * rstd, scale, shift);
+  // Copies, because the compiler must think that a store to a row could change the arguments.
+  const float *scale = norm.scale, *shift = norm.shift, *x = rows.x;
+  auto* y = static_cast<typename Panel::Element*>(rows.y);
+  const int64_t ld_x = rows.ld_x, ld_y = rows.ld_y, n = rows.n;
+  const auto normed = [&](int64_t i) {
+    return fma(Vec::load(x + i), Vec::load(scale + i), Vec::load(shift + i));
   };
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const int64_t j = i + kLanes;
-    Vec v[2] = {apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)),
-                apply(Vec::load(x + j), Vec::load(gamma + j), Vec::load(beta + j))};
-    Gelu::apply(v);
-    store_pair<Panel>(v[0], v[1], out + i);
-  }
-  if (i + kLanes <= n) {
-    Vec v[1] = {apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i))};
-    Gelu::apply(v);
-    Panel::store(v[0], out + i);
-    i += kLanes;
-  }
-  if (i < n) {
-    const int64_t rest = n - i;
-    Vec v[1] = {apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                      Vec::load_partial(beta + i, rest))};
-    Gelu::apply(v);
-    Panel::store_partial(v[0], out + i, rest);
+  for (int64_t r = rows.rows; r > 0; --r, x += ld_x, y += ld_y) {
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      Vec v[2] = {normed(i), normed(i + kLanes)};
+      Gelu::apply(v);
+      store_pair(panel, v[0], v[1], y + i);
+    }
+    if (i + kLanes <= n) {
+      Vec v[1] = {normed(i)};
+      Gelu::apply(v);
+      panel.store(v[0], y + i);
+      i += kLanes;
+    }
+    if (i < n) {
+      const int64_t rest = n - i;
+      Vec v[1] = {fma(Vec::load_partial(x + i, rest), Vec::load_partial(scale + i, rest),
+                      Vec::load_partial(shift + i, rest))};
+      Gelu::apply(v);
+      panel.store_partial(v[0], y + i, rest);
+    }
   }
 }
 
-template <typename Vec>
-void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  simd_normalize<F32Panel<Vec>, NoGelu<Vec>>(x, y, n, norm);
+template <typename Panel, typename Gelu>
+void simd_normalize(const NormRows& rows, const NormArgs& norm) {
+  simd_normalize_rows<Gelu>(Panel(), rows, norm);
 }
 
 template <typename Panel>
@@ -304,7 +344,7 @@ void simd_convert(const float* x, void* y, int64_t n) {
   auto* out = static_cast<typename Panel::Element*>(y);
   int64_t i = 0;
   for (; i + 2 * Vec::kLanes <= n; i += 2 * Vec::kLanes) {
-    store_pair<Panel>(Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
+    store_pair(Panel(), Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
   }
   for (; i + Vec::kLanes <= n; i += Vec::kLanes) Panel::store(Vec::load(x + i), out + i);
   if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
@@ -412,7 +452,8 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.gelu = simd_gelu<F32Panel<Vec>, Gelu>;
   set.add_gelu = simd_add_gelu<Vec, Gelu>;
   set.gelu_panel = simd_gelu<Panel, Gelu>;
-  set.normalize = simd_normalize_f32<Vec>;
+  set.fold_norm = simd_fold_norm<Vec>;
+  set.normalize = simd_normalize<F32Panel<Vec>, NoGelu<Vec>>;
   set.normalize_panel = simd_normalize<Panel, NoGelu<Vec>>;
   set.normalize_gelu_panel = simd_normalize<Panel, Gelu>;
   set.convert_panel = simd_convert<Panel>;
