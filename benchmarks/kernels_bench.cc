@@ -105,7 +105,7 @@ void run() {
     }
   }
   const KernelSet& kernels = kernel_set(isa);
-  const int cols = kernels.tile_cols, rows = 96, length = 384;
+  const int cols = kernels.tile_cols, rows = 384, length = 384;
   float *x = nullptr, *y = nullptr, *ones = nullptr;
   Arena arena;
   arena.reserve(x, rows * cols + length);
@@ -122,8 +122,12 @@ void run() {
               [&] { kernels.normalize(x, y, length, norm); });
   elementwise("norm + GELU, 384", kernels, pool, 2 * length / cols,
               [&] { kernels.normalize_gelu_panel(x, y, length, norm); });
-  elementwise("row statistics, 384", kernels, pool, 2 * length / cols,
-              [&] { y[0] = kernels.row_stats(x, length).m2; });
+  RowStats stats[8];
+  for (int64_t channels : {96, 384}) {
+    elementwise(channels == 96 ? "row statistics, 8 x 96" : "row statistics, 8 x 384", kernels,
+                pool, 8 * 2 * channels / cols,
+                [&] { kernels.row_stats(x, channels, 8, channels, stats); });
+  }
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ISAS = ("avx512_amx", "avx512_bf16", "avx512", "avx2")  # a name before the names that it ends with
+ISAS = ("avx512_amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2")  # a name before the names that it ends with
 ISA_FLAG = re.compile(r"\s-(mavx\S*|mfma\S*|mf16c|march=\S+)")
 # A VEX or EVEX instruction is written with a v; SSE's and the integer ones are not.
 AVX_INSTRUCTION = re.compile(r"\tv\w+\s.*%[xyz]mm\d|%[yz]mm\d|%k[0-7]\b")

@@ -9,7 +9,7 @@ using asmlp::require;
 namespace {
 
 asmlp::LoadOptions load_options(const asmlp_load_options& options) {
-  require(options.precision == ASMLP_PRECISION_FP32 || options.precision == ASMLP_PRECISION_BF16,
+  require(options.precision >= ASMLP_PRECISION_FP32 && options.precision <= ASMLP_PRECISION_INT8,
           ErrorCode::kInvalidArgument, "precision is {}, which is none of asmlp_precision",
           static_cast<int>(options.precision));
   require(options.isa >= ASMLP_ISA_AUTO && options.isa <= ASMLP_ISA_AVX512_AMX,

@@ -9,7 +9,7 @@ thread_local const char* last_error_text = "";
 
 // A value of the C API is the one of the C++ API with the same number.
 static_assert(ASMLP_TASK_SEGMENT == static_cast<int>(Task::kSegment));
-static_assert(ASMLP_PRECISION_BF16X3 == static_cast<int>(Precision::kBf16x3));
+static_assert(ASMLP_PRECISION_INT8 == static_cast<int>(Precision::kInt8));
 static_assert(ASMLP_EXIF_IGNORE == static_cast<int>(Exif::kIgnore));
 static_assert(ASMLP_ISA_AUTO == static_cast<int>(Isa::kAuto));
 static_assert(ASMLP_ISA_AVX512_AMX == static_cast<int>(Isa::kAvx512Amx));
@@ -78,7 +78,7 @@ const char* asmlp_task_name(asmlp_task task) {
   return asmlp::name_of_value(task, asmlp::Task::kSegment);
 }
 const char* asmlp_precision_name(asmlp_precision precision) {
-  return asmlp::name_of_value(precision, asmlp::Precision::kBf16x3);
+  return asmlp::name_of_value(precision, asmlp::Precision::kInt8);
 }
 const char* asmlp_isa_name(asmlp_isa isa) {
   return asmlp::name_of_value(isa, asmlp::Isa::kAvx512Amx);

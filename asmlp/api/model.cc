@@ -14,7 +14,7 @@ namespace asmlp {
 namespace {
 
 CheckpointOptions checkpoint_options(const LoadOptions& options) {
-  require(options.precision >= Precision::kFp32 && options.precision <= Precision::kBf16x3,
+  require(options.precision >= Precision::kFp32 && options.precision <= Precision::kInt8,
           ErrorCode::kInvalidArgument, "precision is {}, which is none of Precision",
           static_cast<int>(options.precision));
   require(options.isa >= Isa::kAuto && options.isa <= Isa::kAvx512Amx, ErrorCode::kInvalidArgument,

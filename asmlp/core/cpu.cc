@@ -24,7 +24,8 @@ namespace {
 constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::kNeonMatrix,
                          Isa::kAvx2,       Isa::kAvx2Vnni, Isa::kAvx512,  Isa::kAvx512Vnni,
                          Isa::kAvx512Bf16, Isa::kAvx512Amx};
-constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3};
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3,
+                                     Precision::kInt8};
 
 // How the features begin that cpu_features() lists, in the words of /proc/cpuinfo.
 constexpr std::string_view kFeatures[] = {"avx",  "fma",  "f16c", "amx", "asimd",
@@ -185,6 +186,8 @@ const char* to_string(Precision precision) {
       return "bf16";
     case Precision::kBf16x3:
       return "bf16x3";
+    case Precision::kInt8:
+      return "int8";
   }
   return "unknown";
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "asmlp/core/error.h"
+#include "asmlp/engine/plan.h"
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
@@ -110,6 +111,49 @@ TEST(Engine, GivesTheSameBitsForAnyThreadCountAndBatchSplit) {
                     std::vector<float>(expected.begin() + i * 9, expected.begin() + i * 9 + 9));
         }
       }
+    }
+  }
+}
+
+// Images too large to go through the first stages together, of odd sides: each has the results,
+// feature maps included, that it has alone.
+TEST(Engine, GroupsOfImagesGiveTheBitsOfSingleOnes) {
+  Config config;
+  config.embed_dim = 24;
+  config.depths = {1, 2, 1, 1};
+  config.num_classes = 9;
+  const int batch = 5, h = 401, w = 390;
+  const auto input = to_f32(fill_tensor("input", {batch, 3, h, w}));
+  const size_t image = input.size() / batch;
+  for (Connection connection : {Connection::kParallel, Connection::kSerial}) {
+    config.connection = connection;
+    const auto model = PackedModel::create(spec_of(config, 32), fill_parameters(config));
+    EngineOptions options{.height = h, .width = w, .max_batch = batch, .threads = 2};
+    options.features = true;
+    const Plan plan(*model, options);
+    ASSERT_LT(plan.stages.front().group, batch);
+    ASSERT_EQ(plan.stages.back().group, batch);
+    const auto results = [&](Engine& engine, int i, int of) {
+      std::vector<float> all;
+      const auto append = [&](std::span<const float> values) {
+        const size_t count = values.size() / of;
+        all.insert(all.end(), values.begin() + i * count, values.begin() + (i + 1) * count);
+      };
+      append(engine.logits());
+      append(engine.pooled());
+      append(engine.final_map());
+      for (int k = 0; k < engine.num_features(); ++k) {
+        std::vector<float> feature(element_count(engine.feature_shape(k)));
+        engine.copy_feature(k, feature);
+        append(feature);
+      }
+      return all;
+    };
+    Engine whole(model, options), alone(model, options);
+    whole.run(input, batch);
+    for (int i = 0; i < batch; ++i) {
+      alone.run(std::span(input).subspan(i * image, image), 1);
+      EXPECT_EQ(results(whole, i, batch), results(alone, 0, 1)) << i;
     }
   }
 }

@@ -11,28 +11,49 @@ namespace {
 
 class Forward : private Steps {
  public:
-  Forward(const Config& config, const PackedWeights& weights, Plan& plan, int batch)
-      : Steps(plan, batch),
+  Forward(const Config& config, const PackedWeights& weights, Plan& plan)
+      : Steps(plan),
         config_(config),
         weights_(weights),
+        y_(plan.y),
+        z_(plan.z),
         element_(size_of(plan.kernels.element)) {}
 
-  void run(const InputView& input) {
-    patch_embed(input);
-    copy_feature(0, plan_.stages[0]);
+  // Stage by stage; within a stage, group by group of images, whose maps then stay in the cache.
+  void run(InputView input) {
+    const int64_t image_floats = int64_t{input.channels} * input.height * input.width;
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
-      const PackedStage& packed = weights_.stages[s];
+      const StagePlan& stage = plan_.stages[s];
       stage_index_ = static_cast<int>(s);
-      for (const PackedBlock& block : packed.blocks) {
-        axial_shift(block, plan_.stages[s]);
-        mlp(block, plan_.stages[s]);
+      for (int first = 0; first < plan_.batch; first += images_) {
+        images_ = std::min(stage.group, plan_.batch - first);
+        norms_ = plan_.norms + first;
+        // Between the stages there are the maps of all images; of the first, only the group's.
+        x_ = plan_.maps[s % 2] + (s == 0 ? 0 : first * stage.pixels() * stage.stride);
+        if (s == 0) {
+          patch_embed(input);
+          input.data += images_ * image_floats;
+          copy_feature(0, x_, stage, first);
+        }
+        for (const PackedBlock& block : weights_.stages[s].blocks) {
+          axial_shift(block, stage);
+          mlp(block, stage);
+        }
+        if (s + 1 < plan_.stages.size()) {
+          const StagePlan& next = plan_.stages[s + 1];
+          float* merged = plan_.maps[(s + 1) % 2] + first * next.pixels() * next.stride;
+          patch_merging(weights_.stages[s], stage, next, merged);
+          copy_feature(s + 1, merged, next, first);
+        } else {
+          copy_feature(s + 1, x_, stage, first);
+          stage_index_ = static_cast<int>(plan_.stages.size());
+          pool_map(stage, first);
+          stage_index_ = static_cast<int>(s);
+        }
       }
-      const bool is_last = s + 1 == plan_.stages.size();
-      if (!is_last) patch_merging(packed, plan_.stages[s], plan_.stages[s + 1]);
-      copy_feature(s + 1, plan_.stages[is_last ? s : s + 1]);
     }
     stage_index_ = static_cast<int>(plan_.stages.size());
-    head(plan_.stages.back());
+    if (config_.num_classes > 0) classify(plan_.stages.back().channels);
   }
 
  private:
@@ -55,9 +76,8 @@ class Forward : private Steps {
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
                              const StagePlan& stage, const GridTask& task) {
     const int64_t lda = plan_.lda(weight.depth());
-    gather_normalized(kernels_, view(map, stage), plan_.norms, norm.gamma, norm.beta,
-                      task.rows.begin, task.rows.size(), task.scratch.a, lda,
-                      weight.padded_depth());
+    gather_normalized(kernels_, view(map, stage), norms_, norm.gamma, norm.beta, task.rows.begin,
+                      task.rows.size(), task.scratch.a, lda, weight.padded_depth());
     return block_of(task, task.scratch.a, lda);
   }
 
@@ -87,38 +107,38 @@ class Forward : private Steps {
             gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
                            proj.padded_depth(), task.scratch.tile);
             gemm(proj,
-                 block_of(task, task.scratch.a, lda, plan_.x + task.rows.begin * stage.stride,
+                 block_of(task, task.scratch.a, lda, x_ + task.rows.begin * stage.stride,
                           stage.stride),
                  TileStart::kBias, TileEnd::kStore);
           },
-          &stage, plan_.x);
+          &stage, x_);
       if (!config_.patch_norm) return;
       for_row_blocks(rows(stage), [&](Range r) {
         for (int64_t row = r.begin; row < r.end; ++row) {
-          float* pixel = plan_.x + row * stage.stride;
+          float* pixel = x_ + row * stage.stride;
           kernels_.normalize(pixel, pixel, stage.channels,
                              norm_of(weights_.patch_norm, row / stage.pixels()));
         }
-        row_statistics(stage, plan_.x, r);
+        row_statistics(stage, x_, r);
       });
       image_statistics(stage, /*zeros=*/0);
     });
   }
 
   NormArgs norm_of(const PackedNorm& norm, int64_t image) const {
-    return {plan_.norms[image].mean, plan_.norms[image].rstd, norm.gamma, norm.beta};
+    return {norms_[image].mean, norms_[image].rstd, norm.gamma, norm.beta};
   }
 
   // x += conv3(norm2(mix(GELU(norm1(conv1(norm(x)))))))
   void axial_shift(const PackedBlock& block, const StagePlan& stage) {
     const int64_t count = rows(stage);
     profiled("conv1", work(block.conv1, count), [&] {
-      normalized_product(block.norm1, block.conv1, plan_.x, plan_.y, stage, TileStart::kBias);
+      normalized_product(block.norm1, block.conv1, x_, y_, stage, TileStart::kBias);
     });
     profiled("gelu", 0, [&] {
       for_row_blocks(count, [&](Range r) {
         for (int64_t row = r.begin; row < r.end; ++row) {
-          float* pixel = plan_.y + row * stage.stride;
+          float* pixel = y_ + row * stage.stride;
           kernels_.normalize_gelu_panel(pixel, pixel, stage.channels,
                                         norm_of(block.shift_norm1, row / stage.pixels()));
         }
@@ -132,8 +152,7 @@ class Forward : private Steps {
       }
     });
     profiled("conv3", work(block.conv3, count), [&] {
-      normalized_product(block.shift_norm2, block.conv3, plan_.z, plan_.x, stage,
-                         TileStart::kBiasAccumulate);
+      normalized_product(block.shift_norm2, block.conv3, z_, x_, stage, TileStart::kBiasAccumulate);
     });
   }
 
@@ -164,25 +183,24 @@ class Forward : private Steps {
     product(
         block.conv2_1, rows(stage), 2 * stage.stride,
         [&](const GridTask& task) {
-          shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGelu);
-          shifted_product(block.conv2_2, Axis::kH, plan_.y, plan_.z, stage, task,
-                          TileEnd::kAddGelu);
+          shifted_product(block.conv2_1, Axis::kW, y_, z_, stage, task, TileEnd::kGelu);
+          shifted_product(block.conv2_2, Axis::kH, y_, z_, stage, task, TileEnd::kAddGelu);
         },
-        &stage, plan_.z);
+        &stage, z_);
   }
 
   // z = GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(y))))))
   void mix_serial(const PackedBlock& block, const StagePlan& stage) {
     product(block.conv2_1, rows(stage), 2 * stage.stride, [&](const GridTask& task) {
-      shifted_product(block.conv2_1, Axis::kW, plan_.y, plan_.z, stage, task, TileEnd::kGeluPanel);
+      shifted_product(block.conv2_1, Axis::kW, y_, z_, stage, task, TileEnd::kGeluPanel);
     });
     product(
         block.conv2_2, rows(stage), 2 * stage.stride,
         [&](const GridTask& task) {
-          shifted_product(block.conv2_2, Axis::kH, plan_.z, plan_.y, stage, task, TileEnd::kGelu);
+          shifted_product(block.conv2_2, Axis::kH, z_, y_, stage, task, TileEnd::kGelu);
         },
-        &stage, plan_.y);
-    std::swap(plan_.y, plan_.z);
+        &stage, y_);
+    std::swap(y_, z_);
   }
 
   // x += fc2(GELU(fc1(norm2(x))))
@@ -194,7 +212,7 @@ class Forward : private Steps {
       if (plan_.grid(count, floats_per_row, block.fc2.panels()).col_blocks == 1) {
         product(
             block.fc2, count, floats_per_row,
-            [&](const GridTask& task) { mlp_of_rows(block, stage, task); }, &stage, plan_.x);
+            [&](const GridTask& task) { mlp_of_rows(block, stage, task); }, &stage, x_);
       } else {
         mlp_of_columns(block, stage, floats_per_row);
       }
@@ -205,10 +223,10 @@ class Forward : private Steps {
   // columns is consumed as soon as it is there.
   void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const GridTask& task) {
     const int64_t chunk = std::min(plan_.chunk_panels(task.rows.size()), block.fc1.panels());
-    GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
+    GemmBlock first = normalized_block(block.norm2, block.fc1, x_, stage, task);
     const int64_t cols = kernels_.tile_cols, ld_hidden = plan_.lda(chunk * cols);
     GemmBlock second = block_of(task, task.scratch.hidden, ld_hidden,
-                                plan_.x + task.rows.begin * stage.stride, stage.stride);
+                                x_ + task.rows.begin * stage.stride, stage.stride);
     const int64_t panels = block.fc1.panels(), chunks = (panels + chunk - 1) / chunk;
     for (int64_t i = 0; i < chunks; ++i) {
       const Range range = block_range(panels, i, chunks);
@@ -229,7 +247,7 @@ class Forward : private Steps {
   void mlp_of_columns(const PackedBlock& block, const StagePlan& stage, int64_t floats_per_row) {
     const int64_t row_bytes = stage.hidden_stride * element_;
     product(block.fc1, rows(stage), floats_per_row, [&](const GridTask& task) {
-      GemmBlock first = normalized_block(block.norm2, block.fc1, plan_.x, stage, task);
+      GemmBlock first = normalized_block(block.norm2, block.fc1, x_, stage, task);
       first.c = plan_.hidden + task.rows.begin * row_bytes;
       first.ldc = stage.hidden_stride;
       gemm(block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
@@ -239,14 +257,15 @@ class Forward : private Steps {
         [&](const GridTask& task) {
           gemm(block.fc2,
                block_of(task, plan_.hidden + task.rows.begin * row_bytes, stage.hidden_stride,
-                        plan_.x + task.rows.begin * stage.stride, stage.stride),
+                        x_ + task.rows.begin * stage.stride, stage.stride),
                TileStart::kBiasAccumulate, TileEnd::kStore);
         },
-        &stage, plan_.x);
+        &stage, x_);
   }
 
-  // x = reduction(norm(2 x 2 neighbors of x)), on the map padded with zeros to even sides.
-  void patch_merging(const PackedStage& packed, const StagePlan& from, const StagePlan& to) {
+  // merged = reduction(norm(2 x 2 neighbors of x)), on the map padded with zeros to even sides.
+  void patch_merging(const PackedStage& packed, const StagePlan& from, const StagePlan& to,
+                     float* merged) {
     const int64_t canvas = 4 * to.pixels() * from.channels;
     const int64_t zeros = canvas - from.pixels() * from.channels;
     const PackedMatrix& reduction = packed.reduction;
@@ -256,63 +275,68 @@ class Forward : private Steps {
       product(
           reduction, rows(to), reduction.depth() + to.stride,
           [&](const GridTask& task) {
-            gather_merged(kernels_, view(plan_.x, from), plan_.norms, packed.merge_norm.gamma,
+            gather_merged(kernels_, view(x_, from), norms_, packed.merge_norm.gamma,
                           packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
                           lda, reduction.padded_depth(), plan_.zeros);
             gemm(reduction,
-                 block_of(task, task.scratch.a, lda, plan_.y + task.rows.begin * to.stride,
+                 block_of(task, task.scratch.a, lda, merged + task.rows.begin * to.stride,
                           to.stride),
                  TileStart::kBias, TileEnd::kStore);
           },
-          &to, plan_.y);
-      std::swap(plan_.x, plan_.y);
+          &to, merged);
     });
   }
 
-  // logits = head(mean over the pixels of norm(x))
-  void head(const StagePlan& stage) {
+  // pooled = mean over the pixels of norm(x)
+  void pool_map(const StagePlan& stage, int first) {
     const int64_t channels = stage.channels;
-    profiled("head", config_.num_classes == 0 ? 0 : work(weights_.head, batch_), [&] {
-      plan_.pool.run(batch_, [&](int image, int) {
-        float* map = plan_.final_map + image * stage.pixels() * channels;
+    profiled("head", 0, [&] {
+      plan_.pool.run(images_, [&](int image, int) {
+        float* map = plan_.final_map + (first + image) * stage.pixels() * channels;
         for (int64_t p = 0; p < stage.pixels(); ++p) {
-          kernels_.normalize(plan_.x + (image * stage.pixels() + p) * stage.stride,
-                             map + p * channels, channels, norm_of(weights_.norm, image));
+          kernels_.normalize(x_ + (image * stage.pixels() + p) * stage.stride, map + p * channels,
+                             channels, norm_of(weights_.norm, image));
         }
-        mean_of_rows(map, stage.pixels(), channels, plan_.pooled + image * channels);
+        mean_of_rows(map, stage.pixels(), channels, plan_.pooled + (first + image) * channels);
       });
-      if (config_.num_classes > 0) classify(channels);
     });
   }
 
+  // logits = head(pooled)
   void classify(int64_t channels) {
     const PackedMatrix& head = weights_.head;
+    const int batch = plan_.batch;
     const int64_t ldc = round_up(config_.num_classes, kernels_.tile_cols),
                   lda = plan_.lda(channels);
-    const MapView<float> pooled{plan_.pooled, batch_, 1, static_cast<int>(channels), channels};
-    product(head, batch_, 2 * channels, [&](const GridTask& task) {
-      gather_converted(kernels_, pooled, task.rows.begin, task.rows.size(), task.scratch.a, lda,
-                       head.padded_depth());
-      gemm(head,
-           block_of(task, task.scratch.a, lda, plan_.logits_padded + task.rows.begin * ldc, ldc),
-           TileStart::kBias, TileEnd::kStore);
+    const MapView<float> pooled{plan_.pooled, batch, 1, static_cast<int>(channels), channels};
+    profiled("head", work(head, batch), [&] {
+      product(head, batch, 2 * channels, [&](const GridTask& task) {
+        gather_converted(kernels_, pooled, task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                         head.padded_depth());
+        gemm(head,
+             block_of(task, task.scratch.a, lda, plan_.logits_padded + task.rows.begin * ldc, ldc),
+             TileStart::kBias, TileEnd::kStore);
+      });
     });
-    for (int image = 0; image < batch_; ++image) {
+    for (int image = 0; image < batch; ++image) {
       std::copy_n(plan_.logits_padded + image * ldc, config_.num_classes,
                   plan_.logits + int64_t{image} * config_.num_classes);
     }
   }
 
-  void copy_feature(size_t k, const StagePlan& stage) {
+  // Feature k of the images at work, the first of which is `first`.
+  void copy_feature(size_t k, const float* map, const StagePlan& stage, int first) {
     if (plan_.features.empty()) return;
-    float* out = plan_.features[k];
+    float* out = plan_.features[k] + first * stage.pixels() * stage.channels;
     for (int64_t r = 0; r < rows(stage); ++r, out += stage.channels) {
-      std::copy_n(plan_.x + r * stage.stride, stage.channels, out);
+      std::copy_n(map + r * stage.stride, stage.channels, out);
     }
   }
 
   const Config& config_;
   const PackedWeights& weights_;
+  float* x_ = nullptr;  // the residual stream of the images at work
+  float *y_, *z_;       // and their maps within a block: see Plan
   const int64_t element_;
 };
 
@@ -321,7 +345,7 @@ class Forward : private Steps {
 void forward(const Config& config, const PackedWeights& weights, const EngineOptions& options,
              const float* input, int batch, Plan& plan) noexcept {
   plan.batch = batch;
-  Forward(config, weights, plan, batch)
+  Forward(config, weights, plan)
       .run({input, config.in_chans, options.height, options.width, config.patch_size});
 }
 

@@ -15,6 +15,9 @@ namespace {
 // streams the whole weight matrix.
 constexpr int64_t kMinBlockRows = 40;
 
+// What the maps of a group of images may take, in L2 caches of all threads.
+constexpr int64_t kGroupCaches = 4;
+
 // Hidden columns computed and consumed at a time by a task of the MLP of kMaxBlockRows; one of
 // fewer rows takes more, because each chunk reads and writes the task's part of the residual
 // stream.
@@ -115,6 +118,17 @@ int64_t Plan::chunk_panels(int64_t rows) const {
   return std::max(kChunkCols, fitting) / kernels.tile_cols;
 }
 
+int Plan::group(const StagePlan& stage, int max_batch) const {
+  // Three maps of some times the L2 caches. Beyond that every step of a block reads and writes the
+  // slowest memory; far below, the threads wait for each other more often and each group streams
+  // the weights.
+  const int64_t map_floats = kGroupCaches * pool.size() * cache_floats / 3;
+  const int64_t images = std::max<int64_t>(map_floats / (stage.pixels() * stage.stride), 1);
+  // But enough rows for every thread.
+  const int64_t least = (pool.size() * kMaxBlockRows + stage.pixels() - 1) / stage.pixels();
+  return static_cast<int>(std::min<int64_t>(std::max(images, least), max_batch));
+}
+
 void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
   const int64_t size = size_of(kernels.element);
   const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
@@ -130,16 +144,22 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   const int64_t max_batch = options.max_batch;
   const auto sizes = stage_sizes(config, options.height, options.width);
   for (int s = 0; s < config.num_stages(); ++s) {
-    stages.push_back(make_stage(kernels, config, s, sizes[s]));
+    StagePlan stage = make_stage(kernels, config, s, sizes[s]);
+    stage.group = group(stage, options.max_batch);
+    stages.push_back(std::move(stage));
   }
 
-  int64_t map_floats = 0, hidden_elements = 0, max_rows = 0;
+  int64_t stream_floats[2] = {}, map_floats = 0, hidden_elements = 0, max_rows = 0;
   // Of the deepest gather: the patch embedding's or a patch merging's.
   int64_t depth = int64_t{config.in_chans} * config.patch_size * config.patch_size;
-  for (const StagePlan& stage : stages) {
-    const int64_t rows = max_batch * stage.pixels();
+  for (size_t s = 0; s < stages.size(); ++s) {
+    const StagePlan& stage = stages[s];
+    const int64_t rows = stage.group * stage.pixels();
+    const int64_t stream_rows = s == 0 ? rows : max_batch * stage.pixels();
+    // The statistics of a patch merging's result lie there, too: as many images of fewer pixels.
     max_rows = std::max(max_rows, rows);
     map_floats = std::max(map_floats, rows * stage.stride);
+    stream_floats[s % 2] = std::max(stream_floats[s % 2], stream_rows * stage.stride);
     // Threads share columns only while there are fewer than kMinBlockRows rows for each.
     const int64_t shared_rows = std::min(rows, pool.size() * kMinBlockRows);
     hidden_elements = std::max(hidden_elements, shared_rows * stage.hidden_stride);
@@ -147,7 +167,7 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   }
   const StagePlan& last = stages.back();
   const int64_t slack = kGatherSlack / int64_t{sizeof(float)};
-  arena.reserve(x, map_floats + slack);
+  for (int i : {0, 1}) arena.reserve(maps[i], stream_floats[i] + slack);
   arena.reserve(y, map_floats + slack);
   arena.reserve(z, map_floats + slack);
   arena.reserve(hidden, hidden_elements * size_of(kernels.element));

@@ -31,6 +31,7 @@ struct StagePlan {
   int channels = 0;
   int64_t stride = 0;         // floats between pixels: at least the channels in whole tiles
   int64_t hidden_stride = 0;  // the same for the hidden channels of the MLP
+  int group = 1;              // images that go through the stage together
   ShiftTable shift_h, shift_w;
   int64_t pixels() const { return int64_t{size.h} * size.w; }
 };
@@ -53,9 +54,12 @@ struct Plan {
   ThreadPool pool;
   std::vector<StagePlan> stages;
 
-  // Maps of the current stage: the residual stream; the output of conv1, replaced in place by
-  // GELU(norm()) of it as panel elements; and the output of conv2.
-  float *x = nullptr, *y = nullptr, *z = nullptr;
+  // The residual stream: maps[s % 2] has that of stage s, of all images (of the first stage's
+  // group only), and the other one receives the next stage's.
+  float* maps[2] = {};
+  // Maps of a group: the output of conv1, replaced in place by GELU(norm()) of it as panel
+  // elements; and the output of conv2.
+  float *y = nullptr, *z = nullptr;
   std::byte* hidden = nullptr;  // rows of the MLP's hidden channels, where threads share columns
   std::vector<ThreadScratch> scratch;
   RowStats* row_stats = nullptr;   // per pixel of the map written last
@@ -84,6 +88,9 @@ struct Plan {
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
   void reserve_thread(ThreadScratch& thread, int64_t depth);
+
+  // Images whose maps in a stage shall share the caches.
+  int group(const StagePlan& stage, int max_batch) const;
 
   int64_t cache_floats;  // of the L2 cache: what a task may keep there
   Arena arena;

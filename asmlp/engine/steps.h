@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include "asmlp/engine/plan.h"
@@ -30,9 +31,10 @@ struct GridTask {
 // Base of the forward pass.
 class Steps {
  protected:
-  Steps(Plan& plan, int batch) : plan_(plan), kernels_(plan.kernels), batch_(batch) {}
+  explicit Steps(Plan& plan) : plan_(plan), kernels_(plan.kernels) {}
 
-  int64_t rows(const StagePlan& stage) const { return batch_ * stage.pixels(); }
+  // Of the images at work.
+  int64_t rows(const StagePlan& stage) const { return images_ * stage.pixels(); }
 
   // Runs `step` and books its time, when the engine profiles.
   template <typename Step>
@@ -58,15 +60,19 @@ class Steps {
                const Body& body, const StagePlan* stage = nullptr, const float* map = nullptr) {
     const Grid grid = plan_.grid(row_count, floats_per_row, weight.panels());
     const bool whole_rows = grid.col_blocks == 1;
+    // With few images, the thread that ends last merges their statistics: no other has to wake up.
+    const bool merge_here = whole_rows && map != nullptr && images_ < plan_.pool.size();
+    std::atomic<int64_t> unfinished{grid.tasks()};
     plan_.pool.run(static_cast<int>(grid.tasks()), [&](int index, int thread) {
       const GridTask task{block_range(row_count, index / grid.col_blocks, grid.row_blocks),
                           block_range(weight.panels(), index % grid.col_blocks, grid.col_blocks),
                           plan_.scratch[thread]};
-      if (task.rows.size() == 0 || task.panels.size() == 0) return;
-      body(task);
+      if (task.rows.size() > 0 && task.panels.size() > 0) body(task);
       if (map != nullptr && whole_rows) row_statistics(*stage, map, task.rows);
+      if (!merge_here || unfinished.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+      for (int image = 0; image < images_; ++image) merge_statistics(*stage, image, /*zeros=*/0);
     });
-    if (map == nullptr) return;
+    if (map == nullptr || merge_here) return;
     if (!whole_rows) for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, map, r); });
     image_statistics(*stage, /*zeros=*/0);
   }
@@ -80,17 +86,17 @@ class Steps {
   }
 
   void row_statistics(const StagePlan& stage, const float* map, Range range) {
-    for (int64_t r = range.begin; r < range.end; ++r) {
-      plan_.row_stats[r] = kernels_.row_stats(map + r * stage.stride, stage.channels);
-    }
+    kernels_.row_stats(map + range.begin * stage.stride, stage.stride, range.size(), stage.channels,
+                       plan_.row_stats + range.begin);
   }
 
-  // plan_.norms of the map whose row statistics are in place.
+  // norms_ of the map whose row statistics are in place.
+  void merge_statistics(const StagePlan& stage, int image, int64_t zeros) {
+    norms_[image] = merge_stats(plan_.row_stats + image * stage.pixels(), stage.pixels(),
+                                stage.channels, zeros);
+  }
   void image_statistics(const StagePlan& stage, int64_t zeros) {
-    plan_.pool.run(batch_, [&](int image, int) {
-      plan_.norms[image] = merge_stats(plan_.row_stats + image * stage.pixels(), stage.pixels(),
-                                       stage.channels, zeros);
-    });
+    plan_.pool.run(images_, [&](int image, int) { merge_statistics(stage, image, zeros); });
   }
 
   // The block of a task: A and C begin at its first row.
@@ -108,8 +114,9 @@ class Steps {
 
   Plan& plan_;
   const KernelSet& kernels_;
-  const int batch_;
-  int stage_index_ = 0;  // that profiled() books for
+  int images_ = 0;              // at work: Plan::group of them at a time
+  ImageNorm* norms_ = nullptr;  // of their maps written last
+  int stage_index_ = 0;         // that profiled() books for
 };
 
 }  // namespace asmlp

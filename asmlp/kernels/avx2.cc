@@ -51,6 +51,7 @@ static inline Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 static inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 static inline Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 static inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+static inline Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 static inline void keep(Vec v) { asm volatile("" : : "x"(v.v)); }
 // The operand order keeps a NaN in x: min and max return their second operand for a NaN.
 static inline Vec min(Vec limit, Vec x) { return {_mm256_min_ps(limit.v, x.v)}; }

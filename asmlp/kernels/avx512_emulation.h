@@ -13,11 +13,14 @@ using __m512i = long long ASMLP_VECTOR(64);
 using __m512bh = short ASMLP_VECTOR(64);
 using __m256i = long long ASMLP_VECTOR(32);
 using __m256bh = short ASMLP_VECTOR(32);
+using __m128i = long long ASMLP_VECTOR(16);
 using __mmask16 = uint16_t;
 
 namespace asmlp::emulated {
 using Words = uint32_t ASMLP_VECTOR(64);
 using Halves = uint16_t ASMLP_VECTOR(64);
+using Bytes = uint8_t ASMLP_VECTOR(64);
+using SixteenBytes = uint8_t ASMLP_VECTOR(16);
 
 template <typename To, typename From>
 static inline To load(const From* p) {
@@ -66,6 +69,9 @@ static inline __m256i _mm256_loadu_si256(const __m256i* p) {
 static inline void _mm512_storeu_ps(float* p, __m512 x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm256_storeu_si256(__m256i* p, __m256i x) { __builtin_memcpy(p, &x, sizeof x); }
 
+static inline void _mm512_storeu_si512(void* p, __m512i x) { __builtin_memcpy(p, &x, sizeof x); }
+static inline void _mm_storeu_si128(__m128i* p, __m128i x) { __builtin_memcpy(p, &x, sizeof x); }
+
 // Memory of lanes that the mask leaves out is not touched.
 static inline __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const float* p) {
   return asmlp::emulated::each([&](int i) { return mask >> i & 1 ? p[i] : 0.0f; });
@@ -83,11 +89,21 @@ static inline void _mm256_mask_storeu_epi16(void* p, __mmask16 mask, __m256i x) 
   }
 }
 
+static inline void _mm_mask_storeu_epi8(void* p, __mmask16 mask, __m128i x) {
+  const asmlp::emulated::SixteenBytes bytes = (asmlp::emulated::SixteenBytes)x;
+  for (int i = 0; i < 16; ++i) {
+    if (mask >> i & 1) static_cast<uint8_t*>(p)[i] = bytes[i];
+  }
+}
+
 static inline __m512 _mm512_add_ps(__m512 a, __m512 b) { return a + b; }
 static inline __m512 _mm512_sub_ps(__m512 a, __m512 b) { return a - b; }
 static inline __m512 _mm512_mul_ps(__m512 a, __m512 b) { return a * b; }
 static inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   return asmlp::emulated::each([&](int i) { return __builtin_fmaf(a[i], b[i], c[i]); });
+}
+static inline __m512 _mm512_fnmadd_ps(__m512 a, __m512 b, __m512 c) {
+  return asmlp::emulated::each([&](int i) { return __builtin_fmaf(-a[i], b[i], c[i]); });
 }
 // The second operand when one is NaN or both are zero.
 static inline __m512 _mm512_min_ps(__m512 a, __m512 b) { return a < b ? a : b; }
@@ -109,6 +125,30 @@ static inline __m512i _mm512_slli_epi32(__m512i x, unsigned bits) {
 }
 static inline __m512i _mm512_srli_epi32(__m512i x, unsigned bits) {
   return (__m512i)((asmlp::emulated::Words)x >> bits);
+}
+
+static inline __m512 _mm512_cvtepi32_ps(__m512i x) {
+  const asmlp::emulated::Words words = (asmlp::emulated::Words)x;
+  return asmlp::emulated::each([&](int i) { return float(int32_t(words[i])); });
+}
+// To the nearest, ties to even; numbers out of range are not needed.
+static inline __m512i _mm512_cvtps_epi32(__m512 x) {
+  asmlp::emulated::Words result;
+  for (int i = 0; i < 16; ++i) result[i] = uint32_t(int32_t(__builtin_nearbyintf(x[i])));
+  return (__m512i)result;
+}
+static inline __m128i _mm512_cvtepi32_epi8(__m512i x) {
+  const asmlp::emulated::Words words = (asmlp::emulated::Words)x;
+  asmlp::emulated::SixteenBytes result;
+  for (int i = 0; i < 16; ++i) result[i] = static_cast<uint8_t>(words[i]);
+  return (__m128i)result;
+}
+static inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
+  using namespace asmlp::emulated;
+  const Bytes x = (Bytes)a, y = (Bytes)b;
+  Words result = (Words)sum;
+  for (int i = 0; i < 64; ++i) result[i / 4] += uint32_t(int32_t{x[i]} * static_cast<int8_t>(y[i]));
+  return (__m512i)result;
 }
 
 static inline __m512i _mm512_cvtepu16_epi32(__m256i x) {

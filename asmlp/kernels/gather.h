@@ -2,14 +2,14 @@
 // maps here and cost no pass over memory (docs/design/architecture.md, "One GEMM, different
 // gathers").
 //
-// A is written in the kernel set's panel elements; its rows are `lda` elements apart, have room for
-// padded_depth (PackedMatrix) and are zero between the depth and that.
+// A is written in the panel elements of the matrix that reads it; its rows are `lda` elements
+// apart, have room for padded_depth (PackedMatrix) and are zero between the depth and that.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "asmlp/kernels/kernels.h"
+#include "asmlp/kernels/packed_matrix.h"
 
 namespace asmlp {
 
@@ -45,29 +45,40 @@ enum class Axis { kH, kW };
 // behind it, in the map, too.
 inline constexpr int64_t kGatherSlack = 32;
 
-// Rows [begin, begin + rows) of a map of panel elements, shifted along `axis`. T is float or
-// uint16_t, as the kernel set's element is.
+// Rows [begin, begin + rows) of a map of panel elements, shifted along `axis`. T is float,
+// uint16_t, or uint8_t, as wide as the element is; `zero` is what stands for zero in it
+// (panel_zero).
 template <typename T>
 void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, int64_t begin,
-                    int64_t rows, T* a, int64_t lda, int64_t padded_depth);
+                    int64_t rows, T* a, int64_t lda, int64_t padded_depth, T zero = 0);
+
+// What the panels of a matrix are like.
+struct PanelFormat {
+  PanelFormat(const PackedMatrix& matrix)
+      : kernels(matrix.kernels()), quantization(matrix.quantization()) {}
+  PanelFormat(const KernelSet& kernels, const Quantization& quantization = {})
+      : kernels(kernels), quantization(quantization) {}
+  const KernelSet& kernels;
+  Quantization quantization;
+};
 
 // GroupNorm on the fly: row r belongs to image r / pixels and uses that image's mean and rstd.
 struct ImageNorm {
   float mean;
   float rstd;
 };
-void gather_normalized(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+void gather_normalized(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
                        const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
                        int64_t lda, int64_t padded_depth);
 
 // The rows as they are.
-void gather_converted(const KernelSet& kernels, const MapView<float>& map, int64_t begin,
+void gather_converted(const PanelFormat& format, const MapView<float>& map, int64_t begin,
                       int64_t rows, void* a, int64_t lda, int64_t padded_depth);
 
 // Patch merging: row (y, x) of the map with ceil(h/2) x ceil(w/2) pixels is the pixels (2y, 2x),
 // (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalized with 4 * channels gammas and betas;
 // pixels outside are zero before the norm: `zeros` is such a pixel.
-void gather_merged(const KernelSet& kernels, const MapView<float>& map, const ImageNorm* norms,
+void gather_merged(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
                    const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
                    int64_t lda, int64_t padded_depth, const float* zeros);
 
@@ -81,7 +92,7 @@ struct InputView {
   int width;
   int patch;
 };
-void gather_patches(const KernelSet& kernels, const InputView& input, int64_t begin, int64_t rows,
+void gather_patches(const PanelFormat& format, const InputView& input, int64_t begin, int64_t rows,
                     void* a, int64_t lda, int64_t padded_depth, float* line);
 
 }  // namespace asmlp

@@ -182,6 +182,39 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
   }
 }
 
+// Of narrow elements, with a zero of their own: groups of any width, and nothing written behind the
+// slack.
+template <typename T>
+void expect_narrow_shift(T zero) {
+  const int h = 3, w = 4;
+  for (int channels = 1; channels <= 70; ++channels) {
+    const int64_t stride = channels + 3, all = h * w, lda = channels + 5;
+    std::vector<T> map(all * stride + kGatherSlack);
+    std::iota(map.begin(), map.end(), T{1});
+    for (int width : {1, 3, 14, 32, 33}) {
+      const ShiftTable table = table_of(channels, width, w);
+      std::vector<T> a(all * lda + kGatherSlack + 8, T{99});
+      gather_shifted<T>({map.data(), h, w, channels, stride}, table, Axis::kW, 0, all, a.data(),
+                        lda, channels + 2, zero);
+      for (int64_t r = 0; r < all; ++r) {
+        for (int c = 0; c < channels; ++c) {
+          const int64_t x = r % w, from = table.source[c / width * w + x];
+          const T expected = from < 0 ? zero : map[(r - x + from) * stride + c];
+          ASSERT_EQ(a[r * lda + c], expected) << channels << " by " << width << ", row " << r;
+        }
+        ASSERT_EQ(a[r * lda + channels], 0);
+        ASSERT_EQ(a[r * lda + channels + 1], 0);
+      }
+      for (size_t i = a.size() - 8; i < a.size(); ++i) ASSERT_EQ(a[i], T{99});
+    }
+  }
+}
+
+TEST(GatherShifted, FillsTheOutsideOfInt8WithTheZeroPoint) {
+  expect_narrow_shift<uint8_t>(131);
+  expect_narrow_shift<uint16_t>(static_cast<uint16_t>(-7));
+}
+
 INSTANTIATE_TEST_SUITE_P(Sets, NormalizingGathers,
                          testing::ValuesIn(test::kernel_sets_under_test()),
                          [](const auto& info) { return test::name_of(*info.param); });

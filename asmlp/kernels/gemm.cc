@@ -46,10 +46,11 @@ void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, T
   const int64_t height = block.rows / tiles, taller = block.rows % tiles;
   const auto* a = static_cast<const std::byte*>(block.a);
   auto* out = static_cast<std::byte*>(block.c);
-  const int64_t out_element = end == TileEnd::kGeluPanel ? element : int64_t{sizeof(float)};
+  const PackedMatrix& next = block.next != nullptr ? *block.next : weight;
+  const int64_t out_element = end == TileEnd::kGeluPanel ? size_of(next.kernels().element) : 4;
   const auto finish = end == TileEnd::kGelu      ? kernels.gelu
                       : end == TileEnd::kAddGelu ? kernels.add_gelu
-                                                 : kernels.gelu_panel;
+                                                 : next.kernels().gelu_panel;
   const bool widens = kernels.precision == Precision::kBf16 && !kernels.bf16_pairs;
   float* widened = block.scratch + round_up(block.rows * cols, 16);
 
@@ -87,7 +88,8 @@ void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, T
       kernels.tiles[height](args, from);
     }
     if (end != TileEnd::kStore) {  // the sums are still in L1
-      finish({sums, cols, c, block.ldc, static_cast<int>(block.rows), static_cast<int>(cols)});
+      finish({sums, cols, c, block.ldc, static_cast<int>(block.rows), static_cast<int>(cols),
+              next.quantization()});
     }
   }
 }

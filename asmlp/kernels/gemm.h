@@ -12,7 +12,7 @@ enum class TileEnd {
   kStore,      // C = sum
   kGelu,       // C = GELU(sum), start kBias only (as for the two below)
   kAddGelu,    // C = C + GELU(sum)
-  kGeluPanel,  // C is a panel of A for the next product: GELU(sum) in panel elements
+  kGeluPanel,  // C is a panel of A for the next product: GELU(sum) in its panel elements
 };
 
 // A block of a product. C has panels * tile_cols columns (padding columns are written: they are
@@ -30,6 +30,9 @@ struct GemmBlock {
   // take all.
   int64_t depth_begin = 0;
   int64_t depth_end = 0;
+  // With kGeluPanel: the matrix that will read C; null for one packed for the same kernels and
+  // (with int8) quantized alike.
+  const PackedMatrix* next = nullptr;
 };
 
 // Floats of scratch memory that a block of `rows` needs.

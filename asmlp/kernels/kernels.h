@@ -49,8 +49,36 @@ enum class PanelElement {
   kF32,         // precision fp32
   kF32Rounded,  // precision bf16 without a bf16 instruction: bf16 values, each in a float
   kBf16,        // precision bf16 with an instruction for pairs of bf16 values
+  // Precision int8: the quantized value q in -128..127 as
+  kInt8,   // a byte
+  kUint8,  // a byte that holds q + 128
+  kInt16,  // a 16-bit integer
 };
-inline int64_t size_of(PanelElement element) { return element == PanelElement::kBf16 ? 2 : 4; }
+inline int64_t size_of(PanelElement element) {
+  switch (element) {
+    case PanelElement::kInt8:
+    case PanelElement::kUint8:
+      return 1;
+    case PanelElement::kBf16:
+    case PanelElement::kInt16:
+      return 2;
+    default:
+      return 4;
+  }
+}
+
+// How the rows of an int8 layer's input are rounded:
+//   q = clamp(round(x * inverse_scale) + zero_point, -128, 127)
+// with one rounding of the product to fp32 and one to the nearest integer, ties to even; a NaN
+// becomes -128. Sets of other precisions ignore it.
+struct Quantization {
+  float inverse_scale = 1;
+  int32_t zero_point = 0;
+};
+// What a panel of that element holds where x is zero.
+inline int32_t panel_zero(PanelElement element, const Quantization& quantization) {
+  return quantization.zero_point + (element == PanelElement::kUint8 ? 128 : 0);
+}
 
 // Parameters of GroupNorm(1, C) for one image: y = (x - mean) * rstd * gamma[c] + beta[c].
 struct NormArgs {
@@ -58,6 +86,7 @@ struct NormArgs {
   float rstd;
   const float* gamma;
   const float* beta;
+  Quantization quantization = {};  // of the panel that is written
 };
 
 // Sum of n values and sum of squared differences from their own mean.
@@ -75,10 +104,12 @@ struct TileView {
   int64_t ld_out;
   int rows;
   int cols;
+  Quantization quantization = {};  // of a panel that is written
 };
 
 class PackedMatrix;
 struct GemmBlock;
+struct Int8Kernels;
 enum class TileEnd;
 
 struct KernelSet {
@@ -106,9 +137,12 @@ struct KernelSet {
   void (*normalize_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
   // y[i] = GELU(norm(x[i])) into a panel; x == y is allowed.
   void (*normalize_gelu_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
-  // y[i] = x[i] into a panel; x == y is allowed.
+  // y[i] = x[i] into a panel; x == y is allowed. Null in int8 sets, whose panels come from norms
+  // and GELUs.
   void (*convert_panel)(const float* x, void* y, int64_t n);
-  RowStats (*row_stats)(const float* x, int64_t n);
+  // stats[r] of the n values at x + r * ld, for every r < rows. What a row gets does not depend on
+  // the others, nor on the vectorized ISA: element i is summed in lane i % 16.
+  void (*row_stats)(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats);
   // y[i] = x[i], bf16 to fp32; n is a multiple of tile_cols. Null in a set with
   // bf16_pairs.
   void (*widen)(const uint16_t* x, float* y, int64_t n);
@@ -118,10 +152,17 @@ struct KernelSet {
   int64_t (*peak_loop)(int64_t steps);
   const char* instruction;  // that instruction: "fma", "bf16 dot" or "bf16 tile" (AMX)
   bool bf16_pairs;          // it takes pairs of bf16 values (PanelElement::kBf16)
+
+  // Of int8 sets, else null (int8_kernels.h). An int8 set has no `tiles`, and all its
+  // floating-point functions give the same bits on every ISA.
+  const Int8Kernels* int8 = nullptr;
 };
 
 // The set of an ISA that available_isas() lists.
 const KernelSet& kernel_set(Isa isa, Precision precision = Precision::kFp32);
+// The set for what a model of that precision does not quantize: the one above, and for int8 an fp32
+// set with the same bits on every ISA and with the same tile_cols.
+const KernelSet& base_kernel_set(Isa isa, Precision precision);
 
 const KernelSet& reference_kernels(Precision precision);
 const KernelSet& avx2_kernels(Precision precision);  // these three only in x86-64 builds
@@ -129,5 +170,12 @@ const KernelSet& avx512_kernels(Precision precision);
 // Precision bf16; for fp32 these ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
 const KernelSet& avx512_amx_kernels();
+
+// Precision int8 (int8_kernels.h).
+const KernelSet& reference_int8_kernels();
+const KernelSet& avx2_int8_kernels();  // from here on only in x86-64 builds
+const KernelSet& avx2_vnni_int8_kernels();
+const KernelSet& avx512_vnni_int8_kernels();
+const KernelSet& avx512_amx_int8_kernels();
 
 }  // namespace asmlp

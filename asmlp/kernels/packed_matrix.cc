@@ -5,8 +5,19 @@
 #include <vector>
 
 #include "asmlp/core/aligned.h"
+#include "asmlp/kernels/int8_kernels.h"
 
 namespace asmlp {
+
+namespace {
+
+// Bytes of a packed weight.
+int64_t weight_bytes(const KernelSet& kernels) {
+  if (kernels.int8 != nullptr) return 1;
+  return kernels.precision == Precision::kBf16 ? 2 : 4;
+}
+
+}  // namespace
 
 PackedMatrix::PackedMatrix(const KernelSet& kernels, int64_t cols, int64_t depth)
     : kernels_(&kernels),
@@ -15,17 +26,24 @@ PackedMatrix::PackedMatrix(const KernelSet& kernels, int64_t cols, int64_t depth
       padded_depth_(round_up(depth, kernels.depth_step)),
       panels_((cols + kernels.tile_cols - 1) / kernels.tile_cols),
       tile_cols_(kernels.tile_cols),
-      row_bytes_(kernels.tile_cols * (kernels.precision == Precision::kBf16 ? 2 : 4)) {}
+      row_bytes_(kernels.tile_cols * weight_bytes(kernels)) {}
 
+// Panels, bias, and for int8 scales and starts, each of whole cache lines.
 int64_t PackedMatrix::bytes() const {
-  const int64_t bias = panels_ * tile_cols_ * int64_t{sizeof(float)};
-  return round_up(panels_ * padded_depth_ * row_bytes_, kAlignment) + round_up(bias, kAlignment);
+  const int64_t vectors = kernels_->int8 != nullptr ? 3 : 1;
+  return round_up(panels_ * padded_depth_ * row_bytes_, kAlignment) +
+         vectors * round_up(panels_ * tile_cols_ * int64_t{sizeof(float)}, kAlignment);
 }
 
 void PackedMatrix::place(std::byte* memory) {
+  constexpr int64_t kLine = static_cast<int64_t>(kAlignment);
+  const int64_t vector = round_up(panels_ * tile_cols_ * int64_t{sizeof(float)}, kLine);
   data_ = memory;
-  bias_ = reinterpret_cast<float*>(
-      memory + round_up(panels_ * padded_depth_ * row_bytes_, static_cast<int64_t>(kAlignment)));
+  memory += round_up(panels_ * padded_depth_ * row_bytes_, kLine);
+  bias_ = reinterpret_cast<float*>(memory);
+  if (kernels_->int8 == nullptr) return;
+  scale_ = reinterpret_cast<float*>(memory + vector);
+  start_ = reinterpret_cast<int32_t*>(memory + 2 * vector);
 }
 
 namespace {
@@ -60,6 +78,7 @@ constexpr int64_t kBlock = 16;
 }  // namespace
 
 void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
+  if (kernels_->int8 != nullptr) return pack_int8_panel(weight, panel);
   const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
   const WeightRows rows(weight, first, count, depth_);
   std::byte* out = data_ + panel * padded_depth_ * row_bytes_;
@@ -81,6 +100,29 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
       }
     }
   }
+}
+
+void PackedMatrix::pack_int8_panel(const Tensor& weight, int64_t panel) {
+  const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
+  const int64_t group = kernels_->int8->depth_group;
+  const auto* rows = reinterpret_cast<const int8_t*>(weight.bytes.data()) + first * depth_;
+  auto* out = reinterpret_cast<int8_t*>(data_ + panel * padded_depth_ * row_bytes_);
+  const int32_t zero = panel_zero(kernels_->element, quantization_);
+  for (int64_t j = 0; j < count; ++j) {
+    int32_t sum = 0;
+    for (int64_t k = 0; k < depth_; ++k) {
+      const int8_t value = rows[j * depth_ + k];
+      out[(k / group * tile_cols_ + j) * group + k % group] = value;
+      sum += value;
+    }
+    start_[first + j] = -zero * sum;
+  }
+}
+
+void PackedMatrix::pack_scales(std::span<const float> weight_scale, float input_scale,
+                               int32_t zero_point) {
+  quantization_ = {1.0f / input_scale, zero_point};
+  for (int64_t j = 0; j < cols_; ++j) scale_[j] = weight_scale[j] * input_scale;
 }
 
 void PackedMatrix::pack_bias(std::span<const float> bias) {

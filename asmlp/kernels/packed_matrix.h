@@ -11,8 +11,8 @@ namespace asmlp {
 
 // Column panels of tile_cols, each depth x tile_cols row-major, zero-padded to a whole panel and
 // (for bf16) an even depth; in bf16 the rows k and k + 1 (k even) of a panel are interleaved, so
-// that a pair of k is one 32-bit word. The bias is padded likewise. Points into memory that
-// somebody else keeps alive.
+// that a pair of k is one 32-bit word. Int8 weights lie as int8_kernels.h says. The bias is padded
+// likewise. Points into memory that somebody else keeps alive.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
@@ -23,7 +23,11 @@ class PackedMatrix {
   int64_t bytes() const;
   // Places the matrix at `memory`, zeroed and aligned to kAlignment.
   void place(std::byte* memory);
-  // Writes one panel. `weight` has at least cols x depth elements in any floating dtype.
+  // For an int8 set, before any panel: the scale of each of the cols columns, and the scale (a
+  // positive, normal number) and zero point (-128..127) of the rows that will be multiplied.
+  void pack_scales(std::span<const float> weight_scale, float input_scale, int32_t zero_point);
+  // Writes one panel. `weight` has at least cols x depth elements in any floating dtype; I8 for an
+  // int8 set.
   void pack_panel(const Tensor& weight, int64_t panel);
   // `bias` has cols values, or none for a layer without.
   void pack_bias(std::span<const float> bias);
@@ -41,13 +45,22 @@ class PackedMatrix {
   int64_t row_bytes() const { return row_bytes_; }
   int64_t tile_cols() const { return tile_cols_; }
   const float* bias(int64_t panel) const { return bias_ + panel * tile_cols_; }
+  // Of an int8 set: how its rows are rounded; what a sum is multiplied with; where it starts.
+  const Quantization& quantization() const { return quantization_; }
+  const float* scale(int64_t panel) const { return scale_ + panel * tile_cols_; }
+  const int32_t* start(int64_t panel) const { return start_ + panel * tile_cols_; }
 
  private:
+  void pack_int8_panel(const Tensor& weight, int64_t panel);
+
   const KernelSet* kernels_ = nullptr;
   int64_t cols_ = 0, depth_ = 0, padded_depth_ = 0, panels_ = 0;
   int64_t tile_cols_ = 0, row_bytes_ = 0;
   std::byte* data_ = nullptr;
   float* bias_ = nullptr;
+  float* scale_ = nullptr;
+  int32_t* start_ = nullptr;
+  Quantization quantization_;
 };
 
 }  // namespace asmlp

@@ -99,13 +99,15 @@ void convert(const float* x, void* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(x[i]);
 }
 
-RowStats row_stats(const float* x, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += x[i];
-  const double mean = n > 0 ? sum / static_cast<double>(n) : 0;
-  double m2 = 0;
-  for (int64_t i = 0; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
-  return {static_cast<float>(sum), static_cast<float>(m2)};
+void row_stats(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats) {
+  for (int64_t r = 0; r < rows; ++r, x += ld) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i];
+    const double mean = n > 0 ? sum / static_cast<double>(n) : 0;
+    double m2 = 0;
+    for (int64_t i = 0; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
+    stats[r] = {static_cast<float>(sum), static_cast<float>(m2)};
+  }
 }
 
 void widen(const uint16_t* x, float* y, int64_t n) {

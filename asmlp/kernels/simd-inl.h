@@ -3,13 +3,12 @@
 // of every instance's name, no instance can be mistaken for another ISA's.
 //
 // Required of Vec: kLanes, load, load_partial(p, n), store, store_partial(p, n), broadcast(float),
-// +, -, *, fma(a, b, c) = a * b + c, abs, min(limit, x) and max(limit, x), which keep a NaN in x,
-// kGeluTable and lookup(row of it, i): the value of each lane for the segment that the lowest bits
-// of i say, sum() of the lanes,
-// round_bf16() of the lanes to the nearest bf16 value, widen_bf16(p): kLanes of bf16 as fp32;
-// keep(v): pretends to use v.
-// Nothing of the standard library's inline functions may be called here: they would be compiled
-// with the ISA's flags and could be merged into the baseline.
+// +, -, *, fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b, abs, min(limit, x) and max(limit,
+// x), which keep a NaN in x, kGeluTable and lookup(row of it, i): the value of each lane for the
+// segment that the lowest bits of i say, sum() of the lanes, round_bf16() of the lanes to the
+// nearest bf16 value, widen_bf16(p): kLanes of bf16 as fp32; keep(v): pretends to use v. Nothing of
+// the standard library's inline functions may be called here: they would be compiled with the ISA's
+// flags and could be merged into the baseline.
 #pragma once
 
 #include <cstdint>
@@ -175,7 +174,7 @@ template <typename Vec>
   for (int i = kTable.kDegree - 1; i >= 0; --i) {
     q = fma(q, d, Vec::lookup(kTable.coefficients[i], segment));
   }
-  return max(Vec::broadcast(0.0f), x) - a * q;
+  return fnma(a, q, max(Vec::broadcast(0.0f), x));
 }
 
 template <typename Panel>
@@ -239,39 +238,77 @@ void simd_convert(const float* x, void* y, int64_t n) {
   if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
 }
 
-template <typename Vec>
-RowStats simd_row_stats(const float* x, int64_t n) {
-  if (n == 0) return {0, 0};
-  constexpr int64_t kChains = 4;  // additions in flight
-  const int64_t whole = n / Vec::kLanes * Vec::kLanes;
-  const int64_t unrolled = n / (kChains * Vec::kLanes) * (kChains * Vec::kLanes);
-  Vec sums[kChains], squares[kChains];
+// The statistics of `rows` rows of n >= 1 values: so many sums in flight hide their latency, which
+// short rows would wait for.
+template <typename Vec, int rows>
+[[gnu::always_inline]] inline void simd_row_stats_of(const float* x, int64_t ld, int64_t n,
+                                                     RowStats* stats) {
+  constexpr int kParts = 16 / Vec::kLanes;  // vectors of 16 values
+  const int64_t whole = n / 16 * 16;
+  Vec sums[rows][kParts];
+  // Adds f(vector of x, its column's vector of means) over the row.
+  const auto add_up = [&](const float(&means)[rows][16], auto f) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
-  for (int c = 0; c < kChains; ++c) sums[c] = squares[c] = Vec::broadcast(0.0f);
-  int64_t i = 0;
-  for (; i < unrolled; i += kChains * Vec::kLanes) {
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) sums[c] = sums[c] + Vec::load(x + i + c * Vec::kLanes);
-  }
-  for (; i < whole; i += Vec::kLanes) sums[0] = sums[0] + Vec::load(x + i);
-  if (i < n) sums[1] = sums[1] + Vec::load_partial(x + i, n - i);
-  const float sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])).sum();
-  const float mean = sum / static_cast<float>(n);
-  const Vec means = Vec::broadcast(mean);
-  for (i = 0; i < unrolled; i += kChains * Vec::kLanes) {
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) {
-      const Vec difference = Vec::load(x + i + c * Vec::kLanes) - means;
-      squares[c] = fma(difference, difference, squares[c]);
+      for (int p = 0; p < kParts; ++p) sums[r][p] = Vec::broadcast(0.0f);
     }
+    for (int64_t i = 0; i < whole; i += 16) {
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; ++p) {
+          sums[r][p] =
+              f(sums[r][p], Vec::load(x + r * ld + i + p * Vec::kLanes), Vec::load(means[r]));
+        }
+      }
+    }
+    for (int r = 0; r < rows; ++r) {
+      for (int p = 0; p < kParts; ++p) {
+        const int64_t begin = whole + p * Vec::kLanes, rest = n - begin;
+        if (rest <= 0) break;
+        const int64_t lanes = rest < Vec::kLanes ? rest : Vec::kLanes;
+        sums[r][p] = f(sums[r][p], Vec::load_partial(x + r * ld + begin, lanes),
+                       Vec::load_partial(means[r], lanes));
+      }
+    }
+  };
+  const auto total = [&](int r) {
+    // Halves added: 16 lanes to 8, to 4, to 2, to 1, on every ISA.
+    if constexpr (kParts == 1) return sums[r][0].sum();
+    if constexpr (kParts == 2) return (sums[r][0] + sums[r][1]).sum();
+    if constexpr (kParts == 4) {
+      return ((sums[r][0] + sums[r][2]) + (sums[r][1] + sums[r][3])).sum();
+    }
+  };
+  float means[rows][16] = {};
+  add_up(means, [](Vec sum, Vec value, Vec) { return sum + value; });
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    stats[r].sum = total(r);
+    const Vec mean = Vec::broadcast(stats[r].sum / static_cast<float>(n));
+    for (int p = 0; p < kParts; ++p) mean.store(means[r] + p * Vec::kLanes);
   }
-  for (; i < whole; i += Vec::kLanes) {
-    const Vec difference = Vec::load(x + i) - means;
-    squares[0] = fma(difference, difference, squares[0]);
+  add_up(means, [](Vec sum, Vec value, Vec mean) {
+    const Vec difference = value - mean;
+    return fma(difference, difference, sum);
+  });
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) stats[r].m2 = total(r);
+}
+
+template <typename Vec>
+void simd_row_stats(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats) {
+  if (n == 0) {
+    for (int64_t r = 0; r < rows; ++r) stats[r] = {0, 0};
+    return;
   }
-  float m2 = ((squares[0] + squares[1]) + (squares[2] + squares[3])).sum();
-  for (; i < n; ++i) m2 += (x[i] - mean) * (x[i] - mean);
-  return {sum, m2};
+  constexpr int kRows = 4;
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    simd_row_stats_of<Vec, kRows>(x + r * ld, ld, n, stats + r);
+  }
+  for (; r < rows; ++r) simd_row_stats_of<Vec, 1>(x + r * ld, ld, n, stats + r);
 }
 
 // Twelve independent chains cover the latency of two FMAs a cycle.

@@ -43,7 +43,8 @@ class AsMlp(torch.nn.Module):
         if shift == "depthwise":
             for stage in range(len(self.depths)):
                 for axis, positions in self.positions.items():
-                    self.register_buffer(f"one_hot_{axis}{stage}", self.one_hot(config["embed_dim"] << stage, positions, axis))
+                    kernels = self.one_hot(config["embed_dim"] << stage, positions, axis)
+                    self.register_buffer(f"one_hot_{axis}{stage}", kernels)
 
     def get(self, name):
         return getattr(self, self.names[name]) if name in self.names else None

@@ -21,10 +21,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report
 from contenders import NAMES, Asmlp, Settings
-from environment import PACKAGES, Environment, say
+from environment import Environment, say
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = 1e-3  # of fp32 logits, relative to the largest
+PEERS = ["openvino", "onnxruntime", "torch"]
 PRECISIONS = ["fp32", "bf16", "int8"]
 PAUSE = 0.3  # seconds between two programs, in which waiting threads fall asleep
 
@@ -41,24 +42,27 @@ def parse_arguments():
         return parse
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    parser = argparse.ArgumentParser(prog="peers.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="asmlp_tiny_patch4_shift5_224", help="a classifier of `asmlp info --list` (default: %(default)s)")
-    parser.add_argument("--batch", default="1,8", help="batch sizes (default: %(default)s)")
-    parser.add_argument("--precision", default="fp32,bf16,int8", type=names(PRECISIONS), help="default: %(default)s")
-    parser.add_argument("--peers", default="openvino,onnxruntime,torch", type=names(list(PACKAGES)), help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, help="rounds of the table (default 12)")
-    parser.add_argument("--runs", type=int, help="timed runs of a program in a round (default: 8 images' worth, at least 3)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every usable core")
-    parser.add_argument("--asmlp", default=str(ROOT / "build/bin/asmlp"), help="default: build/bin/asmlp")
-    parser.add_argument("--cache", default=str(cache / "asmlp-peers"), help="folder of the virtual environment (default: %(default)s)")
-    parser.add_argument("--output", help="folder of the results (default: benchmarks/results)")
-    parser.add_argument("--quick", action="store_true", help="one setting and two short rounds of each, into build/peers-quick: only to see that it works")
+    parser = argparse.ArgumentParser(prog="peers.sh", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--model", default="asmlp_tiny_patch4_shift5_224", help="a classifier of `asmlp info --list` (default: %(default)s)")
+    add("--batch", default="1,8", help="batch sizes (default: %(default)s)")
+    add("--precision", default="fp32,bf16,int8", type=names(PRECISIONS), help="default: %(default)s")
+    add("--peers", default=",".join(PEERS), type=names(PEERS), help="default: %(default)s")
+    add("--rounds", type=int, help="rounds of the table (default 12)")
+    add("--runs", type=int, help="timed runs of a program in a round (default: 8 images' worth, at least 3)")
+    add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every usable core")
+    add("--asmlp", default=str(ROOT / "build/bin/asmlp"), help="default: build/bin/asmlp")
+    add("--cache", default=str(cache / "asmlp-peers"), help="folder of the virtual environment (default: %(default)s)")
+    add("--output", help="folder of the results (default: benchmarks/results)")
+    add("--quick", action="store_true",
+        help="one setting and two short rounds of each, into build/peers-quick: only to see that it works")
     options = parser.parse_args()
     if not re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", options.batch):
         parser.error(f"--batch {options.batch}: must be numbers separated by commas")
     options.batches = [int(batch) for batch in options.batch.split(",")]
     options.rounds = options.rounds or (2 if options.quick else 12)
-    options.output = Path(options.output or (ROOT / "build/peers-quick" if options.quick else ROOT / "benchmarks/results"))
+    options.output = Path(options.output or ROOT / ("build/peers-quick" if options.quick else "benchmarks/results"))
     if not os.access(options.asmlp, os.X_OK):
         parser.error(f"no {options.asmlp}; build it with scripts/build.sh")
     return options
@@ -81,7 +85,7 @@ class Study:
         self.write_model()
         self.settings = Settings(self.environment, self.work, self.model, self.inputs, max(options.batches),
                                  options.threads, options.quick) if self.peers else None
-        self.failures, self.tried, self.ranked = [], [], {}
+        self.failures, self.tried, self.ranked, self.int8_file = [], [], {}, None
 
     def write_model(self):
         """The zoo's architecture with deterministic weights, as a file that asmlp wrote, and the inputs."""
@@ -90,6 +94,7 @@ class Study:
         self.environment.worker({"job": "weights", "weights": str(raw), "params": model["parameter_table"],
                                  "size": model["img_size"], "channels": model["config"]["in_chans"],
                                  "batches": options.batches, "input": self.inputs})
+        self.size = model["img_size"]
         call(options.asmlp, "convert", raw, self.model, "--model", options.model, "--name", options.model, "--quiet")
 
     def ours(self, precision, batch):
@@ -97,13 +102,26 @@ class Study:
         names = [precision] + (["bf16x3"] if precision == "fp32" and self.cpu["precisions"]["bf16x3"] != "fma" else [])
         contenders = []
         for name in names:
-            if name not in self.cpu["precisions"]:
+            model = self.int8_model() if name == "int8" else self.model
+            if model is None:
                 continue
             logits = self.work / f"asmlp_{name}_{batch}.safetensors"
-            call(self.options.asmlp, "forward", "--model", self.model, "--input", self.inputs.format(batch=batch),
+            call(self.options.asmlp, "forward", "--model", model, "--input", self.inputs.format(batch=batch),
                  "--output", logits, "--precision", name, "--threads", self.options.threads, "--quiet")
-            contenders.append(Asmlp(self.options.asmlp, str(self.model), name, batch, self.options.threads, logits))
+            contenders.append(Asmlp(self.options.asmlp, str(model), name, batch, self.options.threads, logits))
         return contenders
+
+    def int8_model(self):
+        """The model with every layer in int8, made once; None, and a note, when this build cannot make one."""
+        if self.int8_file is None:
+            folder, self.int8_file = self.work / "pictures", self.work / "int8.safetensors"
+            folder.mkdir()
+            self.environment.worker({"job": "pictures", "folder": str(folder), "size": self.size, "count": 16})
+            done = subprocess.run([self.options.asmlp, "quantize", self.model, "--data", folder, "--max-error", "10",
+                                   "--output", self.int8_file], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if done.returncode != 0:
+                self.environment.skip("asmlp, int8", f"`asmlp quantize` failed: {done.stderr.strip()[-200:]}")
+        return self.int8_file if self.int8_file.exists() else None
 
     def supports(self, peer, precision):
         if peer == "onnxruntime" and precision == "bf16":
@@ -165,7 +183,7 @@ class Study:
                  Path(__file__).parent, contender.logits, reference]
         difference = float(call(*words))
         if contender.precision == "fp32" and not difference <= ALLOWED:
-            self.failures.append(f"{NAMES[contender.peer]} {contender.setting}: logits differ by {difference:.1e} of the largest")
+            self.failures.append(f"{NAMES[contender.peer]}, {contender.setting}: logits differ by {difference:.1e}")
         return difference
 
     def cell(self, precision, batch):

@@ -2,6 +2,7 @@
 
     versions  prints the versions of the installed peers
     weights   writes a zoo model's deterministic weights and inputs
+    pictures  writes images to calibrate on
     export    writes ONNX files
     quantize  writes an int8 ONNX file for ONNX Runtime
     serve     loads a model in one peer, then answers requests, a line of JSON each: {"warmup", "runs"} with
@@ -39,6 +40,15 @@ def weights(job):
     size, channels = job["size"], job["channels"]
     for batch in job["batches"]:
         tensors.write(job["input"].format(batch=batch), {"input": tensors.filled("input", [batch, channels, size, size])})
+    return {}
+
+
+def pictures(job):
+    """Noise as PPM files, for `asmlp quantize`."""
+    for k in range(job["count"]):
+        pixels = (127.5 * (1 + tensors.signed_units(f"picture.{k}", 3 * job["size"] ** 2))).astype(np.uint8)
+        with open(os.path.join(job["folder"], f"{k}.ppm"), "wb") as file:
+            file.write(f"P6 {job['size']} {job['size']} 255\n".encode() + pixels.tobytes())
     return {}
 
 
@@ -215,7 +225,7 @@ def main():
         if job["job"] == "serve":
             serve(job, answer)
         else:
-            jobs = {"versions": versions, "weights": weights, "export": export, "quantize": quantize}
+            jobs = {"versions": versions, "weights": weights, "pictures": pictures, "export": export, "quantize": quantize}
             answer(jobs[job["job"]](job))
     except Exception as error:  # whatever a peer throws is its answer
         import traceback

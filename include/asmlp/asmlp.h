@@ -80,7 +80,8 @@ typedef enum asmlp_task ASMLP_INT {
 typedef enum asmlp_precision ASMLP_INT {
   ASMLP_PRECISION_FP32 = 0,
   ASMLP_PRECISION_BF16 = 1,
-  ASMLP_PRECISION_BF16X3 = 2 /* each number as two bf16 parts on tile units; else as fp32 */
+  ASMLP_PRECISION_BF16X3 = 2, /* each number as two bf16 parts on tile units; else as fp32 */
+  ASMLP_PRECISION_INT8 = 3    /* 8-bit integers, in the layers that a quantized file has so */
 } asmlp_precision;
 
 /* Instruction sets in order of preference, the last the best. */

@@ -18,6 +18,8 @@ enum class Precision {
   kBf16,
   kBf16x3,  // each fp32 number as the sum of two bf16 parts, three products of them on tile units;
             // fp32 where the processor has none
+  kInt8,    // weights and rows as 8-bit integers, in the layers that a quantized file has so
+            // (`asmlp quantize`); the others are fp32
 };
 
 // Instruction sets in order of preference, the last the best.
@@ -36,7 +38,7 @@ enum class Isa {
 };
 
 ASMLP_API const char* to_string(Task task);            // "classify", "detect", "segment"
-ASMLP_API const char* to_string(Precision precision);  // "fp32", "bf16", "bf16x3"
+ASMLP_API const char* to_string(Precision precision);  // "fp32", "bf16", "bf16x3", "int8"
 // "auto", "reference", "neon", "neon_dot", "neon_matrix", "avx2", "avx2_vnni", "avx512",
 // "avx512_vnni", "avx512_bf16", "avx512_amx".
 ASMLP_API const char* to_string(Isa isa);

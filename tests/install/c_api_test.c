@@ -31,6 +31,7 @@ static void check_text(void) {
   CHECK(strcmp(asmlp_task_name(ASMLP_TASK_SEGMENT), "segment") == 0);
   CHECK(strcmp(asmlp_task_name((asmlp_task)3), "unknown") == 0);
   CHECK(strcmp(asmlp_precision_name(ASMLP_PRECISION_BF16), "bf16") == 0);
+  CHECK(strcmp(asmlp_precision_name(ASMLP_PRECISION_INT8), "int8") == 0);
   CHECK(strcmp(asmlp_isa_name(ASMLP_ISA_AUTO), "auto") == 0);
   CHECK(strcmp(asmlp_isa_name(ASMLP_ISA_AVX512_AMX), "avx512_amx") == 0);
   CHECK(strcmp(asmlp_isa_name((asmlp_isa)(ASMLP_ISA_AVX512_AMX + 1)), "unknown") == 0);
@@ -46,8 +47,8 @@ static void check_load_errors(const char* file) {
   CHECK(model == NULL);
   REFUSED(asmlp_model_load(NULL, NULL, &model), ASMLP_INVALID_ARGUMENT, "file is NULL");
   REFUSED(asmlp_model_load(file, NULL, NULL), ASMLP_INVALID_ARGUMENT, "model is NULL");
-  options.precision = (asmlp_precision)2;
-  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "precision is 2");
+  options.precision = (asmlp_precision)4;
+  REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "precision is 4");
   options.precision = ASMLP_PRECISION_FP32;
   options.isa = (asmlp_isa)(ASMLP_ISA_AVX512_AMX + 1);
   REFUSED(asmlp_model_load(file, &options, &model), ASMLP_INVALID_ARGUMENT, "isa is 6");

@@ -12,26 +12,43 @@
 
 namespace asmlp::test {
 
-// What this machine can run, each set once (two ISAs may share one); in the emulated build, the
-// sets that it emulates.
-inline std::vector<const KernelSet*> kernel_sets_under_test() {
+// What this machine can run; in the emulated build, what it emulates.
+inline std::vector<Isa> isas_under_test() {
 #if defined(ASMLP_EMULATE_AVX512)
-  const std::vector<Isa> isas{Isa::kAvx512, Isa::kAvx512Bf16};
+  return {Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
 #else
-  const std::vector<Isa> isas = available_isas();
+  return available_isas();
 #endif
+}
+
+// Each set once (two ISAs may share one): those with `tiles`, also of what int8 does not quantize.
+inline std::vector<const KernelSet*> kernel_sets_under_test() {
   std::vector<const KernelSet*> sets;
-  for (Isa isa : isas) {
+  const auto add = [&](const KernelSet& set) {
+    if (std::find(sets.begin(), sets.end(), &set) == sets.end()) sets.push_back(&set);
+  };
+  for (Isa isa : isas_under_test()) {
     for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kBf16x3}) {
-      const KernelSet* set = &kernel_set(isa, precision);
-      if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
+      add(kernel_set(isa, precision));
     }
+    add(base_kernel_set(isa, Precision::kInt8));
+  }
+  return sets;
+}
+
+inline std::vector<const KernelSet*> int8_sets_under_test() {
+  std::vector<const KernelSet*> sets;
+  for (Isa isa : isas_under_test()) {
+    const KernelSet* set = &kernel_set(isa, Precision::kInt8);
+    if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
   }
   return sets;
 }
 
 inline std::string name_of(const KernelSet& kernels) {
-  return std::string(to_string(kernels.isa)) + "_" + to_string(kernels.precision);
+  const bool base = &kernels == &base_kernel_set(kernels.isa, Precision::kInt8);
+  return std::string(to_string(kernels.isa)) + "_" + to_string(kernels.precision) +
+         (base ? "_of_int8" : "");
 }
 
 // A value as the precision keeps it.

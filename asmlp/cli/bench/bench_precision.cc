@@ -19,6 +19,8 @@ double allowed_error(Precision precision) {
     case Precision::kBf16x3:
       return 1e-4;
     case Precision::kBf16:
+    case Precision::kInt8:  // of int8's own reference: a last bit before a rounding moves a whole
+                            // step
       return 3e-2;
   }
   fail_unknown(precision);
@@ -31,6 +33,8 @@ int bytes_per_weight(Precision precision) {
       return 4;
     case Precision::kBf16:
       return 2;
+    case Precision::kInt8:
+      return 1;
   }
   fail_unknown(precision);
 }
