@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
+#include <string_view>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -24,6 +26,22 @@ constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::k
                          Isa::kAvx512Bf16, Isa::kAvx512Amx};
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3,
                                      Precision::kInt8};
+
+// How the features begin that cpu_features() lists, in the words of /proc/cpuinfo.
+constexpr std::string_view kFeatures[] = {"avx",  "fma",  "f16c", "amx", "asimd",
+                                          "fphp", "bf16", "i8mm", "sve"};
+
+// What /proc/cpuinfo says of the first processor under this key; "" when it does not.
+std::string cpuinfo_value(std::string_view key) {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    const std::string_view name = std::string_view(line).substr(0, colon);
+    if (name.substr(0, name.find_last_not_of(" \t") + 1) == key) return line.substr(colon + 2);
+  }
+  return "";
+}
 
 // The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
 // (Linux 5.16 and later); the permission holds for all threads, once and for ever.
@@ -174,22 +192,38 @@ const char* to_string(Precision precision) {
   return "unknown";
 }
 
+std::span<const Precision> all_precisions() { return kPrecisions; }
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (Precision precision : kPrecisions) names.emplace_back(to_string(precision));
+  return names;
+}
+
 Precision parse_precision(const std::string& name) {
+  std::string known;
   for (Precision precision : kPrecisions) {
     if (name == to_string(precision)) return precision;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", to_string(precision));
   }
-  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, bf16x3, or int8",
-       name);
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use one of {}", name, known);
 }
 
 std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) != 0) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
+  const std::string name = cpuinfo_value("model name");
+  return name.empty() ? "unknown processor" : name;
+}
+
+std::vector<std::string> cpu_features() {
+  std::string all = cpuinfo_value("flags");          // x86
+  if (all.empty()) all = cpuinfo_value("Features");  // ARM
+  std::istringstream words(all);
+  std::vector<std::string> features;
+  for (std::string word; words >> word;) {
+    const auto begins = [&](std::string_view start) { return word.starts_with(start); };
+    if (std::any_of(std::begin(kFeatures), std::end(kFeatures), begins)) features.push_back(word);
   }
-  return "unknown processor";
+  return features;
 }
 
 }  // namespace asmlp
