@@ -76,6 +76,7 @@ HELPERS = {
     "kernel_sets.h": "kernels",
     "model_files.h": "api",
     "modules.h": "torch/nn",
+    "quantized.h": "model",
     "random_config.h": "model",
     "ranks.h": "torch/distributed",
     "segmentors.h": "torch/segment",

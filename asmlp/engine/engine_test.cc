@@ -14,6 +14,7 @@
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
+#include "tests/support/quantized.h"
 #include "tests/support/random_config.h"
 #include "tests/support/support.h"
 
@@ -216,14 +217,19 @@ TEST(Engine, RunAllocatesNothing) {
     config.embed_dim = 16;
     config.connection = connection;
     const auto input = to_f32(fill_tensor("input", {2, 3, 64, 64}));
-    const auto model = PackedModel::create(spec_of(config, 64), fill_parameters(config));
-    Engine engine(model, {.max_batch = 2, .threads = 2, .features = true});
-    std::vector<float> map(2 * 16 * 16 * 16);  // of the patch embedding
-    const int64_t before = allocations;
-    engine.run(input, 2);
-    engine.copy_feature(0, map);
-    engine.run(std::span(input).first(input.size() / 2), 1);
-    EXPECT_EQ(allocations - before, 0);
+    const TensorMap fp32 = fill_parameters(config), int8 = test::quantized(fp32);
+    for (const TensorMap* tensors : {&fp32, &int8}) {
+      const Precision precision = tensors == &int8 ? Precision::kInt8 : Precision::kFp32;
+      const auto model =
+          PackedModel::create(spec_of(config, 64), *tensors, {.precision = precision});
+      Engine engine(model, {.max_batch = 2, .threads = 2, .features = true});
+      std::vector<float> map(2 * 16 * 16 * 16);  // of the patch embedding
+      const int64_t before = allocations;
+      engine.run(input, 2);
+      engine.copy_feature(0, map);
+      engine.run(std::span(input).first(input.size() / 2), 1);
+      EXPECT_EQ(allocations - before, 0);
+    }
   }
 }
 

@@ -12,12 +12,7 @@ namespace {
 class Forward : private Steps {
  public:
   Forward(const Config& config, const PackedWeights& weights, Plan& plan)
-      : Steps(plan),
-        config_(config),
-        weights_(weights),
-        y_(plan.y),
-        z_(plan.z),
-        element_(size_of(plan.kernels.element)) {}
+      : Steps(plan), config_(config), weights_(weights), y_(plan.y), z_(plan.z) {}
 
   // Stage by stage; within a stage, group by group of images, whose maps then stay in the cache.
   void run(InputView input) {
@@ -75,8 +70,8 @@ class Forward : private Steps {
   // Rows of A from the map, normalized on the way.
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
                              const StagePlan& stage, const GridTask& task) {
-    const int64_t lda = plan_.lda(weight.depth());
-    gather_normalized(kernels_, view(map, stage), norms_, norm.gamma, norm.beta, task.rows.begin,
+    const int64_t lda = plan_.lda(weight);
+    gather_normalized(weight, view(map, stage), norms_, norm.gamma, norm.beta, task.rows.begin,
                       task.rows.size(), task.scratch.a, lda, weight.padded_depth());
     return block_of(task, task.scratch.a, lda);
   }
@@ -125,8 +120,9 @@ class Forward : private Steps {
     });
   }
 
-  NormArgs norm_of(const PackedNorm& norm, int64_t image) const {
-    return {norms_[image].mean, norms_[image].rstd, norm.gamma, norm.beta};
+  NormArgs norm_of(const PackedNorm& norm, int64_t image,
+                   const Quantization& quantization = {}) const {
+    return {norms_[image].mean, norms_[image].rstd, norm.gamma, norm.beta, quantization};
   }
 
   // x += conv3(norm2(mix(GELU(norm1(conv1(norm(x)))))))
@@ -136,11 +132,13 @@ class Forward : private Steps {
       normalized_product(block.norm1, block.conv1, x_, y_, stage, TileStart::kBias);
     });
     profiled("gelu", 0, [&] {
+      const PackedMatrix& reader = block.conv2_1;
       for_row_blocks(count, [&](Range r) {
         for (int64_t row = r.begin; row < r.end; ++row) {
           float* pixel = y_ + row * stage.stride;
-          kernels_.normalize_gelu_panel(pixel, pixel, stage.channels,
-                                        norm_of(block.shift_norm1, row / stage.pixels()));
+          reader.kernels().normalize_gelu_panel(
+              pixel, pixel, stage.channels,
+              norm_of(block.shift_norm1, row / stage.pixels(), reader.quantization()));
         }
       });
     });
@@ -156,26 +154,35 @@ class Forward : private Steps {
     });
   }
 
-  // One axis of the shift for one task: out (+)= GELU(weight(shift(in))).
+  // One axis of the shift for one task: out (+)= GELU(weight(shift(in))); with kGeluPanel for
+  // `next`.
   void shifted_product(const PackedMatrix& weight, Axis axis, const float* in, float* out,
-                       const StagePlan& stage, const GridTask& task, TileEnd end) {
+                       const StagePlan& stage, const GridTask& task, TileEnd end,
+                       const PackedMatrix* next = nullptr) {
     const ShiftTable& table = axis == Axis::kW ? stage.shift_w : stage.shift_h;
-    const int64_t lda = plan_.lda(weight.depth());
+    const PanelElement element = weight.kernels().element;
+    const int64_t lda = plan_.lda(weight);
     const auto gather = [&]<typename T>(T* a) {
       gather_shifted(panel_view<T>(in, stage), table, axis, task.rows.begin, task.rows.size(), a,
-                     lda, weight.padded_depth());
+                     lda, weight.padded_depth(),
+                     static_cast<T>(panel_zero(element, weight.quantization())));
     };
-    if (element_ == sizeof(float)) {
-      gather(reinterpret_cast<float*>(task.scratch.a));
-    } else {
-      gather(reinterpret_cast<uint16_t*>(task.scratch.a));
+    switch (size_of(element)) {
+      case 1:
+        gather(reinterpret_cast<uint8_t*>(task.scratch.a));
+        break;
+      case 2:
+        gather(reinterpret_cast<uint16_t*>(task.scratch.a));
+        break;
+      default:
+        gather(reinterpret_cast<float*>(task.scratch.a));
     }
     // Of panel elements narrower than a float, a row takes the first part of its place.
-    const int64_t out_size = end == TileEnd::kGeluPanel ? element_ : int64_t{sizeof(float)};
-    gemm(weight,
-         block_of(task, task.scratch.a, lda, panel_row(out, task.rows.begin, stage),
-                  stage.stride * int64_t{sizeof(float)} / out_size),
-         TileStart::kBias, end);
+    const int64_t out_size = next != nullptr ? size_of(next->kernels().element) : 4;
+    GemmBlock block = block_of(task, task.scratch.a, lda, panel_row(out, task.rows.begin, stage),
+                               stage.stride * int64_t{sizeof(float)} / out_size);
+    block.next = next;
+    gemm(weight, block, TileStart::kBias, end);
   }
 
   // z = GELU(conv2_1(shift_w(y))) + GELU(conv2_2(shift_h(y)))
@@ -192,7 +199,8 @@ class Forward : private Steps {
   // z = GELU(conv2_2(shift_h(GELU(conv2_1(shift_w(y))))))
   void mix_serial(const PackedBlock& block, const StagePlan& stage) {
     product(block.conv2_1, rows(stage), 2 * stage.stride, [&](const GridTask& task) {
-      shifted_product(block.conv2_1, Axis::kW, y_, z_, stage, task, TileEnd::kGeluPanel);
+      shifted_product(block.conv2_1, Axis::kW, y_, z_, stage, task, TileEnd::kGeluPanel,
+                      &block.conv2_2);
     });
     product(
         block.conv2_2, rows(stage), 2 * stage.stride,
@@ -206,8 +214,7 @@ class Forward : private Steps {
   // x += fc2(GELU(fc1(norm2(x))))
   void mlp(const PackedBlock& block, const StagePlan& stage) {
     const int64_t count = rows(stage);
-    const int64_t least_chunk = std::min(plan_.chunk_panels(kMaxBlockRows), block.fc1.panels());
-    const int64_t floats_per_row = 2 * stage.stride + least_chunk * kernels_.tile_cols;
+    const int64_t floats_per_row = plan_.mlp_floats(stage, block);
     profiled("mlp", work(block.fc1, count) + work(block.fc2, count), [&] {
       if (plan_.grid(count, floats_per_row, block.fc2.panels()).col_blocks == 1) {
         product(
@@ -222,22 +229,27 @@ class Forward : private Steps {
   // All of the MLP for some rows: the hidden rows never leave the cache, because a chunk of their
   // columns is consumed as soon as it is there.
   void mlp_of_rows(const PackedBlock& block, const StagePlan& stage, const GridTask& task) {
-    const int64_t chunk = std::min(plan_.chunk_panels(task.rows.size()), block.fc1.panels());
+    const int64_t chunk = plan_.chunk_panels(block, task.rows.size());
+    const int64_t chunks = (block.fc1.panels() + chunk - 1) / chunk;
     GemmBlock first = normalized_block(block.norm2, block.fc1, x_, stage, task);
-    const int64_t cols = kernels_.tile_cols, ld_hidden = plan_.lda(chunk * cols);
+    first.next = &block.fc2;
+    const PanelElement element = block.fc2.kernels().element;
+    const int64_t cols = kernels_.tile_cols;
+    // Of an int8 tile, the depth may be rounded up to more than the columns.
+    const int64_t ld_hidden = plan_.lda(
+        chunks == 1 ? std::max(chunk * cols, block.fc2.padded_depth()) : chunk * cols, element);
     GemmBlock second = block_of(task, task.scratch.hidden, ld_hidden,
                                 x_ + task.rows.begin * stage.stride, stage.stride);
-    const int64_t panels = block.fc1.panels(), chunks = (panels + chunk - 1) / chunk;
     for (int64_t i = 0; i < chunks; ++i) {
-      const Range range = block_range(panels, i, chunks);
+      const Range range = block_range(block.fc1.panels(), i, chunks);
       first.panel_begin = range.begin;
       first.panel_end = range.end;
       // The panels are numbered from 0 in the whole layer, from range.begin in the chunk.
-      first.c = task.scratch.hidden - range.begin * cols * element_;
+      first.c = task.scratch.hidden - range.begin * cols * size_of(element);
       first.ldc = ld_hidden;
       gemm(block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
       second.depth_begin = range.begin * cols;
-      second.depth_end = std::min(range.end * cols, block.fc2.padded_depth());
+      second.depth_end = i + 1 == chunks ? block.fc2.padded_depth() : range.end * cols;
       gemm(block.fc2, second, i == 0 ? TileStart::kBiasAccumulate : TileStart::kAccumulate,
            TileEnd::kStore);
     }
@@ -245,11 +257,12 @@ class Forward : private Steps {
 
   // Few rows: the threads share the columns of the weights, and the hidden rows go through memory.
   void mlp_of_columns(const PackedBlock& block, const StagePlan& stage, int64_t floats_per_row) {
-    const int64_t row_bytes = stage.hidden_stride * element_;
+    const int64_t row_bytes = stage.hidden_stride * size_of(block.fc2.kernels().element);
     product(block.fc1, rows(stage), floats_per_row, [&](const GridTask& task) {
       GemmBlock first = normalized_block(block.norm2, block.fc1, x_, stage, task);
       first.c = plan_.hidden + task.rows.begin * row_bytes;
       first.ldc = stage.hidden_stride;
+      first.next = &block.fc2;
       gemm(block.fc1, first, TileStart::kBias, TileEnd::kGeluPanel);
     });
     product(
@@ -269,13 +282,13 @@ class Forward : private Steps {
     const int64_t canvas = 4 * to.pixels() * from.channels;
     const int64_t zeros = canvas - from.pixels() * from.channels;
     const PackedMatrix& reduction = packed.reduction;
-    const int64_t lda = plan_.lda(reduction.depth());
+    const int64_t lda = plan_.lda(reduction);
     profiled("merging", work(reduction, rows(to)), [&] {
       if (zeros > 0) image_statistics(from, zeros);  // the row statistics of x are still in place
       product(
           reduction, rows(to), reduction.depth() + to.stride,
           [&](const GridTask& task) {
-            gather_merged(kernels_, view(x_, from), norms_, packed.merge_norm.gamma,
+            gather_merged(reduction, view(x_, from), norms_, packed.merge_norm.gamma,
                           packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
                           lda, reduction.padded_depth(), plan_.zeros);
             gemm(reduction,
@@ -337,7 +350,6 @@ class Forward : private Steps {
   const PackedWeights& weights_;
   float* x_ = nullptr;  // the residual stream of the images at work
   float *y_, *z_;       // and their maps within a block: see Plan
-  const int64_t element_;
 };
 
 }  // namespace

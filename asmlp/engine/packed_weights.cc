@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
+#include "asmlp/kernels/int8_kernels.h"
 
 namespace asmlp {
 namespace {
@@ -18,10 +20,13 @@ class Packer {
   // A convolution or linear layer [cols, ...]: everything behind the first extent is the depth.
   void add(PackedMatrix& matrix, const std::string& name, bool with_bias = true) {
     const Tensor& weight = tensors_.at(name + ".weight");
-    const int64_t cols = weight.shape[0];
-    matrix = PackedMatrix(kernels_, cols, element_count(weight.shape) / cols);
+    const int64_t cols = weight.shape[0], depth = element_count(weight.shape) / cols;
+    const bool quantized = weight.dtype == DType::kI8;
+    require(!quantized || depth <= kMaxInt8Depth, ErrorCode::kUnsupported,
+            "{}.weight has {} inputs, a quantized layer at most {}", name, depth, kMaxInt8Depth);
+    matrix = PackedMatrix(quantized ? kernels_ : base(), cols, depth);
     const Tensor* bias = with_bias ? &tensors_.at(name + ".bias") : nullptr;
-    matrices_.push_back({&matrix, &weight, bias, nullptr});
+    matrices_.push_back({&matrix, &weight, bias, nullptr, quantized ? name : ""});
   }
 
   void add(PackedNorm& norm, const std::string& name) {
@@ -56,6 +61,7 @@ class Packer {
     ThreadPool pool;
     for (const MatrixJob& job : matrices_) {
       job.matrix->place(job.memory);
+      if (!job.quantized.empty()) pack_scales(*job.matrix, job.quantized);
       if (job.bias != nullptr) job.matrix->pack_bias(to_f32(*job.bias));
       pool.run(static_cast<int>(job.matrix->panels()),
                [&](int panel, int) { job.matrix->pack_panel(*job.weight, panel); });
@@ -64,11 +70,23 @@ class Packer {
   }
 
  private:
+  const KernelSet& base() const {
+    return kernels_.int8 != nullptr ? *kernels_.int8->base : kernels_;
+  }
+
+  void pack_scales(PackedMatrix& matrix, const std::string& name) const {
+    const float zero_point = to_f32(tensors_.at(name + ".input_zero_point"))[0];
+    matrix.pack_scales(to_f32(tensors_.at(name + ".weight_scale")),
+                       to_f32(tensors_.at(name + ".input_scale"))[0],
+                       static_cast<int32_t>(zero_point));
+  }
+
   struct MatrixJob {
     PackedMatrix* matrix;
     const Tensor* weight;
     const Tensor* bias;
     std::byte* memory;
+    std::string quantized;  // the layer's name, for its scales
   };
   struct VectorJob {
     float** target;
@@ -84,7 +102,7 @@ class Packer {
 }  // namespace
 
 PackedWeights::PackedWeights(const KernelSet& set, const Config& config, const TensorMap& tensors)
-    : kernels(&set), stages(config.num_stages()) {
+    : kernels(set.int8 != nullptr ? set.int8->base : &set), stages(config.num_stages()) {
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     stages[stage].blocks.resize(config.depths[stage]);  // nothing may move from here on
   }

@@ -36,6 +36,7 @@ struct PackedStage {
 
 // Everything lies in one block of memory.
 struct PackedWeights {
+  // Of all that is not quantized.
   const KernelSet* kernels;
   PackedMatrix patch_embed;
   PackedNorm patch_norm;  // empty without config.patch_norm
@@ -43,9 +44,11 @@ struct PackedWeights {
   PackedNorm norm;
   PackedMatrix head;  // empty with num_classes 0
 
-  // Packs on every core the process may use. `tensors` must have been checked against `config`; the
-  // pages of a mapped file are given back as soon as they were read, so that a model is never in
-  // memory twice.
+  // Packs on every core the process may use. Weights of dtype I8, with the tensors that go with
+  // them, are for `kernels` of precision int8; others are packed for the fp32 kernels that belong
+  // to those. `tensors` must have been checked against `config`; the pages of a mapped file are
+  // given back as soon as they were read, so that a model is never in memory twice.
+  // Error(kUnsupported) for an int8 layer of more than kMaxInt8Depth inputs.
   PackedWeights(const KernelSet& kernels, const Config& config, const TensorMap& tensors);
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;

@@ -7,6 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/engine/packed_weights.h"
 #include "asmlp/kernels/gemm.h"
+#include "asmlp/kernels/int8_kernels.h"
 
 namespace asmlp {
 namespace {
@@ -43,7 +44,9 @@ StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, 
   plan.size = size;
   plan.channels = config.dim(stage);
   plan.stride = row_stride(kernels, plan.channels);
-  plan.hidden_stride = row_stride(kernels, config.hidden_dim(stage));
+  // At least whole cache lines of bytes, which is what an int8 tile may take of them.
+  plan.hidden_stride =
+      row_stride(kernels, round_up(config.hidden_dim(stage), static_cast<int64_t>(kAlignment)));
   plan.shift_h =
       make_shift_table(plan.channels, config.shift_size.h, config.dilation, size.h, config.padding);
   plan.shift_w =
@@ -91,9 +94,9 @@ ShiftTable make_shift_table(int channels, int positions, int dilation, int exten
   return table;
 }
 
-int64_t Plan::lda(int64_t depth) const {
+int64_t Plan::lda(int64_t depth, PanelElement element) {
   constexpr int64_t kLine = static_cast<int64_t>(kAlignment);
-  const int64_t size = size_of(kernels.element);
+  const int64_t size = size_of(element);
   // An odd number of cache lines.
   return ((depth * size + kLine - 1) / kLine | 1) * kLine / size;
 }
@@ -113,9 +116,33 @@ Grid Plan::grid(int64_t rows, int64_t floats_per_row, int64_t panels) const {
   return {most, std::min(panels, (threads + most - 1) / most)};
 }
 
-int64_t Plan::chunk_panels(int64_t rows) const {
+int64_t Plan::chunk_panels(const PackedBlock& block, int64_t rows) const {
+  if (block.fc2.kernels().int8 != nullptr) return block.fc1.panels();
   const int64_t fitting = std::min(cache_floats / 2, kMaxBlockRows * kChunkCols) / rows;
-  return std::max(kChunkCols, fitting) / kernels.tile_cols;
+  return std::min(std::max(kChunkCols, fitting) / kernels.tile_cols, block.fc1.panels());
+}
+
+int64_t Plan::mlp_floats(const StagePlan& stage, const PackedBlock& block) const {
+  const int64_t chunk = chunk_panels(block, kMaxBlockRows) * kernels.tile_cols;
+  const bool int8 = block.fc2.kernels().int8 != nullptr;
+  return 2 * stage.stride + (int8 ? chunk * size_of(block.fc2.kernels().element) / 4 : chunk);
+}
+
+int64_t Plan::hidden_bytes(const PackedModel& model) const {
+  // Of a chunk's columns and the padding that lda() adds: at most two cache lines.
+  int64_t bytes = kMaxBlockRows * (kChunkCols * size_of(kernels.element) + 2 * int64_t{kAlignment});
+  for (size_t s = 0; s < stages.size(); ++s) {
+    for (const PackedBlock& block : model.weights().stages[s].blocks) {
+      if (block.fc2.kernels().int8 == nullptr) continue;
+      // Few rows of a narrow layer may be one task although there are threads for two.
+      const int64_t rows = std::max(block_rows(mlp_floats(stages[s], block)), 2 * kMinBlockRows);
+      const int64_t cols = block.fc1.panels() * kernels.tile_cols;
+      const PanelElement element = block.fc2.kernels().element;
+      const int64_t row = lda(std::max(cols, block.fc2.padded_depth()), element);
+      bytes = std::max(bytes, rows * row * size_of(element));
+    }
+  }
+  return bytes;
 }
 
 int Plan::group(const StagePlan& stage, int max_batch) const {
@@ -129,12 +156,11 @@ int Plan::group(const StagePlan& stage, int max_batch) const {
   return static_cast<int>(std::min<int64_t>(std::max(images, least), max_batch));
 }
 
-void Plan::reserve_thread(ThreadScratch& thread, int64_t depth) {
+void Plan::reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_bytes) {
   const int64_t size = size_of(kernels.element);
   const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
   arena.reserve(thread.a, a_bytes);
-  // Of a chunk's columns and the padding that lda() adds: at most two cache lines.
-  arena.reserve(thread.hidden, kMaxBlockRows * (kChunkCols * size + 2 * int64_t{kAlignment}));
+  arena.reserve(thread.hidden, hidden_bytes);
   arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
 }
 
@@ -172,7 +198,7 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   arena.reserve(z, map_floats + slack);
   arena.reserve(hidden, hidden_elements * size_of(kernels.element));
   scratch.resize(pool.size());
-  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth);
+  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth, hidden_bytes(model));
   arena.reserve(row_stats, max_rows);
   arena.reserve(norms, max_batch);
   arena.reserve(zeros, depth);

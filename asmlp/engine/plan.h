@@ -28,6 +28,8 @@ inline constexpr int64_t kMaxBlockRows = 256;
 // rules).
 ShiftTable make_shift_table(int channels, int positions, int dilation, int extent, Padding padding);
 
+struct PackedBlock;
+
 struct StagePlan {
   MapSize size;
   int channels = 0;
@@ -77,20 +79,28 @@ struct Plan {
   int batch = 0;                        // of the last run
 
   // Elements between gathered rows of A of this depth: padded so that rows do not compete for the
-  // same cache sets.
-  int64_t lda(int64_t depth) const;
+  // same cache sets. The second is for the rows that a matrix reads, the first for fp32 or bf16.
+  int64_t lda(int64_t depth) const { return lda(depth, kernels.element); }
+  static int64_t lda(int64_t depth, PanelElement element);
+  static int64_t lda(const PackedMatrix& reader) {
+    return lda(reader.padded_depth(), reader.kernels().element);
+  }
   // The tasks of a product. `floats_per_row`: what a task touches per row besides the weights; it
   // decides how many rows stay in the L2 cache.
   Grid grid(int64_t rows, int64_t floats_per_row, int64_t panels) const;
   // Hidden columns of the MLP that a task of `rows` rows computes and consumes at a time, in
-  // panels.
-  int64_t chunk_panels(int64_t rows) const;
+  // panels: all when fc2 is int8, whose sums are made of whole rows.
+  int64_t chunk_panels(const PackedBlock& block, int64_t rows) const;
+  // What a task of the MLP touches per row.
+  int64_t mlp_floats(const StagePlan& stage, const PackedBlock& block) const;
   int64_t bytes() const { return arena.bytes(); }
 
  private:
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
-  void reserve_thread(ThreadScratch& thread, int64_t depth);
+  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_bytes);
+  // Bytes of ThreadScratch::hidden.
+  int64_t hidden_bytes(const PackedModel& model) const;
 
   // Images whose maps in a stage shall share the caches.
   int group(const StagePlan& stage, int max_batch) const;
