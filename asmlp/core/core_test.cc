@@ -182,5 +182,37 @@ TEST(Cpu, AnIsaIsFoundByItsName) {
   }
 }
 
+TEST(Cpu, EveryPrecisionIsInTheListAndFoundByItsName) {
+  const std::vector<std::string> names = precision_names();
+  ASSERT_EQ(names.size(), all_precisions().size());
+  for (size_t k = 0; k < names.size(); ++k) {
+    EXPECT_EQ(static_cast<size_t>(all_precisions()[k]), k);
+    EXPECT_EQ(parse_precision(names[k]), all_precisions()[k]);
+  }
+  EXPECT_STREQ(to_string(static_cast<Precision>(names.size())), "unknown");  // none is missing
+  try {
+    parse_precision("fp8");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    for (const std::string& name : names) EXPECT_THAT(error.what(), testing::HasSubstr(name));
+  }
+}
+
+// The features that an ISA needs are listed where it runs.
+TEST(Cpu, FeaturesNameWhatTheIsasNeed) {
+  const std::vector<std::string> features = cpu_features();
+  const std::vector<Isa> isas = available_isas();
+  const auto runs = [&](Isa isa) { return std::ranges::count(isas, isa) > 0; };
+  EXPECT_EQ(std::ranges::count(features, "avx2") > 0 && std::ranges::count(features, "fma") > 0,
+            runs(Isa::kAvx2));
+  if (runs(Isa::kAvx512)) {
+    EXPECT_THAT(features, testing::Contains("avx512bw"));
+  }
+  if (runs(Isa::kAvx512Amx)) {
+    EXPECT_THAT(features, testing::Contains("amx_tile"));
+  }
+  for (const std::string& feature : features) EXPECT_NE(feature, "sse2");
+}
+
 }  // namespace
 }  // namespace asmlp::core_test

@@ -215,12 +215,21 @@ const char* to_string(Precision precision) {
   return "unknown";
 }
 
+std::span<const Precision> all_precisions() { return kPrecisions; }
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (Precision precision : kPrecisions) names.emplace_back(to_string(precision));
+  return names;
+}
+
 Precision parse_precision(const std::string& name) {
+  std::string known;
   for (Precision precision : kPrecisions) {
     if (name == to_string(precision)) return precision;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", to_string(precision));
   }
-  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, bf16x3, or int8",
-       name);
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use one of {}", name, known);
 }
 
 }  // namespace asmlp

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,14 @@ Isa usable_isa(Isa isa);
 // what can.
 Isa parse_isa(const std::string& name, const std::string& where);
 
-// Error(kInvalidArgument) for any other name than "fp32", "bf16", "bf16x3", and "int8".
+// Every Precision, in the order of its values: the one list that options, messages, and tables go
+// by.
+std::span<const Precision> all_precisions();
+
+// Their names in that order.
+std::vector<std::string> precision_names();
+
+// The precision of that name; Error(kInvalidArgument) for another, listing the names.
 Precision parse_precision(const std::string& name);
 
 // The processor's name as the operating system reports it; of ARM's that of the kinds of cores, and
@@ -41,5 +49,9 @@ std::string cpu_name_in(const std::string& cpuinfo, std::string board);
 int64_t l2_cache_bytes();
 // The same of a folder like /sys/devices/system/cpu/cpu0/cache.
 int64_t l2_cache_bytes_in(const std::filesystem::path& folder);
+
+// What the operating system lists of the processor's features and this project has kernels for or
+// might ("avx2", "avx512_bf16", "amx_tile"; on ARM "asimd", "i8mm"), in its order and spelling.
+std::vector<std::string> cpu_features();
 
 }  // namespace asmlp

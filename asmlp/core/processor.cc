@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #if defined(__APPLE__)
@@ -87,19 +90,29 @@ int64_t system_number(const char* name) {
 }
 #endif
 
+// The lines "key : value" of a /proc/cpuinfo.
+std::vector<std::pair<std::string, std::string>> entries_of(const std::string& cpuinfo) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  std::istringstream lines(cpuinfo);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    entries.emplace_back(line.substr(0, line.find_last_not_of(" \t:", colon) + 1),
+                         line.substr(colon + 2));
+  }
+  return entries;
+}
+
+// How the features begin that cpu_features() lists, in the words of /proc/cpuinfo.
+constexpr std::string_view kFeatures[] = {"avx",  "fma",  "f16c", "amx", "asimd",
+                                          "fphp", "bf16", "i8mm", "sve"};
+
 }  // namespace
 
 std::string cpu_name_in(const std::string& cpuinfo, std::string board) {
   std::string implementer;
   std::vector<std::string> cores;  // the kinds of a processor of large and small cores
-  for (size_t begin = 0; begin < cpuinfo.size();) {
-    const size_t end = std::min(cpuinfo.find('\n', begin), cpuinfo.size());
-    const std::string line = cpuinfo.substr(begin, end - begin);
-    begin = end + 1;
-    const size_t colon = line.find(": ");
-    if (colon == std::string::npos) continue;
-    const std::string key = line.substr(0, line.find_last_not_of(" \t:", colon) + 1);
-    const std::string value = line.substr(colon + 2);
+  for (const auto& [key, value] : entries_of(cpuinfo)) {
     if (key == "model name") return value;
     if (key == "Model") board = value;
     if (key == "CPU implementer") implementer = value;
@@ -123,6 +136,24 @@ std::string cpu_name() {
   std::string board = all_of("/proc/device-tree/model");
   if (const size_t end = board.find('\0'); end != std::string::npos) board.resize(end);
   return cpu_name_in(all_of("/proc/cpuinfo"), board);
+}
+
+std::vector<std::string> cpu_features() {
+  std::vector<std::string> features;
+  for (const auto& [key, value] : entries_of(all_of("/proc/cpuinfo"))) {
+    if (key != "flags" && key != "Features") continue;  // of x86, of ARM
+    std::istringstream words(value);
+    for (std::string word; words >> word;) {
+      const auto begins = [&word = word](std::string_view start) {
+        return word.starts_with(start);
+      };
+      if (std::any_of(std::begin(kFeatures), std::end(kFeatures), begins)) {
+        features.push_back(word);
+      }
+    }
+    break;  // of the first core
+  }
+  return features;
 }
 
 int64_t l2_cache_bytes_in(const std::filesystem::path& folder) {

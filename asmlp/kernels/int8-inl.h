@@ -69,7 +69,9 @@ int64_t int8_peak_loop(int64_t steps) {
   for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) {
-      Dot::keep(x);  // else a product that does not take the sum would be computed once
+      // Else products that do not take the sum would be computed once, or not at all.
+      Dot::keep(x);
+      Dot::keep(y);
       sums[i] = Dot::dot(sums[i], x, y);
     }
   }

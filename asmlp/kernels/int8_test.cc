@@ -135,10 +135,16 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
       for (int64_t rows = 1; rows <= 2 * mr + 1; rows += depth > 100 ? 7 : 1)
         heights.push_back(rows);
       if (depth == 65) heights.push_back(150);
+      const int zero_point = static_cast<int>(seed * 37 % 256) - 128;
+      const Layer layer(kernels(), cols, depth, zero_point, ++seed);
+      const auto a = random_bytes(heights.back() * depth, ++seed, -128);
+      const auto values = values_of(layer, a, heights.back(), zero_point);
+      std::vector<float> in(round_up(values.size(), 16)), gelu_values(in.size());
+      std::copy(values.begin(), values.end(), in.begin());
+      portable_base().gelu({in.data(), 0, gelu_values.data(), 0, 1, static_cast<int>(in.size())});
+      const Layer next(kernels(), 1, cols, 3, ++seed);
+      const PackedMatrix fp32_next(base(), 1, cols);
       for (int64_t rows : heights) {
-        const int zero_point = static_cast<int>(seed * 37 % 256) - 128;
-        const Layer layer(kernels(), cols, depth, zero_point, ++seed);
-        const auto a = random_bytes(rows * depth, ++seed, -128);
         const int64_t padded = layer.matrix.padded_depth(), lda = padded + 3,
                       ldc = layer.matrix.panels() * nr;
         AlignedFloats panel(rows * lda + 16), c(rows * ldc),
@@ -149,10 +155,7 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
             put(kernels(), panel.data(), r * lda + k, a[r * depth + k]);
           }
         }
-        const auto values = values_of(layer, a, rows, zero_point);
         const auto old = random_values(rows * ldc, ++seed, 1.0f);
-        const Layer next(kernels(), 1, cols, 3, ++seed);
-        const PackedMatrix fp32_next(base(), 1, cols);
         struct Case {
           TileStart start;
           TileEnd end;
@@ -177,13 +180,7 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
                 .scratch = scratch.data(),
                 .next = one.next},
                one.start, one.end);
-          std::vector<float> expected = values;
-          if (one.end != TileEnd::kStore) {
-            std::vector<float> in(round_up(rows * cols, 16)), out(in.size());
-            std::copy(values.begin(), values.end(), in.begin());
-            portable_base().gelu({in.data(), 0, out.data(), 0, 1, static_cast<int>(in.size())});
-            std::copy_n(out.begin(), rows * cols, expected.begin());
-          }
+          const std::vector<float>& expected = one.end == TileEnd::kStore ? values : gelu_values;
           const bool quantized = one.end == TileEnd::kGeluPanel && one.next != &fp32_next;
           const Quantization to =
               one.next != nullptr ? next.matrix.quantization() : layer.matrix.quantization();

@@ -17,6 +17,7 @@ struct BenchOptions {
   std::vector<std::string> precisions{"fp32"};
   std::vector<std::string> isas;  // empty: the default one
   std::vector<int> sizes;         // empty: the model's own
+  std::vector<int> callers;       // of --latency; empty: default_callers()
   int threads = 0;
   int runs = 30;
   int warmup = 3;

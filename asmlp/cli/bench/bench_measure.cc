@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "asmlp/cli/bench/bench_precision.h"
 #include "asmlp/cli/bench/cold_start.h"
 #include "asmlp/cli/bench/statistics.h"
+#include "asmlp/kernels/kernels.h"
 #include "asmlp/kernels/peak.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
@@ -26,40 +28,39 @@ class Peaks {
   Peaks(const Runner& runner, const BenchCase& c)
       : pool_(runner.threads()),
         isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa, "--isa")),
-        own_(parse_precision(c.run.precision)) {}
+        instruction_(kernel_set(isa_, parse_precision(c.run.precision)).instruction),
+        products_(products_per_multiply_add(parse_precision(c.run.precision), instruction_)) {}
 
+  // Each instruction once: without one of its own, a precision is computed by another's.
   void sample() {
-    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kBf16x3}) {
+    std::vector<std::string> sampled;
+    for (Precision precision : all_precisions()) {
+      const std::string instruction = kernel_set(isa_, precision).instruction;
+      if (std::ranges::count(sampled, instruction) > 0) continue;
+      sampled.push_back(instruction);
       const Peak peak = measure_peak(isa_, precision, pool_, kPeakSeconds);
-      const bool own = precision == own_;
-      if (own) instruction_ = peak.instruction;
-      // Without a bf16 instruction the bf16 kernels have the fp32 ones' peak: no second figure.
-      if (precision == Precision::kFp32 || own || std::string(peak.instruction) != "fma") {
-        samples_[peak.instruction].push_back(peak.flops * 1e-9);
-      }
+      samples_[instruction].push_back(peak.flops * 1e-9);
     }
   }
 
-  // GFLOP/s of the instruction that the case is made of.
-  double own() const { return summarize(samples_.at(instruction_)).median; }
+  // GFLOP/s that the instruction of the case allows it.
+  double own() const { return summarize(samples_.at(instruction_)).median / products_; }
 
   Json json(double gflops) const {
     Json all = Json::object();
     for (const auto& [instruction, samples] : samples_) {
       all[instruction] = {{"gflops", summarize(samples).median}, {"samples", samples}};
     }
-    return {{"instruction", instruction_},
-            {"isa", to_string(isa_)},
-            {"gflops", own()},
-            {"ratio", gflops / own()},
-            {"measured", all}};
+    return {{"instruction", instruction_}, {"isa", to_string(isa_)},
+            {"products", products_},       {"gflops", own()},
+            {"ratio", gflops / own()},     {"measured", all}};
   }
 
  private:
   ThreadPool pool_;
   Isa isa_;
-  Precision own_;
   std::string instruction_;
+  int products_;  // of that instruction, for one multiply-add of the model
   std::map<std::string, std::vector<double>> samples_;
 };
 
@@ -116,10 +117,10 @@ Json steps_of(const BenchCase& c, std::span<const float> input, const BenchOptio
 
 // Bytes of the parameters as the case computes with them: matrices in its precision, the rest fp32.
 int64_t weight_bytes(const Config& config, const std::string& precision) {
+  const int of_matrices = bytes_per_weight(parse_precision(precision));
   int64_t bytes = 0;
   for (const Param& param : parameter_table(config)) {
-    const bool half = precision == "bf16" && param.shape.size() > 1;
-    bytes += element_count(param.shape) * (half ? 2 : 4);
+    bytes += element_count(param.shape) * (param.shape.size() > 1 ? of_matrices : 4);
   }
   return bytes;
 }
@@ -135,26 +136,30 @@ Json with_samples(const std::vector<double>& samples) {
 
 }  // namespace
 
+Json row_head(const BenchCase& c, const Verification& verification) {
+  const Config& config = c.model->checkpoint.spec.config;
+  return {{"model", c.model->name},
+          {"weights", c.model->filled ? "deterministic" : c.model->file.string()},
+          {"precision", c.run.precision},
+          {"img_size", c.size},
+          {"batch", c.batch},
+          {"parameters", parameter_count(config)},
+          {"multiply_adds", multiply_adds(config, c.size, c.size)},
+          {"verified",
+           {{"img_size", verification.size},
+            {"images", verification.images},
+            {"relative_error", verification.error},
+            {"tolerance", verification.tolerance}}}};
+}
+
 Json measure_case(const BenchCase& c, const Verification& verification, const BenchOptions& options,
                   const Backend& backend) {
   const Config& config = c.model->checkpoint.spec.config;
   const std::vector<float> input =
       to_f32(fill_tensor("input", {c.batch, config.in_chans, c.size, c.size}));
   const int64_t macs = multiply_adds(config, c.size, c.size);
-  Json row = {{"model", c.model->name},
-              {"weights", c.model->filled ? "deterministic" : c.model->file.string()},
-              {"backend", backend.name},
-              {"precision", c.run.precision},
-              {"img_size", c.size},
-              {"batch", c.batch},
-              {"parameters", parameter_count(config)},
-              {"multiply_adds", macs},
-              {"verified",
-               {{"img_size", verification.size},
-                {"images", verification.images},
-                {"relative_error", verification.error},
-                {"tolerance", verification.tolerance}}}};
-
+  Json row = row_head(c, verification);
+  row["backend"] = backend.name;
   auto runner = start(backend, c, false);
   row["isa"] = runner->isa();
   row["threads"] = runner->threads();

@@ -115,7 +115,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--precision", options.precision,
                  "numbers of the matrix products: fp32 (default), bf16, or bf16x3 (two bf16 parts "
                  "for each number, where the processor has tile units); sums stay fp32")
-      ->check(CLI::IsMember({"fp32", "bf16", "bf16x3"}))
+      ->check(CLI::IsMember(precision_names()))
       ->type_name("NAME")
       ->group(group);
 }
