@@ -21,7 +21,7 @@ from pathlib import Path
 ROOMS = [
     ["core"],
     ["core/files", "schema", "kernels", "metrics"],
-    ["model"],
+    ["kernels/arm", "model"],
     ["model/baselines"],
     ["model/description", "weights/pytorch"],
     ["image", "weights"],

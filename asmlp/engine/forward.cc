@@ -71,7 +71,7 @@ class Forward : private Steps {
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
                              const StagePlan& stage, const GridTask& task) {
     const int64_t lda = plan_.lda(weight);
-    gather_normalized(weight, view(map, stage), norms_, norm.gamma, norm.beta, task.rows.begin,
+    gather_normalized(weight, view(map, stage), map_norm(norm, task.scratch), task.rows.begin,
                       task.rows.size(), task.scratch.a, lda, weight.padded_depth());
     return block_of(task, task.scratch.a, lda);
   }
@@ -108,21 +108,33 @@ class Forward : private Steps {
           },
           &stage, x_);
       if (!config_.patch_norm) return;
-      for_row_blocks(rows(stage), [&](Range r) {
-        for (int64_t row = r.begin; row < r.end; ++row) {
-          float* pixel = x_ + row * stage.stride;
-          kernels_.normalize(pixel, pixel, stage.channels,
-                             norm_of(weights_.patch_norm, row / stage.pixels()));
-        }
+      for_row_blocks(rows(stage), [&](Range r, const ThreadScratch& scratch) {
+        normalize_rows(kernels_.normalize, sizeof(float), kernels_, weights_.patch_norm, x_, stage,
+                       r, scratch);
         row_statistics(stage, x_, r);
       });
       image_statistics(stage, /*zeros=*/0);
     });
   }
 
-  NormArgs norm_of(const PackedNorm& norm, int64_t image,
-                   const Quantization& quantization = {}) const {
-    return {norms_[image].mean, norms_[image].rstd, norm.gamma, norm.beta, quantization};
+  MapNorm map_norm(const PackedNorm& norm, const ThreadScratch& scratch) const {
+    return {norms_, norm.gamma, norm.beta, scratch.tile};
+  }
+
+  // Rows of a map, replaced in place by what `normalize` makes of them: elements of `size` bytes in
+  // the first part of the row's place.
+  void normalize_rows(void (*normalize)(const NormRows&, const NormArgs&), int64_t size,
+                      const PanelFormat& format, const PackedNorm& norm, float* map,
+                      const StagePlan& stage, Range range, const ThreadScratch& scratch) const {
+    const int64_t ld = stage.stride * int64_t{sizeof(float)} / size;
+    for (int64_t row = range.begin; row < range.end;) {
+      const int64_t image = row / stage.pixels();
+      const int64_t count = std::min(range.end, (image + 1) * stage.pixels()) - row;
+      float* first = map + row * stage.stride;
+      normalize({first, stage.stride, first, ld, count, stage.channels},
+                fold(format, map_norm(norm, scratch), image, stage.channels));
+      row += count;
+    }
   }
 
   // x += conv3(norm2(mix(GELU(norm1(conv1(norm(x)))))))
@@ -133,13 +145,10 @@ class Forward : private Steps {
     });
     profiled("gelu", 0, [&] {
       const PackedMatrix& reader = block.conv2_1;
-      for_row_blocks(count, [&](Range r) {
-        for (int64_t row = r.begin; row < r.end; ++row) {
-          float* pixel = y_ + row * stage.stride;
-          reader.kernels().normalize_gelu_panel(
-              pixel, pixel, stage.channels,
-              norm_of(block.shift_norm1, row / stage.pixels(), reader.quantization()));
-        }
+      const KernelSet& to = reader.kernels();
+      for_row_blocks(count, [&](Range r, const ThreadScratch& scratch) {
+        normalize_rows(to.normalize_gelu_panel, size_of(to.element), reader, block.shift_norm1, y_,
+                       stage, r, scratch);
       });
     });
     profiled("conv2", work(block.conv2_1, count) + work(block.conv2_2, count), [&] {
@@ -288,9 +297,9 @@ class Forward : private Steps {
       product(
           reduction, rows(to), reduction.depth() + to.stride,
           [&](const GridTask& task) {
-            gather_merged(reduction, view(x_, from), norms_, packed.merge_norm.gamma,
-                          packed.merge_norm.beta, task.rows.begin, task.rows.size(), task.scratch.a,
-                          lda, reduction.padded_depth(), plan_.zeros);
+            gather_merged(reduction, view(x_, from), map_norm(packed.merge_norm, task.scratch),
+                          task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                          reduction.padded_depth(), plan_.zeros);
             gemm(reduction,
                  block_of(task, task.scratch.a, lda, merged + task.rows.begin * to.stride,
                           to.stride),
@@ -304,12 +313,12 @@ class Forward : private Steps {
   void pool_map(const StagePlan& stage, int first) {
     const int64_t channels = stage.channels;
     profiled("head", 0, [&] {
-      plan_.pool.run(images_, [&](int image, int) {
+      plan_.pool.run(images_, [&](int image, int thread) {
         float* map = plan_.final_map + (first + image) * stage.pixels() * channels;
-        for (int64_t p = 0; p < stage.pixels(); ++p) {
-          kernels_.normalize(x_ + (image * stage.pixels() + p) * stage.stride, map + p * channels,
-                             channels, norm_of(weights_.norm, image));
-        }
+        kernels_.normalize(
+            {x_ + image * stage.pixels() * stage.stride, stage.stride, map, channels,
+             stage.pixels(), channels},
+            fold(kernels_, map_norm(weights_.norm, plan_.scratch[thread]), image, channels));
         mean_of_rows(map, stage.pixels(), channels, plan_.pooled + (first + image) * channels);
       });
     });

@@ -1,9 +1,8 @@
 #include "asmlp/engine/plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 #include "asmlp/engine/packed_weights.h"
 #include "asmlp/kernels/gemm.h"
@@ -26,9 +25,8 @@ constexpr int64_t kChunkCols = 384;
 
 // Three quarters of the core's L2 cache, in floats; the rest is for the weights that stream past.
 int64_t l2_floats() {
-  const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
   constexpr int64_t kSmallest = 256 * 1024;  // also when the system does not say
-  return std::max<int64_t>(bytes, kSmallest) * 3 / 4 / int64_t{sizeof(float)};
+  return std::max(l2_cache_bytes(), kSmallest) * 3 / 4 / int64_t{sizeof(float)};
 }
 
 // Floats between rows of so many channels: whole tiles, but not a multiple of a kilobyte, because a
@@ -156,12 +154,14 @@ int Plan::group(const StagePlan& stage, int max_batch) const {
   return static_cast<int>(std::min<int64_t>(std::max(images, least), max_batch));
 }
 
-void Plan::reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_bytes) {
+void Plan::reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth,
+                          int64_t hidden_bytes) {
   const int64_t size = size_of(kernels.element);
   const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
   arena.reserve(thread.a, a_bytes);
   arena.reserve(thread.hidden, hidden_bytes);
-  arena.reserve(thread.tile, std::max(gemm_scratch(kernels, kMaxBlockRows), depth));
+  const int64_t gemm = gemm_scratch(kernels, kMaxBlockRows, std::max(depth, hidden_depth));
+  arena.reserve(thread.tile, std::max(gemm, fold_scratch(depth)));
 }
 
 Plan::Plan(const PackedModel& model, const EngineOptions& options)
@@ -178,6 +178,7 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   int64_t stream_floats[2] = {}, map_floats = 0, hidden_elements = 0, max_rows = 0;
   // Of the deepest gather: the patch embedding's or a patch merging's.
   int64_t depth = int64_t{config.in_chans} * config.patch_size * config.patch_size;
+  int64_t hidden_depth = 0;
   for (size_t s = 0; s < stages.size(); ++s) {
     const StagePlan& stage = stages[s];
     const int64_t rows = stage.group * stage.pixels();
@@ -190,6 +191,7 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
     const int64_t shared_rows = std::min(rows, pool.size() * kMinBlockRows);
     hidden_elements = std::max(hidden_elements, shared_rows * stage.hidden_stride);
     depth = std::max<int64_t>(depth, 4 * stage.channels);
+    hidden_depth = std::max(hidden_depth, stage.hidden_stride);
   }
   const StagePlan& last = stages.back();
   const int64_t slack = kGatherSlack / int64_t{sizeof(float)};
@@ -198,7 +200,8 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   arena.reserve(z, map_floats + slack);
   arena.reserve(hidden, hidden_elements * size_of(kernels.element));
   scratch.resize(pool.size());
-  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth, hidden_bytes(model));
+  const int64_t hidden = hidden_bytes(model);
+  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth, hidden_depth, hidden);
   arena.reserve(row_stats, max_rows);
   arena.reserve(norms, max_batch);
   arena.reserve(zeros, depth);

@@ -44,7 +44,7 @@ struct StagePlan {
 struct ThreadScratch {
   std::byte* a = nullptr;       // gathered rows, panel elements
   std::byte* hidden = nullptr;  // a chunk of the MLP's hidden rows, panel elements
-  float* tile = nullptr;        // tiles on their way through an epilogue; a line of a patch
+  float* tile = nullptr;        // tiles on their way through an epilogue; a folded norm; a patch
 };
 
 struct Plan {
@@ -98,7 +98,8 @@ struct Plan {
  private:
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
-  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_bytes);
+  void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth,
+                      int64_t hidden_bytes);
   // Bytes of ThreadScratch::hidden.
   int64_t hidden_bytes(const PackedModel& model) const;
 

@@ -74,7 +74,10 @@ class Steps {
       for (int image = 0; image < images_; ++image) merge_statistics(*stage, image, /*zeros=*/0);
     });
     if (map == nullptr || merge_here) return;
-    if (!whole_rows) for_row_blocks(row_count, [&](Range r) { row_statistics(*stage, map, r); });
+    if (!whole_rows) {
+      for_row_blocks(row_count,
+                     [&](Range r, const ThreadScratch&) { row_statistics(*stage, map, r); });
+    }
     image_statistics(*stage, /*zeros=*/0);
   }
 
@@ -82,8 +85,9 @@ class Steps {
   template <typename Body>
   void for_row_blocks(int64_t row_count, const Body& body) {
     const int64_t blocks = std::min<int64_t>(row_count, plan_.pool.size() * 4);
-    plan_.pool.run(static_cast<int>(blocks),
-                   [&](int task, int) { body(block_range(row_count, task, blocks)); });
+    plan_.pool.run(static_cast<int>(blocks), [&](int task, int thread) {
+      body(block_range(row_count, task, blocks), plan_.scratch[thread]);
+    });
   }
 
   void row_statistics(const StagePlan& stage, const float* map, Range range) {

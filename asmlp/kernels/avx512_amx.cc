@@ -2,19 +2,43 @@
 //
 // A tile register is 16 rows of 64 bytes; one instruction multiplies 16 x 32 bf16 of A with the
 // 16 pairs of rows of B that a PackedMatrix stores anyway. Four sums of 16 x 16 are in flight,
-// which covers the latency of the products.
-#if defined(__x86_64__)
+// which covers the latency of the products. docs/design/decisions/0014-amx-overlap.md says why the
+// products are cut as they are.
+#if defined(__x86_64__) || defined(ASMLP_EMULATE_AVX512)
 
+#if defined(ASMLP_EMULATE_AVX512)
+#include "asmlp/kernels/avx512_emulation.h"
+#else
 #include <immintrin.h>
+#endif
 
-#include <utility>
+#include <type_traits>
 
+#include "asmlp/kernels/gemm.h"
 #include "asmlp/kernels/simd-inl.h"
 
 namespace asmlp {
 namespace avx512_amx {
 #include "asmlp/kernels/avx512_bf16_panel.inc"
 #include "asmlp/kernels/avx512_vec.inc"
+
+// A number as the sum of two bf16 parts (bf16_parts()), the upper one in the upper half of a word.
+template <typename V>
+struct SplitPanel {
+  using Vec = V;
+  using Element = uint32_t;
+  static Vec words(Vec v) {
+    const __m512i rounded = _mm512_add_epi32(_mm512_castps_si512(v.v), _mm512_set1_epi32(0x8000));
+    const __m512i upper = _mm512_and_si512(rounded, _mm512_set1_epi32(-65536));
+    const __m512 lower = _mm512_sub_ps(v.v, _mm512_castsi512_ps(upper));
+    return {_mm512_castsi512_ps(
+        _mm512_or_si512(upper, _mm512_srli_epi32(_mm512_castps_si512(lower), 16)))};
+  }
+  static void store(Vec v, uint32_t* p) { words(v).store(reinterpret_cast<float*>(p)); }
+  static void store_partial(Vec v, uint32_t* p, int64_t n) {
+    words(v).store_partial(reinterpret_cast<float*>(p), n);
+  }
+};
 
 // Registers by what they hold: C of a tile of more than 16 rows, and its A, are an upper and a
 // lower half. Macros, because GCC's intrinsics paste the number into the name of the register.
@@ -40,103 +64,24 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {};
 };
 
-// The tile instructions are opaque to the compiler, which does not know what memory they read: what
-// was written to it must be there.
-static inline void finish_stores(const void* memory) {
-  __asm__ volatile("" : : "r"(memory) : "memory");
-}
-
-// Sets the registers' shapes for tiles of so many rows.
-[[gnu::always_inline]] static inline void set_shapes(int rows) {
-  const auto upper = static_cast<uint8_t>(rows < kRows ? rows : kRows);
-  // Tiles of few rows do not touch the lower half, whose shape must be valid all the same.
-  const auto lower = static_cast<uint8_t>(rows > kRows ? rows - kRows : kRows);
+// Sets the registers' shapes for blocks of so many rows. A lower half without rows is not used, but
+// its shape must be valid all the same.
+[[gnu::always_inline]] static inline void set_shapes(int upper_rows, int lower_rows) {
+  const auto upper = static_cast<uint8_t>(upper_rows);
+  const auto lower = static_cast<uint8_t>(lower_rows > 0 ? lower_rows : kRows);
   TileConfig config;
   const uint8_t shape[8] = {upper, upper, lower, lower, upper, lower, kRows, kRows};
   for (int i = 0; i < 8; ++i) config.rows[i] = shape[i];
-  finish_stores(&config);
+  __asm__ volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
 
-// C = C + bias, in memory.
-static void add_bias(const TileArgs& args, float* c, int rows) {
-  const Vec low = Vec::load(args.bias), high = Vec::load(args.bias + Vec::kLanes);
-  for (int r = 0; r < rows; ++r, c += args.ldc) {
-    (Vec::load(c) + low).store(c);
-    (Vec::load(c + Vec::kLanes) + high).store(c + Vec::kLanes);
-  }
-}
+#include "asmlp/kernels/avx512_amx_gemm.inc"
 
-// `halves` is 2 for more than 16 rows.
-template <int halves>
-[[gnu::noinline]] void tiles_amx(const TileArgs& args, TileStart start, int rows) {
-  finish_stores(args.a);
-  set_shapes(rows);
-  const char* a = static_cast<const char*>(args.a);
-  float* c = args.c;
-  const std::byte* next = args.next;
-  const int64_t a_stride = args.lda * 2, c_stride = args.ldc * 4;
-  for (int64_t t = 0; t < args.tiles; ++t, a += rows * a_stride, c += rows * args.ldc) {
-    float* lower_c = c + kRows * args.ldc;
-    if (start == TileStart::kBias) {
-      // A stride of zero: every row is the bias.
-      _tile_loadd(ASMLP_UPPER_LEFT, args.bias, 0);
-      _tile_loadd(ASMLP_UPPER_RIGHT, args.bias + 16, 0);
-      if constexpr (halves == 2) {
-        _tile_loadd(ASMLP_LOWER_LEFT, args.bias, 0);
-        _tile_loadd(ASMLP_LOWER_RIGHT, args.bias + 16, 0);
-      }
-    } else {
-      if (start == TileStart::kBiasAccumulate) {
-        add_bias(args, c, rows);
-        finish_stores(c);
-      }
-      _tile_loadd(ASMLP_UPPER_LEFT, c, c_stride);
-      _tile_loadd(ASMLP_UPPER_RIGHT, c + 16, c_stride);
-      if constexpr (halves == 2) {
-        _tile_loadd(ASMLP_LOWER_LEFT, lower_c, c_stride);
-        _tile_loadd(ASMLP_LOWER_RIGHT, lower_c + 16, c_stride);
-      }
-    }
-    const char* upper_a = a;
-    const char* lower_a = a + kRows * a_stride;
-    const char* b = static_cast<const char*>(args.b);
-    for (int64_t k = 0; k < args.depth; k += kDepth) {
-      _tile_loadd(ASMLP_UPPER_A, upper_a, a_stride);
-      _tile_loadd(ASMLP_LEFT_B, b, kBRowBytes);
-      _tile_dpbf16ps(ASMLP_UPPER_LEFT, ASMLP_UPPER_A, ASMLP_LEFT_B);
-      _tile_loadd(ASMLP_RIGHT_B, b + 64, kBRowBytes);
-      _tile_dpbf16ps(ASMLP_UPPER_RIGHT, ASMLP_UPPER_A, ASMLP_RIGHT_B);
-      if constexpr (halves == 2) {
-        _tile_loadd(ASMLP_LOWER_A, lower_a, a_stride);
-        _tile_dpbf16ps(ASMLP_LOWER_LEFT, ASMLP_LOWER_A, ASMLP_LEFT_B);
-        _tile_dpbf16ps(ASMLP_LOWER_RIGHT, ASMLP_LOWER_A, ASMLP_RIGHT_B);
-      }
-      upper_a += kDepth * 2;
-      lower_a += kDepth * 2;
-      b += kDepth / 2 * kBRowBytes;
-#pragma GCC unroll 16
-      for (int i = 0; i < kDepth / 2; ++i, next += args.next_step) {
-        __builtin_prefetch(next, /*rw=*/0, /*locality=*/3);
-      }
-    }
-    _tile_stored(ASMLP_UPPER_LEFT, c, c_stride);
-    _tile_stored(ASMLP_UPPER_RIGHT, c + 16, c_stride);
-    if constexpr (halves == 2) {
-      _tile_stored(ASMLP_LOWER_LEFT, lower_c, c_stride);
-      _tile_stored(ASMLP_LOWER_RIGHT, lower_c + 16, c_stride);
-    }
-  }
-  _tile_release();
-}
-
-template <int rows>
-static void tiles_of(const TileArgs& args, TileStart start) {
-  tiles_amx<(rows > kRows ? 2 : 1)>(args, start, rows);
-}
-
+// `times`: how many products of bf16 a product of the set's numbers takes.
+template <int times>
 static int64_t peak_loop(int64_t steps) {
-  set_shapes(2 * kRows);
+  set_shapes(kRows, kRows);
   // Zeros: the speed does not depend on the values.
   _tile_zero(ASMLP_UPPER_A);
   _tile_zero(ASMLP_LOWER_A);
@@ -151,29 +96,30 @@ static int64_t peak_loop(int64_t steps) {
     _tile_dpbf16ps(ASMLP_LOWER_RIGHT, ASMLP_LOWER_A, ASMLP_RIGHT_B);
   }
   _tile_release();
-  return products * 4 * kRows * 16 * kDepth * 2;
+  return products * 4 * kRows * 16 * kDepth * 2 / times;
 }
 
-// Tiles of 1, 2, ... rows.
-template <int... row>
-static KernelSet make_set(std::integer_sequence<int, row...>) {
-  KernelSet set =
-      simd_kernel_set<Bf16Panel<Vec>>(Isa::kAvx512Amx, Precision::kBf16, PanelElement::kBf16);
+template <typename Panel, typename Gelu, bool split>
+static KernelSet make_set(Precision precision, PanelElement element, const char* instruction) {
+  KernelSet set = simd_kernel_set<Panel, Gelu>(Isa::kAvx512Amx, precision, element);
   set.depth_step = kDepth;
-  set.tile_rows = sizeof...(row);
-  ((set.tiles[row + 1] = tiles_of<row + 1>), ...);
-  set.peak_loop = peak_loop;
-  set.instruction = "bf16 tile";
-  set.bf16_pairs = true;
+  set.gemm = gemm_tiles<Panel, Gelu, split>;
+  set.tile_rows = kBlockRows;
+  set.peak_loop = peak_loop<(split ? 3 : 1)>;
+  set.instruction = instruction;
+  set.bf16_pairs = !split;
   return set;
 }
 
 }  // namespace avx512_amx
 
-const KernelSet& avx512_amx_kernels() {
-  static const KernelSet kSet =
-      avx512_amx::make_set(std::make_integer_sequence<int, 2 * avx512_amx::kRows>());
-  return kSet;
+const KernelSet& avx512_amx_kernels(Precision precision) {
+  using namespace avx512_amx;
+  static const KernelSet kBf16 = make_set<Bf16Panel<Vec>, PolynomialGelu<Vec>, /*split=*/false>(
+      Precision::kBf16, PanelElement::kBf16, "bf16 tile");
+  static const KernelSet kSplit = make_set<SplitPanel<Vec>, TableGelu<Vec>, /*split=*/true>(
+      Precision::kBf16x3, PanelElement::kBf16Split, "3 bf16 tiles");
+  return precision == Precision::kBf16 ? kBf16 : kSplit;
 }
 
 }  // namespace asmlp

@@ -66,8 +66,8 @@ static int64_t peak_loop(int64_t steps) {
 
 template <int... rows>
 static KernelSet make_set() {
-  KernelSet set =
-      simd_kernel_set<Bf16Panel<Vec>>(Isa::kAvx512Bf16, Precision::kBf16, PanelElement::kBf16);
+  KernelSet set = simd_kernel_set<Bf16Panel<Vec>, PolynomialGelu<Vec>>(
+      Isa::kAvx512Bf16, Precision::kBf16, PanelElement::kBf16);
   set.depth_step = 2;
   set.tile_rows = sizeof...(rows);
   ((set.tiles[rows] = tiles_dot<rows>), ...);

@@ -1,11 +1,14 @@
-// The AVX-512 intrinsics that avx512.cc and avx512_bf16.cc use, in portable C++ (GCC's and clang's
-// vector types), so that the tests run those sources on machines without AVX-512: each function
-// does what Intel's manual says of its namesake, lane by lane. Only a test program is built with it
-// (CMakeLists.txt). The real instructions can be run by tools/emulate_avx512.py; compared there on
-// random and special numbers, these functions gave the same bits.
+// The AVX-512 intrinsics that avx512.cc, avx512_bf16.cc, and avx512_amx.cc use, in portable C++
+// (GCC's and clang's vector types), so that the tests run those sources on machines without
+// AVX-512: each function does what Intel's manual says of its namesake, lane by lane. Only a test
+// program is built with it (CMakeLists.txt). The real instructions can be run by
+// tools/emulate_x86.py; compared there on random and special numbers, these functions gave the same
+// bits.
 #pragma once
 
 #include <cstdint>
+
+#include "asmlp/kernels/amx_emulation.h"
 
 #define ASMLP_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
 using __m512 = float ASMLP_VECTOR(64);
@@ -66,10 +69,10 @@ static inline __m512i _mm512_loadu_si512(const void* p) {
 static inline __m256i _mm256_loadu_si256(const __m256i* p) {
   return asmlp::emulated::load<__m256i>(p);
 }
+static inline void _mm512_storeu_si512(void* p, __m512i x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm512_storeu_ps(float* p, __m512 x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm256_storeu_si256(__m256i* p, __m256i x) { __builtin_memcpy(p, &x, sizeof x); }
 
-static inline void _mm512_storeu_si512(void* p, __m512i x) { __builtin_memcpy(p, &x, sizeof x); }
 static inline void _mm_storeu_si128(__m128i* p, __m128i x) { __builtin_memcpy(p, &x, sizeof x); }
 
 // Memory of lanes that the mask leaves out is not touched.
@@ -117,6 +120,7 @@ static inline float _mm512_reduce_add_ps(__m512 x) {
 }
 
 static inline __m512i _mm512_and_si512(__m512i a, __m512i b) { return a & b; }
+static inline __m512i _mm512_or_si512(__m512i a, __m512i b) { return a | b; }
 static inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return (__m512i)((asmlp::emulated::Words)a + (asmlp::emulated::Words)b);
 }
@@ -177,6 +181,15 @@ static inline __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
 static inline __m256bh _mm512_cvtneps_pbh(__m512 x) {
   __m256bh result;
   for (int i = 0; i < 16; ++i) result[i] = static_cast<short>(asmlp::emulated::to_bf16(x[i]));
+  return result;
+}
+// The second operand fills the lower half.
+static inline __m512bh _mm512_cvtne2ps_pbh(__m512 high, __m512 low) {
+  __m512bh result;
+  for (int i = 0; i < 16; ++i) {
+    result[i] = static_cast<short>(asmlp::emulated::to_bf16(low[i]));
+    result[16 + i] = static_cast<short>(asmlp::emulated::to_bf16(high[i]));
+  }
   return result;
 }
 static inline __m512 _mm512_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {

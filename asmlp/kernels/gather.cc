@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "asmlp/core/aligned.h"
+
 namespace asmlp {
 namespace {
 
@@ -30,8 +32,12 @@ void* at(void* panel, int64_t element, int64_t size) {
 }
 
 // A product reads padded_depth elements; the surplus must not be what happened to lie there.
-void zero_tail(void* row, int64_t depth, int64_t padded_depth, int64_t size) {
-  if (depth < padded_depth) std::memset(at(row, depth, size), 0, (padded_depth - depth) * size);
+void zero_tails(void* a, int64_t lda, int64_t rows, int64_t depth, int64_t padded_depth,
+                int64_t size) {
+  if (depth == padded_depth) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::memset(at(a, r * lda + depth, size), 0, (padded_depth - depth) * size);
+  }
 }
 
 }  // namespace
@@ -40,6 +46,7 @@ template <typename T>
 void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, int64_t begin,
                     int64_t rows, T* a, int64_t lda, int64_t padded_depth, T zero) {
   const Filling<T> outside(zero);
+  T* const first = a;
   for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
     const int x = static_cast<int>(r % map.w);
     const int y = static_cast<int>(r / map.w % map.h);
@@ -56,8 +63,8 @@ void gather_shifted(const MapView<T>& map, const ShiftTable& table, Axis axis, i
       }
       source += table.extent;
     }
-    zero_tail(a, map.channels, padded_depth, sizeof(T));
   }
+  zero_tails(first, lda, rows, map.channels, padded_depth, sizeof(T));
 }
 template void gather_shifted(const MapView<float>&, const ShiftTable&, Axis, int64_t, int64_t,
                              float*, int64_t, int64_t, float);
@@ -66,49 +73,70 @@ template void gather_shifted(const MapView<uint16_t>&, const ShiftTable&, Axis, 
 template void gather_shifted(const MapView<uint8_t>&, const ShiftTable&, Axis, int64_t, int64_t,
                              uint8_t*, int64_t, int64_t, uint8_t);
 
-void gather_normalized(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
-                       const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                       int64_t lda, int64_t padded_depth) {
+int64_t fold_scratch(int64_t channels) { return 2 * round_up(channels, 16); }
+
+NormArgs fold(const PanelFormat& format, const MapNorm& norm, int64_t image, int64_t channels) {
+  float *scale = norm.scratch, *shift = scale + fold_scratch(channels) / 2;
+  format.kernels.fold_norm(norm.images[image], norm.gamma, norm.beta, channels, scale, shift);
+  return {scale, shift, format.quantization};
+}
+
+void gather_normalized(const PanelFormat& format, const MapView<float>& map, const MapNorm& norm,
+                       int64_t begin, int64_t rows, void* a, int64_t lda, int64_t padded_depth) {
   const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
-  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
-    const ImageNorm& norm = norms[r / map.pixels()];
-    kernels.normalize_panel(map.row(r), a, map.channels,
-                            {norm.mean, norm.rstd, gamma, beta, format.quantization});
-    zero_tail(a, map.channels, padded_depth, size);
+  for (int64_t r = begin, end = begin + rows; r < end;) {
+    const int64_t image = r / map.pixels();
+    const int64_t count = std::min(end, (image + 1) * map.pixels()) - r;
+    kernels.normalize_panel(
+        {map.row(r), map.stride, at(a, (r - begin) * lda, size), lda, count, map.channels},
+        fold(format, norm, image, map.channels));
+    r += count;
   }
+  zero_tails(a, lda, rows, map.channels, padded_depth, size);
 }
 
 void gather_converted(const PanelFormat& format, const MapView<float>& map, int64_t begin,
                       int64_t rows, void* a, int64_t lda, int64_t padded_depth) {
   const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
+  void* const first = a;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     kernels.convert_panel(map.row(r), a, map.channels);
-    zero_tail(a, map.channels, padded_depth, size);
   }
+  zero_tails(first, lda, rows, map.channels, padded_depth, size);
 }
 
-void gather_merged(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
-                   const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                   int64_t lda, int64_t padded_depth, const float* zeros) {
+void gather_merged(const PanelFormat& format, const MapView<float>& map, const MapNorm& norm,
+                   int64_t begin, int64_t rows, void* a, int64_t lda, int64_t padded_depth,
+                   const float* zeros) {
   const KernelSet& kernels = format.kernels;
   const int64_t size = size_of(kernels.element);
-  const int out_w = (map.w + 1) / 2, out_h = (map.h + 1) / 2;
-  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
-    const int64_t image = r / (int64_t{out_h} * out_w);
-    const int y = static_cast<int>(r / out_w % out_h) * 2, x = static_cast<int>(r % out_w) * 2;
+  const int64_t out_w = (map.w + 1) / 2, out_h = (map.h + 1) / 2, channels = map.channels;
+  int64_t folded_image = -1;
+  NormArgs folded{};
+  // The pixels of one line at a time.
+  for (int64_t r = begin, end = begin + rows; r < end;) {
+    const int64_t image = r / (out_h * out_w), y = r / out_w % out_h * 2, x = r % out_w;
+    const int64_t count = std::min(end - r, out_w - x);
+    if (image != folded_image) folded = fold(format, norm, image, 4 * channels);
+    folded_image = image;
     for (int quarter = 0; quarter < 4; ++quarter) {
-      const int yy = y + quarter % 2, xx = x + quarter / 2;
-      const bool inside = yy < map.h && xx < map.w;
-      const float* pixel = inside ? map.row((image * map.h + yy) * map.w + xx) : zeros;
-      const int offset = quarter * map.channels;
-      kernels.normalize_panel(pixel, at(a, offset, size), map.channels,
-                              {norms[image].mean, norms[image].rstd, gamma + offset, beta + offset,
-                               format.quantization});
+      const int64_t line = y + quarter % 2, right = quarter / 2, offset = quarter * channels;
+      const int64_t inside = line < map.h ? std::min(count, (map.w + 1 - right) / 2 - x) : 0;
+      const NormArgs args{folded.scale + offset, folded.shift + offset, folded.quantization};
+      const auto row = [&](int64_t i) { return at(a, (r - begin + i) * lda + offset, size); };
+      if (inside > 0) {
+        const float* pixel = map.row((image * map.h + line) * map.w + 2 * x + right);
+        kernels.normalize_panel({pixel, 2 * map.stride, row(0), lda, inside, channels}, args);
+      }
+      if (inside < count) {
+        kernels.normalize_panel({zeros, 0, row(inside), lda, count - inside, channels}, args);
+      }
     }
-    zero_tail(a, 4 * int64_t{map.channels}, padded_depth, size);
+    r += count;
   }
+  zero_tails(a, lda, rows, 4 * channels, padded_depth, size);
 }
 
 namespace {
@@ -142,6 +170,7 @@ void gather_patches(const PanelFormat& format, const InputView& input, int64_t b
   const int64_t out_w = (input.width + patch - 1) / patch;
   const int64_t out_h = (input.height + patch - 1) / patch;
   const int64_t plane = int64_t{input.height} * input.width;
+  void* const first = a;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
     const int64_t image = r / (out_h * out_w);
     const int64_t y = r / out_w % out_h * patch, x = r % out_w * patch;
@@ -153,8 +182,8 @@ void gather_patches(const PanelFormat& format, const InputView& input, int64_t b
                  std::min<int64_t>(patch, input.width - x), patch, out + c * patch * patch);
     }
     if (out == line) kernels.convert_panel(line, a, depth);
-    zero_tail(a, depth, padded_depth, size);
   }
+  zero_tails(first, lda, rows, depth, padded_depth, size);
 }
 
 }  // namespace asmlp

@@ -63,13 +63,19 @@ struct PanelFormat {
 };
 
 // GroupNorm on the fly: row r belongs to image r / pixels and uses that image's mean and rstd.
-struct ImageNorm {
-  float mean;
-  float rstd;
+struct MapNorm {
+  const ImageNorm* images;
+  const float* gamma;
+  const float* beta;
+  float* scratch;  // fold_scratch() floats
 };
-void gather_normalized(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
-                       const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                       int64_t lda, int64_t padded_depth);
+// Floats that the folded norm of so many channels takes.
+int64_t fold_scratch(int64_t channels);
+// The norm of one image, folded into `norm.scratch`.
+NormArgs fold(const PanelFormat& format, const MapNorm& norm, int64_t image, int64_t channels);
+
+void gather_normalized(const PanelFormat& format, const MapView<float>& map, const MapNorm& norm,
+                       int64_t begin, int64_t rows, void* a, int64_t lda, int64_t padded_depth);
 
 // The rows as they are.
 void gather_converted(const PanelFormat& format, const MapView<float>& map, int64_t begin,
@@ -78,9 +84,9 @@ void gather_converted(const PanelFormat& format, const MapView<float>& map, int6
 // Patch merging: row (y, x) of the map with ceil(h/2) x ceil(w/2) pixels is the pixels (2y, 2x),
 // (2y+1, 2x), (2y, 2x+1), (2y+1, 2x+1) side by side, normalized with 4 * channels gammas and betas;
 // pixels outside are zero before the norm: `zeros` is such a pixel.
-void gather_merged(const PanelFormat& format, const MapView<float>& map, const ImageNorm* norms,
-                   const float* gamma, const float* beta, int64_t begin, int64_t rows, void* a,
-                   int64_t lda, int64_t padded_depth, const float* zeros);
+void gather_merged(const PanelFormat& format, const MapView<float>& map, const MapNorm& norm,
+                   int64_t begin, int64_t rows, void* a, int64_t lda, int64_t padded_depth,
+                   const float* zeros);
 
 // Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
 // image, channel by channel; pixels outside are zero. `line` has room for channels * patch * patch

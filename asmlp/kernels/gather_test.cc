@@ -138,6 +138,8 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
       gamma[i] = i % 3 == 0 ? 1.0f : i % 3 == 1 ? 2.0f : -4.0f;
       beta[i] = static_cast<float>(i);
     }
+    std::vector<float> scratch(fold_scratch(4 * channels));
+    const MapNorm norm{norms.data(), gamma.data(), beta.data(), scratch.data()};
     const auto normed = [&](float value, int64_t image, int i) {
       return test::kept(kernels,
                         (value - norms[image].mean) * norms[image].rstd * gamma[i] + beta[i]);
@@ -149,8 +151,7 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
         const MapView<float> view{map.data(), h, w, channels, stride};
         const int64_t all = int64_t{images} * h * w;
         Rows plain(all, channels);
-        gather_normalized(kernels, view, norms.data(), gamma.data(), beta.data(), 0, all,
-                          plain.values.data(), channels, channels);
+        gather_normalized(kernels, view, norm, 0, all, plain.values.data(), channels, channels);
         plain.expect_end_untouched();
         for (int64_t r = 0; r < all; ++r) {
           for (int c = 0; c < channels; ++c) {
@@ -163,8 +164,8 @@ TEST_P(NormalizingGathers, TakeTheRightPixelStatisticsAndFactors) {
                       merged_rows = images * out_h * out_w;
         Rows merged(merged_rows, 4 * channels);
         const std::vector<float> zeros(channels);
-        gather_merged(kernels, view, norms.data(), gamma.data(), beta.data(), 0, merged_rows,
-                      merged.values.data(), 4 * channels, 4 * channels, zeros.data());
+        gather_merged(kernels, view, norm, 0, merged_rows, merged.values.data(), 4 * channels,
+                      4 * channels, zeros.data());
         merged.expect_end_untouched();
         for (int64_t r = 0; r < merged_rows; ++r) {
           const int64_t image = r / (out_h * out_w);

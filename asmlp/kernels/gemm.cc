@@ -29,8 +29,11 @@ int64_t pass_depth(const KernelSet& kernels) {
 
 }  // namespace
 
-int64_t gemm_scratch(const KernelSet& kernels, int64_t rows) {
-  return (rows + pass_depth(kernels)) * kernels.tile_cols;
+int64_t gemm_scratch(const KernelSet& kernels, int64_t rows, int64_t depth) {
+  const int64_t tiles = (rows + pass_depth(kernels)) * kernels.tile_cols;
+  // The parts of A apart from each other, rows an odd number of cache lines apart.
+  const bool split = kernels.element == PanelElement::kBf16Split;
+  return tiles + (split ? rows * (round_up(depth, kernels.depth_step) + 16) : 0);
 }
 
 void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end) {

@@ -69,7 +69,9 @@ int64_t int8_peak_loop(int64_t steps) {
   for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) {
-      Dot::keep(x);  // else a product that does not take the sum would be computed once
+      // Else products that do not take the sum would be computed once, or not at all.
+      Dot::keep(x);
+      Dot::keep(y);
       sums[i] = Dot::dot(sums[i], x, y);
     }
   }
@@ -122,28 +124,9 @@ void int8_gelu_panel(const TileView& tile) {
   }
 }
 
-template <typename Panel, bool gelu>
-void int8_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
-  using Vec = typename Panel::Vec;
-  auto* out = static_cast<typename Panel::Element*>(y);
-  const Panel panel(norm.quantization);
-  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
-  const float *gamma = norm.gamma, *beta = norm.beta;
-  const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    value = fma((value - mean) * rstd, scale, shift);
-    if constexpr (gelu) value = simd_gelu_of(value);
-    return value;
-  };
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    panel.store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
-  }
-  if (i < n) {
-    const int64_t rest = n - i;
-    panel.store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                              Vec::load_partial(beta + i, rest)),
-                        out + i, rest);
-  }
+template <typename Panel, typename Gelu>
+void int8_normalize(const NormRows& rows, const NormArgs& norm) {
+  simd_normalize_rows<Gelu>(Panel(norm.quantization), rows, norm);
 }
 
 // ------------------------------------------------------------------------- the sets
@@ -156,6 +139,7 @@ KernelSet int8_base_set(const KernelSet& fp32) {
   set.gelu = exact.gelu;
   set.add_gelu = exact.add_gelu;
   set.gelu_panel = exact.gelu_panel;
+  set.fold_norm = exact.fold_norm;
   set.normalize = exact.normalize;
   set.normalize_panel = exact.normalize_panel;
   set.normalize_gelu_panel = exact.normalize_gelu_panel;
@@ -189,8 +173,8 @@ KernelSet int8_set(Isa isa, const Int8Kernels& part, int depth_step, int tile_ro
   set.tile_rows = tile_rows;
   set.tile_cols = part.base->tile_cols;
   set.gelu_panel = int8_gelu_panel<Panel>;
-  set.normalize_panel = int8_normalize<Panel, /*gelu=*/false>;
-  set.normalize_gelu_panel = int8_normalize<Panel, /*gelu=*/true>;
+  set.normalize_panel = int8_normalize<Panel, NoGelu<Vec>>;
+  set.normalize_gelu_panel = int8_normalize<Panel, TableGelu<Vec>>;
   set.convert_panel = nullptr;
   set.peak_loop = peak_loop;
   set.instruction = instruction;

@@ -2,9 +2,13 @@
 //
 // As avx512_amx.cc: a tile register is 16 rows of 64 bytes; one instruction multiplies 16 x 64
 // bytes of A with 16 groups of four rows of B. Both are signed. Four sums of 16 x 16 are in flight.
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(ASMLP_EMULATE_AVX512)
 
+#if defined(ASMLP_EMULATE_AVX512)
+#include "asmlp/kernels/avx512_emulation.h"
+#else
 #include <immintrin.h>
+#endif
 
 #include <utility>
 

@@ -135,23 +135,27 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
       for (int64_t rows = 1; rows <= 2 * mr + 1; rows += depth > 100 ? 7 : 1)
         heights.push_back(rows);
       if (depth == 65) heights.push_back(150);
+      const int zero_point = static_cast<int>(seed * 37 % 256) - 128;
+      const Layer layer(kernels(), cols, depth, zero_point, ++seed);
+      const auto a = random_bytes(heights.back() * depth, ++seed, -128);
+      const auto values = values_of(layer, a, heights.back(), zero_point);
+      std::vector<float> in(round_up(values.size(), 16)), gelu_values(in.size());
+      std::copy(values.begin(), values.end(), in.begin());
+      portable_base().gelu({in.data(), 0, gelu_values.data(), 0, 1, static_cast<int>(in.size())});
+      const Layer next(kernels(), 1, cols, 3, ++seed);
+      const PackedMatrix fp32_next(base(), 1, cols);
       for (int64_t rows : heights) {
-        const int zero_point = static_cast<int>(seed * 37 % 256) - 128;
-        const Layer layer(kernels(), cols, depth, zero_point, ++seed);
-        const auto a = random_bytes(rows * depth, ++seed, -128);
         const int64_t padded = layer.matrix.padded_depth(), lda = padded + 3,
                       ldc = layer.matrix.panels() * nr;
-        AlignedFloats panel(rows * lda + 16), c(rows * ldc), scratch(gemm_scratch(kernels(), rows));
+        AlignedFloats panel(rows * lda + 16), c(rows * ldc),
+            scratch(gemm_scratch(kernels(), rows, depth));
         for (int64_t i = 0; i < rows * lda; ++i) put(kernels(), panel.data(), i, 77);  // any byte
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t k = 0; k < depth; ++k) {
             put(kernels(), panel.data(), r * lda + k, a[r * depth + k]);
           }
         }
-        const auto values = values_of(layer, a, rows, zero_point);
         const auto old = random_values(rows * ldc, ++seed, 1.0f);
-        const Layer next(kernels(), 1, cols, 3, ++seed);
-        const PackedMatrix fp32_next(base(), 1, cols);
         struct Case {
           TileStart start;
           TileEnd end;
@@ -176,13 +180,7 @@ TEST_P(Int8, GemmIsExactForEveryShape) {
                 .scratch = scratch.data(),
                 .next = one.next},
                one.start, one.end);
-          std::vector<float> expected = values;
-          if (one.end != TileEnd::kStore) {
-            std::vector<float> in(round_up(rows * cols, 16)), out(in.size());
-            std::copy(values.begin(), values.end(), in.begin());
-            portable_base().gelu({in.data(), 0, out.data(), 0, 1, static_cast<int>(in.size())});
-            std::copy_n(out.begin(), rows * cols, expected.begin());
-          }
+          const std::vector<float>& expected = one.end == TileEnd::kStore ? values : gelu_values;
           const bool quantized = one.end == TileEnd::kGeluPanel && one.next != &fp32_next;
           const Quantization to =
               one.next != nullptr ? next.matrix.quantization() : layer.matrix.quantization();
@@ -223,7 +221,7 @@ TEST_P(Int8, TheDeepestSumDoesNotOverflow) {
     tensor.bytes = std::as_bytes(std::span(layer.weight));
     layer.matrix.pack_panel(tensor, 0);
     const int64_t padded = layer.matrix.padded_depth();
-    AlignedFloats a(padded), c(kernels().tile_cols), scratch(gemm_scratch(kernels(), 1));
+    AlignedFloats a(padded), c(kernels().tile_cols), scratch(gemm_scratch(kernels(), 1, padded));
     for (int64_t k = 0; k < padded; ++k) put(kernels(), a.data(), k, q);
     gemm(layer.matrix,
          {.a = a.data(),
@@ -244,19 +242,19 @@ TEST_P(Int8, ElementwiseFunctionsHaveTheBitsOfThePortableSet) {
   for (int64_t n = 0; n <= 139; ++n) {
     const auto x = random_values(n, 20 + n, 3.0f), gamma = random_values(n, 30 + n, 1.0f),
                beta = random_values(n, 40 + n, 1.0f);
-    const NormArgs norm{0.3f, 1.7f, gamma.data(), beta.data(), {40.0f, static_cast<int>(n) - 60}};
+    const NormArgs norm{gamma.data(), beta.data(), {40.0f, static_cast<int>(n) - 60}};
     std::vector<float> got(n + 16, 5.0f), expected(n + 16, 5.0f);
     for (const KernelSet* set : {&kernels(), &base()}) {
-      set->normalize(x.data(), got.data(), n, norm);
-      portable_base().normalize(x.data(), expected.data(), n, norm);
+      set->normalize({x.data(), n, got.data(), n, 1, n}, norm);
+      portable_base().normalize({x.data(), n, expected.data(), n, 1, n}, norm);
       for (int64_t i = 0; i < n + 16; ++i) ASSERT_TRUE(same_bits(got[i], expected[i]));
       RowStats a, b;
       set->row_stats(x.data(), n, 1, n, &a);
       portable().row_stats(x.data(), n, 1, n, &b);
       ASSERT_TRUE(same_bits(a.sum, b.sum) && same_bits(a.m2, b.m2)) << n;
     }
-    base().normalize_gelu_panel(x.data(), got.data(), n, norm);
-    portable_base().normalize_gelu_panel(x.data(), expected.data(), n, norm);
+    base().normalize_gelu_panel({x.data(), n, got.data(), n, 1, n}, norm);
+    portable_base().normalize_gelu_panel({x.data(), n, expected.data(), n, 1, n}, norm);
     for (int64_t i = 0; i < n; ++i) ASSERT_TRUE(same_bits(got[i], expected[i]));
     for (const auto panel : {&KernelSet::normalize_panel, &KernelSet::normalize_gelu_panel}) {
       // In place, and with nothing written behind the end.
@@ -264,8 +262,8 @@ TEST_P(Int8, ElementwiseFunctionsHaveTheBitsOfThePortableSet) {
       std::copy(x.begin(), x.end(), expected.begin());
       std::vector<int> behind;
       for (int64_t i = n; i < 2 * n + 16; ++i) behind.push_back(at(kernels(), got.data(), i));
-      (kernels().*panel)(got.data(), got.data(), n, norm);
-      (portable().*panel)(expected.data(), expected.data(), n, norm);
+      (kernels().*panel)({got.data(), n, got.data(), n, 1, n}, norm);
+      (portable().*panel)({expected.data(), n, expected.data(), n, 1, n}, norm);
       for (int64_t i = 0; i < n; ++i) {
         ASSERT_EQ(at(kernels(), got.data(), i), at(portable(), expected.data(), i)) << n;
       }
@@ -305,8 +303,8 @@ TEST_P(Int8, PanelsAreRoundedToNearestEvenAndCut) {
   for (float inverse_scale : {1.0f, 2.0f, 3.7f}) {
     for (int zero_point : {0, 1, -128, 127, -35}) {
       std::vector<float> panel(x.size());
-      kernels().normalize_panel(x.data(), panel.data(), n,
-                                {0, 1, ones.data(), zeros.data(), {inverse_scale, zero_point}});
+      kernels().normalize_panel({x.data(), n, panel.data(), n, 1, n},
+                                {ones.data(), zeros.data(), {inverse_scale, zero_point}});
       for (int64_t i = 0; i < n; ++i) {
         const double rounded = std::nearbyint(double{x[i] * inverse_scale}) + zero_point;
         const int expected =
@@ -325,7 +323,7 @@ TEST_P(Int8, ProductsThatAreNotQuantizedHaveTheBitsOfThePortableSet) {
   const Tensor weight = make_tensor({cols, depth}, random_values(cols * depth, 6, 1.0f));
   const auto product = [&](const KernelSet& set, TileEnd end, const PackedMatrix* next) {
     PackedMatrix matrix(set, cols, depth);
-    AlignedFloats memory(matrix.bytes() / 4), scratch(gemm_scratch(set, rows));
+    AlignedFloats memory(matrix.bytes() / 4), scratch(gemm_scratch(set, rows, depth));
     matrix.place(reinterpret_cast<std::byte*>(memory.data()));
     for (int64_t panel = 0; panel < matrix.panels(); ++panel) matrix.pack_panel(weight, panel);
     matrix.pack_bias(bias);

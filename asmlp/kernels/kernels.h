@@ -49,6 +49,7 @@ enum class PanelElement {
   kF32,         // precision fp32
   kF32Rounded,  // precision bf16 without a bf16 instruction: bf16 values, each in a float
   kBf16,        // precision bf16 with an instruction for pairs of bf16 values
+  kBf16Split,   // precision bf16x3: bf16_parts(), the upper part in the upper half of a word
   // Precision int8: the quantized value q in -128..127 as
   kInt8,   // a byte
   kUint8,  // a byte that holds q + 128
@@ -80,13 +81,34 @@ inline int32_t panel_zero(PanelElement element, const Quantization& quantization
   return quantization.zero_point + (element == PanelElement::kUint8 ? 128 : 0);
 }
 
-// Parameters of GroupNorm(1, C) for one image: y = (x - mean) * rstd * gamma[c] + beta[c].
-struct NormArgs {
+// A number as upper + lower, two bf16 values: the nearest bf16 and, cut off, the rest; the sum is
+// x to 2^-16 |x|. An infinity becomes NaN.
+struct Bf16Parts {
+  uint16_t upper;
+  uint16_t lower;
+};
+Bf16Parts bf16_parts(float x);
+
+// GroupNorm(1, C) of an image is y = (x - mean) * rstd * gamma[c] + beta[c].
+struct ImageNorm {
   float mean;
   float rstd;
-  const float* gamma;
-  const float* beta;
+};
+// The same as one multiply-add: y = x * scale[c] + shift[c]; KernelSet::fold_norm makes the
+// factors.
+struct NormArgs {
+  const float* scale;
+  const float* shift;
   Quantization quantization = {};  // of the panel that is written
+};
+// `rows` rows of n values of one image; they are ld_x floats and ld_y elements apart.
+struct NormRows {
+  const float* x;
+  int64_t ld_x;
+  void* y;
+  int64_t ld_y;
+  int64_t rows;
+  int64_t n;
 };
 
 // Sum of n values and sum of squared differences from their own mean.
@@ -117,26 +139,35 @@ struct KernelSet {
   Precision precision;
   PanelElement element;
   int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product, 32 with AMX
+  // k values of a column that lie side by side in a packed panel: 1, or what one lane of the
+  // instruction takes: 2 for the bf16 dot product and AMX, 4 for ARM's bf16 matrix product.
+  int depth_group;
   // gemm() of gemm.h for matrices packed for this set; null where gemm.cc loops over `tiles`.
   void (*gemm)(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
-  int tile_rows;                       // most rows of a tile
-  int tile_cols;                       // columns of a packed panel of B
-  TileKernel tiles[kMaxTileRows + 1];  // by rows of a tile, 1..tile_rows
+  int tile_rows;  // most rows of a tile
+  int tile_cols;  // columns of a packed panel of B
+  // By rows of a tile, 1..tile_rows; null in a set with `gemm`.
+  TileKernel tiles[kMaxTileRows + 1];
   // The same with A transposed, A[r][k] at a + k * lda + r: the gradient of a
   // weight sums over pixels. With fp32 panels only, null in the other sets.
   TileKernel transposed_tiles[kMaxTileRows + 1];
 
-  // GELU(x) = x/2 (1 + erf(x / sqrt 2)), |error| <= 4e-7 * max(1, |x|), of a finished tile:
+  // GELU(x) = x/2 (1 + erf(x / sqrt 2)) of a finished tile, |error| <= 4e-7 * max(1, |x|). In sets
+  // with bf16_pairs, whose next product takes it up in bf16, |error| <= 2^-10 |y| + 1.3e-4: an
+  // eighth of a step of bf16, and the tail below -4, which is 0.
   void (*gelu)(const TileView& tile);        // out, fp32 = GELU(in)
   void (*add_gelu)(const TileView& tile);    // out, fp32 = out + GELU(in)
   void (*gelu_panel)(const TileView& tile);  // out, panel elements = GELU(in)
 
-  // y[i] = norm(x[i]), fp32; x == y is allowed.
-  void (*normalize)(const float* x, float* y, int64_t n, const NormArgs& norm);
-  // The same into a panel of A; x == y is allowed.
-  void (*normalize_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
-  // y[i] = GELU(norm(x[i])) into a panel; x == y is allowed.
-  void (*normalize_gelu_panel)(const float* x, void* y, int64_t n, const NormArgs& norm);
+  // scale[c] = rstd * gamma[c], shift[c] = beta[c] - mean * scale[c] with one rounding, c < n.
+  void (*fold_norm)(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift);
+  // y = norm(x), fp32; a row may be written where it is read, here and below.
+  void (*normalize)(const NormRows& rows, const NormArgs& norm);
+  // The same into a panel of A.
+  void (*normalize_panel)(const NormRows& rows, const NormArgs& norm);
+  // y = GELU(norm(x)) into a panel.
+  void (*normalize_gelu_panel)(const NormRows& rows, const NormArgs& norm);
   // y[i] = x[i] into a panel; x == y is allowed. Null in int8 sets, whose panels come from norms
   // and GELUs.
   void (*convert_panel)(const float* x, void* y, int64_t n);
@@ -150,7 +181,7 @@ struct KernelSet {
   // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
   // the number of floating-point operations done.
   int64_t (*peak_loop)(int64_t steps);
-  const char* instruction;  // that instruction: "fma", "bf16 dot" or "bf16 tile" (AMX)
+  const char* instruction;  // that: "fma", "bf16 dot", "bf16 tile" (AMX), "bf16 matrix" (ARM)
   bool bf16_pairs;          // it takes pairs of bf16 values (PanelElement::kBf16)
 
   // Of int8 sets, else null (int8_kernels.h). An int8 set has no `tiles`, and all its
@@ -167,9 +198,12 @@ const KernelSet& base_kernel_set(Isa isa, Precision precision);
 const KernelSet& reference_kernels(Precision precision);
 const KernelSet& avx2_kernels(Precision precision);  // these three only in x86-64 builds
 const KernelSet& avx512_kernels(Precision precision);
-// Precision bf16; for fp32 these ISAs use avx512_kernels.
+// Precision bf16; for fp32 these two ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
-const KernelSet& avx512_amx_kernels();
+const KernelSet& avx512_amx_kernels(Precision precision);  // bf16 or bf16x3
+const KernelSet& neon_kernels(Precision precision);  // these two only in 64-bit ARM builds
+// Precision bf16 for Isa::kNeonMatrix.
+const KernelSet& neon_bf16_kernels();
 
 // Precision int8 (int8_kernels.h).
 const KernelSet& reference_int8_kernels();
@@ -177,5 +211,8 @@ const KernelSet& avx2_int8_kernels();  // from here on only in x86-64 builds
 const KernelSet& avx2_vnni_int8_kernels();
 const KernelSet& avx512_vnni_int8_kernels();
 const KernelSet& avx512_amx_int8_kernels();
+const KernelSet& neon_int8_kernels();  // from here on only in 64-bit ARM builds
+const KernelSet& neon_dot_int8_kernels();
+const KernelSet& neon_matrix_int8_kernels();
 
 }  // namespace asmlp

@@ -43,8 +43,12 @@ void tiles(const TileArgs& args, TileStart start) {
 
 float gelu_of(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f)); }
 
-float norm_of(float x, int64_t c, const NormArgs& norm) {
-  return (x - norm.mean) * norm.rstd * norm.gamma[c] + norm.beta[c];
+void fold_norm(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+               float* scale, float* shift) {
+  for (int64_t c = 0; c < n; ++c) {
+    scale[c] = norm.rstd * gamma[c];
+    shift[c] = std::fma(-norm.mean, scale[c], beta[c]);
+  }
 }
 
 // A value as the panel keeps it.
@@ -77,20 +81,24 @@ void gelu_panel(const TileView& tile) {
   for_tile(tile, [](float in, float& out) { out = panel_value<precision>(gelu_of(in)); });
 }
 
-template <Precision precision>
-void normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
-  float* out = static_cast<float*>(y);
-  for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(norm_of(x[i], i, norm));
+// Every row of out = f(norm(x)).
+template <typename Function>
+void for_norm(const NormRows& rows, const NormArgs& norm, Function f) {
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* x = rows.x + r * rows.ld_x;
+    float* y = static_cast<float*>(rows.y) + r * rows.ld_y;
+    for (int64_t c = 0; c < rows.n; ++c) y[c] = f(x[c] * norm.scale[c] + norm.shift[c]);
+  }
 }
 
-void normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  normalize<Precision::kFp32>(x, y, n, norm);
+template <Precision precision>
+void normalize(const NormRows& rows, const NormArgs& norm) {
+  for_norm(rows, norm, panel_value<precision>);
 }
 
 template <Precision precision>
-void normalize_gelu(const float* x, void* y, int64_t n, const NormArgs& norm) {
-  float* out = static_cast<float*>(y);
-  for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(gelu_of(norm_of(x[i], i, norm)));
+void normalize_gelu(const NormRows& rows, const NormArgs& norm) {
+  for_norm(rows, norm, [](float x) { return panel_value<precision>(gelu_of(x)); });
 }
 
 template <Precision precision>
@@ -133,6 +141,7 @@ KernelSet make_set() {
       .precision = precision,
       .element = bf16 ? PanelElement::kF32Rounded : PanelElement::kF32,
       .depth_step = 1,
+      .depth_group = 1,
       .gemm = nullptr,
       .tile_rows = kRows,
       .tile_cols = kCols,
@@ -143,7 +152,8 @@ KernelSet make_set() {
       .gelu = gelu,
       .add_gelu = add_gelu,
       .gelu_panel = gelu_panel<precision>,
-      .normalize = normalize_f32,
+      .fold_norm = fold_norm,
+      .normalize = normalize<Precision::kFp32>,
       .normalize_panel = normalize<precision>,
       .normalize_gelu_panel = normalize_gelu<precision>,
       .convert_panel = convert<precision>,

@@ -155,6 +155,19 @@ struct RoundedPanel {
   static void store_partial(Vec v, float* p, int64_t n) { v.round_bf16().store_partial(p, n); }
 };
 
+// Two neighbors; by the panel's store_pair(low, high, p) where that is cheaper than two stores.
+template <typename Panel>
+[[gnu::always_inline]] inline void store_pair(const Panel& panel, typename Panel::Vec low,
+                                              typename Panel::Vec high,
+                                              typename Panel::Element* p) {
+  if constexpr (requires { panel.store_pair(low, high, p); }) {
+    panel.store_pair(low, high, p);
+  } else {
+    panel.store(low, p);
+    panel.store(high, p + Panel::Vec::kLanes);
+  }
+}
+
 // ------------------------------------------------------------------------- elementwise
 // GELU(x) = max(x, 0) - a q(a), a = |x|, where q(a) = Phi(-a) is a table of polynomials
 // (gelu_table.h). Half the time of a rational approximation, whose division and longer chains
@@ -177,56 +190,152 @@ template <typename Vec>
   return fnma(a, q, max(Vec::broadcast(0.0f), x));
 }
 
-template <typename Panel>
+// GELU of `n` vectors at once, so that their chains of operations overlap. Two policies:
+// by the table, for results in fp32;
+template <typename V>
+struct TableGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&x)[n]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) x[i] = simd_gelu_of(x[i]);
+  }
+};
+// by the polynomial of gelu_table.h, for results that bf16 arithmetic takes up: twelve operations,
+// none of which is a shuffle.
+template <typename V>
+struct PolynomialGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&x)[n]) {
+    constexpr int kLast = sizeof kGeluBf16 / sizeof kGeluBf16[0] - 1;
+    V r[n], square[n], q[n];
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) {
+      x[i] = max(V::broadcast(-kGeluBf16Limit), x[i]);
+      r[i] = min(V::broadcast(kGeluBf16Limit), x[i]);
+      square[i] = r[i] * r[i];
+      q[i] = V::broadcast(kGeluBf16[kLast]);
+    }
+#pragma GCC unroll 8
+    for (int k = kLast - 1; k >= 0; --k) {
+#pragma GCC unroll 4
+      for (int i = 0; i < n; ++i) q[i] = fma(q[i], square[i], V::broadcast(kGeluBf16[k]));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) x[i] = x[i] * fma(r[i], q[i], V::broadcast(0.5f));
+  }
+};
+
+// finish(vectors, first column) for the GELUs of a row of `cols` values, two vectors at a time.
+template <typename Gelu, typename Vec, typename Finish>
+[[gnu::always_inline]] inline void simd_gelu_row(const float* in, int cols, const Finish& finish) {
+  constexpr int kLanes = Vec::kLanes;
+  int j = 0;
+  for (; j + 2 * kLanes <= cols; j += 2 * kLanes) {
+    Vec v[2] = {Vec::load(in + j), Vec::load(in + j + kLanes)};
+    Gelu::apply(v);
+    finish(v, j);
+  }
+  if (j < cols) {
+    Vec v[1] = {Vec::load(in + j)};
+    Gelu::apply(v);
+    finish(v, j);
+  }
+}
+
+template <typename Panel, typename Gelu>
 void simd_gelu(const TileView& tile) {
   using Vec = typename Panel::Vec;
+  const Panel panel;
   for (int r = 0; r < tile.rows; ++r) {
-    const float* in = tile.in + r * tile.ld_in;
     auto* out = static_cast<typename Panel::Element*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
-      Panel::store(simd_gelu_of(Vec::load(in + j)), out + j);
-    }
+    simd_gelu_row<Gelu, Vec>(tile.in + r * tile.ld_in, tile.cols,
+                             [&]<int n>(const Vec(&v)[n], int j) {
+                               if constexpr (n == 2) {
+                                 store_pair(panel, v[0], v[1], out + j);
+                               } else {
+                                 panel.store(v[0], out + j);
+                               }
+                             });
   }
 }
 
-template <typename Vec>
+template <typename Vec, typename Gelu>
 void simd_add_gelu(const TileView& tile) {
   for (int r = 0; r < tile.rows; ++r) {
-    const float* in = tile.in + r * tile.ld_in;
     float* out = static_cast<float*>(tile.out) + r * tile.ld_out;
-    for (int j = 0; j < tile.cols; j += Vec::kLanes) {
-      (Vec::load(out + j) + simd_gelu_of(Vec::load(in + j))).store(out + j);
-    }
-  }
-}
-
-template <typename Panel, bool gelu>
-void simd_normalize(const float* x, void* y, int64_t n, const NormArgs& norm) {
-  using Vec = typename Panel::Vec;
-  auto* out = static_cast<typename Panel::Element*>(y);
-  // Copies, because the compiler must think that a store to `out` could change `norm`.
-  const Vec mean = Vec::broadcast(norm.mean), rstd = Vec::broadcast(norm.rstd);
-  const float *gamma = norm.gamma, *beta = norm.beta;
-  const auto apply = [&](Vec value, Vec scale, Vec shift) {
-    value = fma((value - mean) * rstd, scale, shift);
-    if constexpr (gelu) value = simd_gelu_of(value);
-    return value;
-  };
-  int64_t i = 0;
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
-    Panel::store(apply(Vec::load(x + i), Vec::load(gamma + i), Vec::load(beta + i)), out + i);
-  }
-  if (i < n) {
-    const int64_t rest = n - i;
-    Panel::store_partial(apply(Vec::load_partial(x + i, rest), Vec::load_partial(gamma + i, rest),
-                               Vec::load_partial(beta + i, rest)),
-                         out + i, rest);
+    simd_gelu_row<Gelu, Vec>(tile.in + r * tile.ld_in, tile.cols,
+                             [&]<int n>(const Vec(&v)[n], int j) {
+#pragma GCC unroll 2
+                               for (int i = 0; i < n; ++i) {
+                                 float* to = out + j + i * Vec::kLanes;
+                                 (Vec::load(to) + v[i]).store(to);
+                               }
+                             });
   }
 }
 
 template <typename Vec>
-void simd_normalize_f32(const float* x, float* y, int64_t n, const NormArgs& norm) {
-  simd_normalize<F32Panel<Vec>, /*gelu=*/false>(x, y, n, norm);
+void simd_fold_norm(const ImageNorm& norm, const float* gamma, const float* beta, int64_t n,
+                    float* scale, float* shift) {
+  const Vec minus_mean = Vec::broadcast(-norm.mean), rstd = Vec::broadcast(norm.rstd);
+  int64_t i = 0;
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) {
+    const Vec factor = rstd * Vec::load(gamma + i);
+    factor.store(scale + i);
+    fma(minus_mean, factor, Vec::load(beta + i)).store(shift + i);
+  }
+  if (i == n) return;
+  const Vec factor = rstd * Vec::load_partial(gamma + i, n - i);
+  factor.store_partial(scale + i, n - i);
+  fma(minus_mean, factor, Vec::load_partial(beta + i, n - i)).store_partial(shift + i, n - i);
+}
+
+// GELU policy of a norm alone.
+template <typename V>
+struct NoGelu {
+  template <int n>
+  [[gnu::always_inline]] static void apply(V (&)[n]) {}
+};
+
+// Rows of norm(x), and of GELU of it, as `panel` stores them.
+template <typename Gelu, typename Panel>
+[[gnu::always_inline]] inline void simd_normalize_rows(const Panel& panel, const NormRows& rows,
+                                                       const NormArgs& norm) {
+  using Vec = typename Panel::Vec;
+  constexpr int kLanes = Vec::kLanes;
+  // Copies, because the compiler must think that a store to a row could change the arguments.
+  const float *scale = norm.scale, *shift = norm.shift, *x = rows.x;
+  auto* y = static_cast<typename Panel::Element*>(rows.y);
+  const int64_t ld_x = rows.ld_x, ld_y = rows.ld_y, n = rows.n;
+  const auto normed = [&](int64_t i) {
+    return fma(Vec::load(x + i), Vec::load(scale + i), Vec::load(shift + i));
+  };
+  for (int64_t r = rows.rows; r > 0; --r, x += ld_x, y += ld_y) {
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      Vec v[2] = {normed(i), normed(i + kLanes)};
+      Gelu::apply(v);
+      store_pair(panel, v[0], v[1], y + i);
+    }
+    if (i + kLanes <= n) {
+      Vec v[1] = {normed(i)};
+      Gelu::apply(v);
+      panel.store(v[0], y + i);
+      i += kLanes;
+    }
+    if (i < n) {
+      const int64_t rest = n - i;
+      Vec v[1] = {fma(Vec::load_partial(x + i, rest), Vec::load_partial(scale + i, rest),
+                      Vec::load_partial(shift + i, rest))};
+      Gelu::apply(v);
+      panel.store_partial(v[0], y + i, rest);
+    }
+  }
+}
+
+template <typename Panel, typename Gelu>
+void simd_normalize(const NormRows& rows, const NormArgs& norm) {
+  simd_normalize_rows<Gelu>(Panel(), rows, norm);
 }
 
 template <typename Panel>
@@ -234,6 +343,9 @@ void simd_convert(const float* x, void* y, int64_t n) {
   using Vec = typename Panel::Vec;
   auto* out = static_cast<typename Panel::Element*>(y);
   int64_t i = 0;
+  for (; i + 2 * Vec::kLanes <= n; i += 2 * Vec::kLanes) {
+    store_pair(Panel(), Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
+  }
   for (; i + Vec::kLanes <= n; i += Vec::kLanes) Panel::store(Vec::load(x + i), out + i);
   if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
 }
@@ -328,7 +440,7 @@ int64_t simd_peak_loop(int64_t steps) {
 
 // ------------------------------------------------------------------------- the set
 // Everything but the tiles.
-template <typename Panel>
+template <typename Panel, typename Gelu = TableGelu<typename Panel::Vec>>
 KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   using Vec = typename Panel::Vec;
   KernelSet set{};
@@ -336,13 +448,15 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.precision = precision;
   set.element = element;
   set.depth_step = 1;
+  set.depth_group = element == PanelElement::kBf16 ? 2 : 1;
   set.tile_cols = 2 * Vec::kLanes;
-  set.gelu = simd_gelu<F32Panel<Vec>>;
-  set.add_gelu = simd_add_gelu<Vec>;
-  set.gelu_panel = simd_gelu<Panel>;
-  set.normalize = simd_normalize_f32<Vec>;
-  set.normalize_panel = simd_normalize<Panel, /*gelu=*/false>;
-  set.normalize_gelu_panel = simd_normalize<Panel, /*gelu=*/true>;
+  set.gelu = simd_gelu<F32Panel<Vec>, Gelu>;
+  set.add_gelu = simd_add_gelu<Vec, Gelu>;
+  set.gelu_panel = simd_gelu<Panel, Gelu>;
+  set.fold_norm = simd_fold_norm<Vec>;
+  set.normalize = simd_normalize<F32Panel<Vec>, NoGelu<Vec>>;
+  set.normalize_panel = simd_normalize<Panel, NoGelu<Vec>>;
+  set.normalize_gelu_panel = simd_normalize<Panel, Gelu>;
   set.convert_panel = simd_convert<Panel>;
   set.row_stats = simd_row_stats<Vec>;
   set.peak_loop = simd_peak_loop<Vec>;

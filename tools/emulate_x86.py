@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a program as on a processor with AVX-512 and its bf16 dot product, on any x86-64 Linux.
+"""Runs a program as on a processor with AMX, AVX-512, or VNNI, on any x86-64 Linux.
 
     python3 -m pip install bochscpu-python
-    tools/emulate_avx512.py build/bin/asmlp_kernels_test --gtest_filter='*avx512*'
-    tools/emulate_avx512.py --cpu cannon_lake build/bin/asmlp info --cpu
+    tools/emulate_x86.py build/bin/asmlp_kernels_test --gtest_filter='*amx*'
+    tools/emulate_x86.py --cpu arrow_lake build/bin/asmlp info --cpu
 
 The instructions are executed by the processor model of Bochs (the package bochscpu-python, a binary
 built for CPython 3.11), which knows nothing of this project. Only the program runs in it: this script
@@ -23,13 +23,15 @@ import tempfile
 from pathlib import Path
 
 # The model that the package always chooses is replaced by interposing the function that creates it.
-# The __isoc23 functions are of a newer C library than Debian 12's.
+# The __isoc23 functions are of a newer C library than Debian 12's. The package is built without AMX:
+# the shim announces it (ANNOUNCE is the model's function that answers CPUID) and executes it.
 SHIM = r"""
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "asmlp/kernels/amx_emulation.h"
+extern "C" {
 unsigned long long __isoc23_strtoull(const char* s, char** end, int base) {
   return strtoull(s, end, base);
 }
@@ -40,20 +42,101 @@ int __isoc23_sscanf(const char* s, const char* format, ...) {
   va_end(list);
   return count;
 }
-#ifdef MODEL
-void* _Z23create_corei3_cnl_cpuidP8BX_CPU_C(void* cpu) {
-  return ((void* (*)(void*))dlsym(RTLD_DEFAULT, MODEL))(cpu);
+#ifdef ANNOUNCE
+using Leaf = void (*)(void*, unsigned, unsigned, unsigned*);
+static Leaf original;
+static void leaf(void* model, unsigned function, unsigned subfunction, unsigned* registers) {
+  original(model, function, subfunction, registers);
+  // Tiles, their bf16 and their int8 products.
+  if (function == 7 && subfunction == 0) registers[3] |= 1u << 24 | 1u << 22 | 1u << 25;
 }
 #endif
+#ifdef MODEL
+void* _Z23create_corei3_cnl_cpuidP8BX_CPU_C(void* cpu) {
+  void* model = ((void* (*)(void*))dlsym(RTLD_DEFAULT, MODEL))(cpu);
+#ifdef ANNOUNCE
+  constexpr int kSlots = 16;  // of the table of virtual functions: two in front, and some
+  static void* table[kSlots];
+  memcpy(table, *(void***)model - 2, sizeof table);
+  original = (Leaf)dlsym(RTLD_DEFAULT, ANNOUNCE);
+  for (void*& slot : table) {
+    if (slot == (void*)original) slot = (void*)leaf;
+  }
+  *(void***)model = table + 2;
+#endif
+  return model;
+}
+#endif
+
+// Executes the tile instruction at `rip` of the program's memory; returns its length, 0 for another
+// one.
+int tile_instruction(char* memory, uint64_t rip, const uint64_t* registers) {
+  using namespace asmlp::emulated;
+  const auto* code = (const unsigned char*)memory + rip;
+  // VEX, map 0F38, 128 bits, W0.
+  if (code[0] != 0xc4 || (code[1] & 0x1f) != 2 || (code[2] & 0x84) != 0) return 0;
+  const int prefix = code[2] & 3, third = ~(code[2] >> 3) & 15, opcode = code[3];
+  const int mode = code[4] >> 6, reg = code[4] >> 3 & 7, rm = code[4] & 7;
+  enum { kNone, k66, kF3, kF2 };
+  if (mode == 3) {
+    if (opcode == 0x49 && prefix == kNone && reg == 0) return tile_release(), 5;
+    if (opcode == 0x49 && prefix == kF2) return tile_zero(reg), 5;
+    if (opcode == 0x5c && prefix == kF3) return tile_dpbf16ps(reg, rm, third), 5;
+    if (opcode != 0x5e) return 0;
+    if (prefix == kF2) tile_dpb<int8_t, int8_t>(reg, rm, third);
+    if (prefix == kF3) tile_dpb<int8_t, uint8_t>(reg, rm, third);
+    if (prefix == k66) tile_dpb<uint8_t, int8_t>(reg, rm, third);
+    if (prefix == kNone) tile_dpb<uint8_t, uint8_t>(reg, rm, third);
+    return 5;
+  }
+  const int high_index = ~code[1] >> 3 & 8, high_base = ~code[1] >> 2 & 8;
+  int length = 5;
+  int64_t address = 0, stride = 0;
+  bool wide = mode == 2;
+  if (rm == 4) {
+    const unsigned sib = code[length++];
+    if ((sib & 7) == 5 && mode == 0) wide = true;
+    else address = registers[(sib & 7) | high_base];
+    const int index = (sib >> 3 & 7) | high_index;
+    if (index != 4) stride = registers[index] << (sib >> 6);
+  } else if (rm == 5 && mode == 0) {
+    wide = true;
+    address = rip + 9;
+  } else {
+    address = registers[rm | high_base];
+  }
+  if (wide) {
+    int32_t offset;
+    memcpy(&offset, code + length, 4);
+    address += offset, length += 4;
+  } else if (mode == 1) {
+    address += (signed char)code[length++];
+  }
+  char* data = memory + address;
+  if (opcode == 0x49 && prefix == kNone && reg == 0) return tile_loadconfig(data + stride), length;
+  if (opcode != 0x4b || rm != 4) return 0;
+  if (prefix == kF2 || prefix == k66) return tile_load(reg, data, stride), length;
+  if (prefix == kF3) return tile_store(reg, data, stride), length;
+  return 0;
+}
+}
 """
 MODELS = {
-    "sapphire_rapids": "_Z28create_sapphire_rapids_cpuidP8BX_CPU_C",  # AVX-512 and bf16
-    "cannon_lake": None,  # AVX-512 without bf16: what the package chooses by itself
+    "sapphire_rapids": "_Z28create_sapphire_rapids_cpuidP8BX_CPU_C",  # AMX, AVX-512, bf16, VNNI
+    "ice_lake": "_Z29create_corei7_icelake_u_cpuidP8BX_CPU_C",  # AVX-512 and VNNI without bf16
+    "arrow_lake": "_Z23create_arrow_lake_cpuidP8BX_CPU_C",  # AVX2 and AVX-VNNI without AVX-512
+    "cannon_lake": None,  # AVX-512 without VNNI: what the package chooses by itself
 }
+# The parts of a processor's state that the operating system saves (XCR0): x87, SSE, and AVX; the three
+# of AVX-512; the two of AMX.
+AVX_STATE, AVX512_STATE, TILE_STATE = 0x7, 0xe0, 3 << 17
+ANNOUNCE = {"sapphire_rapids": "_ZNK17sapphire_rapids_t14get_cpuid_leafEjjP16cpuid_function_t"}
+STATE = {"sapphire_rapids": AVX_STATE | AVX512_STATE | TILE_STATE, "arrow_lake": AVX_STATE}
 
 # The program's memory: virtual = physical = an offset into one mapping of this process.
 SIZE = 2 << 30
-PAGE_TABLES, SYSCALL_STUB = 0x1000, 0x8000
+PAGE_TABLES, SYSCALL_STUB, INVALID_STUB = 0x1000, 0x8000, 0x8010
+INTERRUPTS, SEGMENTS, TASK, EXCEPTION_STACK = 0x9000, 0xa000, 0xb000, 0xd000
 PROGRAM_BASE, INTERPRETER_BASE, MAPPINGS, STACK = 0x10000000, 0x18000000, 0x20000000, SIZE - 0x1000
 STACK_SIZE = 16 << 20
 
@@ -76,16 +159,22 @@ IGNORED = {10, 11, 13, 14, 28, 131, 157, 202, 218, 273}
 class Program:
     """The memory of the program and what the kernel would know of it."""
 
-    def __init__(self, path, arguments):
+    def __init__(self, shim, path, arguments):
         self.exit_code = 125
         self.memory = mmap.mmap(-1, SIZE)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.libc.syscall.restype = ctypes.c_long
+        self.shim = ctypes.CDLL(shim)
         self.next_mapping = MAPPINGS
         self.write_page_tables()
         # The system call instruction jumps to the stub, whose clflush is what the emulation reports.
         self.write(SYSCALL_STUB, bytes.fromhex("0fae39" "ffe1"))  # clflush (%rcx); jmp *%rcx
+        # What is no instruction to the model jumps to another one, on a stack of its own.
+        self.write(INVALID_STUB, bytes.fromhex("0fae3d00000000" "48cf"))  # clflush 0(%rip); iretq
+        self.write(INTERRUPTS + 16 * 6, struct.pack("<HHBBHQ", INVALID_STUB, 8, 1, 0x8e, 0, 0))
+        self.write(SEGMENTS, struct.pack("<QQQ", 0, 0xaf9b000000ffff, 0xcf93000000ffff))
+        self.write(TASK + 36, struct.pack("<Q", EXCEPTION_STACK))
         header = self.load(path, PROGRAM_BASE)
         self.break_ = header["end"] + 0xfff & ~0xfff
         self.entry, base = header["entry"], 0
@@ -169,6 +258,18 @@ class Program:
             self.write(start, data + bytes(length - len(data)))
         return start
 
+    def tile_instruction(self, session):
+        """Whether the invalid instruction was one of AMX; then it is done."""
+        cpu, frame = session.cpu, session.cpu.rsp
+        rip, stack = (struct.unpack_from("<Q", self.memory, frame + offset)[0] for offset in (0, 24))
+        registers = (ctypes.c_uint64 * 16)(
+            cpu.rax, cpu.rcx, cpu.rdx, cpu.rbx, stack, cpu.rbp, cpu.rsi, cpu.rdi, cpu.r8, cpu.r9,
+            cpu.r10, cpu.r11, cpu.r12, cpu.r13, cpu.r14, cpu.r15)
+        length = self.shim.tile_instruction(ctypes.c_void_p(self.address), ctypes.c_uint64(rip),
+                                            registers)
+        struct.pack_into("<Q", self.memory, frame, rip + length)
+        return length > 0
+
     def system_call(self, session):
         cpu = session.cpu
         number = cpu.rax
@@ -193,6 +294,8 @@ class Program:
             for index in range(arguments[2]):
                 start, length = struct.unpack_from("<QQ", self.memory, arguments[1] + 16 * index)
                 result += os.write(arguments[0], self.memory[start:start + length])
+        elif number == 158 and arguments[0] == 0x1023:  # arch_prctl(ARCH_REQ_XCOMP_PERM): tiles
+            result = 0
         elif number == 158 and arguments[0] == 0x1002:  # arch_prctl(ARCH_SET_FS)
             segment = cpu.fs
             segment.base = arguments[1]
@@ -202,11 +305,11 @@ class Program:
             self.exit_code = arguments[0] & 0xff
             session.stop()
         elif number not in (334, 435, 56):  # rseq, clone3, clone: the C library copes with "no"
-            print(f"emulate_avx512: system call {number} is not known", file=sys.stderr)
+            print(f"emulate_x86: system call {number} is not known", file=sys.stderr)
         cpu.rax = result & (1 << 64) - 1
 
 
-def run(program):
+def run(program, model):
     sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)  # the shim looks the model up by its name
     import bochscpu.cpu
     import bochscpu.memory
@@ -218,7 +321,7 @@ def run(program):
     state.cr0 = state.cr0 & ~(1 << 2) | 1 << 1
     state.cr3 = PAGE_TABLES
     state.cr4 |= 1 << 9 | 1 << 10 | 1 << 18  # SSE and its exceptions, XSAVE
-    state.xcr0 = 0xe7                        # x87, SSE, AVX, and the three parts of AVX-512
+    state.xcr0 = STATE.get(model, AVX_STATE | AVX512_STATE)
     state.lstar, state.star = SYSCALL_STUB, 8 << 32
     state.mxcsr, state.mxcsr_mask, state.fpcw = 0x1f80, 0xffff, 0x37f
     for name, selector, attributes in [("cs", 8, 0xa09b), *((s, 16, 0xc093) for s in
@@ -227,20 +330,37 @@ def run(program):
         segment.present, segment.base, segment.limit = True, 0, 0xffffffff
         segment.selector, segment.attr = selector, attributes
         setattr(state, name, segment)
+    task = bochscpu.Segment()
+    task.present, task.base, task.limit, task.selector, task.attr = True, TASK, 0x67, 0x18, 0x8b
+    state.tr = task
+    for name, base, limit in ("idtr", INTERRUPTS, 0xfff), ("gdtr", SEGMENTS, 0x17):
+        table = bochscpu.GlobalSegment()
+        table.base, table.limit = base, limit
+        setattr(state, name, table)
     state.rip, state.rsp, state.rflags = program.entry, program.stack_pointer, 2
 
     session = bochscpu.Session()
     session.missing_page_handler = lambda address: fail(f"access to address {address:#x}")
 
     def fail(what):
-        print(f"emulate_avx512: {what} at instruction {session.cpu.rip:#x}", file=sys.stderr)
+        print(f"emulate_x86: {what} at instruction {session.cpu.rip:#x}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(125)
 
     hook = bochscpu.Hook()
-    hook.clflush = lambda *_: program.system_call(session)
-    hook.exception = lambda _, __, vector, ___: fail(
-        f"processor exception {bochscpu.cpu.ExceptionType(vector).name} {session.cpu.cr2:#x}")
+    def flush(_, __, address, ___):
+        if address != INVALID_STUB + 7:
+            program.system_call(session)
+        elif not program.tile_instruction(session):
+            fail("invalid instruction")
+
+    def exception(_, __, vector, ___):
+        if vector != 6:  # which goes to the stub
+            name = bochscpu.cpu.ExceptionType(vector).name
+            fail(f"processor exception {name} {session.cpu.cr2:#x}")
+
+    hook.clflush = flush
+    hook.exception = exception
     session.cpu.state = state
     session.run([hook])
     os._exit(program.exit_code)  # the package does not survive its own destructors
@@ -252,17 +372,19 @@ def main():
     parser.add_argument("program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
-    if "EMULATE_AVX512_SHIM" not in os.environ:
+    if "EMULATE_X86_SHIM" not in os.environ:
         with tempfile.TemporaryDirectory() as folder:
             shim = f"{folder}/shim.so"
             model = MODELS[options.cpu]
-            define = [f'-DMODEL="{model}"'] if model else []
-            subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-x", "c", "-", "-o", shim, *define],
+            names = {"MODEL": model, "ANNOUNCE": ANNOUNCE.get(options.cpu)}
+            defines = [f'-D{name}="{symbol}"' for name, symbol in names.items() if symbol]
+            subprocess.run(["c++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I",
+                            Path(__file__).parents[1], "-x", "c++", "-", "-o", shim, *defines],
                            input=SHIM, text=True, check=True)
-            environment = dict(os.environ, LD_PRELOAD=shim, EMULATE_AVX512_SHIM=shim)
+            environment = dict(os.environ, LD_PRELOAD=shim, EMULATE_X86_SHIM=shim)
             return subprocess.run([sys.executable, *sys.argv], env=environment).returncode
-    del os.environ["EMULATE_AVX512_SHIM"]
-    run(Program(options.program, options.arguments))
+    shim = os.environ.pop("EMULATE_X86_SHIM")
+    run(Program(shim, options.program, options.arguments), options.cpu)
     return 125
 
 
