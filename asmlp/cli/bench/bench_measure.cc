@@ -115,12 +115,15 @@ Json steps_of(const BenchCase& c, std::span<const float> input, const BenchOptio
   return steps;
 }
 
-// Bytes of the parameters as the case computes with them: matrices in its precision, the rest fp32.
-int64_t weight_bytes(const Config& config, const std::string& precision) {
+// Bytes of the parameters as the case computes with them: matrices in its precision, of int8 those
+// that are quantized; the rest fp32.
+int64_t weight_bytes(const Checkpoint& checkpoint, const std::string& precision) {
   const int of_matrices = bytes_per_weight(parse_precision(precision));
+  const bool all = precision != to_string(Precision::kInt8);
   int64_t bytes = 0;
-  for (const Param& param : parameter_table(config)) {
-    bytes += element_count(param.shape) * (param.shape.size() > 1 ? of_matrices : 4);
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    const bool matrix = tensor.shape.size() > 1 && (all || tensor.dtype == DType::kI8);
+    bytes += element_count(tensor.shape) * (matrix ? of_matrices : 4);
   }
   return bytes;
 }
@@ -176,7 +179,7 @@ Json measure_case(const BenchCase& c, const Verification& verification, const Be
   row["gflops"] = gflops;
   row["peak"] = peaks.json(gflops);
   row["steps"] = steps_of(c, input, options, backend, peaks.own());
-  row["weight_bytes"] = weight_bytes(config, c.run.precision);
+  row["weight_bytes"] = weight_bytes(c.model->checkpoint, c.run.precision);
   if (options.starts > 0) {
     const ColdStart cold = measure_cold_start(c, options.starts);
     std::vector<double> cold_ms;

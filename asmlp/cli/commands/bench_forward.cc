@@ -99,7 +99,8 @@ Json measure_speed(const BenchOptions& options, const Backend& backend) {
   std::filesystem::path torch;
   if (with_torch) {
     torch = find_torch_program("`--backend torch`");
-    require(std::ranges::count(options.precisions, "fp32") > 0, ErrorCode::kUnsupported,
+    require(options.precisions.empty() || std::ranges::count(options.precisions, "fp32") > 0,
+            ErrorCode::kUnsupported,
             "--backend torch: the LibTorch path computes in fp32; add it to --precision");
   }
   Json document = measurement_document();
