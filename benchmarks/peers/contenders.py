@@ -100,10 +100,10 @@ class Peer:
 class Settings:
     """The settings that each peer is tried with."""
 
-    def __init__(self, environment, work, model, inputs, largest, threads, quick):
+    def __init__(self, environment, work, model, inputs, largest, threads):
         """`inputs` with a batch filled in is a file of inputs; that of the batch `largest` is the longest."""
         self.environment, self.work, self.model, self.inputs = environment, Path(work), str(model), inputs
-        self.largest, self.threads, self.quick = largest, threads, quick
+        self.largest, self.threads = largest, threads
         self.memory, self.waiting = environment.allocators(), environment.thread_runtimes()
         self.exported = {}  # path: the error, or None
 
@@ -146,10 +146,10 @@ class Settings:
         return Peer(self.environment.python, peer, setting, job, variables or {}, os.cpu_count())
 
     def first_of(self, peer, precision, batch):
-        """(setting, function that makes the contender) of the first trials: ways to write the model."""
+        """(setting, function that makes the contender) of the first trials: ways to write the model, the one that was
+        the fastest so far first."""
         make = {"torch": self.torch_forms, "openvino": self.openvino_forms, "onnxruntime": self.onnxruntime_forms}
-        trials = make[peer](precision, batch)
-        return trials[:1] if self.quick else trials
+        return make[peer](precision, batch)
 
     def openvino_forms(self, precision, batch):
         def onnx(form):
@@ -181,16 +181,15 @@ class Settings:
             return [quantized(slices, "static", False), quantized(slices, "static", True),
                     quantized(depthwise, "static", False), quantized(nhwc, "static", False),
                     quantized(nhwc, "dynamic", False)]
-        return [plain(form) for form in FORMS]
+        return [plain(form) for form in [depthwise, slices, *FORMS[1:2], *FORMS[3:]]]
 
     def torch_forms(self, precision, batch):
         slices, rolls, depthwise, nhwc, _ = FORMS
         trials = []
         for mode, tensor_format, form in [
+                ("compiled", "contiguous", slices), ("eager", "channels_last", depthwise),
                 ("eager", "channels_last", slices), ("eager", "contiguous", slices), ("eager", "contiguous", rolls),
-                ("eager", "channels_last", depthwise), ("eager", "contiguous", nhwc),
-                ("compiled", "channels_last", slices), ("compiled", "contiguous", slices),
-                ("compiled", "contiguous", nhwc)]:
+                ("eager", "contiguous", nhwc), ("compiled", "channels_last", slices), ("compiled", "contiguous", nhwc)]:
             job = {**self.form(*form), "format": tensor_format, "compile": mode == "compiled"}
             setting = ", ".join([mode, tensor_format, *form])
             trials.append(self.torch_trial(setting, precision, batch, job, *FIRST))
@@ -210,12 +209,12 @@ class Settings:
     def further_of(self, best, stage):
         """Trials once the best so far is known: in stage 0 allocators for PyTorch and streams for OpenVINO, in stage
         1 OpenMP libraries for PyTorch."""
-        if self.quick:
-            return []
         batch, precision = int(best.job["input"].rsplit("_", 1)[1].split(".")[0]), best.precision
         if best.peer == "torch":
             words, memory, waiting = best.setting.split("; ")
-            pairs = [(name, waiting) for name in self.memory] if stage == 0 else [(memory, name) for name in self.waiting]
+            pairs = [(name, waiting) for name in self.memory]
+            if stage == 1:
+                pairs = [(memory, name) for name in self.waiting]
             return [self.torch_trial(words, precision, batch, best.job, *pair) for pair in pairs
                     if pair != (memory, waiting)]
         if best.peer == "openvino" and stage == 0 and batch % self.threads == 0 and self.threads > 1:

@@ -96,13 +96,13 @@ class Environment:
     def thread_runtimes(self):
         """OpenMP libraries as variables of PyTorch's environment: its own, whose waiting threads spin or sleep, and
         Intel's."""
-        found = {"libgomp": {}, "libgomp, passive": {"OMP_WAIT_POLICY": "passive"}}
+        found = {"libgomp, passive": {"OMP_WAIT_POLICY": "passive"}, "libgomp": {}}
         if platform.machine() != "x86_64":
             return found
         done = self.pip("intel-openmp")
         hits = sorted((self.folder / "venv").glob("lib/**/libiomp5.so")) if done.returncode == 0 else []
         if hits:
-            found["Intel OpenMP"] = {"LD_PRELOAD": str(hits[0]), "KMP_BLOCKTIME": "1"}
+            found = {"Intel OpenMP": {"LD_PRELOAD": str(hits[0]), "KMP_BLOCKTIME": "1"}, **found}
         else:
             self.skip("intel-openmp", "cannot be installed")
         return found

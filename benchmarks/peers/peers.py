@@ -54,6 +54,7 @@ def parse_arguments():
     add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every usable core")
     add("--asmlp", default=str(ROOT / "build/bin/asmlp"), help="default: build/bin/asmlp")
     add("--cache", default=str(cache / "asmlp-peers"), help="folder of the virtual environment (default: %(default)s)")
+    add("--trials", type=int, help="try at most so many settings of a kind (default: all that are known)")
     add("--output", help="folder of the results (default: benchmarks/results)")
     add("--quick", action="store_true",
         help="one setting and two short rounds of each, into build/peers-quick: only to see that it works")
@@ -62,6 +63,7 @@ def parse_arguments():
         parser.error(f"--batch {options.batch}: must be numbers separated by commas")
     options.batches = [int(batch) for batch in options.batch.split(",")]
     options.rounds = options.rounds or (2 if options.quick else 12)
+    options.trials = options.trials or (1 if options.quick else None)
     options.output = Path(options.output or ROOT / ("build/peers-quick" if options.quick else "benchmarks/results"))
     if not os.access(options.asmlp, os.X_OK):
         parser.error(f"no {options.asmlp}; build it with scripts/build.sh")
@@ -84,7 +86,7 @@ class Study:
         self.model, self.inputs = self.work / "model.safetensors", str(self.work / "input_{batch}.safetensors")
         self.write_model()
         self.settings = Settings(self.environment, self.work, self.model, self.inputs, max(options.batches),
-                                 options.threads, options.quick) if self.peers else None
+                                 options.threads) if self.peers else None
         self.failures, self.tried, self.ranked, self.int8_file = [], [], {}, None
 
     def write_model(self):
@@ -163,15 +165,16 @@ class Study:
                     found.append((*outcome, setting))
             found.sort(key=lambda one: one[0])
 
-        first = self.settings.first_of(peer, precision, batch)
+        limit = self.options.trials
+        first = self.settings.first_of(peer, precision, batch)[:limit]
         known = self.ranked.get((peer, precision))
         attempt([(setting, make) for setting, make in first if known is None or setting in known])
         if not found:
             self.environment.skip(f"{NAMES[peer]}, {precision}, batch {batch}", "no setting works")
             return None
         self.ranked.setdefault((peer, precision), [setting for _, _, setting in found[:2]])
-        for stage in range(2):
-            attempt(self.settings.further_of(found[0][1], stage))
+        for stage in [] if self.options.quick else range(2):
+            attempt(self.settings.further_of(found[0][1], stage)[:limit])
         return found[0][1]
 
     def agree(self, contender, reference):
@@ -222,14 +225,15 @@ class Study:
             report.compare(row, [other for other in rows if other["program"] == "asmlp"])
         return rows
 
-    def run(self):
+    def run(self, save):
+        """Calls save(rows) after each precision and batch."""
         rows = []
         for precision in self.options.precision:
             if precision == "bf16" and self.cpu["precisions"]["bf16"] == "fma":
                 say("note: without an instruction for bf16, asmlp's bf16 saves memory, not time")
             for batch in self.options.batches:
                 rows += self.cell(precision, batch)
-        return rows
+                save(rows)
 
     def document(self, rows, load):
         commit = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
@@ -249,15 +253,18 @@ def main():
     options, load = parse_arguments(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="asmlp-peers-") as work:
         study = Study(options, work)
-        rows = study.run()
-        document = study.document(rows, load)
-    slug = re.sub("[^a-z0-9]+", "-", document["machine"]["name"].lower()).strip("-")
-    path = options.output / f"peers-{slug}-{document['machine']['cores']}-cores"
-    options.output.mkdir(parents=True, exist_ok=True)
-    text = report.markdown(document)
-    Path(f"{path}.json").write_text(json.dumps(document, indent=1) + "\n")
-    Path(f"{path}.md").write_text(text)
-    print(text)
+        slug = re.sub("[^a-z0-9]+", "-", study.cpu["name"].lower()).strip("-")
+        path = options.output / f"peers-{slug}-{study.cpu['cores']}-cores"
+        options.output.mkdir(parents=True, exist_ok=True)
+
+        def save(rows):
+            document = study.document(rows, load)
+            Path(f"{path}.json").write_text(json.dumps(document, separators=(",", ":")) + "\n")
+            Path(f"{path}.md").write_text(report.markdown(document))
+
+        study.run(save)
+    document = json.loads(Path(f"{path}.json").read_text())
+    print(report.markdown(document))
     say(f"{path}.{{md,json}}; {len(document['skipped'])} skipped")
     for failure in document["failures"]:
         say(f"peers.sh: error: {failure}")

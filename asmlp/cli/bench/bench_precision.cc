@@ -39,8 +39,4 @@ int bytes_per_weight(Precision precision) {
   fail_unknown(precision);
 }
 
-int products_per_multiply_add(Precision precision, const std::string& instruction) {
-  return precision == Precision::kBf16x3 && instruction != "fma" ? 3 : 1;
-}
-
 }  // namespace asmlp::cli

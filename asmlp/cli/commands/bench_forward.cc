@@ -29,7 +29,7 @@ Json torch_rows(const BenchOptions& options, const std::vector<BenchCase>& cases
   Json rows = Json::array();
   std::shared_ptr<const BenchModel> last;
   for (const BenchCase& c : cases) {
-    if (c.model == last) continue;
+    if (c.run.precision != "fp32" || c.model == last) continue;
     last = c.model;
     std::vector<std::string> arguments{"bench",         "--json",
                                        "--model",       c.model->file.string(),
