@@ -48,7 +48,7 @@ function(asmlp_test NAME)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  if(ASMLP_SANITIZE)
+  if(ASMLP_SANITIZE OR CMAKE_CROSSCOMPILING)  # the latter's tests are emulated
     math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 4")
   endif()
   set(target asmlp_${NAME}_test)

@@ -18,6 +18,12 @@ if(ASMLP_WERROR)
   add_compile_options(-Werror)
 endif()
 
+# A processor whose baseline has a fused multiply-add (ARM) would compute other bits than x86 where the
+# compiler fuses: another image after resizing, say. The kernels say themselves what is fused.
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_compile_options(-ffp-contract=off)
+endif()
+
 if(ASMLP_SANITIZE)
   add_compile_options(-fsanitize=${ASMLP_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${ASMLP_SANITIZE})

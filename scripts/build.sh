@@ -7,7 +7,8 @@ usage() {
   cat <<USAGE
 usage: scripts/build.sh [PRESET] [TARGET...]
 
-  PRESET  release (default, in build/), dev, torch-free, asan or tsan (in build-PRESET/)
+  PRESET  release (default, in build/), dev, torch-free, asan, tsan or aarch64 (in
+          build-PRESET/); aarch64 cross-compiles, see docs/guide/arm.md
   TARGET  CMake targets to build, e.g. asmlp; everything by default
 
 Training and the LibTorch path are built when LibTorch is there: Debian's package, or an upstream
@@ -23,7 +24,7 @@ preset=${1:-release}
 [[ $# -eq 0 ]] || shift
 case "$preset" in
   release) folder=build ;;
-  dev | torch-free | asan | tsan) folder=build-$preset ;;
+  dev | torch-free | asan | tsan | aarch64) folder=build-$preset ;;
   *) usage >&2; echo "build.sh: unknown preset '$preset'" >&2; exit 1 ;;
 esac
 for tool in cmake ninja c++; do

@@ -11,15 +11,24 @@ base_packages=(
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
 )
+# To build for 64-bit ARM on another machine: the tools, and what lies in build-aarch64-sysroot/.
+cross_packages=(g++-aarch64-linux-gnu qemu-user-static)
+arm64_packages=(
+  libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
+  libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libarchive-dev
+  libcli11-dev libcairo2-dev libgtest-dev libgmock-dev
+)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev libopencv-imgproc-dev nettle-dev iproute2)
 
 usage() {
   cat <<USAGE
-usage: scripts/install_deps.sh [--torch-free] [--print]
+usage: scripts/install_deps.sh [--torch-free | --aarch64] [--print]
 
 Installs what is missing of the Debian 12 packages that asmlp is built from, as root or with sudo.
 
   --torch-free  leave out LibTorch and OpenBLAS (no training; the command needs neither)
+  --aarch64     also what \`cmake --preset aarch64\` needs, without LibTorch: the cross compiler,
+                qemu, and arm64 packages, unpacked (not installed) in build-aarch64-sysroot/
   --print       print the package names and install nothing
 USAGE
 }
@@ -27,10 +36,11 @@ USAGE
 say() { printf 'install_deps: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-torch=yes print_only=no
+torch=yes cross=no print_only=no
 for argument in "$@"; do
   case "$argument" in
     --torch-free) torch=no ;;
+    --aarch64) torch=no cross=yes ;;
     --print) print_only=yes ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; die "unknown option '$argument'" ;;
@@ -38,6 +48,7 @@ for argument in "$@"; do
 done
 packages=("${base_packages[@]}")
 [[ $torch == no ]] || packages+=("${torch_packages[@]}")
+[[ $cross == no ]] || packages+=("${cross_packages[@]}")
 if [[ $print_only == yes ]]; then
   printf '%s\n' "${packages[@]}"
   exit 0
@@ -102,3 +113,36 @@ if [[ $torch == yes ]]; then
     done
   done
 fi
+
+# The arm64 libraries and headers. Debian's own way, packages of both architectures side by side, is
+# closed: libyaml-cpp-dev exists for one of them at a time, and libraries of the system would be
+# upgraded to the versions of their arm64 counterparts. So apt resolves and downloads the packages
+# with a state of its own, and they are unpacked into a folder; the system's packages stay as they are.
+unpack_aarch64() {
+  local folder=build-aarch64-sysroot wanted="${arm64_packages[*]}"
+  [[ ! -f $folder/packages || $(<"$folder/packages") != "$wanted" ]] || return 0
+  say "downloading arm64 packages into $folder"
+  rm -rf "$folder"
+  mkdir -p "$folder"/apt/lists/partial "$folder"/apt/archives/partial
+  local state=$PWD/$folder/apt
+  : >"$state/status"
+  local options=(
+    -q -y -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Install-Recommends=0
+    -o "Dir::State=$state" -o "Dir::State::status=$state/status" -o "Dir::State::lists=$state/lists"
+    -o "Dir::Cache=$state" -o "Dir::Cache::archives=$state/archives" -o APT::Sandbox::User=
+    -o Acquire::Languages=none -o Acquire::Retries=3
+  )
+  apt-get "${options[@]}" update >"$state/log" 2>&1 &&
+    apt-get "${options[@]}" --download-only install "${arm64_packages[@]}" >>"$state/log" 2>&1 ||
+    { tail -n 20 "$state/log" >&2; die "the arm64 packages could not be downloaded"; }
+  local file link
+  for file in "$state"/archives/*.deb; do dpkg-deb --extract "$file" "$folder"; done
+  # Links to absolute names, as libz.so, would lead out of the folder.
+  while IFS= read -r link; do
+    ln -sfnr "$folder$(readlink "$link")" "$link"
+  done < <(find "$folder/usr/lib" "$folder/lib" -type l -lname '/*')
+  rm -rf "$state"
+  printf '%s\n' "$wanted" >"$folder/packages"
+}
+cd "$(dirname "$0")/.."
+[[ $cross == no ]] || unpack_aarch64

@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
       {add_info, add_predict, torch("detect", "Find objects: boxes, classes and masks"),
        torch("segment", "Tell the class of every pixel of images"),
        [&](CLI::App& program) { return add_validate(program, native_validators(arguments)); },
-       add_convert,
+       add_convert, add_quantize,
        [&](CLI::App& program) { return add_forward(program, native_backend(), arguments); },
        [&](CLI::App& program) { return add_bench(program, native_bench(arguments)); }, add_dataset,
        torch("train", "Train a model"), add_study},

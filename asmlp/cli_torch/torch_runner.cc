@@ -83,7 +83,8 @@ class TorchRunner : public Runner {
 void check_torch_run(const RunOptions& run) {
   require(run.isa.empty(), ErrorCode::kInvalidArgument,
           "--isa {}: is for the native engine, LibTorch chooses by itself; leave it out", run.isa);
-  require(parse_precision(run.precision) == Precision::kFp32, ErrorCode::kUnsupported,
+  require(run.precision.empty() || parse_precision(run.precision) == Precision::kFp32,
+          ErrorCode::kUnsupported,
           "--precision {}: is for the native engine, the LibTorch path computes in fp32",
           run.precision);
 }

@@ -29,9 +29,11 @@ void Arena::allocate() {
   const int64_t skip = -reinterpret_cast<intptr_t>(mapping) & (kHugePage - 1);
   memory_ = {static_cast<std::byte*>(mapping) + skip,
              [mapping, size](std::byte*) { ::munmap(mapping, size); }};
+#if defined(MADV_HUGEPAGE)
   if (bytes_ >= kHugePage) {
     ::madvise(memory_.get(), static_cast<size_t>(bytes_), MADV_HUGEPAGE);  // best effort
   }
+#endif
   for (const Place& place : places_) place.set(place.pointer, memory_.get() + place.offset);
   places_.clear();
 }

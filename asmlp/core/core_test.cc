@@ -106,6 +106,53 @@ TEST(Cpu, TheEnvironmentForcesTheIsa) {
   if (old != nullptr) ::setenv("ASMLP_ISA", saved.c_str(), 1);
 }
 
+#if defined(__aarch64__)
+TEST(Cpu, EveryArmProcessorHasItsVectors) {
+  const std::vector<Isa> here = available_isas();
+  EXPECT_THAT(here, testing::Contains(Isa::kNeon));
+  EXPECT_THAT(here, testing::Each(testing::Le(Isa::kNeonMatrix)));
+}
+#endif
+
+TEST(Cpu, HasAName) {
+  EXPECT_EQ(cpu_name_in("processor\t: 0\nmodel name\t: AMD EPYC 7763 64-Core\nModel: 1\n", ""),
+            "AMD EPYC 7763 64-Core");
+  const std::string a72 = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n";
+  EXPECT_EQ(cpu_name_in(a72 + a72, ""), "Cortex-A72");
+  EXPECT_EQ(cpu_name_in(a72 + "Model\t\t: Raspberry Pi 4 Model B Rev 1.4\n", "another"),
+            "Cortex-A72 (Raspberry Pi 4 Model B Rev 1.4)");
+  EXPECT_EQ(cpu_name_in("CPU implementer : 0x41\nCPU part : 0xd05\nCPU part : 0xd0b\n", "a board"),
+            "Cortex-A55 + Cortex-A76 (a board)");
+  EXPECT_EQ(cpu_name_in("CPU implementer : 0x61\nCPU part : 0x022\n", ""),
+            "ARM processor (implementer 0x61, part 0x022)");
+  EXPECT_EQ(cpu_name_in("", "a board"), "a board");
+  EXPECT_EQ(cpu_name_in("", ""), "unknown processor");
+}
+
+TEST(Cpu, ASharedCacheIsDivided) {
+  const test::TemporaryFolder folder;
+  const auto cache = [&](int index, const char* level, const char* type, const char* size,
+                         const char* cores) {
+    const auto path = folder.path() / ("index" + std::to_string(index));
+    std::filesystem::create_directory(path);
+    std::ofstream(path / "level") << level << "\n";
+    std::ofstream(path / "type") << type << "\n";
+    std::ofstream(path / "size") << size << "\n";
+    std::ofstream(path / "shared_cpu_list") << cores << "\n";
+  };
+  EXPECT_EQ(l2_cache_bytes_in(folder.path()), 0);
+  cache(0, "1", "Data", "32K", "0");
+  cache(1, "1", "Instruction", "48K", "0");
+  EXPECT_EQ(l2_cache_bytes_in(folder.path()), 0);
+  cache(2, "2", "Unified", "1024K", "0-3");
+  EXPECT_EQ(l2_cache_bytes_in(folder.path()), 256 * 1024);
+  cache(2, "2", "Unified", "2M", "0,2-4");
+  EXPECT_EQ(l2_cache_bytes_in(folder.path()), 512 * 1024);
+  cache(2, "2", "Unified", "512K", "0");
+  EXPECT_EQ(l2_cache_bytes_in(folder.path()), 512 * 1024);
+  EXPECT_GE(l2_cache_bytes(), 0);
+}
+
 TEST(Cpu, AnIsaIsFoundByItsName) {
   const auto refused = [](const auto& call, ErrorCode code, const std::string& said) {
     try {
@@ -133,6 +180,38 @@ TEST(Cpu, AnIsaIsFoundByItsName) {
       refused([&] { usable_isa(isa); }, ErrorCode::kUnsupported, name);
     }
   }
+}
+
+TEST(Cpu, EveryPrecisionIsInTheListAndFoundByItsName) {
+  const std::vector<std::string> names = precision_names();
+  ASSERT_EQ(names.size(), all_precisions().size());
+  for (size_t k = 0; k < names.size(); ++k) {
+    EXPECT_EQ(static_cast<size_t>(all_precisions()[k]), k);
+    EXPECT_EQ(parse_precision(names[k]), all_precisions()[k]);
+  }
+  EXPECT_STREQ(to_string(static_cast<Precision>(names.size())), "unknown");  // none is missing
+  try {
+    parse_precision("fp8");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    for (const std::string& name : names) EXPECT_THAT(error.what(), testing::HasSubstr(name));
+  }
+}
+
+// The features that an ISA needs are listed where it runs.
+TEST(Cpu, FeaturesNameWhatTheIsasNeed) {
+  const std::vector<std::string> features = cpu_features();
+  const std::vector<Isa> isas = available_isas();
+  const auto runs = [&](Isa isa) { return std::ranges::count(isas, isa) > 0; };
+  EXPECT_EQ(std::ranges::count(features, "avx2") > 0 && std::ranges::count(features, "fma") > 0,
+            runs(Isa::kAvx2));
+  if (runs(Isa::kAvx512)) {
+    EXPECT_THAT(features, testing::Contains("avx512bw"));
+  }
+  if (runs(Isa::kAvx512Amx)) {
+    EXPECT_THAT(features, testing::Contains("amx_tile"));
+  }
+  for (const std::string& feature : features) EXPECT_NE(feature, "sse2");
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 
 #if defined(__x86_64__)
@@ -11,6 +10,10 @@
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #include "asmlp/core/error.h"
@@ -25,10 +28,11 @@ constexpr Isa kIsas[] = {Isa::kReference,  Isa::kNeon,     Isa::kNeonDot, Isa::k
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kBf16, Precision::kBf16x3,
                                      Precision::kInt8};
 
+#if defined(__x86_64__)
 // The tile registers of AMX are 8 kB that the kernel saves only for processes that asked for it
 // (Linux 5.16 and later); the permission holds for all threads, once and for ever.
 bool may_use_tiles() {
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, asm/fpu/types.h
   static const bool kPermitted = ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   return kPermitted;
@@ -37,7 +41,6 @@ bool may_use_tiles() {
 #endif
 }
 
-#if defined(__x86_64__)
 // Tiles with their bf16 and int8 products. __builtin_cpu_supports of clang 14 does not know the
 // names. Whether the operating system saves the registers shows in may_use_tiles().
 bool has_amx() {
@@ -52,6 +55,32 @@ bool has_avx_vnni() {
   constexpr unsigned kAvxVnni = 1u << 4;  // CPUID leaf 7, subleaf 1, EAX
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnni) != 0;
+}
+#endif
+
+#if defined(__aarch64__)
+// What an ARM processor has besides Advanced SIMD, which every 64-bit one has.
+struct ArmFeatures {
+  bool dot = false;     // FEAT_DotProd
+  bool matrix = false;  // FEAT_BF16 and FEAT_I8MM
+};
+ArmFeatures arm_features() {
+#if defined(__linux__)
+  constexpr unsigned long kDot = 1ul << 20;                      // AT_HWCAP, asm/hwcap.h
+  constexpr unsigned long kInt8 = 1ul << 13, kBf16 = 1ul << 14;  // AT_HWCAP2
+  const unsigned long first = ::getauxval(AT_HWCAP), second = ::getauxval(AT_HWCAP2);
+  return {(first & kDot) != 0, (second & kInt8) != 0 && (second & kBf16) != 0};
+#elif defined(__APPLE__)
+  const auto has = [](const char* name) {
+    int value = 0;
+    size_t size = sizeof value;
+    return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  return {has("hw.optional.arm.FEAT_DotProd"),
+          has("hw.optional.arm.FEAT_BF16") && has("hw.optional.arm.FEAT_I8MM")};
+#else
+  return {};
+#endif
 }
 #endif
 
@@ -78,6 +107,18 @@ bool runs_here(Isa isa) {
       return bf16;
     case Isa::kAvx512Amx:
       return bf16 && has_amx() && may_use_tiles();
+    default:
+      return false;
+  }
+#elif defined(__aarch64__)
+  static const ArmFeatures features = arm_features();
+  switch (isa) {
+    case Isa::kNeon:
+      return true;
+    case Isa::kNeonDot:
+      return features.dot;
+    case Isa::kNeonMatrix:
+      return features.dot && features.matrix;
     default:
       return false;
   }
@@ -174,22 +215,21 @@ const char* to_string(Precision precision) {
   return "unknown";
 }
 
-Precision parse_precision(const std::string& name) {
-  for (Precision precision : kPrecisions) {
-    if (name == to_string(precision)) return precision;
-  }
-  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use fp32, bf16, bf16x3, or int8",
-       name);
+std::span<const Precision> all_precisions() { return kPrecisions; }
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (Precision precision : kPrecisions) names.emplace_back(to_string(precision));
+  return names;
 }
 
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) != 0) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
+Precision parse_precision(const std::string& name) {
+  std::string known;
+  for (Precision precision : kPrecisions) {
+    if (name == to_string(precision)) return precision;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", to_string(precision));
   }
-  return "unknown processor";
+  fail(ErrorCode::kInvalidArgument, "precision '{}': unknown; use one of {}", name, known);
 }
 
 }  // namespace asmlp

@@ -43,21 +43,28 @@ double cgroup_quota() {
 inline void pause_briefly() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");  // drains the pipeline: some 10 ns, while `yield` does nothing on most cores
 #endif
 }
 
 // About 20 us: longer than the gap between two loops of a forward pass, far shorter than a time
 // slice, so that another process never waits for a spinning worker.
+#if defined(__aarch64__)
+constexpr int kSpins = 1600;
+#else
 constexpr int kSpins = 600;
+#endif
 
 }  // namespace
 
 int available_cores() {
+  int affinity = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+#if defined(__linux__)
   cpu_set_t set;
   CPU_ZERO(&set);
-  const int affinity = ::sched_getaffinity(0, sizeof set, &set) == 0
-                           ? CPU_COUNT(&set)
-                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) affinity = CPU_COUNT(&set);
+#endif
   const double quota = std::ceil(cgroup_quota());
   return std::max(1, static_cast<int>(std::min<double>(affinity, quota)));
 }

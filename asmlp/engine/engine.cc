@@ -6,6 +6,7 @@
 #include "asmlp/engine/packed_weights.h"
 #include "asmlp/engine/plan.h"
 #include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp {
 
@@ -18,8 +19,11 @@ PackedModel::~PackedModel() = default;
 std::shared_ptr<const PackedModel> PackedModel::create(ModelSpec spec, const TensorMap& tensors,
                                                        const PackOptions& options) {
   validate(spec);
-  check_parameters(spec.config, tensors, spec.name.empty() ? "model" : spec.name);
-  std::shared_ptr<PackedModel> model(new PackedModel(std::move(spec), options));
+  const std::string what = spec.name.empty() ? "model" : spec.name;
+  check_parameters(spec.config, tensors, what);
+  PackOptions usable = options;
+  usable.precision = usable_precision(options.precision, tensors, what);
+  std::shared_ptr<PackedModel> model(new PackedModel(std::move(spec), usable));
   model->weights_ = std::make_unique<const PackedWeights>(
       kernel_set(model->isa(), model->precision()), model->spec_.config, tensors);
   log_message(LogLevel::kDebug, fmt::format("kernels: {}, {}", to_string(model->isa()),
@@ -51,6 +55,13 @@ std::span<const ProfileEntry> Engine::profile() const { return plan_->profile; }
 
 void Engine::reset_profile() {
   for (ProfileEntry& entry : plan_->profile) entry.seconds = 0, entry.multiply_adds = 0;
+}
+
+void Engine::observe(ProductObserver* observer) {
+  require(model_->precision() == Precision::kFp32, ErrorCode::kUnsupported,
+          "what products read can be observed in fp32 only, this model is in {}",
+          to_string(model_->precision()));
+  plan_->observer = observer;
 }
 
 void Engine::run(std::span<const float> input, int batch) {

@@ -14,6 +14,7 @@
 
 namespace asmlp {
 
+class ProductObserver;
 struct PackedWeights;
 struct Plan;
 struct StagePlan;
@@ -29,7 +30,9 @@ struct PackOptions {
 class PackedModel {
  public:
   // `tensors` must have exactly the parameters of spec.config (Error kMismatch otherwise); they are
-  // copied, the source may go away. Error(kUnsupported) for an ISA that this machine cannot run.
+  // copied, the source may go away. With quantized layers (weights/quantized.h) the precision is
+  // int8; kFp32, the default, allows that. Error(kUnsupported) for an ISA that this machine cannot
+  // run, and for a precision that does not fit the weights (usable_precision).
   static std::shared_ptr<const PackedModel> create(ModelSpec spec, const TensorMap& tensors,
                                                    const PackOptions& options = {});
   ~PackedModel();
@@ -105,6 +108,10 @@ class Engine {
   // With options.profile: the steps in the order of the forward pass; otherwise empty.
   std::span<const ProfileEntry> profile() const;
   void reset_profile();
+
+  // From now on `observer` sees what the products read (observer.h); null ends it. It must outlive
+  // the runs. Error(kUnsupported) unless the model's precision is fp32.
+  void observe(ProductObserver* observer);
 
  private:
   const StagePlan& feature_stage(int k) const;  // whose size and channels feature k has

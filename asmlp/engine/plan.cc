@@ -1,9 +1,8 @@
 #include "asmlp/engine/plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 #include "asmlp/engine/packed_weights.h"
 #include "asmlp/kernels/gemm.h"
@@ -26,9 +25,8 @@ constexpr int64_t kChunkCols = 384;
 
 // Three quarters of the core's L2 cache, in floats; the rest is for the weights that stream past.
 int64_t l2_floats() {
-  const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
   constexpr int64_t kSmallest = 256 * 1024;  // also when the system does not say
-  return std::max<int64_t>(bytes, kSmallest) * 3 / 4 / int64_t{sizeof(float)};
+  return std::max(l2_cache_bytes(), kSmallest) * 3 / 4 / int64_t{sizeof(float)};
 }
 
 // Floats between rows of so many channels: whole tiles, but not a multiple of a kilobyte, because a

@@ -11,6 +11,8 @@
 
 namespace asmlp {
 
+class ProductObserver;
+
 // How a product of rows x (panels of columns) is cut into tasks. No result depends on the cut: it
 // may follow the thread count and the cache sizes.
 struct Grid {
@@ -73,7 +75,8 @@ struct Plan {
   float* logits = nullptr;         // batch x classes, dense
   std::vector<float*> features;    // dense NHWC; empty unless asked for
   std::vector<ProfileEntry> profile;
-  int batch = 0;  // of the last run
+  ProductObserver* observer = nullptr;  // of what the products read, fp32 panels only
+  int batch = 0;                        // of the last run
 
   // Elements between gathered rows of A of this depth: padded so that rows do not compete for the
   // same cache sets. The second is for the rows that a matrix reads, the first for fp32 or bf16.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 
+#include "asmlp/engine/observer.h"
 #include "asmlp/engine/plan.h"
 #include "asmlp/engine/statistics.h"
 #include "asmlp/kernels/gemm.h"
@@ -101,6 +102,18 @@ class Steps {
   }
   void image_statistics(const StagePlan& stage, int64_t zeros) {
     plan_.pool.run(images_, [&](int image, int) { merge_statistics(stage, image, zeros); });
+  }
+
+  // Every product of the forward pass: gemm() of kernels/gemm.h, shown to who observes.
+  void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end) {
+    // Tasks that share the columns read the same rows: the first of them shows them.
+    if (plan_.observer != nullptr && block.panel_begin == 0) {
+      const int64_t depth_end = block.depth_end == 0 ? weight.depth() : block.depth_end;
+      plan_.observer->observe(weight, static_cast<const float*>(block.a), block.lda, block.rows,
+                              block.depth_begin,
+                              std::min(depth_end, weight.depth()) - block.depth_begin);
+    }
+    asmlp::gemm(weight, block, start, end);
   }
 
   // The block of a task: A and C begin at its first row.

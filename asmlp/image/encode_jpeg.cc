@@ -12,25 +12,25 @@ namespace asmlp {
 namespace {
 
 // libjpeg calls back with a pointer to `base`, which comes first.
-struct Errors {
+struct EncodeErrors {
   jpeg_error_mgr base;
   std::jmp_buf escape;
   char text[JMSG_LENGTH_MAX];
 };
 
-[[noreturn]] void on_error(j_common_ptr info) {
-  auto* errors = reinterpret_cast<Errors*>(info->err);
+[[noreturn]] void on_encode_error(j_common_ptr info) {
+  auto* errors = reinterpret_cast<EncodeErrors*>(info->err);
   info->err->format_message(info, errors->text);
   std::longjmp(errors->escape, 1);
 }
 
-void on_message(j_common_ptr, int) {}
+void on_encode_message(j_common_ptr, int) {}
 
 // One compression. Because longjmp must not skip destructors, no object that has one lives in
 // run().
 struct Encoder {
   jpeg_compress_struct info{};
-  Errors errors{};
+  EncodeErrors errors{};
   unsigned char* bytes = nullptr;  // libjpeg's, by malloc
   unsigned long size = 0;
 
@@ -41,8 +41,8 @@ struct Encoder {
 
   bool run(const Image& image, int quality, int orientation) {
     info.err = jpeg_std_error(&errors.base);
-    errors.base.error_exit = on_error;
-    errors.base.emit_message = on_message;
+    errors.base.error_exit = on_encode_error;
+    errors.base.emit_message = on_encode_message;
     if (setjmp(errors.escape) != 0) return false;
     jpeg_create_compress(&info);
     jpeg_mem_dest(&info, &bytes, &size);

@@ -1,6 +1,7 @@
 // The tile instructions of AMX (bf16 and int8) in portable C++: each function does what Intel's
 // manual says of its namesake. A use that a processor answers with an exception ends the program:
 // a register without a shape, factors whose shapes do not fit, one register used twice.
+// Out of line, because kernels call them in many places.
 // Included by the emulated build of the tests (avx512_emulation.h) and by tools/emulate_x86.py.
 #pragma once
 
@@ -34,9 +35,9 @@ inline TileShape shape_of(int tile) {
   return state.shapes[tile];
 }
 
-inline void tile_release() { tile_state() = TileState{}; }
+[[gnu::noinline]] inline void tile_release() { tile_state() = TileState{}; }
 
-inline void tile_loadconfig(const void* memory) {
+[[gnu::noinline]] inline void tile_loadconfig(const void* memory) {
   unsigned char bytes[64];
   std::memcpy(bytes, memory, sizeof bytes);
   tile_release();
@@ -55,12 +56,12 @@ inline void tile_loadconfig(const void* memory) {
   for (int i = 2; i < 16; ++i) tiles_require(bytes[i] == 0);
 }
 
-inline void tile_zero(int tile) {
+[[gnu::noinline]] inline void tile_zero(int tile) {
   shape_of(tile);
   std::memset(tile_state().data[tile], 0, sizeof tile_state().data[tile]);
 }
 
-inline void tile_load(int tile, const void* memory, int64_t stride) {
+[[gnu::noinline]] inline void tile_load(int tile, const void* memory, int64_t stride) {
   const TileShape shape = shape_of(tile);
   tile_zero(tile);
   for (int r = 0; r < shape.rows; ++r) {
@@ -69,7 +70,7 @@ inline void tile_load(int tile, const void* memory, int64_t stride) {
   }
 }
 
-inline void tile_store(int tile, void* memory, int64_t stride) {
+[[gnu::noinline]] inline void tile_store(int tile, void* memory, int64_t stride) {
   const TileShape shape = shape_of(tile);
   for (int r = 0; r < shape.rows; ++r) {
     std::memcpy(static_cast<char*>(memory) + r * stride, tile_state().data[tile][r],
@@ -111,7 +112,7 @@ inline float tile_widen(uint32_t high_half) {
 // C += A B: the even and the odd values of k are summed apart, from zero, in ascending order, each
 // step rounded once. The product of two bf16 values is exact in fp32 (but for results below
 // 2^-133), so that multiplying and adding is what the fused instruction does.
-inline void tile_dpbf16ps(int c, int a, int b) {
+[[gnu::noinline]] inline void tile_dpbf16ps(int c, int a, int b) {
   const TileProduct product = product_of(c, a, b);
   float even_b[16][16], odd_b[16][16];
   for (int k = 0; k < product.depth; ++k) {
@@ -139,7 +140,7 @@ inline void tile_dpbf16ps(int c, int a, int b) {
 
 // C += A B in int32, which wraps; A and B are four bytes of the depth per word, int8_t or uint8_t.
 template <typename A, typename B>
-inline void tile_dpb(int c, int a, int b) {
+[[gnu::noinline]] inline void tile_dpb(int c, int a, int b) {
   const TileProduct product = product_of(c, a, b);
   for (int r = 0; r < product.rows; ++r) {
     for (int j = 0; j < product.cols; ++j) {

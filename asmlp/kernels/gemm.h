@@ -35,8 +35,9 @@ struct GemmBlock {
   const PackedMatrix* next = nullptr;
 };
 
-// Floats of scratch memory that a block of `rows` needs, with up to `depth` values of k.
-int64_t gemm_scratch(const KernelSet& kernels, int64_t rows, int64_t depth);
+// Floats of scratch memory that a block of `rows` needs; with PanelElement::kBf16Split, of up to
+// `depth` values of k.
+int64_t gemm_scratch(const KernelSet& kernels, int64_t rows, int64_t depth = 0);
 
 void gemm(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
 

@@ -14,6 +14,10 @@ const KernelSet& int8_kernel_set(Isa isa) {
   if (isa >= Isa::kAvx512Vnni) return avx512_vnni_int8_kernels();
   if (isa == Isa::kAvx2Vnni) return avx2_vnni_int8_kernels();
   if (isa >= Isa::kAvx2) return avx2_int8_kernels();
+#elif defined(__aarch64__)
+  if (isa == Isa::kNeonMatrix) return neon_matrix_int8_kernels();
+  if (isa == Isa::kNeonDot) return neon_dot_int8_kernels();
+  if (isa == Isa::kNeon) return neon_int8_kernels();
 #endif
   (void)isa;
   return reference_int8_kernels();
@@ -32,6 +36,9 @@ const KernelSet& kernel_set(Isa isa, Precision precision) {
   // Without tiles, two bf16 parts cost more than the fp32 number that they stand for.
   if (isa >= Isa::kAvx512) return avx512_kernels(precision);
   if (isa >= Isa::kAvx2) return avx2_kernels(precision);
+#elif defined(__aarch64__)
+  if (isa == Isa::kNeonMatrix && precision == Precision::kBf16) return neon_bf16_kernels();
+  if (isa >= Isa::kNeon) return neon_kernels(precision);
 #endif
   (void)isa;
   return reference_kernels(precision);

@@ -139,6 +139,9 @@ struct KernelSet {
   Precision precision;
   PanelElement element;
   int depth_step;  // k values that a tile takes together: 2 for the bf16 dot product, 32 with AMX
+  // k values of a column that lie side by side in a packed panel: 1, or what one lane of the
+  // instruction takes: 2 for the bf16 dot product and AMX, 4 for ARM's bf16 matrix product.
+  int depth_group;
   // gemm() of gemm.h for matrices packed for this set; null where gemm.cc loops over `tiles`.
   void (*gemm)(const PackedMatrix& weight, const GemmBlock& block, TileStart start, TileEnd end);
   int tile_rows;  // most rows of a tile
@@ -178,7 +181,7 @@ struct KernelSet {
   // Multiply-adds in registers, as fast as the instruction of the tiles allows (peak.h); returns
   // the number of floating-point operations done.
   int64_t (*peak_loop)(int64_t steps);
-  const char* instruction;  // that instruction: "fma", "bf16 dot" or "bf16 tile" (AMX)
+  const char* instruction;  // that: "fma", "bf16 dot", "bf16 tile" (AMX), "bf16 matrix" (ARM)
   bool bf16_pairs;          // it takes pairs of bf16 values (PanelElement::kBf16)
 
   // Of int8 sets, else null (int8_kernels.h). An int8 set has no `tiles`, and all its
@@ -198,6 +201,9 @@ const KernelSet& avx512_kernels(Precision precision);
 // Precision bf16; for fp32 these two ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
 const KernelSet& avx512_amx_kernels(Precision precision);  // bf16 or bf16x3
+const KernelSet& neon_kernels(Precision precision);  // these two only in 64-bit ARM builds
+// Precision bf16 for Isa::kNeonMatrix.
+const KernelSet& neon_bf16_kernels();
 
 // Precision int8 (int8_kernels.h).
 const KernelSet& reference_int8_kernels();
@@ -205,5 +211,8 @@ const KernelSet& avx2_int8_kernels();  // from here on only in x86-64 builds
 const KernelSet& avx2_vnni_int8_kernels();
 const KernelSet& avx512_vnni_int8_kernels();
 const KernelSet& avx512_amx_int8_kernels();
+const KernelSet& neon_int8_kernels();  // from here on only in 64-bit ARM builds
+const KernelSet& neon_dot_int8_kernels();
+const KernelSet& neon_matrix_int8_kernels();
 
 }  // namespace asmlp

@@ -82,7 +82,8 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
   const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
   const WeightRows rows(weight, first, count, depth_);
   std::byte* out = data_ + panel * padded_depth_ * row_bytes_;
-  const bool bf16 = kernels_->precision == Precision::kBf16, pairs = kernels_->bf16_pairs;
+  const bool bf16 = kernels_->precision == Precision::kBf16;
+  const int64_t group = kernels_->depth_group;
   const bool split = kernels_->element == PanelElement::kBf16Split;
   auto* floats = reinterpret_cast<float*>(out);
   auto* halves = reinterpret_cast<uint16_t*>(out);
@@ -97,12 +98,13 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
               halves + k / 32 * 64 * tile_cols_ + (k % 16 * tile_cols_ + j) * 2 + k / 16 % 2;
           place[0] = upper;
           place[32 * tile_cols_] = lower;
-        } else if (!bf16) {
-          floats[k * tile_cols_ + j] = value;
-        } else if (pairs) {
-          halves[(k / 2 * tile_cols_ + j) * 2 + k % 2] = f32_to_bf16(value);
+          continue;
+        }
+        const int64_t place = (k / group * tile_cols_ + j) * group + k % group;
+        if (bf16) {
+          halves[place] = f32_to_bf16(value);
         } else {
-          halves[k * tile_cols_ + j] = f32_to_bf16(value);
+          floats[place] = value;
         }
       }
     }

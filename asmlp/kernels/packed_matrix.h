@@ -9,12 +9,13 @@
 
 namespace asmlp {
 
-// Column panels of tile_cols, each depth x tile_cols row-major, zero-padded to a whole panel and
-// (for bf16) an even depth; in bf16 the rows k and k + 1 (k even) of a panel are interleaved, so
-// that a pair of k is one 32-bit word. With PanelElement::kBf16Split, 32 rows are the upper parts
-// of their values and then the lower ones, both as in bf16 but with k and k + 16 interleaved. Int8
-// weights lie as int8_kernels.h says. The bias is padded likewise. Points into memory that somebody
-// else keeps alive.
+// Column panels of tile_cols, each depth x tile_cols row-major, zero-padded to a whole panel and to
+// a depth that is a multiple of the kernels' depth_step. With a depth_group g above 1, each g rows
+// are interleaved, so that g values of k of a column lie side by side: element (k, j) is at
+// (k / g * tile_cols + j) * g + k % g. With PanelElement::kBf16Split, 32 rows are the upper parts
+// of their values and then the lower ones, both as with g = 2 but with k and k + 16 interleaved.
+// Int8 weights lie as int8_kernels.h says. The bias is padded likewise. Points into memory that
+// somebody else keeps alive.
 class PackedMatrix {
  public:
   PackedMatrix() = default;

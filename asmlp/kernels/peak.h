@@ -8,8 +8,8 @@ namespace asmlp {
 
 struct Peak {
   double flops;             // floating-point operations per second, a multiply-add counting as two
-  const char* instruction;  // "fma", "bf16 dot" or "bf16 tile": what the kernels of this ISA and
-                            // precision use
+  const char* instruction;  // "fma", "bf16 dot", "bf16 tile" or "bf16 matrix": what the kernels
+                            // of this ISA and precision use
 };
 
 // Runs independent multiply-adds in registers (no memory) on every thread of the pool at once, with

@@ -141,6 +141,7 @@ KernelSet make_set() {
       .precision = precision,
       .element = bf16 ? PanelElement::kF32Rounded : PanelElement::kF32,
       .depth_step = 1,
+      .depth_group = 1,
       .gemm = nullptr,
       .tile_rows = kRows,
       .tile_cols = kCols,

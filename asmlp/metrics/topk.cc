@@ -28,7 +28,7 @@ double sum_of_exponentials(std::span<const float> values, double shift) {
   return sum;
 }
 
-double per_cent(int64_t part, int64_t whole) {
+double per_cent_of(int64_t part, int64_t whole) {
   return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
 }
 
@@ -89,9 +89,9 @@ TopKMeter TopKMeter::from_sums(const std::array<double, 4>& sums) {
   return meter;
 }
 
-double TopKMeter::top1() const { return per_cent(correct1_, count_); }
+double TopKMeter::top1() const { return per_cent_of(correct1_, count_); }
 
-double TopKMeter::top5() const { return per_cent(correct5_, count_); }
+double TopKMeter::top5() const { return per_cent_of(correct5_, count_); }
 
 double TopKMeter::loss() const { return count_ > 0 ? loss_sum_ / static_cast<double>(count_) : 0; }
 

@@ -17,7 +17,7 @@ struct DetectorEntry {
   double drop_path;
 };
 
-constexpr DetectorEntry kEntries[]{
+constexpr DetectorEntry kDetectors[]{
     {"mask_rcnn_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", DetectorKind::kMaskRcnn, 0.2},
     {"mask_rcnn_asmlp_small", "asmlp_small_patch4_shift5_224", DetectorKind::kMaskRcnn, 0.2},
     {"cascade_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", DetectorKind::kCascade, 0.1},
@@ -91,12 +91,12 @@ DetectorConfig detector_config(DetectorKind kind, const Config& backbone) {
 
 std::vector<std::string> zoo_detector_names() {
   std::vector<std::string> names;
-  for (const DetectorEntry& entry : kEntries) names.emplace_back(entry.name);
+  for (const DetectorEntry& entry : kDetectors) names.emplace_back(entry.name);
   return names;
 }
 
 DetectorSpec zoo_detector(const std::string& name) {
-  for (const DetectorEntry& entry : kEntries) {
+  for (const DetectorEntry& entry : kDetectors) {
     if (name != entry.name) continue;
     Config backbone = zoo_model(entry.backbone).config;
     backbone.drop_path = entry.drop_path;

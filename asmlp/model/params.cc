@@ -42,6 +42,17 @@ std::vector<Param> parameter_table(const Config& config) {
   return table.take();
 }
 
+std::vector<std::string> quantizable_layers(const Config& config) {
+  constexpr std::string_view kWeight = ".weight";
+  std::vector<std::string> layers;
+  for (const Param& param : parameter_table(config)) {
+    // The norms have one extent; the patch embedding and the head are not below "layers".
+    if (!param.name.starts_with("layers.") || param.shape.size() < 2) continue;
+    layers.push_back(param.name.substr(0, param.name.size() - kWeight.size()));
+  }
+  return layers;
+}
+
 int64_t count_trained(const std::vector<Param>& table) {
   int64_t count = 0;
   for (const Param& param : table) count += param.trained ? element_count(param.shape) : 0;

@@ -22,7 +22,11 @@ struct Param {
 // Every parameter in the order of the official state dict (registration order).
 std::vector<Param> parameter_table(const Config& config);
 
-// The same of a detector ("backbone.", "neck.", "rpn_head.", "roi_head.") and of a segmentor
+// The layers that `asmlp quantize` can make int8, in the order of the table: names without
+// ".weight" of the matrix products of the blocks and of the patch mergings.
+std::vector<std::string> quantizable_layers(const Config& config);
+
+// parameter_table of a detector ("backbone.", "neck.", "rpn_head.", "roi_head.") and of a segmentor
 // ("backbone.", "decode_head.", "auxiliary_head."), the buffers of their batch norms included.
 std::vector<Param> parameter_table(const DetectorConfig& config);
 std::vector<Param> parameter_table(const SegmentorConfig& config);

@@ -17,7 +17,7 @@ struct SegmentorEntry {
   double drop_path;
 };
 
-constexpr SegmentorEntry kEntries[]{
+constexpr SegmentorEntry kSegmentors[]{
     {"upernet_asmlp_tiny", "asmlp_tiny_patch4_shift5_224", 0.3},
     {"upernet_asmlp_small", "asmlp_small_patch4_shift5_224", 0.3},
     {"upernet_asmlp_base", "asmlp_base_patch4_shift5_224", 0.5},
@@ -41,12 +41,12 @@ DenseInput segmentor_input() {
 
 std::vector<std::string> zoo_segmentor_names() {
   std::vector<std::string> names;
-  for (const SegmentorEntry& entry : kEntries) names.emplace_back(entry.name);
+  for (const SegmentorEntry& entry : kSegmentors) names.emplace_back(entry.name);
   return names;
 }
 
 SegmentorSpec zoo_segmentor(const std::string& name) {
-  for (const SegmentorEntry& entry : kEntries) {
+  for (const SegmentorEntry& entry : kSegmentors) {
     if (name != entry.name) continue;
     Config backbone = zoo_model(entry.backbone).config;
     backbone.drop_path = entry.drop_path;

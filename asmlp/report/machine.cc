@@ -42,11 +42,9 @@ Json machine_facts() {
   host[sizeof host - 1] = '\0';
   Json isas = Json::array();
   for (const Isa isa : available_isas()) isas.push_back(to_string(isa));
-  return {{"host", host},
-          {"os", system_name()},
-          {"cpu", cpu_name()},
-          {"isas", isas},
-          {"cores", available_cores()}};
+  return {{"host", host},      {"os", system_name()},
+          {"cpu", cpu_name()}, {"features", cpu_features()},
+          {"isas", isas},      {"cores", available_cores()}};
 }
 
 std::string utc_time() {
@@ -57,7 +55,10 @@ Json measurement_document() {
   const BuildInfo build = build_info();
   const Json machine = machine_facts();
   return {{"machine",
-           {{"cpu", machine["cpu"]}, {"cores", machine["cores"]}, {"isas", machine["isas"]}}},
+           {{"cpu", machine["cpu"]},
+            {"cores", machine["cores"]},
+            {"isas", machine["isas"]},
+            {"features", machine["features"]}}},
           {"build",
            {{"version", build.version},
             {"commit", build.commit},

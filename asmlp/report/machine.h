@@ -6,7 +6,8 @@
 
 namespace asmlp {
 
-// {"host", "os", "cpu", "isas", "cores"}: this machine as this process may use it.
+// {"host", "os", "cpu", "features", "isas", "cores"}: this machine as this process may use it.
+// "features" are the processor's (cpu_features()), "isas" what the kernels of this build use.
 nlohmann::ordered_json machine_facts();
 
 // "2026-11-23T23:35:26Z".

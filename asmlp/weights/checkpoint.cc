@@ -5,6 +5,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/description/model_name.h"
 #include "asmlp/weights/hints.h"
+#include "asmlp/weights/quantized.h"
 #include "asmlp/weights/safetensors.h"
 #include "asmlp/weights/weight_file.h"
 
@@ -188,6 +189,8 @@ Checkpoint load_checkpoint(WeightFile file, const CheckpointOptions& options,
   } else if (std::string problem = non_finite_values(file.tensors); !problem.empty()) {
     said.push_back(problem + ".");
   }
+  // A description may have come from another file than the weights.
+  if (!is_quantized(file.tensors)) spec.quantization.reset();
   checkpoint.tensors = std::move(file.tensors);
   return checkpoint;
 }

@@ -14,12 +14,14 @@ namespace asmlp {
 
 struct Checkpoint {
   ModelSpec spec;
-  TensorMap tensors;  // exactly the names and shapes of parameter_table(spec.config)
+  // Exactly the names and shapes of parameter_table(spec.config), and the companions of quantized
+  // layers (quantized.h).
+  TensorMap tensors;
 };
 
-// Throws Error(kMismatch) unless `tensors` has exactly the parameters of `config`. The message
-// names the first missing key, unexpected key or wrong shape (expected and found) and counts the
-// others.
+// Throws Error(kMismatch) unless `tensors` has exactly the parameters of `config` and what goes
+// with quantized ones (quantization_problem). The message names the first missing key, unexpected
+// key or wrong shape (expected and found) and counts the others.
 void check_parameters(const Config& config, const TensorMap& tensors, const std::string& what);
 
 // Finds in_chans, num_classes, embed_dim, depths, patch_size, mlp_ratio and patch_norm from the

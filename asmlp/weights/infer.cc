@@ -8,6 +8,7 @@
 #include "asmlp/model/params.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/foreign_file.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp {
 namespace {
@@ -95,7 +96,9 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
   std::string first;
   int missing = 0, wrong = 0;
   size_t matched = 0;
-  std::vector<std::string> known;
+  std::vector<std::string> known = quantization_parameters(config, tensors);
+  // What is missing or wrong of them is said below, more precisely.
+  for (const std::string& name : known) matched += tensors.count(name);
   for (Param& param : parameter_table(config)) {
     const auto found = tensors.find(param.name);
     if (found == tensors.end()) {
@@ -117,7 +120,11 @@ void check_parameters(const Config& config, const TensorMap& tensors, const std:
     known.push_back(std::move(param.name));
   }
   const size_t unexpected = tensors.size() - matched;
-  if (missing == 0 && wrong == 0 && unexpected == 0) return;
+  if (missing == 0 && wrong == 0 && unexpected == 0) {
+    const std::string problem = quantization_problem(config, tensors);
+    require(problem.empty(), ErrorCode::kMismatch, "{}: not a quantized model: {}", what, problem);
+    return;
+  }
   if (first.empty()) {
     std::sort(known.begin(), known.end());
     for (const auto& [name, tensor] : tensors) {

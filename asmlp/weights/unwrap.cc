@@ -10,7 +10,7 @@ namespace {
 
 using Notes = std::vector<std::string>;
 
-constexpr std::string_view kFirstWeight = "patch_embed.proj.weight";
+constexpr std::string_view kPatchWeight = "patch_embed.proj.weight";
 constexpr std::string_view kBackbone = "backbone.";
 
 // The name without the parts that wrapper modules add, wherever they stand.
@@ -81,8 +81,8 @@ bool is_averaged(const std::string& prefix) {
 std::vector<std::string> prefixes_of(const TensorMap& tensors) {
   std::vector<std::string> prefixes;
   for (const auto& [name, tensor] : tensors) {
-    if (!name.ends_with(kFirstWeight)) continue;
-    std::string prefix = name.substr(0, name.size() - kFirstWeight.size());
+    if (!name.ends_with(kPatchWeight)) continue;
+    std::string prefix = name.substr(0, name.size() - kPatchWeight.size());
     if (prefix.empty() || prefix.back() == '.') prefixes.push_back(std::move(prefix));
   }
   std::ranges::stable_sort(prefixes, [](const std::string& a, const std::string& b) {

@@ -106,7 +106,7 @@ ASMLP_API const char* asmlp_isa_name(asmlp_isa isa);
 
 /* All zero is the default. */
 typedef struct asmlp_load_options {
-  asmlp_precision precision;
+  asmlp_precision precision; /* 0 is fp32, of a quantized file int8 */
   asmlp_isa isa;
   int shift_h;        /* shift positions per axis for files that do not say it; 0: 5, or the */
   int shift_w;        /* other axis's */

@@ -100,7 +100,8 @@ class ASMLP_API Model {
 };
 
 struct LoadOptions {
-  // What products compute with; sums and statistics are fp32 in both.
+  // What products compute with; sums and statistics are fp32 in each. A quantized file (`asmlp
+  // quantize`) computes in int8 with kFp32, the default, and with kInt8.
   Precision precision = Precision::kFp32;
   Isa isa = Isa::kAuto;
   // Shift positions per axis, 1..255, for files that do not say it (the authors' .pth do, in most

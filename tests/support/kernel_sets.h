@@ -46,10 +46,14 @@ inline std::vector<const KernelSet*> int8_sets_under_test() {
   return sets;
 }
 
+// Two ISAs may share the fp32 functions of their int8 sets' bases, which are sets of their own.
 inline std::string name_of(const KernelSet& kernels) {
-  const bool base = &kernels == &base_kernel_set(kernels.isa, Precision::kInt8);
-  return std::string(to_string(kernels.isa)) + "_" + to_string(kernels.precision) +
-         (base ? "_of_int8" : "");
+  for (Isa isa : isas_under_test()) {
+    if (&kernels == &base_kernel_set(isa, Precision::kInt8)) {
+      return std::string(to_string(isa)) + "_fp32_of_int8";
+    }
+  }
+  return std::string(to_string(kernels.isa)) + "_" + to_string(kernels.precision);
 }
 
 // The upper part of a value in the products of a set; the lower one, but for bf16x3 on tiles, is 0.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "asmlp/core/cpu.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/model/params.h"
 #include "tests/support/command.h"
@@ -44,6 +45,8 @@ TEST_F(Bench, EveryCombinationIsAVerifiedRowWithItsFigures) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = outcome.json();
   EXPECT_FALSE(json["machine"]["cpu"].get<std::string>().empty());
+  EXPECT_EQ(json["machine"]["isas"][0], "reference");
+  EXPECT_TRUE(json["machine"]["features"].is_array());
   for (const char* key : {"version", "compiler", "type", "commit"}) {
     EXPECT_FALSE(json["build"][key].get<std::string>().empty()) << key;
   }
@@ -87,6 +90,71 @@ TEST_F(Bench, EveryCombinationIsAVerifiedRowWithItsFigures) {
     EXPECT_GE(row["weight_bytes"], (half ? 2 : 4) * parameters);
     EXPECT_TRUE(row["steps"].is_array());
   }
+}
+
+// Where no instruction multiplies bf16, bf16x3 is fp32: the row says with what it was computed.
+TEST_F(Bench, EveryPrecisionIsARowWithThePeakOfItsInstruction) {
+  const Json cpu = run({"info", "--cpu", "--json"}).json()["cpu"];
+  for (const std::string& precision : precision_names()) {
+    SCOPED_TRACE(precision);
+    const std::string instruction = cpu["precisions"][precision];
+    const Outcome outcome = bench({"--model", config(), "--precision", precision, "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json row = outcome.json()["rows"][0];
+    EXPECT_EQ(row["precision"], precision);
+    const Json& peak = row["peak"];
+    EXPECT_EQ(peak["instruction"], instruction);
+    EXPECT_EQ(peak["gflops"], peak["measured"][instruction]["gflops"]);
+    if (precision == "bf16x3") {
+      EXPECT_LE(row["verified"]["relative_error"], 1e-4);
+    }
+  }
+}
+
+TEST_F(Bench, LatencyUnderCallers) {
+  const Outcome outcome =
+      run({"bench", "--latency", "--model", config(), "--precision", "fp32,bf16", "--callers",
+           "1,3", "--runs", "11", "--warmup", "1", "--threads", "2", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = outcome.json();
+  ASSERT_EQ(json["rows"].size(), 4u);
+  for (size_t k = 0; k < 4; ++k) {
+    const Json& row = json["rows"][k];
+    SCOPED_TRACE(row.dump());
+    const size_t callers = k % 2 == 0 ? 1 : 3;
+    EXPECT_EQ(row["precision"], k < 2 ? "fp32" : "bf16");
+    EXPECT_EQ(row["callers"], callers);
+    EXPECT_EQ(row["batch"], 1);
+    EXPECT_EQ(row["threads"], 2);
+    EXPECT_LE(row["verified"]["relative_error"], row["verified"]["tolerance"]);
+    // Every caller's requests, and the percentiles of all of them together.
+    const Json& latency = row["latency_ms"];
+    ASSERT_EQ(latency["samples"].size(), callers);
+    std::vector<double> all;
+    for (const Json& samples : latency["samples"]) {
+      EXPECT_EQ(samples.size(), 11u);
+      for (const Json& sample : samples) all.push_back(sample.get<double>());
+    }
+    std::ranges::sort(all);
+    EXPECT_EQ(latency["min"], all.front());
+    EXPECT_EQ(latency["max"], all.back());
+    EXPECT_EQ(latency["p50"], all[all.size() / 2]);  // an odd count
+    EXPECT_LE(latency["p50"], latency["p90"]);
+    EXPECT_LE(latency["p90"], latency["p99"]);
+    EXPECT_LE(latency["p99"], latency["max"]);
+    // A caller's rate is at most that of its fastest request.
+    EXPECT_LE(row["images_per_second"].get<double>() * latency["min"].get<double>(),
+              1e3 * static_cast<double>(callers));
+    EXPECT_GT(row["images_per_second"], 0);
+  }
+  std::ofstream(path("latency.json")) << json;
+  const Outcome table = run({"bench", "--from", path("latency.json"), "--markdown"});
+  EXPECT_THAT(table.out, testing::AllOf(HasSubstr("p99 ms"), HasSubstr("| small | native |"),
+                                        testing::Not(HasSubstr("of peak"))));
+  const Outcome picture =
+      run({"bench", "--from", path("latency.json"), "--plot", path("latency.png")});
+  EXPECT_EQ(picture.code, 2);
+  EXPECT_THAT(picture.err, HasSubstr("--latency"));
 }
 
 TEST_F(Bench, TablesAndPictureOfOwnWeights) {
@@ -177,6 +245,12 @@ TEST_F(Bench, WrongUseIsNamed) {
       {{"--model", "missing.safetensors"}, 1, "missing.safetensors"},
       {{"--model", write_model(path("b.safetensors"), 3, 0)}, 1, "b.safetensors: a backbone"},
       {{"--model", model, "--from", "a.json"}, 2, "--model has no effect"},
+      {{"--model", model, "--latency", "--batch", "2"}, 2, "--batch has no effect on --latency"},
+      {{"--model", model, "--latency", "--backend", "torch"}, 2, "--backend has no effect"},
+      {{"--model", model, "--latency", "--train"}, 2, "--train"},
+      {{"--model", model, "--callers", "2"}, 2, "--latency"},
+      {{"--latency", "--task", "detect"}, 1, "classifiers"},
+      {{"--train", "--precision", "fp32,bf16x3"}, 1, "bf16x3: training steps"},
   };
   for (const Case& wrong : cases) {
     SCOPED_TRACE(testing::PrintToString(wrong.arguments));

@@ -30,6 +30,8 @@ TEST(Info, TheZooWithExactCounts) {
   EXPECT_EQ(json["models"][1]["parameters"], 28282696);
   EXPECT_EQ(json["models"][1]["multiply_adds"], 4358553600);
   EXPECT_EQ(json["cpu"]["isas"][0], "reference");
+  EXPECT_EQ(json["cpu"]["precisions"]["fp32"], "fma");
+  EXPECT_THAT(run({"info", "--cpu"}).out, HasSubstr("fp32 (fma)"));
   const Outcome text = run({"info"});
   EXPECT_THAT(text.out, HasSubstr("28,282,696"));
   EXPECT_THAT(text.out, HasSubstr("44,499,705,856"));

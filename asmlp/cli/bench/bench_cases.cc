@@ -7,10 +7,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
+#include "asmlp/quantize/quantize.h"
 #include "asmlp/weights/fill.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::cli {
 namespace {
@@ -67,15 +70,15 @@ std::optional<ModelSpec> architecture(const std::string& word) {
   return zoo_model(word);
 }
 
-}  // namespace
+using MakeFilled = std::function<Checkpoint(ModelSpec)>;
 
-BenchModel open_bench_model(const std::string& word) {
+BenchModel open_model(const std::string& word, const MakeFilled& fill) {
   BenchModel model;
   ModelOptions named;
   LoadedModel loaded;
   if (std::optional<ModelSpec> spec = architecture(word)) {
     spec->origin[kFilledKey] = kFilledText;
-    auto file = std::make_shared<NamelessFile>(Checkpoint{*spec, fill_parameters(spec->config)});
+    auto file = std::make_shared<NamelessFile>(fill(*std::move(spec)));
     named.model = file->path().string();
     loaded = load_model(named);
     model.owner = file;
@@ -96,19 +99,42 @@ BenchModel open_bench_model(const std::string& word) {
   return model;
 }
 
+Checkpoint filled(ModelSpec spec) {
+  TensorMap tensors = fill_parameters(spec.config);
+  return {std::move(spec), std::move(tensors)};
+}
+
+}  // namespace
+
+BenchModel open_bench_model(const std::string& word) { return open_model(word, filled); }
+
+BenchModel open_int8_bench_model(const std::string& word) {
+  return open_model(
+      word, [](ModelSpec spec) { return quantized_for_benchmark(filled(std::move(spec))); });
+}
+
 std::vector<BenchCase> bench_cases(const BenchOptions& options) {
   std::vector<std::string> isas = options.isas;
   if (isas.empty()) isas.emplace_back();
   std::vector<BenchCase> cases;
   for (const std::string& word : options.models) {
     const auto model = std::make_shared<const BenchModel>(open_bench_model(word));
+    const bool quantized = is_quantized(model->checkpoint.tensors);
+    std::vector<std::string> precisions = options.precisions;
+    if (precisions.empty()) precisions.emplace_back(quantized ? "int8" : "fp32");
+    std::shared_ptr<const BenchModel> int8 = quantized || !model->filled ? model : nullptr;
     std::vector<int> sizes = options.sizes;
     if (sizes.empty()) sizes.push_back(model->checkpoint.spec.preprocessing.size);
     for (const std::string& isa : isas) {
-      for (const std::string& precision : options.precisions) {
+      for (const std::string& precision : precisions) {
         const RunOptions run{.threads = options.threads, .isa = isa, .precision = precision};
+        const bool wants_int8 = precision == to_string(Precision::kInt8);
+        if (wants_int8 && !int8) {
+          int8 = std::make_shared<const BenchModel>(open_int8_bench_model(word));
+        }
+        const auto& used = wants_int8 ? int8 : model;
         for (int size : sizes) {
-          for (int batch : options.batches) cases.push_back({model, run, size, batch});
+          for (int batch : options.batches) cases.push_back({used, run, size, batch});
         }
       }
     }

@@ -14,9 +14,10 @@ namespace asmlp::cli {
 struct BenchOptions {
   std::vector<std::string> models{"asmlp_tiny_patch4_shift5_224"};
   std::vector<int> batches{1};
-  std::vector<std::string> precisions{"fp32"};
-  std::vector<std::string> isas;  // empty: the default one
-  std::vector<int> sizes;         // empty: the model's own
+  std::vector<std::string> precisions;  // empty: fp32, of a model with int8 layers int8
+  std::vector<std::string> isas;        // empty: the default one
+  std::vector<int> sizes;               // empty: the model's own
+  std::vector<int> callers;             // of --latency; empty: default_callers()
   int threads = 0;
   int runs = 30;
   int warmup = 3;
@@ -38,6 +39,10 @@ struct BenchModel {
 // speed does not depend on the values. Those are written to a file without a name, which goes away
 // with the model or the process. Error(kUnsupported) for a model without head; load_model's errors.
 BenchModel open_bench_model(const std::string& word);
+
+// The same with int8 layers: deterministic weights get them here, calibrated on generated inputs;
+// those of a file stay as they are.
+BenchModel open_int8_bench_model(const std::string& word);
 
 // One row of the table.
 struct BenchCase {

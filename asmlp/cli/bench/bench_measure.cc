@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "asmlp/cli/bench/bench_precision.h"
 #include "asmlp/cli/bench/cold_start.h"
 #include "asmlp/cli/bench/statistics.h"
+#include "asmlp/kernels/kernels.h"
 #include "asmlp/kernels/peak.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
@@ -26,21 +28,22 @@ class Peaks {
   Peaks(const Runner& runner, const BenchCase& c)
       : pool_(runner.threads()),
         isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa, "--isa")),
-        own_(parse_precision(c.run.precision)) {}
+        instruction_(kernel_set(isa_, parse_precision(c.run.precision)).instruction) {}
 
+  // Each instruction once: without one of its own, a precision is computed by another's.
   void sample() {
-    for (Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kBf16x3}) {
+    std::vector<std::string> sampled;
+    for (Precision precision : all_precisions()) {
+      const std::string instruction = kernel_set(isa_, precision).instruction;
+      if (std::ranges::count(sampled, instruction) > 0) continue;
+      sampled.push_back(instruction);
       const Peak peak = measure_peak(isa_, precision, pool_, kPeakSeconds);
-      const bool own = precision == own_;
-      if (own) instruction_ = peak.instruction;
-      // Without a bf16 instruction the bf16 kernels have the fp32 ones' peak: no second figure.
-      if (precision == Precision::kFp32 || own || std::string(peak.instruction) != "fma") {
-        samples_[peak.instruction].push_back(peak.flops * 1e-9);
-      }
+      samples_[instruction].push_back(peak.flops * 1e-9);
     }
   }
 
-  // GFLOP/s of the instruction that the case is made of.
+  // GFLOP/s that the instruction of the case allows it: of bf16x3 on bf16 tiles, which takes three
+  // products for each of the model's, a third of what the tiles do (peak_loop counts it so).
   double own() const { return summarize(samples_.at(instruction_)).median; }
 
   Json json(double gflops) const {
@@ -58,7 +61,6 @@ class Peaks {
  private:
   ThreadPool pool_;
   Isa isa_;
-  Precision own_;
   std::string instruction_;
   std::map<std::string, std::vector<double>> samples_;
 };
@@ -114,12 +116,15 @@ Json steps_of(const BenchCase& c, std::span<const float> input, const BenchOptio
   return steps;
 }
 
-// Bytes of the parameters as the case computes with them: matrices in its precision, the rest fp32.
-int64_t weight_bytes(const Config& config, const std::string& precision) {
+// Bytes of the parameters as the case computes with them: matrices in its precision, of int8 those
+// that are quantized; the rest fp32.
+int64_t weight_bytes(const Checkpoint& checkpoint, const std::string& precision) {
+  const int of_matrices = bytes_per_weight(parse_precision(precision));
+  const bool all = precision != to_string(Precision::kInt8);
   int64_t bytes = 0;
-  for (const Param& param : parameter_table(config)) {
-    const bool half = precision == "bf16" && param.shape.size() > 1;
-    bytes += element_count(param.shape) * (half ? 2 : 4);
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    const bool matrix = tensor.shape.size() > 1 && (all || tensor.dtype == DType::kI8);
+    bytes += element_count(tensor.shape) * (matrix ? of_matrices : 4);
   }
   return bytes;
 }
@@ -135,26 +140,30 @@ Json with_samples(const std::vector<double>& samples) {
 
 }  // namespace
 
+Json row_head(const BenchCase& c, const Verification& verification) {
+  const Config& config = c.model->checkpoint.spec.config;
+  return {{"model", c.model->name},
+          {"weights", c.model->filled ? "deterministic" : c.model->file.string()},
+          {"precision", c.run.precision},
+          {"img_size", c.size},
+          {"batch", c.batch},
+          {"parameters", parameter_count(config)},
+          {"multiply_adds", multiply_adds(config, c.size, c.size)},
+          {"verified",
+           {{"img_size", verification.size},
+            {"images", verification.images},
+            {"relative_error", verification.error},
+            {"tolerance", verification.tolerance}}}};
+}
+
 Json measure_case(const BenchCase& c, const Verification& verification, const BenchOptions& options,
                   const Backend& backend) {
   const Config& config = c.model->checkpoint.spec.config;
   const std::vector<float> input =
       to_f32(fill_tensor("input", {c.batch, config.in_chans, c.size, c.size}));
   const int64_t macs = multiply_adds(config, c.size, c.size);
-  Json row = {{"model", c.model->name},
-              {"weights", c.model->filled ? "deterministic" : c.model->file.string()},
-              {"backend", backend.name},
-              {"precision", c.run.precision},
-              {"img_size", c.size},
-              {"batch", c.batch},
-              {"parameters", parameter_count(config)},
-              {"multiply_adds", macs},
-              {"verified",
-               {{"img_size", verification.size},
-                {"images", verification.images},
-                {"relative_error", verification.error},
-                {"tolerance", verification.tolerance}}}};
-
+  Json row = row_head(c, verification);
+  row["backend"] = backend.name;
   auto runner = start(backend, c, false);
   row["isa"] = runner->isa();
   row["threads"] = runner->threads();
@@ -171,7 +180,7 @@ Json measure_case(const BenchCase& c, const Verification& verification, const Be
   row["gflops"] = gflops;
   row["peak"] = peaks.json(gflops);
   row["steps"] = steps_of(c, input, options, backend, peaks.own());
-  row["weight_bytes"] = weight_bytes(config, c.run.precision);
+  row["weight_bytes"] = weight_bytes(c.model->checkpoint, c.run.precision);
   if (options.starts > 0) {
     const ColdStart cold = measure_cold_start(c, options.starts);
     std::vector<double> cold_ms;

@@ -8,6 +8,9 @@
 
 namespace asmlp::cli {
 
+// What a row of any kind begins with: model, weights, precision, sizes, counts, verification.
+Json row_head(const BenchCase& bench_case, const Verification& verification);
+
 // Measures a verified case. The row's keys are explained in docs/results/speed.md. The machine's
 // peak is taken before, between and after the timed runs, on as many threads; the steps come from
 // runs of their own.

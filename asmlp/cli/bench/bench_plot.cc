@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/core/cpu.h"
+#include "asmlp/core/error.h"
 #include "asmlp/report/axis.h"
 #include "asmlp/report/canvas.h"
 #include "asmlp/report/palette.h"
@@ -23,15 +25,18 @@ constexpr int kRow = 30;
 constexpr int kBottom = 58;
 
 struct Kind {
-  const char* name;
+  std::string name;
   Color color;
 };
 
-// What a bar's color says.
+// What a bar's color says: LibTorch, or a precision of ours.
 Kind kind_of(const Json& row) {
   if (row["backend"] == "torch") return {"LibTorch", kLight.series[1]};
-  if (row["precision"] == "bf16") return {"native bf16", kLight.series[2]};
-  return {"native fp32", kLight.series[0]};
+  constexpr Color kOurs[] = {kLight.series[0], kLight.series[2], kLight.series[3]};
+  const std::string precision = row["precision"].get<std::string>();
+  const std::vector<std::string> names = precision_names();
+  const auto k = static_cast<size_t>(std::ranges::find(names, precision) - names.begin());
+  return {"native " + precision, k < std::size(kOurs) ? kOurs[k] : kMuted};
 }
 
 std::string label_of(const Json& row) {
@@ -78,7 +83,7 @@ void draw_legend(Canvas& canvas, const Json& rows) {
   for (const Json& row : rows) {
     const Kind kind = kind_of(row);
     if (std::ranges::count(shown, kind.name) > 0) continue;
-    shown.emplace_back(kind.name);
+    shown.push_back(kind.name);
     canvas.fill(x, kTop - 30, 14, 14, kind.color);
     canvas.text(x + 20, kTop - 18, kind.name, {.size = 13});
     x += 36 + canvas.text_width(kind.name, {.size = 13});
@@ -88,7 +93,12 @@ void draw_legend(Canvas& canvas, const Json& rows) {
 }  // namespace
 
 void write_bench_plot(const std::filesystem::path& path, const Json& document) {
-  const Json& rows = document["rows"];
+  Json rows = Json::array();
+  for (const Json& row : document["rows"]) {
+    if (!is_latency_row(row)) rows.push_back(row);
+  }
+  require(!rows.empty(), ErrorCode::kInvalidArgument,
+          "--plot {}: only rows of --latency, of which there is no picture", path.string());
   double top = 1e-3;
   for (const Json& row : rows) {
     top = std::max({top, row["peak"]["gflops"].get<double>(), row["gflops"].get<double>()});

@@ -49,6 +49,7 @@ Table speed_table(const Json& document) {
   Table table = make_table(
       {"threads", "ms", "min", "10-90 %", "ms/image", "images/s", "GFLOP/s", "peak", "of peak"});
   for (const Json& row : document["rows"]) {
+    if (is_latency_row(row)) continue;
     const Json& latency = row["latency_ms"];
     std::vector<std::string> cells = row_cells(row);
     for (const std::string& cell :
@@ -69,6 +70,7 @@ Table check_table(const Json& document) {
   Table table = make_table(
       {"verified at", "difference", "allowed", "cold start ms", "peak memory", "weights"});
   for (const Json& row : document["rows"]) {
+    if (is_latency_row(row)) continue;
     const Json& verified = row["verified"];
     const bool cold = row.contains("cold_start_ms");
     std::vector<std::string> cells = row_cells(row);
@@ -78,6 +80,26 @@ Table check_table(const Json& document) {
                                     cold ? ms(number(row["cold_start_ms"]["median"])) : "-",
                                     cold ? format_bytes(number(row["peak_memory_bytes"])) : "-",
                                     format_bytes(number(row["weight_bytes"]))}) {
+      cells.push_back(cell);
+    }
+    table.add_row(cells);
+  }
+  return table;
+}
+
+// The percentiles of --latency.
+Table latency_table(const Json& document) {
+  Table table = make_table(
+      {"callers", "threads", "p50 ms", "p90 ms", "p99 ms", "max ms", "images/s", "difference"});
+  for (const Json& row : document["rows"]) {
+    if (!is_latency_row(row)) continue;
+    const Json& latency = row["latency_ms"];
+    std::vector<std::string> cells = row_cells(row);
+    for (const std::string& cell :
+         {word(row["callers"]), word(row["threads"]), ms(number(latency["p50"])),
+          ms(number(latency["p90"])), ms(number(latency["p99"])), ms(number(latency["max"])),
+          fmt::format("{:.1f}", number(row["images_per_second"])),
+          fmt::format("{:.1e}", number(row["verified"]["relative_error"]))}) {
       cells.push_back(cell);
     }
     table.add_row(cells);
@@ -177,6 +199,8 @@ Json read_bench_documents(const std::vector<std::filesystem::path>& files) {
   return all;
 }
 
+bool is_latency_row(const Json& row) { return row.contains("callers"); }
+
 std::string bench_text(const Json& document, Markup markup) {
   const bool plain = markup == Markup::kPlain;
   std::string text = header(document);
@@ -184,20 +208,31 @@ std::string bench_text(const Json& document, Markup markup) {
     text += '\n' + (plain ? title + ": " + words + '\n' : "## " + title + "\n\n" + words + "\n\n");
     text += plain ? table.str(2) : table.markdown();
   };
-  add("Speed",
-      "a run is a batch; ms is the median; the peak was measured between the runs, in GFLOP/s",
-      speed_table(document));
-  std::string checks =
-      "logits against the reference kernels in fp32, relative to the largest; cold start and peak "
-      "memory of fresh processes";
-  for (const Json& row : document["rows"]) {
-    if (word(row["weights"]) != "deterministic") continue;
-    checks += "; zoo names and configs have deterministic weights, speed does not depend on them";
-    break;
+  const Json& rows = document["rows"];
+  const bool latencies = std::ranges::any_of(rows, is_latency_row);
+  std::string checks = "logits against the reference kernels in fp32, relative to the largest";
+  const bool filled = std::ranges::any_of(
+      rows, [](const Json& row) { return word(row["weights"]) == "deterministic"; });
+  const std::string weights =
+      filled ? "; zoo names and configs have deterministic weights, speed does not depend on them"
+             : "";
+  if (!std::ranges::all_of(rows, is_latency_row)) {
+    add("Speed",
+        "a run is a batch; ms is the median; the peak is what the instruction allows, measured "
+        "between the runs, in GFLOP/s",
+        speed_table(document));
+    add("Checks and memory", checks + "; cold start and peak memory of fresh processes" + weights,
+        check_table(document));
   }
-  add("Checks and memory", checks, check_table(document));
-  for (const Json& row : document["rows"]) {
-    if (row["steps"].empty()) continue;
+  if (latencies) {
+    add("Latency",
+        "ms of one image while that many callers, each with an engine of its own on one packed "
+        "model, ask for theirs back to back; images/s of all together; difference: " +
+            checks + weights,
+        latency_table(document));
+  }
+  for (const Json& row : rows) {
+    if (is_latency_row(row) || row["steps"].empty()) continue;
     add(fmt::format("Steps of {}, {}, {}, {} x {}, batch {}", word(row["model"]), word(row["isa"]),
                     word(row["precision"]), word(row["img_size"]), word(row["img_size"]),
                     word(row["batch"])),

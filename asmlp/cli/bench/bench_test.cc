@@ -2,8 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+
+#include "asmlp/cli/bench/bench_latency.h"
+#include "asmlp/cli/bench/bench_plot.h"
+#include "asmlp/cli/bench/bench_precision.h"
 #include "asmlp/cli/bench/bench_report.h"
 #include "asmlp/cli/bench/bench_verify.h"
+#include "asmlp/core/error.h"
+#include "asmlp/core/thread_pool.h"
 #include "asmlp/model/params.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/report/machine.h"
@@ -80,6 +88,53 @@ TEST(BenchText, SaysWhereEachRowWasVerifiedAndWhatItReached) {
   for (const char* part : {"32 x 32", "2.0e-06", "9.600-123.4", "200.0 fma", "50.0 %", "1.5 MB",
                            "deterministic weights"}) {
     EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+// The document above with a row of --latency behind its own.
+Json document_with_latency() {
+  Json json = document();
+  Json row = json["rows"][0];
+  for (const char* key : {"peak", "steps", "weight_bytes", "gflops", "ms_per_image"}) {
+    row.erase(key);
+  }
+  row["batch"] = 1;
+  row["callers"] = 7;
+  row["images_per_second"] = 55.5;
+  row["latency_ms"] = {{"p50", 11.5}, {"p90", 12.5}, {"p99", 133.3}, {"min", 9.0}, {"max", 144.4}};
+  json["rows"].push_back(row);
+  return json;
+}
+
+TEST(BenchText, RowsOfLatencyHaveATableOfTheirOwn) {
+  const Json both = document_with_latency();
+  const std::string expected =
+      "| m | native | avx2 | fp32 | 64 | 1 | 7 | 3 | 11.50 | 12.50 | 133.3 | 144.4 | 55.5 | "
+      "2.0e-06 |";
+  const std::string text = bench_text(both, Markup::kMarkdown);
+  EXPECT_THAT(text, HasSubstr(expected));
+  EXPECT_THAT(text, HasSubstr(bench_text(document(), Markup::kMarkdown).substr(0, 400)));
+  EXPECT_THAT(bench_text(document(), Markup::kPlain), testing::Not(HasSubstr("Latency")));
+  Json alone = both;
+  alone["rows"].erase(0);
+  const std::string latency = bench_text(alone, Markup::kMarkdown);
+  EXPECT_THAT(latency, HasSubstr(expected));
+  EXPECT_THAT(latency, testing::Not(HasSubstr("## Speed")));
+  EXPECT_THROW(write_bench_plot("/nowhere/p.png", alone), Error);
+}
+
+TEST(Latency, DefaultCallersAreAscendingAndReachTheCores) {
+  const std::vector<int> callers = default_callers();
+  EXPECT_EQ(callers.front(), 1);
+  EXPECT_EQ(callers.back(), std::max(2, available_cores()));
+  EXPECT_TRUE(std::ranges::is_sorted(callers, std::less_equal<>()));
+}
+
+TEST(BenchPrecision, OfEveryPrecision) {
+  for (Precision precision : all_precisions()) {
+    SCOPED_TRACE(to_string(precision));
+    EXPECT_GE(allowed_error(precision), allowed_error(Precision::kFp32));
+    EXPECT_LE(bytes_per_weight(precision), bytes_per_weight(Precision::kFp32));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "asmlp/cli/bench/bench_precision.h"
 #include "asmlp/core/error.h"
 #include "asmlp/engine/engine.h"
 #include "asmlp/model/params.h"
@@ -60,7 +61,7 @@ Verification Verifier::verify(const BenchCase& c) {
   Verification done;
   done.size = verification_size(config, c.size);
   done.images = verified_images(config, done.size, c.batch);
-  done.tolerance = c.run.precision == "bf16" ? 3e-2 : 1e-4;
+  done.tolerance = allowed_error(parse_precision(c.run.precision));
   const std::vector<float>& expected = reference(*c.model, done.size, done.images, c.run.threads);
 
   const auto runner =

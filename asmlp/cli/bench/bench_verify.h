@@ -29,8 +29,8 @@ class Verifier {
 
   // Runs the case as it will be timed (its batch, precision, ISA and threads; the size of
   // verification_size) and compares every image of the batch with the reference kernels in fp32.
-  // Error(kMismatch) when the relative difference is above 1e-4 (fp32) or 3e-2 (bf16) or a logit is
-  // not finite.
+  // Error(kMismatch) when the relative difference is above allowed_error (bench_precision.h) or a
+  // logit is not finite.
   Verification verify(const BenchCase& bench_case);
 
  private:

@@ -19,6 +19,8 @@ namespace asmlp::cli {
 struct BenchRequest {
   TaskOption task;
   bool train = false;
+  bool latency = false;
+  std::vector<int> callers;  // of latency
   std::vector<std::string> models;
   std::vector<int> batches;
   std::vector<int> sizes;  // sides of square images, of classifiers
@@ -46,7 +48,8 @@ struct BenchRunners {
 BenchRunners native_bench(Arguments arguments);
 
 // Verified first, then timed against the peak of the same run. With the backend "torch" in the
-// request and another one here, the rows of asmlp-torch too.
+// request and another one here, the rows of asmlp-torch too. With `latency`, its rows instead, of
+// the native engine: Error(kUnsupported) for another backend.
 int bench_forward(const BenchRequest& request, const Backend& backend);
 
 }  // namespace asmlp::cli

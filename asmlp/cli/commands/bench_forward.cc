@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "asmlp/cli/bench/bench_latency.h"
 #include "asmlp/cli/bench/bench_measure.h"
 #include "asmlp/cli/bench/bench_plot.h"
 #include "asmlp/cli/bench/bench_report.h"
@@ -28,7 +29,7 @@ Json torch_rows(const BenchOptions& options, const std::vector<BenchCase>& cases
   Json rows = Json::array();
   std::shared_ptr<const BenchModel> last;
   for (const BenchCase& c : cases) {
-    if (c.model == last) continue;
+    if (c.run.precision != "fp32" || c.model == last) continue;
     last = c.model;
     std::vector<std::string> arguments{"bench",         "--json",
                                        "--model",       c.model->file.string(),
@@ -54,31 +55,59 @@ Json torch_rows(const BenchOptions& options, const std::vector<BenchCase>& cases
   return rows;
 }
 
-Json measure(const BenchOptions& options, const Backend& backend) {
+// What is known before anything is timed.
+struct Verified {
+  std::vector<BenchCase> cases;
+  std::vector<Verification> verifications;  // of each case
+};
+
+Verified verify_cases(const BenchOptions& options, const Backend& backend) {
+  Verified verified{.cases = bench_cases(options), .verifications = {}};
+  for (const BenchCase& c : verified.cases) {
+    for (const std::string& note : c.model->notes) print_note(note);
+  }
+  Verifier verifier(backend);
+  Progress verifying("verify", static_cast<int64_t>(verified.cases.size()), "rows");
+  for (const BenchCase& c : verified.cases) {
+    verified.verifications.push_back(verifier.verify(c));
+    verifying.update(static_cast<int64_t>(verified.verifications.size()), describe(c));
+  }
+  verifying.finish();
+  return verified;
+}
+
+Json measure_latencies(const BenchOptions& options, const Backend& backend) {
+  require(backend.name == "native" && options.backend == "native", ErrorCode::kUnsupported,
+          "--latency: is measured on the native engine; use `asmlp bench` without --backend");
+  Json document = measurement_document();
+  const auto [cases, verifications] = verify_cases(options, backend);
+  const std::vector<int> callers = options.callers.empty() ? default_callers() : options.callers;
+  Progress timing("bench", static_cast<int64_t>(cases.size() * callers.size()), "rows");
+  for (size_t k = 0; k < cases.size(); ++k) {
+    for (int count : callers) {
+      document["rows"].push_back(measure_latency(cases[k], verifications[k], options, count));
+      timing.update(static_cast<int64_t>(document["rows"].size()),
+                    fmt::format("{}, {} callers", describe(cases[k]), count));
+    }
+  }
+  timing.finish();
+  return document;
+}
+
+Json measure_speed(const BenchOptions& options, const Backend& backend) {
   const bool with_torch = backend.name == "native" && options.backend == "torch";
   std::filesystem::path torch;
   if (with_torch) {
     torch = find_torch_program("`--backend torch`");
-    require(std::ranges::count(options.precisions, "fp32") > 0, ErrorCode::kUnsupported,
+    require(options.precisions.empty() || std::ranges::count(options.precisions, "fp32") > 0,
+            ErrorCode::kUnsupported,
             "--backend torch: the LibTorch path computes in fp32; add it to --precision");
   }
   Json document = measurement_document();
-  const std::vector<BenchCase> cases = bench_cases(options);
-  for (const BenchCase& c : cases) {
-    for (const std::string& note : c.model->notes) print_note(note);
-  }
-  const auto count = static_cast<int64_t>(cases.size());
-  Verifier verifier(backend);
-  std::vector<Verification> verifications;
-  Progress verifying("verify", count, "rows");
-  for (const BenchCase& c : cases) {
-    verifications.push_back(verifier.verify(c));
-    verifying.update(static_cast<int64_t>(verifications.size()), describe(c));
-  }
-  verifying.finish();
+  const auto [cases, verifications] = verify_cases(options, backend);
   // Before this process measures anything, so that LibTorch's check comes first too.
   const Json others = with_torch ? torch_rows(options, cases, torch) : Json::array();
-  Progress timing("bench", count, "rows");
+  Progress timing("bench", static_cast<int64_t>(cases.size()), "rows");
   for (const BenchCase& c : cases) {
     const size_t k = document["rows"].size();
     document["rows"].push_back(measure_case(c, verifications[k], options, backend));
@@ -98,6 +127,9 @@ BenchOptions options_of(const BenchRequest& request) {
   options.isas = request.isas;
   options.sizes = request.sizes;
   options.threads = request.threads;
+  options.callers = request.callers;
+  // A hundredth of the requests is above p99.
+  if (request.latency) options.runs = 100;
   options.runs = request.runs.value_or(options.runs);
   options.warmup = request.warmup.value_or(options.warmup);
   options.starts = request.starts.value_or(options.starts);
@@ -117,9 +149,10 @@ int bench_forward(const BenchRequest& request, const Backend& backend) {
   require(request.plot.empty() || std::filesystem::path(request.plot).extension() == ".png",
           ErrorCode::kInvalidArgument, "--plot {}: is written as PNG; its name must end in .png",
           request.plot);
-  const Json document = request.from.empty()
-                            ? measure(options, backend)
-                            : read_bench_documents({request.from.begin(), request.from.end()});
+  const Json document = !request.from.empty()
+                            ? read_bench_documents({request.from.begin(), request.from.end()})
+                        : request.latency ? measure_latencies(options, backend)
+                                          : measure_speed(options, backend);
   if (!request.plot.empty()) write_bench_plot(request.plot, document);
   if (request.output.json) {
     print_json(document);

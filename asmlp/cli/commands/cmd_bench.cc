@@ -1,8 +1,12 @@
 // asmlp bench: speed, measured after it has been verified.
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <memory>
 
 #include "asmlp/cli/commands/bench.h"
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
 
 namespace asmlp::cli {
@@ -23,7 +27,7 @@ class Unused {
  private:
   std::vector<std::pair<const CLI::Option*, unsigned>> options_;
 };
-constexpr unsigned kForward = 1, kTrain = 2, kDetect = 4, kFrom = 8;
+constexpr unsigned kForward = 1, kTrain = 2, kDetect = 4, kFrom = 8, kLatency = 16;
 
 void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
   const std::string group = "Rows (lists, separated by commas; every combination is a row)";
@@ -37,7 +41,7 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
                      "mask_rcnn_asmlp_tiny)")
           ->delimiter(',')
           ->type_name("NAME|FILE"),
-      kForward | kTrain | kDetect);
+      kForward | kTrain | kDetect | kLatency);
   add(app.add_option("-b,--batch,--batch-size", request.batches,
                      "images per run (default 1; of training steps 8)")
           ->delimiter(',')
@@ -49,23 +53,25 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
           ->delimiter(',')
           ->check(CLI::Range(1, 16384))
           ->type_name("N"),
-      kForward | kTrain);
+      kForward | kTrain | kLatency);
   add(app.add_option("--size", request.size,
                      "detectors: height x width of the resized image (default 800x1088)")
           ->type_name("N|HxW"),
       kDetect);
   add(app.add_option("--precision", request.precisions,
-                     "numbers of the matrix products: fp32 (default), bf16, bf16x3")
+                     fmt::format("numbers of the matrix products (default fp32): {}; training "
+                                 "steps: fp32, bf16",
+                                 fmt::join(precision_names(), ", ")))
           ->delimiter(',')
-          ->check(CLI::IsMember({"fp32", "bf16", "bf16x3"}))
+          ->check(CLI::IsMember(precision_names()))
           ->type_name("NAME"),
-      kForward | kTrain);
+      kForward | kTrain | kLatency);
   add(app.add_option("--isa", request.isas,
                      "instruction sets (`asmlp info --cpu` lists them); default: $ASMLP_ISA or the "
                      "best")
           ->delimiter(',')
           ->type_name("NAME"),
-      kForward);
+      kForward | kLatency);
 }
 
 void add_execution_options(CLI::App& app, const std::string& backend, BenchRequest& request,
@@ -74,8 +80,22 @@ void add_execution_options(CLI::App& app, const std::string& backend, BenchReque
   const auto add = [&](CLI::Option* option, unsigned kinds) {
     unused.add(option->group(group), kinds);
   };
-  app.add_flag("--train", request.train, "measure training steps instead (needs asmlp-torch)")
-      ->group(group);
+  CLI::Option* train =
+      app.add_flag("--train", request.train, "measure training steps instead (needs asmlp-torch)")
+          ->group(group);
+  CLI::Option* latency =
+      app.add_flag("--latency", request.latency,
+                   "measure the percentiles of one image's time under callers instead")
+          ->excludes(train)
+          ->group(group);
+  add(app.add_option("--callers", request.callers,
+                     "--latency: callers at a time, a list; each has an engine of its own (default "
+                     "1, 2, and the usable cores)")
+          ->delimiter(',')
+          ->check(CLI::Range(1, 256))
+          ->needs(latency)
+          ->type_name("N"),
+      kLatency);
   request.backend = backend;
   const bool native = backend == "native";
   add(app.add_option("--backend", request.backend,
@@ -89,17 +109,18 @@ void add_execution_options(CLI::App& app, const std::string& backend, BenchReque
                      "threads; 0 takes every usable core (default)")
           ->check(CLI::Range(0, 256))
           ->type_name("N"),
-      kForward | kTrain | kDetect);
+      kForward | kTrain | kDetect | kLatency);
   add(app.add_option("--runs", request.runs,
-                     "timed runs per row (default 30; training steps 20, detections 10)")
+                     "timed runs per row (default 30; training steps 20, detections 10; of "
+                     "--latency: requests of each caller, default 100)")
           ->check(CLI::Range(1, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDetect);
+      kForward | kTrain | kDetect | kLatency);
   add(app.add_option("--warmup", request.warmup,
                      "runs before those (default 3; training steps 2, detections 1)")
           ->check(CLI::Range(0, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDetect);
+      kForward | kTrain | kDetect | kLatency);
   add(app.add_option("--cold-starts", request.starts,
                      "fresh processes per row, for cold start and memory (default 5; 0: none)")
           ->check(CLI::Range(0, 1000))
@@ -119,8 +140,14 @@ int bench(const BenchRequest& request, const BenchRunners& runners, const Unused
     require(task == Task::kClassify, ErrorCode::kUnsupported,
             "bench --train measures classifiers, not {}s", model_kind(task));
     unused.check(kTrain, "training steps");
+    for (const std::string& precision : request.precisions) {
+      require(precision == "fp32" || precision == "bf16", ErrorCode::kUnsupported,
+              "--precision {}: training steps are measured in fp32 and bf16", precision);
+    }
     return runners.train(request);
   }
+  require(!request.latency || task == Task::kClassify, ErrorCode::kUnsupported,
+          "bench --latency measures classifiers, not {}s", model_kind(task));
   if (task == Task::kDetect) {
     unused.check(kDetect, "detections");
     return runners.detect(request);
@@ -128,7 +155,11 @@ int bench(const BenchRequest& request, const BenchRunners& runners, const Unused
   require(task == Task::kClassify, ErrorCode::kUnsupported,
           "bench measures classifiers and detectors; the time of a segmentor is in the summary of "
           "`asmlp validate` and `asmlp segment`");
-  unused.check(kForward, "classifiers");
+  if (request.latency) {
+    unused.check(kLatency, "--latency");
+  } else {
+    unused.check(kForward, "classifiers");
+  }
   return runners.forward(request);
 }
 
@@ -144,6 +175,7 @@ constexpr const char* kBenchFooter =
     "  asmlp bench --img-size 224,384,512,768,1024 --plot sizes.png\n"
     "  asmlp bench --model asmlp_mobile_patch4_shift5_224,variant.yaml --isa avx2 --json > r.json\n"
     "  asmlp bench --backend torch                     LibTorch in the same table\n"
+    "  asmlp bench --latency --callers 1,2,4           p50, p90, p99 as a server sees them\n"
     "  asmlp bench --from a.json b.json --markdown     earlier results in one table\n"
     "  asmlp bench --train --precision fp32,bf16       training steps\n"
     "  asmlp bench --task detect --size 480x640        the parts of a detection";

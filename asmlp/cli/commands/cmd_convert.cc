@@ -10,6 +10,7 @@
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/model_file.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::cli {
 namespace {
@@ -25,6 +26,7 @@ struct ConvertOptions {
   std::string class_map;   // one class name per line
   std::string shift_size;  // "5" or "5,7"
   std::string name;        // of the model; "": its own
+  bool dequantize = false;
   OutputOptions output;
 };
 
@@ -40,6 +42,18 @@ void set_name(Description& model, const std::string& name) {
       model.model);
 }
 
+// Of a model with int8 layers, one in fp32.
+void dequantize(ModelFile& model, const std::string& file) {
+  auto* architecture = std::get_if<Architecture>(&model.description.model);
+  require(architecture != nullptr && is_quantized(model.tensors), ErrorCode::kInvalidArgument,
+          "{}: --dequantize: the file has no int8 weights; leave the option out", file);
+  model.tensors = dequantized(model.tensors);
+  architecture->spec.quantization.reset();
+  model.notes.push_back(
+      "int8 weights were written as the fp32 numbers that they stand for; their "
+      "rounding stays");
+}
+
 int convert(const ConvertOptions& options) {
   require(fs::path(options.out).extension() == ".safetensors", ErrorCode::kInvalidArgument,
           "{}: the output's name must end in .safetensors", options.out);
@@ -53,6 +67,7 @@ int convert(const ConvertOptions& options) {
   if (!architecture.empty()) load.description = resolve_description(architecture);
   if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
   ModelFile model = load_model_file(options.in, load);
+  if (options.dequantize) dequantize(model, options.in);
   if (!options.name.empty()) set_name(model.description, options.name);
   name_classes(model.description, options.class_map, options.in, &model.notes);
   save_model_file(options.out, model);
@@ -100,6 +115,8 @@ Command add_convert(CLI::App& program) {
   app->add_option("--class-map,--classes", options->class_map,
                   "text file with one class name per line, stored in OUT")
       ->type_name("FILE");
+  app->add_flag("--dequantize", options->dequantize,
+                "write int8 weights of `asmlp quantize` as fp32 ones");
   app->add_option("--name", options->name, "name of the model, stored in OUT")->type_name("NAME");
   add_output_options(*app, options->output);
   return {app, [options] { return convert(*options); }};

@@ -110,7 +110,7 @@ int run_forward(const ForwardOptions& options, const Backend& backend) {
   }
   write_safetensors(options.output, tensors,
                     {{"source", fmt::format("asmlp forward --backend {} --precision {}",
-                                            options.backend, options.run.precision)},
+                                            options.backend, to_string(runner->precision()))},
                      {"isa", runner->isa()}});
   if (options.messages.json) print_json(json);
   return kExitOk;

@@ -12,6 +12,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/printable.h"
 #include "asmlp/core/thread_pool.h"
+#include "asmlp/kernels/kernels.h"
 #include "asmlp/model/description/description.h"
 #include "asmlp/model/description/description_json.h"
 #include "asmlp/report/table.h"
@@ -112,9 +113,15 @@ Described find_model(const InfoOptions& options) {
 Json cpu_json() {
   Json isas = Json::array();
   for (Isa isa : available_isas()) isas.push_back(to_string(isa));
+  Json precisions = Json::object();
+  for (Precision precision : all_precisions()) {
+    precisions[to_string(precision)] = kernel_set(default_isa(), precision).instruction;
+  }
   return {{"name", cpu_name()},
+          {"features", cpu_features()},
           {"isas", isas},
           {"isa", to_string(default_isa())},
+          {"precisions", precisions},
           {"cores", available_cores()}};
 }
 
@@ -129,6 +136,12 @@ std::string cpu_text() {
   const bool by_variable = forced != nullptr && *forced != '\0';
   table.add_row(
       {"chosen", std::string(to_string(default_isa())) + (by_variable ? " (ASMLP_ISA)" : "")});
+  std::string precisions;
+  for (Precision precision : all_precisions()) {
+    precisions += fmt::format("{}{} ({})", precisions.empty() ? "" : ", ", to_string(precision),
+                              kernel_set(default_isa(), precision).instruction);
+  }
+  table.add_row({"precisions", precisions});
   return table.str();
 }
 

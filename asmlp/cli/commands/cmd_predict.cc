@@ -150,7 +150,7 @@ int run_predict(const PredictOptions& options) {
   const auto model = std::make_shared<const Model>(
       PackedModel::create(spec, loaded.checkpoint.tensors,
                           {.isa = parse_isa(options.run.isa, "--isa"),
-                           .precision = parse_precision(options.run.precision)}));
+                           .precision = precision_of(options.run, loaded.checkpoint)}));
   asmlp::RunOptions run;
   run.threads = options.run.threads;
   run.max_batch = std::min(options.batch_size, images);

@@ -64,12 +64,25 @@ void add_family(Lines& lines, const Architecture& architecture) {
   lines.add("config", json["config"].dump());
 }
 
+void add_quantization(Lines& lines, const QuantizationInfo& info) {
+  lines.add("int8",
+            fmt::format("of {}: inputs' ranges by {} of {} images{}; outputs off by {:.2f} % "
+                        "on {} others",
+                        info.source, info.method, info.images, info.equalized ? ", equalized" : "",
+                        100 * info.error, info.held_out));
+  if (info.fp32_layers.empty()) return;
+  lines.add("fp32 layers", truncated(fmt::format("{}: {}", info.fp32_layers.size(),
+                                                 fmt::join(info.fp32_layers, ", ")),
+                                     160));
+}
+
 void add_model(Lines& lines, const Architecture& architecture) {
   add_family(lines, architecture);
   const Preprocessing& pre = architecture.spec.preprocessing;
   lines.add("preprocessing", fmt::format("{} px, crop_pct {:g}, {}, mean [{:g}], std [{:g}]",
                                          pre.size, pre.crop_pct, to_string(pre.interpolation),
                                          fmt::join(pre.mean, ", "), fmt::join(pre.std, ", ")));
+  if (architecture.spec.quantization) add_quantization(lines, *architecture.spec.quantization);
 }
 
 void add_input(Lines& lines, const DenseInput& input) {

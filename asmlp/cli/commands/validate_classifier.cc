@@ -48,7 +48,7 @@ Json results_json(const ValidateOptions& options, const LoadedModel& loaded,
                {"backend", options.backend},
                {"threads", runner.threads()},
                {"isa", runner.isa()},
-               {"precision", options.run.precision},
+               {"precision", to_string(runner.precision())},
                {"seconds", seconds},
                {"images_per_second", seconds > 0 ? double(meter.count()) / seconds : 0},
                {"peak_memory_bytes", peak_memory()}};

@@ -13,6 +13,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/zoo.h"
 #include "asmlp/schema/nearest.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::cli {
 namespace {
@@ -112,12 +113,26 @@ void add_run_options(CLI::App& app, RunOptions& options) {
                  "instruction set (`asmlp info --cpu` lists them); default: $ASMLP_ISA or the best")
       ->type_name("NAME")
       ->group(group);
-  app.add_option("--precision", options.precision,
-                 "numbers of the matrix products: fp32 (default), bf16, or bf16x3 (two bf16 parts "
-                 "for each number, where the processor has tile units); sums stay fp32")
-      ->check(CLI::IsMember({"fp32", "bf16", "bf16x3"}))
+  app.add_option(
+         "--precision", options.precision,
+         "numbers of the matrix products: fp32 (default), bf16, bf16x3 (two bf16 parts for "
+         "each number, where the processor has tile units), or int8 (default of models that "
+         "`asmlp quantize` made, and theirs only); sums stay fp32")
+      ->check(CLI::IsMember(precision_names()))
       ->type_name("NAME")
       ->group(group);
+}
+
+Precision precision_of(const RunOptions& options, const Checkpoint& checkpoint) {
+  const std::string what = checkpoint.spec.name.empty() ? "the model" : checkpoint.spec.name;
+  const Precision wanted =
+      options.precision.empty() ? Precision::kFp32 : parse_precision(options.precision);
+  const Precision usable = usable_precision(wanted, checkpoint.tensors, what);
+  require(options.precision.empty() || usable == wanted, ErrorCode::kUnsupported,
+          "--precision fp32: the weights of {} are quantized to int8; leave the option out, take "
+          "the file that was quantized, or write an fp32 file: `asmlp convert IN OUT --dequantize`",
+          what);
+  return usable;
 }
 
 void add_output_options(CLI::App& app, OutputOptions& options) {

@@ -37,9 +37,12 @@ std::vector<CLI::Option*> add_preprocessing_options(CLI::App& app, Preprocessing
 // How to run.
 struct RunOptions {
   int threads = 0;
-  std::string isa = {};            // parse_isa
-  std::string precision = "fp32";  // parse_precision
+  std::string isa = {};        // parse_isa
+  std::string precision = {};  // parse_precision; "": fp32, or int8 for a quantized model
 };
+// The precision to compute `checkpoint` in. Error(kUnsupported) where what was asked for does not
+// fit the weights (usable_precision; fp32 of quantized ones neither).
+Precision precision_of(const RunOptions& options, const Checkpoint& checkpoint);
 void add_run_options(CLI::App& app, RunOptions& options);
 
 // --json and --verbose.

@@ -10,7 +10,7 @@ class NativeRunner : public Runner {
   NativeRunner(const Checkpoint& checkpoint, const RunnerOptions& options)
       : engine_(PackedModel::create(checkpoint.spec, checkpoint.tensors,
                                     {.isa = parse_isa(options.run.isa, "--isa"),
-                                     .precision = parse_precision(options.run.precision)}),
+                                     .precision = precision_of(options.run, checkpoint)}),
                 {.height = options.height,
                  .width = options.width,
                  .max_batch = options.max_batch,
@@ -27,6 +27,7 @@ class NativeRunner : public Runner {
   void reset_profile() override { engine_.reset_profile(); }
   int threads() const override { return engine_.threads(); }
   std::string isa() const override { return to_string(engine_.model().isa()); }
+  Precision precision() const override { return engine_.model().precision(); }
 
  private:
   Engine engine_;

@@ -40,6 +40,7 @@ class Runner {
   virtual void reset_profile() {}
   virtual int threads() const = 0;
   virtual std::string isa() const = 0;  // the native engine's ISA, or "libtorch"
+  virtual Precision precision() const { return Precision::kFp32; }
 };
 
 struct Backend {

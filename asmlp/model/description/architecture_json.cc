@@ -131,7 +131,8 @@ void read_parts(Json& json, F& family, ModelSpec& spec, const std::string& what)
   Json config = take(json, "config").value_or(Json::object());
   require_object(config, what + ": config");
   std::vector<std::string> known{"task",   "name",          "model",   "family", "token_mixer",
-                                 "config", "preprocessing", "classes", "origin", "img_size"};
+                                 "config", "preprocessing", "classes", "origin", "img_size",
+                                 "quantization"};
   FamilyConfig<Config, F>::visit(view, [&](const char* name, auto&&, const FieldInfo& info = {}) {
     known.emplace_back(name);
     lift(json, config, name, info, what);
@@ -164,6 +165,11 @@ void read_parts(Json& json, F& family, ModelSpec& spec, const std::string& what)
   }
   if (const auto value = take(json, "origin")) {
     read_json(*value, spec.origin, what + ": origin");
+  }
+  if constexpr (std::is_same_v<F, AsMlpFamily>) {
+    if (const auto value = take(json, "quantization")) {
+      read_json(*value, spec.quantization.emplace(), what + ": quantization");
+    }
   }
   if (json.empty()) return;
   check_keys(json, known, what);
@@ -214,6 +220,7 @@ OrderedJson write_json(const Architecture& architecture) {
   json["preprocessing"] = fields_to_json(spec.preprocessing);
   json["classes"] = spec.classes;
   json["origin"] = spec.origin;
+  if (spec.quantization) json["quantization"] = fields_to_json(*spec.quantization);
   if (const auto* mixer = std::get_if<TokenMixerConfig>(&architecture.family)) {
     json["token_mixer"] = to_string(mixer->mixer);
     if (mixer->mixer == TokenMixer::kWindowMlp) json["window_size"] = mixer->window_size;

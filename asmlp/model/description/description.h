@@ -2,7 +2,7 @@
 //
 // On disk it is one JSON object under one metadata key of a safetensors file:
 //   {"task", "name", "config", "preprocessing", "classes", "origin"}
-// A baseline adds "family" or "token_mixer". User files (JSON or YAML) are of the same structure:
+// A baseline adds "family" or "token_mixer", an AS-MLP with int8 layers "quantization". User files (JSON or YAML) are of the same structure:
 // every part may be left out, which means the default, or what the zoo's model named by "model"
 // has; "task" may be left out where the model or the parts of the config show it. For a classifier,
 // fields of the config may stand at the top, and "img_size" is preprocessing.size; "shift_size" is

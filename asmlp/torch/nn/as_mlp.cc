@@ -2,6 +2,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/torch/ops/functional.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::nn {
 
@@ -54,6 +55,7 @@ void AsMlpImpl::set_checkpointing(bool on) {
 }
 
 void load_parameters(torch::nn::Module& module, const TensorMap& tensors) {
+  require_unquantized(tensors, "");
   const auto parameters = module.named_parameters();
   for (const auto& [name, tensor] : tensors) {
     require(parameters.contains(name), ErrorCode::kMismatch,

@@ -4,6 +4,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::nn {
 namespace {
@@ -78,6 +79,7 @@ std::string describe(const StateReport& report) {
 
 StateReport load_state(torch::nn::Module& module, const TensorMap& tensors,
                        const std::string& what) {
+  require_unquantized(tensors, what);
   StateReport report;
   auto state = state_of(module);
   for (const auto& [name, tensor] : tensors) {

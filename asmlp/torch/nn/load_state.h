@@ -22,7 +22,8 @@ std::string describe(const StateReport& report);
 
 // Copies the tensors into the module's parameters and buffers of the same names, converted to their
 // types. Tensors of another shape are an Error(kMismatch) that names the key and both shapes; then
-// nothing was copied. `what` names the source in messages.
+// nothing was copied; so are int8 weights (weights/quantized.h) an Error(kUnsupported). `what` names
+// the source in messages.
 StateReport load_state(torch::nn::Module& module, const TensorMap& tensors,
                        const std::string& what);
 

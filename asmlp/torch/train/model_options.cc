@@ -10,6 +10,7 @@
 #include "asmlp/schema/fields.h"
 #include "asmlp/schema/text.h"
 #include "asmlp/weights/model_file.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp::train {
 namespace {
@@ -52,7 +53,9 @@ Description ModelChoice::resolve(Task task) const {
             "{}: no such file of weights", name);
     return resolve_description(name, task);
   }
-  Description found = load_model_file(name).description;
+  const ModelFile file = load_model_file(name);
+  require_unquantized(file.tensors, name);
+  const Description& found = file.description;
   require(
       found.task() == task, ErrorCode::kMismatch,
       "{} is a {}, not a {}: a {} can start from its backbone, with --initial-checkpoint {} and "

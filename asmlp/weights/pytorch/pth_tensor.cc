@@ -8,7 +8,7 @@
 namespace asmlp {
 namespace {
 
-constexpr size_t kMaxRank = 16;
+constexpr size_t kMaxPthRank = 16;
 
 // Copies a strided view row-major. Bounds were checked.
 void copy_view(const std::byte* source, size_t element, const Shape& shape, const Shape& strides,
@@ -75,7 +75,7 @@ uint64_t TensorBuilder::number(PickleRef ref, const std::string& name) const {
 Shape TensorBuilder::numbers(PickleRef ref, const std::string& name) const {
   const PickleValue& tuple = pickle_.at(ref);
   const bool list = tuple.kind == PickleKind::kTuple || tuple.kind == PickleKind::kList;
-  require(list && tuple.items.size() <= kMaxRank, ErrorCode::kBadFormat,
+  require(list && tuple.items.size() <= kMaxPthRank, ErrorCode::kBadFormat,
           "{}: tensor '{}': damaged size or stride", what_, name);
   Shape out;
   for (PickleRef item : tuple.items) out.push_back(static_cast<int64_t>(number(item, name)));
