@@ -3,6 +3,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/weights/checkpoint.h"
+#include "asmlp/weights/quantized.h"
 #include "asmlp/weights/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -16,7 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     volatile unsigned sink = sum;  // every byte must be readable
     static_cast<void>(sink);
-    asmlp::infer_config(file.tensors, {}, "fuzz");
+    const asmlp::Config config = asmlp::infer_config(file.tensors, {}, "fuzz");
+    asmlp::check_parameters(config, file.tensors, "fuzz");
+    asmlp::dequantized(file.tensors);
   } catch (const asmlp::Error&) {
   }
   return 0;
