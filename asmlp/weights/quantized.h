@@ -40,9 +40,9 @@ std::vector<std::string> quantization_parameters(const Config& config, const Ten
 // mapped tensors are given back.
 std::string quantization_problem(const Config& config, const TensorMap& tensors);
 
-// What a model with these tensors computes in: int8 where layers are quantized and `wanted` is kInt8
-// or kFp32 (which is the default everywhere), else what is wanted. Error(kUnsupported) for another
-// precision of quantized weights, and for kInt8 of others; `what` names the model.
+// What a model with these tensors computes in: int8 where layers are quantized and `wanted` is
+// kInt8 or kFp32 (which is the default everywhere), else what is wanted. Error(kUnsupported) for
+// another precision of quantized weights, and for kInt8 of others; `what` names the model.
 Precision usable_precision(Precision wanted, const TensorMap& tensors, const std::string& what);
 
 // The tensors with every quantized weight as fp32, q * weight_scale, and without companions.
