@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   }
   try {
     asmlp::LoadOptions options;
-    options.precision = asmlp::Precision::kFp32;  // or kBf16
+    options.precision = asmlp::Precision::kFp32;  // or kBf16; a quantized file computes in int8
     options.isa = asmlp::Isa::kAuto;              // the best that this machine can run
     // For both axes; without it, what the file says.
     if (argc == 3) options.shift_h = std::atoi(argv[2]);

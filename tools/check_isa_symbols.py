@@ -95,6 +95,8 @@ def check_build(build):
         output = re.search(r"\s-o (\S+\.o)\s", command["command"])
         if "asmlp" not in source.parts or source.stem.endswith("_test") or not output:
             continue
+        if "-DASMLP_EMULATE_AVX512" in command["command"]:
+            continue  # the test of the emulated kernels: no flags of an instruction set
         item = Path(command["directory"]) / output.group(1)
         if not item.is_file():
             continue  # a target that nobody has built
