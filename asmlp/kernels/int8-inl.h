@@ -63,19 +63,21 @@ template <typename Dot, int rows>
 
 template <typename Dot>
 int64_t int8_peak_loop(int64_t steps) {
-  constexpr int kChains = 12;
+  // Ten hide the latency of two a cycle and leave registers for the factors and a product.
+  constexpr int kChains = 10;
   typename Dot::Vector sums[kChains], x = Dot::zero(), y = Dot::zero();
+#pragma GCC unroll 10
   for (int i = 0; i < kChains; ++i) sums[i] = Dot::zero();
   for (int64_t step = 0; step < steps; ++step) {
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int i = 0; i < kChains; ++i) {
       // Else products that do not take the sum would be computed once, or not at all.
       Dot::keep(x);
       Dot::keep(y);
       sums[i] = Dot::dot(sums[i], x, y);
+      Dot::keep(sums[i]);  // in a register
     }
   }
-  for (int i = 0; i < kChains; ++i) Dot::keep(sums[i]);
   return steps * kChains * Dot::kLanes * Dot::kGroup * 2;
 }
 
