@@ -19,6 +19,7 @@
 
 namespace asmlp {
 namespace avx512_amx {
+#include "asmlp/kernels/avx512_amx_tiles.inc"
 #include "asmlp/kernels/avx512_bf16_panel.inc"
 #include "asmlp/kernels/avx512_vec.inc"
 
@@ -40,41 +41,8 @@ struct SplitPanel {
   }
 };
 
-// Registers by what they hold: C of a tile of more than 16 rows, and its A, are an upper and a
-// lower half. Macros, because GCC's intrinsics paste the number into the name of the register.
-#define ASMLP_UPPER_LEFT 0  // of C: 16 rows x 16 columns, fp32
-#define ASMLP_UPPER_RIGHT 1
-#define ASMLP_LOWER_LEFT 2
-#define ASMLP_LOWER_RIGHT 3
-#define ASMLP_UPPER_A 4  // rows x 32 values of k, bf16
-#define ASMLP_LOWER_A 5
-#define ASMLP_LEFT_B 6  // 16 pairs of k x 16 columns, bf16
-#define ASMLP_RIGHT_B 7
-
 constexpr int kDepth = 32;          // values of k per product
-constexpr int kRows = 16;           // of a register
 constexpr int kBRowBytes = 2 * 64;  // from a pair of k to the next in a packed panel
-
-// What the instruction that sets the registers' shapes reads (Intel's manual, "LDTILECFG").
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {};
-};
-
-// Sets the registers' shapes for blocks of so many rows. A lower half without rows is not used, but
-// its shape must be valid all the same.
-[[gnu::always_inline]] static inline void set_shapes(int upper_rows, int lower_rows) {
-  const auto upper = static_cast<uint8_t>(upper_rows);
-  const auto lower = static_cast<uint8_t>(lower_rows > 0 ? lower_rows : kRows);
-  TileConfig config;
-  const uint8_t shape[8] = {upper, upper, lower, lower, upper, lower, kRows, kRows};
-  for (int i = 0; i < 8; ++i) config.rows[i] = shape[i];
-  __asm__ volatile("" : : "r"(&config) : "memory");
-  _tile_loadconfig(&config);
-}
 
 #include "asmlp/kernels/avx512_amx_gemm.inc"
 

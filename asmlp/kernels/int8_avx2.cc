@@ -30,24 +30,14 @@ struct Panel : Rounding {
   __m256i zero;
 };
 
-struct Dot {
-  using Vector = __m256i;
-  static constexpr int kLanes = 8, kGroup = 2, kElementBytes = 2, kBBytes = 16;
-  static Vector zero() { return _mm256_setzero_si256(); }
-  static Vector load(const int32_t* p) { return _mm256_load_si256((const __m256i*)p); }
-  static void store(int32_t* p, Vector v) { _mm256_store_si256((__m256i*)p, v); }
+struct Dot : DotRegister {
+  static constexpr int kGroup = 2, kElementBytes = 2, kBBytes = 16;
   static Vector load_b(const std::byte* p) {
     return _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)p));
-  }
-  static Vector broadcast(const char* p) {
-    int pair;
-    __builtin_memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
   }
   static Vector dot(Vector sum, Vector a, Vector b) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
   }
-  static void keep(Vector& v) { asm volatile("" : "+x"(v)); }
 };
 
 }  // namespace int8

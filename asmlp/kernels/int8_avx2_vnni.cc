@@ -32,20 +32,10 @@ struct Panel : Rounding {
   __m256i zero;
 };
 
-struct Dot {
-  using Vector = __m256i;
-  static constexpr int kLanes = 8, kGroup = 4, kElementBytes = 1, kBBytes = 32;
-  static Vector zero() { return _mm256_setzero_si256(); }
-  static Vector load(const int32_t* p) { return _mm256_load_si256((const __m256i*)p); }
-  static void store(int32_t* p, Vector v) { _mm256_store_si256((__m256i*)p, v); }
+struct Dot : DotRegister {
+  static constexpr int kGroup = 4, kElementBytes = 1, kBBytes = 32;
   static Vector load_b(const std::byte* p) { return _mm256_load_si256((const __m256i*)p); }
-  static Vector broadcast(const char* p) {
-    int quad;
-    __builtin_memcpy(&quad, p, sizeof quad);
-    return _mm256_set1_epi32(quad);
-  }
   static Vector dot(Vector sum, Vector a, Vector b) { return _mm256_dpbusd_avx_epi32(sum, a, b); }
-  static void keep(Vector& v) { asm volatile("" : "+x"(v)); }
 };
 
 }  // namespace avx2_vnni

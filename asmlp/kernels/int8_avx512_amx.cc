@@ -17,6 +17,7 @@
 namespace asmlp {
 namespace avx512_amx {
 namespace int8 {
+#include "asmlp/kernels/avx512_amx_tiles.inc"
 #include "asmlp/kernels/avx512_int8_vec.inc"
 
 struct Panel : Rounding {
@@ -30,31 +31,10 @@ struct Panel : Rounding {
   }
 };
 
-// Registers by what they hold: C of a tile of more than 16 rows, and its A, are an upper and a
-// lower half. Macros, because GCC's intrinsics paste the number into the name of the register.
-#define ASMLP_UPPER_LEFT 0  // of the sums: 16 rows x 16 columns, int32
-#define ASMLP_UPPER_RIGHT 1
-#define ASMLP_LOWER_LEFT 2
-#define ASMLP_LOWER_RIGHT 3
-#define ASMLP_UPPER_A 4  // rows x 64 values of k
-#define ASMLP_LOWER_A 5
-#define ASMLP_LEFT_B 6  // 16 groups of k x 16 columns
-#define ASMLP_RIGHT_B 7
-
 constexpr int kDepth = 64;  // values of k per product
 constexpr int kGroup = 4;
-constexpr int kRows = 16;                   // of a register
 constexpr int kCols = 32;                   // of a tile
 constexpr int kBRowBytes = kCols * kGroup;  // from a group of k to the next in a packed panel
-
-// What the instruction that sets the registers' shapes reads (Intel's manual, "LDTILECFG").
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {};
-};
 
 // The tile instructions are opaque to the compiler, which does not know what memory they read and
 // write.
@@ -62,22 +42,11 @@ static inline void finish_stores(const void* memory) {
   __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-[[gnu::always_inline]] static inline void set_shapes(int rows) {
-  const auto upper = static_cast<uint8_t>(rows < kRows ? rows : kRows);
-  // Tiles of few rows do not touch the lower half, whose shape must be valid all the same.
-  const auto lower = static_cast<uint8_t>(rows > kRows ? rows - kRows : kRows);
-  TileConfig config;
-  const uint8_t shape[8] = {upper, upper, lower, lower, upper, lower, kRows, kRows};
-  for (int i = 0; i < 8; ++i) config.rows[i] = shape[i];
-  finish_stores(&config);
-  _tile_loadconfig(&config);
-}
-
 // `halves` is 2 for more than 16 rows.
 template <int halves>
 [[gnu::noinline]] void tiles_amx(const Int8TileArgs& args, int rows) {
   finish_stores(args.a);
-  set_shapes(rows);
+  set_shapes(rows < kRows ? rows : kRows, rows - kRows);
   const char* a = static_cast<const char*>(args.a);
   int32_t* sums = args.sums;
   const std::byte* next = args.next;
@@ -133,7 +102,7 @@ static void tiles_of(const Int8TileArgs& args) {
 }
 
 static int64_t peak_loop(int64_t steps) {
-  set_shapes(2 * kRows);
+  set_shapes(kRows, kRows);
   // Zeros: the speed does not depend on the values.
   _tile_zero(ASMLP_UPPER_A);
   _tile_zero(ASMLP_LOWER_A);
