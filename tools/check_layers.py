@@ -22,14 +22,15 @@ ROOMS = [
     ["core"],
     ["core/files", "schema", "kernels", "metrics"],
     ["kernels/arm", "model"],
-    ["model/baselines"],
+    ["detection", "model/baselines"],
     ["model/description", "weights/pytorch"],
     ["image", "weights"],
-    ["image/labels"],
-    ["dataset"],
+    ["image/labels", "image/opencv"],
+    ["dataset", "segmentation"],
     ["dataset/coco", "dataset/ade20k", "dataset/shards"],
     ["dataset/classification", "dataset/synthetic"],
     ["engine", "report"],
+    ["engine/heads"],
     ["api", "quantize", "report/draw", "study", "torch/ops", "torch/distributed"],
     ["torch/nn"],
     ["torch/baselines", "torch/io", "torch/data/augment", "torch/optim"],
@@ -94,7 +95,8 @@ THIRD_PARTY = [
     (re.compile(r"(jpeglib|jerror|spng)\.h|webp/"), {"image"}),
     (re.compile(r"archive(_entry)?\.h"), {"dataset"}),
     (re.compile(r"yaml-cpp/"), {"schema", "cli_torch"}),
-    (re.compile(r"nlohmann/"), set(LAYERS) - {"core", "kernels", "metrics", "image", "api"}),
+    (re.compile(r"nlohmann/"),
+     set(LAYERS) - {"core", "kernels", "metrics", "image", "detection", "segmentation", "api"}),
 ]
 
 # The library reports by exception and callback only; the commands, tests and fuzz mains may print.

@@ -203,8 +203,10 @@ TEST(Cpu, FeaturesNameWhatTheIsasNeed) {
   const std::vector<std::string> features = cpu_features();
   const std::vector<Isa> isas = available_isas();
   const auto runs = [&](Isa isa) { return std::ranges::count(isas, isa) > 0; };
+#if defined(__x86_64__)  // an emulated processor's /proc/cpuinfo is the host's
   EXPECT_EQ(std::ranges::count(features, "avx2") > 0 && std::ranges::count(features, "fma") > 0,
             runs(Isa::kAvx2));
+#endif
   if (runs(Isa::kAvx512)) {
     EXPECT_THAT(features, testing::Contains("avx512bw"));
   }

@@ -5,13 +5,9 @@
 
 #include <cstdint>
 
-namespace asmlp::segment {
+#include "asmlp/segmentation/window.h"
 
-// Rows [first, end) of a map.
-struct Rows {
-  int64_t first = 0, end = 0;
-  int64_t count() const { return end - first; }
-};
+namespace asmlp::segment {
 
 // The rows of a map of `height` rows that the rows `wanted` of its resizing to `new_height` need.
 Rows source_rows(int64_t height, int64_t new_height, Rows wanted);

@@ -10,19 +10,11 @@
 
 #include "asmlp/image/image.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/segmentation/window.h"
 #include "asmlp/torch/segment/band_resize.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 
 namespace asmlp::segment {
-
-// Windows of crop x crop pixels every `stride` ones, the last of a row or column moved back inside.
-struct SlidingWindow {
-  int crop = 512;
-  int stride = 341;
-};
-
-// Error(kInvalidArgument) unless 1 <= stride <= crop <= 16384.
-void validate(const SlidingWindow& window);
 
 // Runs the network on the windows when their rows are asked for, and keeps what they give on the
 // network's finest map, a sixteenth of the pixels, until their rows have passed.

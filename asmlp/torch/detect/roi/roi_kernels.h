@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "asmlp/torch/detect/roi/roi_samples.h"
+#include "asmlp/detection/roi_samples.h"
 
 namespace asmlp::detect {
 

@@ -1,4 +1,4 @@
-#include "asmlp/torch/detect/roi/roi_samples.h"
+#include "asmlp/detection/roi_samples.h"
 
 #include <algorithm>
 #include <cmath>
