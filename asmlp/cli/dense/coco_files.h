@@ -1,0 +1,35 @@
+// What the commands of detectors write and read in COCO's formats.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "asmlp/cli/terminal/console.h"
+#include "asmlp/dataset/coco/coco_results.h"
+#include "asmlp/model/detector_config.h"
+
+namespace asmlp::cli {
+
+// --coco-results PREFIX.
+void add_coco_results_option(CLI::App& app, std::string& prefix);
+
+// Error as check_output when a file cannot be written; nothing for "".
+void check_coco_results(const std::string& prefix);
+
+// PREFIX.bbox.json and, of a detector that has masks, PREFIX.segm.json, as COCO's tools and servers
+// read them; nothing for "".
+void write_coco_result_files(const std::string& prefix, DetectorKind kind,
+                             const CocoAnnotations& annotations,
+                             std::span<const CocoDetection> detections);
+
+// One detection as such a record, of box and mask together: without "segmentation" when it has no
+// mask; category_id is null for a class that the annotation file does not have.
+Json coco_record(const CocoAnnotations& annotations, const CocoDetection& detection);
+
+// Categories for images that have no annotation file: COCO's own ids for COCO's class names, else
+// 1, 2, ...
+std::vector<CocoCategory> categories_of(const std::vector<std::string>& classes, int count);
+
+}  // namespace asmlp::cli
