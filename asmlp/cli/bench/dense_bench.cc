@@ -45,7 +45,9 @@ BenchedModel<Spec> open_model(const std::string& word, Task task,
     }
     return model;
   }
-  NamedModel<Spec> named = load({.model = word});
+  ModelOptions file;
+  file.model = word;
+  NamedModel<Spec> named = load(file);
   model.name = named.spec.name;
   model.weights = named.file.string();
   model.spec = std::move(named.spec);
@@ -86,10 +88,10 @@ std::vector<std::pair<const DenseBackend*, RunOptions>> cases_of(
   const std::vector<std::string> any{""};
   for (const DenseBackend& backend : backends) {
     const bool native = backend.name == "native";
-    require(native || options.precisions.empty() ||
-                std::ranges::count(options.precisions, "fp32") > 0,
-            ErrorCode::kUnsupported,
-            "--backend torch: the LibTorch path computes in fp32; add it to --precision");
+    require(
+        native || options.precisions.empty() || std::ranges::count(options.precisions, "fp32") > 0,
+        ErrorCode::kUnsupported,
+        "--backend torch: the LibTorch path computes in fp32; add it to --precision");
     for (const std::string& isa : native && !options.isas.empty() ? options.isas : any) {
       for (const std::string& precision :
            native && !options.precisions.empty() ? options.precisions : any) {
@@ -106,8 +108,8 @@ double overlap(const std::array<float, 4>& a, const std::array<float, 4>& b) {
   const auto area = [](const std::array<float, 4>& box) {
     return std::max(0.0, double{box[2]} - box[0]) * std::max(0.0, double{box[3]} - box[1]);
   };
-  const double shared = area({std::max(a[0], b[0]), std::max(a[1], b[1]), std::min(a[2], b[2]),
-                              std::min(a[3], b[3])});
+  const double shared = area(
+      {std::max(a[0], b[0]), std::max(a[1], b[1]), std::min(a[2], b[2]), std::min(a[3], b[3])});
   const double all = area(a) + area(b) - shared;
   return all > 0 ? shared / all : 1;
 }
@@ -153,8 +155,8 @@ class DetectBench {
     const std::vector<Image> images = images_of(1);
     for (int doubling = 0; doubling < 16; ++doubling) {
       const auto runner = start(native, model_.spec, {.run = {.threads = threads_}});
-      const auto found = runner->detect(images, input_of_size(model_.spec.preprocessing, height_,
-                                                              width_));
+      const auto found =
+          runner->detect(images, input_of_size(model_.spec.preprocessing, height_, width_));
       if (std::ssize(found[0]) >= model_.spec.config.test.max_detections) return;
       for (auto& [name, tensor] : model_.tensors) {
         if (!name.ends_with("fc_cls.weight")) continue;
@@ -192,16 +194,18 @@ class DetectBench {
     return verified;
   }
 
-  DenseContender contender(const DenseBackend& backend, const RunOptions& run, int batch) const {
+  std::unique_ptr<DenseContender> contender(const DenseBackend& backend, const RunOptions& run,
+                                            int batch) const {
     std::shared_ptr<DetectorRunner> runner =
         start(backend, model_.spec, {.run = run, .max_batch = batch, .profile = true});
-    return {backend.name, runner,
-            [runner, images = images_of(batch),
-             input = input_of_size(model_.spec.preprocessing, height_, width_)] {
-              int64_t objects = 0;
-              for (const Found& found : runner->detect(images, input)) objects += std::ssize(found);
-              return objects;
-            }};
+    return std::make_unique<DenseContender>(
+        backend.name, runner,
+        [runner, images = images_of(batch),
+         input = input_of_size(model_.spec.preprocessing, height_, width_)] {
+          int64_t objects = 0;
+          for (const Found& found : runner->detect(images, input)) objects += std::ssize(found);
+          return objects;
+        });
   }
 
  private:
@@ -273,16 +277,17 @@ class SegmentBench {
     return verified;
   }
 
-  DenseContender contender(const DenseBackend& backend, const RunOptions& run, int) const {
+  std::unique_ptr<DenseContender> contender(const DenseBackend& backend, const RunOptions& run,
+                                            int) const {
     std::shared_ptr<SegmentorRunner> runner =
         backend.start_segmentor(model_.spec, model_.tensors, {.run = run, .profile = true});
-    return {backend.name, runner,
-            [runner,
-             image = noise_image(height_, width_, model_.spec.config.backbone.in_chans, 1),
-             input = input_of_size(model_.spec.preprocessing, height_, width_)] {
-              runner->segment(image, input, {});
-              return int64_t{0};
-            }};
+    return std::make_unique<DenseContender>(
+        backend.name, runner,
+        [runner, image = noise_image(height_, width_, model_.spec.config.backbone.in_chans, 1),
+         input = input_of_size(model_.spec.preprocessing, height_, width_)] {
+          runner->segment(image, input, {});
+          return int64_t{0};
+        });
   }
 
  private:
@@ -318,7 +323,7 @@ void measure_model(Bench& bench, const DenseBenchOptions& options,
   std::vector<DenseVerification> verified;
   for (const auto& [backend, run] : cases) verified.push_back(bench.verify(*backend, run));
   for (const int batch : options.batches) {
-    std::vector<DenseContender> contenders;
+    std::vector<std::unique_ptr<DenseContender>> contenders;
     for (const auto& [backend, run] : cases) {
       contenders.push_back(bench.contender(*backend, run, batch));
     }
@@ -327,17 +332,17 @@ void measure_model(Bench& bench, const DenseBenchOptions& options,
     const int piece = std::max(1, (runs + kPeakPieces - 2) / (kPeakPieces - 1));
     Progress progress("bench", warmup + runs, "runs of each");
     for (int run = -warmup; run < runs; ++run) {
-      for (DenseContender& one : contenders) {
-        if (run >= 0 && run % piece == 0) one.sample_peak();
-        one.run(run >= 0);
+      for (const auto& one : contenders) {
+        if (run >= 0 && run % piece == 0) one->sample_peak();
+        one->run(run >= 0);
       }
       progress.update(run + warmup + 1, "");
     }
-    for (DenseContender& one : contenders) one.sample_peak();
+    for (const auto& one : contenders) one->sample_peak();
     progress.finish();
     const size_t first = rows.size();
     for (size_t k = 0; k < contenders.size(); ++k) {
-      const DenseContender& one = contenders[k];
+      const DenseContender& one = *contenders[k];
       Json row{{"task", to_string(options.task)},
                {"model", bench.model().name},
                {"weights", bench.model().weights},
@@ -347,16 +352,16 @@ void measure_model(Bench& bench, const DenseBenchOptions& options,
                {"width", bench.width()},
                {"batch", batch},
                {"warmup", warmup}};
-      row.update(one.row(Bench::kRest, batch, contenders.front().gflop()));
-      row["verified"] = {{"height", verified[k].height},
-                         {"width", verified[k].width},
-                         {options.task == Task::kDetect ? "missing_share" : "relative_error",
-                          verified[k].error},
-                         {"tolerance", verified[k].tolerance}};
+      row.update(one.row(Bench::kRest, batch, contenders.front()->gflop()));
+      row["verified"] = {
+          {"height", verified[k].height},
+          {"width", verified[k].width},
+          {options.task == Task::kDetect ? "missing_share" : "relative_error", verified[k].error},
+          {"tolerance", verified[k].tolerance}};
       if (options.task != Task::kDetect) row.erase("detections");
       rows.push_back(std::move(row));
     }
-    if (contenders.back().backend() == "native") continue;
+    if (contenders.back()->backend() == "native") continue;
     for (size_t k = first; k + 1 < rows.size(); ++k) {
       rows[k]["speedup"] = speedup(rows[k], rows.back());
     }

@@ -6,6 +6,8 @@
 #include "asmlp/cli/dense/coco_files.h"
 #include "asmlp/cli/dense/detection_files.h"
 #include "asmlp/cli/dense/image_ids.h"
+#include "asmlp/cli/dense/tile_options.h"
+#include "asmlp/cli/draw/fonts_ahead.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/dense_backend.h"
@@ -41,14 +43,16 @@ struct DetectOptions {
   bool yolo_scores = false;
   int batch_size = 1;
   std::string img_size;
+  TileRequest tiles;
   ResultsOptions results;
   OutputOptions output;
 };
 
 class Reporter {
  public:
-  Reporter(const DetectOptions& options, const NamedDetector& model)
+  Reporter(const DetectOptions& options, const NamedDetector& model, FontsAhead& fonts)
       : options_(options),
+        fonts_(fonts),
         kind_(model.spec.config.kind),
         classes_(model.spec.classes),
         ids_(options.annotations, model.spec) {
@@ -117,6 +121,7 @@ class Reporter {
   fs::path draw(const fs::path& file, const Image& image,
                 const std::vector<detect::Detection>& found) {
     if (!pictures_) return {};
+    fonts_.wait();
     std::vector<DrawnObject> objects;
     for (const detect::Detection& d : found) {
       const MaskRle* mask = has_masks(kind_) ? &d.mask : nullptr;
@@ -128,6 +133,7 @@ class Reporter {
   }
 
   const DetectOptions& options_;
+  FontsAhead& fonts_;
   DetectorKind kind_;
   std::vector<std::string> classes_;
   ImageIds ids_;
@@ -140,10 +146,9 @@ class Reporter {
 // Images on their way through the network.
 class DetectBatch {
  public:
-  DetectBatch(DetectorRunner& runner, const NamedDetector& model, Reporter& reporter,
+  DetectBatch(ImageDetector& detector, const NamedDetector& model, Reporter& reporter,
               ImageReport& report, int size)
-      : runner_(runner),
-        input_(model.spec.preprocessing),
+      : detector_(detector),
         gray_(model.spec.config.backbone.in_chans == 1),
         reporter_(reporter),
         report_(report),
@@ -162,7 +167,7 @@ class DetectBatch {
       // After an error one by one: only the images that cause it fail.
       const size_t count = alone_ ? 1 : inputs_.size();
       try {
-        auto found = runner_.detect(std::span(inputs_).subspan(first, count), input_);
+        auto found = detector_.detect(std::span<const Image>(inputs_).subspan(first, count));
         for (size_t i = 0; i < count; ++i) report(first + i, std::move(found[i]));
         first += count;
       } catch (const Error& error) {
@@ -196,8 +201,7 @@ class DetectBatch {
     report_.add_failure(sources_[i].file.string(), error.code(), error.what());
   }
 
-  DetectorRunner& runner_;
-  const DenseInput& input_;
+  ImageDetector& detector_;
   bool gray_;
   Reporter& reporter_;
   ImageReport& report_;
@@ -210,22 +214,25 @@ class DetectBatch {
 int run_detect(const DetectOptions& options, const DenseBackend& backend) {
   check_coco_results(options.coco_results);
   check_results(options.results);
+  const auto tiles = tile_options(options.tiles);
   const FoundImages found = find_images(options.images);
+  FontsAhead fonts(!options.no_pictures && !found.files.empty());
   NamedDetector model = load_named_detector(options.model);
   set_input_size(model.spec.preprocessing, options.img_size);
-  const auto runner =
-      backend.start_detector(model.spec, model.tensors,
-                             {.run = options.run,
-                              .max_batch = std::clamp(static_cast<int>(found.files.size()), 1,
-                                                      options.batch_size)});
+  // One image alone needs no room for more.
+  const int images = std::max(1, static_cast<int>(found.files.size()));
+  const int max_batch = tiles ? options.batch_size : std::min(options.batch_size, images);
+  const auto runner = backend.start_detector(model.spec, model.tensors,
+                                             {.run = options.run, .max_batch = max_batch});
   model.tensors.clear();
-  Reporter reporter(options, model);
+  Reporter reporter(options, model, fonts);
   ImageReport report(
       "detect", options.output.json, found,
       {{"model",
         {{"name", model.spec.name}, {"file", model.file.string()}, {"bundled", model.bundled}}}});
   report.start(4);
-  DetectBatch batch(*runner, model, reporter, report, options.batch_size);
+  ImageDetector detector(*runner, model.spec, tiles, max_batch);
+  DetectBatch batch(detector, model, reporter, report, tiles ? 1 : max_batch);
   for (int64_t i = 0; i < std::ssize(found.files); ++i) {
     const fs::path& file = found.files[static_cast<size_t>(i)];
     try {
@@ -254,6 +261,7 @@ constexpr const char* kDetectFooter =
     "  asmlp detect photos/ --model detector.safetensors --threshold 0.5 --output found/\n"
     "  asmlp detect photo.jpg --model mask_rcnn.pth --shift-size 5\n"
     "  asmlp detect video/ --batch-size 8 --no-pictures --results-file found.csv --yolo labels/\n"
+    "  asmlp detect aerial.tif --tiles 800 --tile-overlap 200\n"
     "  asmlp detect val2017/ --annotations instances_val2017.json --coco-results results "
     "--no-pictures";
 
@@ -288,11 +296,14 @@ Command add_detect(CLI::App& program, const DenseBackend& backend, Arguments arg
       ->type_name("FILE")
       ->group("Output");
   add_input_size_option(*app, options->img_size);
-  app->add_option("-b,--batch-size", options->batch_size,
-                  "images per batch (default 1); only neighbors of one input size share a batch")
+  app->add_option(
+         "-b,--batch-size", options->batch_size,
+         "images (or tiles) per batch (default 1); only neighbors of one input size share a batch")
       ->check(CLI::Range(1, 256))
       ->type_name("N")
       ->group("Execution");
+  add_tile_options(*app, options->tiles,
+                   [](CLI::Option* option) { return option->group("Large images"); });
   add_coco_results_option(*app, options->coco_results);
   CLI::Option* yolo =
       app->add_option(

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/draw/fonts_ahead.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/dense_backend.h"
@@ -63,11 +64,13 @@ Areas areas_of(const Image& labels, const std::vector<std::string>& classes, con
 class Segmenting {
  public:
   Segmenting(const SegmentOptions& options, const segment::PredictOptions& predicting,
-             const NamedSegmentor& model, SegmentorRunner& runner, ImageReport& report)
+             const NamedSegmentor& model, SegmentorRunner& runner, FontsAhead& fonts,
+             ImageReport& report)
       : options_(options),
         predicting_(predicting),
         spec_(model.spec),
         runner_(runner),
+        fonts_(fonts),
         report_(report),
         folder_("--output", options.output),
         colors_(class_colors(spec_.config.num_classes, spec_.classes, spec_.palette)) {}
@@ -79,6 +82,7 @@ class Segmenting {
     const fs::path name = folder_.next(file);
     const fs::path overlay = fs::path(name) += ".segments.png";
     const fs::path index = fs::path(name) += ".labels.png";
+    fonts_.wait();
     write_segmentation(overlay, image, labels, spec_.classes, colors_, options_.opacity);
     write_label_png(index, labels, colors_);
     Areas areas = areas_of(labels, spec_.classes, file);
@@ -100,6 +104,7 @@ class Segmenting {
   const segment::PredictOptions& predicting_;
   const SegmentorSpec& spec_;
   SegmentorRunner& runner_;
+  FontsAhead& fonts_;
   ImageReport& report_;
   OutputFolder folder_;
   std::vector<Color> colors_;
@@ -110,6 +115,7 @@ int run_segment(const SegmentOptions& options, const DenseBackend& backend) {
   check_results(options.results);
   const segment::PredictOptions predicting = predict_options(options.tta);
   const FoundImages found = find_images(options.images);
+  FontsAhead fonts(!found.files.empty());
   NamedSegmentor model = load_named_segmentor(options.model);
   set_input_size(model.spec.preprocessing, options.img_size);
   const auto runner = backend.start_segmentor(model.spec, model.tensors, {.run = options.run});
@@ -120,8 +126,8 @@ int run_segment(const SegmentOptions& options, const DenseBackend& backend) {
                         {"file", model.file.string()},
                         {"classes", model.spec.config.num_classes},
                         {"bundled", model.bundled}}},
-                      {"views", describe(predicting)}});
-  Segmenting segmenting(options, predicting, model, *runner, report);
+                      {"views", views_text(predicting)}});
+  Segmenting segmenting(options, predicting, model, *runner, fonts, report);
   report.start(4);
   for (const fs::path& file : found.files) {
     try {

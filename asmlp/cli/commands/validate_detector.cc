@@ -7,6 +7,7 @@
 #include "asmlp/cli/dense/coco_files.h"
 #include "asmlp/cli/dense/detection_rows.h"
 #include "asmlp/cli/dense/evaluate_dense.h"
+#include "asmlp/cli/dense/tile_options.h"
 #include "asmlp/cli/options/dense_model.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/terminal/process.h"
@@ -44,7 +45,7 @@ constexpr std::array<Line, 12> kLines{{{"Average Precision  (AP)", "0.50:0.95", 
                                        {"Average Recall     (AR)", "0.50:0.95", "medium", 100},
                                        {"Average Recall     (AR)", "0.50:0.95", "large", 100}}};
 
-std::string summary_of(const CocoScores& scores) {
+std::string coco_summary(const CocoScores& scores) {
   std::string text;
   for (size_t i = 0; i < kLines.size(); ++i) {
     const Line& line = kLines[i];
@@ -88,13 +89,13 @@ Json scores_json(const CocoAnnotations& annotations, const CocoScores& scores) {
   return json;
 }
 
-const std::string& data_name(const ValidateOptions& options) {
+const std::string& coco_name(const ValidateOptions& options) {
   return options.annotations.empty() ? options.data : options.annotations;
 }
 
 // Why there are no scores of masks, or of which objects they are: "" when of all.
-std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotations,
-                      const DetectorEvaluation& result) {
+std::string coco_mask_note(const DetectorSpec& spec, const CocoAnnotations& annotations,
+                           const DetectorEvaluation& result) {
   if (!has_masks(spec.config.kind)) return "the model finds boxes only";
   if (!result.mask) return "no object of the annotations has an outline";
   const auto count = std::ranges::count_if(annotations.annotations, &CocoAnnotation::has_outline);
@@ -104,12 +105,12 @@ std::string mask_note(const DetectorSpec& spec, const CocoAnnotations& annotatio
                                     group_digits(count), group_digits(all));
 }
 
-Json results_json(const ValidateOptions& options, const std::string& split,
-                  const NamedDetector& model, int threads, const CocoAnnotations& annotations,
-                  const DetectorEvaluation& result) {
+Json detector_json(const ValidateOptions& options, const std::string& split,
+                   const NamedDetector& model, int threads, const CocoAnnotations& annotations,
+                   const DetectorEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
-            {"data", data_name(options)},
+            {"data", coco_name(options)},
             {"split", split},
             {"images", result.images},
             {"failed", result.bad},
@@ -123,14 +124,14 @@ Json results_json(const ValidateOptions& options, const std::string& split,
             {"peak_memory_bytes", peak_memory()}};
   json["bbox"] = scores_json(annotations, result.box);
   json["segm"] = result.mask ? scores_json(annotations, *result.mask) : Json();
-  const std::string note = mask_note(model.spec, annotations, result);
+  const std::string note = coco_mask_note(model.spec, annotations, result);
   if (!note.empty()) json["segm_note"] = note;
   return json;
 }
 
 // The flat values, then both sets of twelve numbers as bbox_AP, ..., segm_ARl; those of masks are
 // empty where there are none.
-std::string csv_of(const Json& json) {
+std::string detector_csv(const Json& json) {
   std::vector<std::string> keys, values;
   const auto add = [&](const std::string& key, const Json& value) {
     keys.push_back(key);
@@ -148,14 +149,14 @@ std::string csv_of(const Json& json) {
   return csv_line(keys) + csv_line(values);
 }
 
-std::string text_of(const ValidateOptions& options, const Json& json,
-                    const CocoAnnotations& annotations, const DetectorEvaluation& result) {
+std::string detector_text(const ValidateOptions& options, const Json& json,
+                          const CocoAnnotations& annotations, const DetectorEvaluation& result) {
   Table table({{}, {}});
   table.add_row(
       {"model", fmt::format("{} ({}, {:.2f} M parameters)", json["file"].get<std::string>(),
                             json["model"].get<std::string>(), json["param_count"].get<double>())});
   table.add_row(
-      {"data", fmt::format("{}, {}, {} images, {} objects, {} classes", data_name(options),
+      {"data", fmt::format("{}, {}, {} images, {} objects, {} classes", coco_name(options),
                            json["split"].get<std::string>(), group_digits(result.images),
                            group_digits(std::ssize(annotations.annotations)),
                            annotations.categories.size())});
@@ -168,14 +169,14 @@ std::string text_of(const ValidateOptions& options, const Json& json,
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   std::string text = table.str();
   if (options.per_class) text += '\n' + class_table(annotations, result);
-  text += "\nbbox\n" + summary_of(result.box) + "\nsegm";
+  text += "\nbbox\n" + coco_summary(result.box) + "\nsegm";
   if (json.contains("segm_note")) text += ": " + printable(json["segm_note"].get<std::string>());
-  return text + '\n' + (result.mask ? summary_of(*result.mask) : "");
+  return text + '\n' + (result.mask ? coco_summary(*result.mask) : "");
 }
 
 // The annotations to measure, and the name of their split: "all" without splits or for files that
 // the user names.
-std::pair<CocoSet, std::string> open_set(const ValidateOptions& options) {
+std::pair<CocoSet, std::string> open_coco_set(const ValidateOptions& options) {
   if (options.annotations.empty()) {
     require(options.images.empty(), ErrorCode::kInvalidArgument,
             "--images {}: needs --annotations FILE", options.images);
@@ -195,7 +196,7 @@ std::pair<CocoSet, std::string> open_set(const ValidateOptions& options) {
 }
 
 // Brings the annotations to the model's classes, before anything is computed.
-void prepare(CocoSet& set, const DetectorSpec& spec) {
+void prepare_coco_set(CocoSet& set, const DetectorSpec& spec) {
   for (const std::string& note : set.notes()) print_note(note);
   for (const std::string& note : match_categories(set.annotations, spec.classes,
                                                   spec.config.num_classes, set.file.string())) {
@@ -218,9 +219,10 @@ int validate_detector(const ValidateOptions& options, const DenseBackend& backen
   check_results(options.results);
   check_coco_results(options.coco_results);
   check_output(options.predictions);
-  auto [set, split] = open_set(options);
+  const auto tiles = tile_options(options.tiles);
+  auto [set, split] = open_coco_set(options);
   NamedDetector model = load_named_detector(options.model);
-  prepare(set, model.spec);
+  prepare_coco_set(set, model.spec);
   const CocoAnnotations& annotations = set.annotations;
   const auto runner = backend.start_detector(model.spec, model.tensors, {.run = options.run});
   model.tensors.clear();
@@ -229,15 +231,14 @@ int validate_detector(const ValidateOptions& options, const DenseBackend& backen
   EvaluateSettings settings{.workers = options.workers};
   settings.on_bad = [&](const std::string& message) { progress.print(error_line(message)); };
   settings.progress = [&](int64_t images, int64_t bad) { progress.update(images + bad); };
-  const DenseInput& input = model.spec.preprocessing;
+  ImageDetector detector(*runner, model.spec, tiles);
   const bool gray = model.spec.config.backbone.in_chans == 1;
   const auto detect_one = [&](const Image& image) {
-    const Image one = gray ? to_gray(image) : Image();
-    return std::move(runner->detect({gray ? &one : &image, 1}, input)[0]);
+    return detector.detect(gray ? to_gray(image) : image);
   };
-  const DetectorEvaluation result =
-      evaluate_detector(set, options.image.decoding(input.exif, PixelStyle::kOpenCv),
-                        model.spec.config.kind, runner->threads(), detect_one, settings);
+  const DetectorEvaluation result = evaluate_detector(
+      set, options.image.decoding(model.spec.preprocessing.exif, PixelStyle::kOpenCv),
+      model.spec.config.kind, runner->threads(), detect_one, settings);
   progress.finish();
   if (result.stored > 0) {
     print_note(
@@ -247,13 +248,13 @@ int validate_detector(const ValidateOptions& options, const DenseBackend& backen
   }
 
   require(result.images > 0, ErrorCode::kBadFormat,
-          "{}: none of its {} images can be read, so nothing was measured", data_name(options),
+          "{}: none of its {} images can be read, so nothing was measured", coco_name(options),
           result.bad);
-  const Json json = results_json(options, split, model, runner->threads(), annotations, result);
+  const Json json = detector_json(options, split, model, runner->threads(), annotations, result);
   if (options.output.json) {
     print_json(json);
   } else {
-    print_out(text_of(options, json, annotations, result));
+    print_out(detector_text(options, json, annotations, result));
   }
   SideOutputs files;
   files.add([&] {
@@ -266,7 +267,7 @@ int validate_detector(const ValidateOptions& options, const DenseBackend& backen
       write_file_atomically(options.predictions, [&](std::ostream& out) { out << csv; });
     });
   }
-  files.add([&] { write_results(options.results, csv_of(json), to_text(json)); });
+  files.add([&] { write_results(options.results, detector_csv(json), to_text(json)); });
   return files.finish(result.bad > 0 ? kExitFailed : kExitOk);
 }
 

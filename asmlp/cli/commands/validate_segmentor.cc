@@ -74,12 +74,14 @@ LabelScan look_at_labels(const Ade20k& data, const std::string& folder, int thre
   return scan;
 }
 
-std::string score(double value) { return std::isnan(value) ? "-" : fmt::format("{:.2f}", value); }
+std::string score_text(double value) {
+  return std::isnan(value) ? "-" : fmt::format("{:.2f}", value);
+}
 
 Json json_of(double value) { return std::isnan(value) ? Json() : Json(value); }
 
-Json results_json(const ValidateOptions& options, const NamedSegmentor& model, int threads,
-                  const Ade20k& data, const SegmentorEvaluation& done, const DataScores& scores) {
+Json segmentor_json(const ValidateOptions& options, const NamedSegmentor& model, int threads,
+                    const Ade20k& data, const SegmentorEvaluation& done, const DataScores& scores) {
   Json json = {{"model", model.spec.name},
                {"file", model.file.string()},
                {"data", options.data},
@@ -90,7 +92,7 @@ Json results_json(const ValidateOptions& options, const NamedSegmentor& model, i
                {"miou", json_of(scores.mean_iou)},
                {"macc", json_of(scores.mean_accuracy)},
                {"aacc", json_of(scores.pixel_accuracy)},
-               {"views", describe(predict_options(options.tta))},
+               {"views", views_text(predict_options(options.tta))},
                {"param_count", static_cast<double>(model.parameters) * 1e-6},
                {"threads", threads},
                {"seconds", done.seconds},
@@ -130,7 +132,7 @@ class ImageRows {
   std::string csv_;
 };
 
-std::string csv_of(const Ade20k& data, const DataScores& scores) {
+std::string segmentor_csv(const Ade20k& data, const DataScores& scores) {
   std::string csv = csv_line({"label", "iou", "accuracy"});
   const auto add = [&](const std::string& label, double iou, double accuracy) {
     csv += csv_line({label, cell_of(iou), cell_of(accuracy)});
@@ -142,13 +144,13 @@ std::string csv_of(const Ade20k& data, const DataScores& scores) {
   return csv;
 }
 
-std::string text_of(const Json& json, const NamedSegmentor& model, const Ade20k& data,
-                    const SegmentorEvaluation& done, const DataScores& scores) {
+std::string segmentor_text(const Json& json, const NamedSegmentor& model, const Ade20k& data,
+                           const SegmentorEvaluation& done, const DataScores& scores) {
   Table classes({{"class"}, {"IoU", Align::kRight}, {"Acc", Align::kRight}});
   for (size_t k = 0; k < scores.iou.size(); ++k) {
     if (std::isnan(scores.iou[k])) continue;  // neither there nor predicted
-    classes.add_row(
-        {truncated(data.classes()[k].name, 40), score(scores.iou[k]), score(scores.accuracy[k])});
+    classes.add_row({truncated(data.classes()[k].name, 40), score_text(scores.iou[k]),
+                     score_text(scores.accuracy[k])});
   }
   Table table({{}, {}});
   table.add_row({"model", fmt::format("{} ({}, {:.2f} M parameters)", model.file.string(),
@@ -165,8 +167,8 @@ std::string text_of(const Json& json, const NamedSegmentor& model, const Ade20k&
                                       json["threads"].get<int>() == 1 ? "" : "s")});
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   return classes.str() + '\n' + table.str() +
-         fmt::format(" * mIoU {} mAcc {} aAcc {}\n", score(scores.mean_iou),
-                     score(scores.mean_accuracy), score(scores.pixel_accuracy));
+         fmt::format(" * mIoU {} mAcc {} aAcc {}\n", score_text(scores.mean_iou),
+                     score_text(scores.mean_accuracy), score_text(scores.pixel_accuracy));
 }
 
 }  // namespace
@@ -205,16 +207,16 @@ int validate_segmentor(const ValidateOptions& options, const DenseBackend& backe
   const SegmentorEvaluation done =
       evaluate_segmentor(data, match.places, classes, segment_one, settings, on_image);
   const DataScores scores = scores_of(done.meter, match.places);
-  progress.finish(fmt::format("mIoU {}", score(scores.mean_iou)));
+  progress.finish(fmt::format("mIoU {}", score_text(scores.mean_iou)));
   require(done.images > 0, ErrorCode::kBadFormat,
           "{}: none of its {} images can be read with its labels, so nothing was measured",
           options.data, data.size());
 
-  const Json json = results_json(options, model, runner->threads(), data, done, scores);
+  const Json json = segmentor_json(options, model, runner->threads(), data, done, scores);
   if (options.output.json) {
     print_json(json);
   } else {
-    print_out(text_of(json, model, data, done, scores));
+    print_out(segmentor_text(json, model, data, done, scores));
   }
   SideOutputs files;
   if (!options.predictions.empty()) {
@@ -222,7 +224,7 @@ int validate_segmentor(const ValidateOptions& options, const DenseBackend& backe
       write_file_atomically(options.predictions, [&](std::ostream& out) { out << rows.csv(); });
     });
   }
-  files.add([&] { write_results(options.results, csv_of(data, scores), to_text(json)); });
+  files.add([&] { write_results(options.results, segmentor_csv(data, scores), to_text(json)); });
   return files.finish(done.bad == 0 && labels.labeled() > 0 ? kExitOk : kExitFailed);
 }
 

@@ -32,9 +32,9 @@ using NamedSegmentor = NamedModel<SegmentorSpec>;
 
 // Loads what the options name (--model, --weights, --config, --shift-size, --class-map), else the
 // bundled model of the task; notes on standard error say which and what was assumed. Errors: those
-// of read_weights, weights/dense_file.h, require_finite, and name_classes; kMismatch for the weights
-// of another task, naming the command for them; kUnsupported for a network whose input no image
-// file has, or a segmentor of more classes than label maps hold.
+// of read_weights, weights/dense_file.h, require_finite, and name_classes; kMismatch for the
+// weights of another task, naming the command for them; kUnsupported for a network whose input no
+// image file has, or a segmentor of more classes than label maps hold.
 NamedDetector load_named_detector(const ModelOptions& options);
 NamedSegmentor load_named_segmentor(const ModelOptions& options);
 

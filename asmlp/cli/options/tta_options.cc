@@ -49,14 +49,16 @@ segment::PredictOptions predict_options(const TtaOptions& tta) {
   return options;
 }
 
-std::string describe(const segment::PredictOptions& predicting) {
-  std::string text =
-      predicting.multi_scale ? fmt::format("{} scales", std::size(segment::kTtaScales)) : "one scale";
+std::string views_text(const segment::PredictOptions& predicting) {
+  std::string text = predicting.multi_scale
+                         ? fmt::format("{} scales", std::size(segment::kTtaScales))
+                         : "one scale";
   if (predicting.flip) text += ", mirrored";
   if (predicting.full_size) text += ", full size";
-  return text + (predicting.sliding ? fmt::format(", windows of {} every {}", predicting.sliding->crop,
-                                           predicting.sliding->stride)
-                             : ", whole image");
+  return text + (predicting.sliding
+                     ? fmt::format(", windows of {} every {}", predicting.sliding->crop,
+                                   predicting.sliding->stride)
+                     : ", whole image");
 }
 
 }  // namespace asmlp::cli

@@ -26,6 +26,6 @@ void add_tta_options(CLI::App& app, TtaOptions& options,
 segment::PredictOptions predict_options(const TtaOptions& options);
 
 // "one scale, whole image", "6 scales, mirrored, windows of 512 every 341": for people.
-std::string describe(const segment::PredictOptions& predicting);
+std::string views_text(const segment::PredictOptions& predicting);
 
 }  // namespace asmlp::cli

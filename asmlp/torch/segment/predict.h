@@ -5,25 +5,13 @@
 // all logits is ever made.
 #pragma once
 
-#include <optional>
-
 #include "asmlp/image/image.h"
 #include "asmlp/model/dense_spec.h"
+#include "asmlp/segmentation/predict.h"
 #include "asmlp/torch/segment/segmentor_net.h"
 #include "asmlp/torch/segment/window_logits.h"
 
 namespace asmlp::segment {
-
-// The views of the published scores: the input's sides times these, mirrored or not.
-inline constexpr double kTtaScales[]{0.5, 0.75, 1.0, 1.25, 1.5, 1.75};
-
-struct PredictOptions {
-  bool multi_scale = false;  // views at all of kTtaScales instead of at 1
-  bool flip = false;         // each view also mirrored
-  // The views are the picture's own size (times their ratios) instead of the input's sides.
-  bool full_size = false;
-  std::optional<SlidingWindow> sliding = {};  // none: the network sees each view as a whole
-};
 
 // Labels 0..num_classes-1, H x W x 1. Each view is resized with its ratio kept (sides
 // int(ratio * input.short_side), int(ratio * input.long_side)); its logits are resized to the

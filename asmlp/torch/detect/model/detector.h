@@ -4,24 +4,14 @@
 
 #include <torch/torch.h>
 
-#include <array>
 #include <vector>
 
-#include "asmlp/metrics/mask_rle.h"
+#include "asmlp/detection/detection.h"
 #include "asmlp/torch/data/sample.h"
 #include "asmlp/torch/detect/model/detector_net.h"
 #include "asmlp/torch/detect/ops/timings.h"
 
 namespace asmlp::detect {
-
-// An object, in pixels of the image as it is in the file.
-struct Detection {
-  std::array<float, 4> box{};  // x1, y1, x2, y2
-  float score = 0;             // probability of its class
-  int label = 0;               // class, in [0, num_classes)
-  MaskRle mask;                // of the size of the image; 0 x 0 of a detector of boxes
-  bool operator==(const Detection&) const = default;
-};
 
 // The objects of each image of a batch, by falling score, as config.test has it.
 //
