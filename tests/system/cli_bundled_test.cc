@@ -4,7 +4,7 @@
 
 #include "tests/support/command.h"
 
-namespace asmlp::test::torch_bundled_test {
+namespace asmlp::test::cli_bundled_test {
 namespace {
 
 using testing::HasSubstr, testing::SizeIs;
@@ -48,4 +48,4 @@ TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
 }
 
 }  // namespace
-}  // namespace asmlp::test::torch_bundled_test
+}  // namespace asmlp::test::cli_bundled_test

@@ -6,7 +6,7 @@
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/command.h"
 
-namespace asmlp::test::torch_convert_test {
+namespace asmlp::test::cli_convert_dense_test {
 namespace {
 
 using testing::ElementsAre, testing::HasSubstr;
@@ -96,4 +96,4 @@ INSTANTIATE_TEST_SUITE_P(All, ConvertDense,
                          [](const auto& info) { return std::string(info.param.command); });
 
 }  // namespace
-}  // namespace asmlp::test::torch_convert_test
+}  // namespace asmlp::test::cli_convert_dense_test

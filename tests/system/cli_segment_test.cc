@@ -8,12 +8,11 @@
 
 #include "asmlp/image/decode.h"
 #include "asmlp/image/labels/class_color.h"
-#include "asmlp/torch/segment/segmentor_file.h"
 #include "tests/support/ade_files.h"
 #include "tests/support/command.h"
-#include "tests/support/segmentors.h"
+#include "tests/support/dense_files.h"
 
-namespace asmlp::test::torch_segment_test {
+namespace asmlp::test::cli_segment_test {
 namespace {
 
 using testing::ElementsAre;
@@ -24,14 +23,13 @@ constexpr int kClasses = 4;
 class SegmentCommand : public testing::Test {
  protected:
   void SetUp() override {
-    segment::SegmentorNet net = segment::small_segmentor(kClasses);
     SegmentorSpec spec;
     spec.name = "small";
-    spec.config = net->config();
+    spec.config = segment::small_segmentor_config(kClasses);
     spec.preprocessing = segment::small_input();
     for (int k = 1; k <= kClasses; ++k) spec.classes.push_back(fmt::format("class {}", k));
     fs::create_directories(path("models"));
-    segment::save_segmentor(path("models/small.safetensors"), spec, *net);
+    save_dense(path("models/small.safetensors"), spec, lively_segmentor(spec));
     segment::write_ade(path("data"), {{41, 60}, {50, 33}, {30, 30}}, kClasses);
   }
 
@@ -288,13 +286,11 @@ TEST_F(SegmentCommand, LabelsAreLookedAtBeforeTheFirstImage) {
 
 // A model that was trained on data with colors shows its classes in them.
 TEST_F(SegmentCommand, ShowsTheModelsPaletteAndTakesAnotherSize) {
-  segment::SegmentorNet net = segment::small_segmentor(kClasses);
   SegmentorSpec spec;
-  spec.config = net->config();
+  spec.config = segment::small_segmentor_config(kClasses);
   spec.preprocessing = segment::small_input();
   spec.palette = {"#010203", "#111213", "#212223", "#fffefd"};
-  segment::save_segmentor(path("colored.safetensors"), spec, *net);
-  EXPECT_EQ(segment::load_segmentor(path("colored.safetensors"), {}).spec.palette, spec.palette);
+  save_dense(path("colored.safetensors"), spec, lively_segmentor(spec));
   const Outcome outcome = segment(
       {photo(0)}, {"--model", path("colored.safetensors"), "--img-size", "48,64", "--quiet"});
   EXPECT_EQ(outcome.code, 0);
@@ -310,4 +306,4 @@ TEST_F(SegmentCommand, ShowsTheModelsPaletteAndTakesAnotherSize) {
 }
 
 }  // namespace
-}  // namespace asmlp::test::torch_segment_test
+}  // namespace asmlp::test::cli_segment_test
