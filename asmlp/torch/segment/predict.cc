@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/opencv/cv_resize.h"
 #include "asmlp/metrics/segmentation.h"
-#include "asmlp/torch/data/cv_image.h"
 
 namespace asmlp::segment {
 namespace {
@@ -21,8 +21,7 @@ struct View {
   bool mirrored = false;
 };
 
-data::CvSize view_size(const Image& picture, const DenseInput& input, double ratio,
-                       bool full_size) {
+CvSize view_size(const Image& picture, const DenseInput& input, double ratio, bool full_size) {
   if (full_size) {
     const auto scaled = [&](int side) {
       return std::max(1, static_cast<int>(std::lround(side * ratio)));
@@ -30,9 +29,9 @@ data::CvSize view_size(const Image& picture, const DenseInput& input, double rat
     return {scaled(picture.height), scaled(picture.width)};
   }
   // Whole pixels, as mmseg has them.
-  return data::fitted_size(picture.height, picture.width,
-                           std::max(1, static_cast<int>(input.short_side * ratio)),
-                           std::max(1, static_cast<int>(input.long_side * ratio)));
+  return fitted_size(picture.height, picture.width,
+                     std::max(1, static_cast<int>(input.short_side * ratio)),
+                     std::max(1, static_cast<int>(input.long_side * ratio)));
 }
 
 std::vector<View> views_of(SegmentorNetImpl& net, const Image& picture, const DenseInput& input,
@@ -41,11 +40,10 @@ std::vector<View> views_of(SegmentorNetImpl& net, const Image& picture, const De
   for (const double ratio : kTtaScales) {
     if (!options.multi_scale && ratio != 1) continue;
     const Image resized =
-        data::resize_bilinear(picture, view_size(picture, input, ratio, options.full_size));
+        resize_bilinear(picture, view_size(picture, input, ratio, options.full_size));
     views.push_back({WindowLogits(net, resized, input, options.sliding), false});
     if (!options.flip) continue;
-    views.push_back(
-        {WindowLogits(net, data::flip_horizontal(resized), input, options.sliding), true});
+    views.push_back({WindowLogits(net, flip_horizontal(resized), input, options.sliding), true});
   }
   return views;
 }

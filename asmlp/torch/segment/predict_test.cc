@@ -63,14 +63,12 @@ torch::Tensor straightforward(SegmentorNet& net, const Image& picture, const Den
     if (!options.multi_scale && ratio != 1) continue;
     for (const bool mirrored : {false, true}) {
       if (mirrored && !options.flip) continue;
-      data::CvSize size =
-          data::fitted_size(picture.height, picture.width, int(input.short_side * ratio),
-                            int(input.long_side * ratio));
+      CvSize size = fitted_size(picture.height, picture.width, int(input.short_side * ratio),
+                                int(input.long_side * ratio));
       if (options.full_size) {
         size = {int(std::lround(picture.height * ratio)), int(std::lround(picture.width * ratio))};
       }
-      torch::Tensor image =
-          data::normalized(data::resize_bilinear(picture, size), input).unsqueeze(0);
+      torch::Tensor image = data::normalized(resize_bilinear(picture, size), input).unsqueeze(0);
       if (mirrored) image = image.flip({3}).contiguous();
       torch::Tensor logits = options.sliding ? slide(net, image, *options.sliding)
                                              : resized(net(image).decode, size.height, size.width);

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
-#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/image/resize.h"
 #include "asmlp/torch/data/dense_input.h"
 
 namespace asmlp::segment {
@@ -21,8 +21,8 @@ WindowLogits::WindowLogits(SegmentorNetImpl& net, Image picture, const DenseInpu
 
 WindowLogits::Window WindowLogits::run(Rows rows, Rows columns) {
   const torch::NoGradGuard no_grad;
-  const Image pixels = data::crop(picture_, int(rows.first), int(columns.first),
-                                  {int(rows.count()), int(columns.count())});
+  const Image pixels = crop(
+      picture_, {int(rows.first), int(columns.first), int(rows.count()), int(columns.count())});
   const torch::Tensor image = data::normalized(pixels, input_);
   const auto device = net_->parameters().front().device();
   const torch::Tensor logits = net_->forward(image.unsqueeze(0).to(device)).decode;
