@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "asmlp/core/error.h"
+#include "asmlp/engine/packed_weights.h"
 #include "asmlp/engine/plan.h"
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
@@ -131,7 +132,8 @@ TEST(Engine, GroupsOfImagesGiveTheBitsOfSingleOnes) {
     const auto model = PackedModel::create(spec_of(config, 32), fill_parameters(config));
     EngineOptions options{.height = h, .width = w, .max_batch = batch, .threads = 2};
     options.features = true;
-    const Plan plan(*model, options);
+    ThreadPool pool(options.threads);
+    const Plan plan(*model->weights().kernels, config, model->weights(), options, pool);
     ASSERT_LT(plan.stages.front().group, batch);
     ASSERT_EQ(plan.stages.back().group, batch);
     const auto results = [&](Engine& engine, int i, int of) {

@@ -108,11 +108,15 @@ SegmentorSpec segmentor_of_file(const WeightFile& file,
 }
 
 void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
-  const std::string what = file.path.string();
+  check_tensors(file.tensors, table, file.path.string());
+}
+
+void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
+                   const std::string& what) {
   size_t known = 0;
   for (const Param& param : table) {
-    const auto found = file.tensors.find(param.name);
-    if (found == file.tensors.end()) {
+    const auto found = tensors.find(param.name);
+    if (found == tensors.end()) {
       require(param.name.ends_with("num_batches_tracked"), ErrorCode::kMismatch,
               "{}: its tensors are not the network's: '{}' is missing; is the architecture another "
               "one?",
@@ -125,14 +129,14 @@ void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
             "of classes?",
             what, param.name, to_string(found->second.shape), to_string(param.shape));
   }
-  if (known == file.tensors.size()) return;
-  for (const auto& [name, tensor] : file.tensors) {
+  if (known == tensors.size()) return;
+  for (const auto& [name, tensor] : tensors) {
     const bool expected = std::ranges::any_of(
         table, [&name = name](const Param& param) { return param.name == name; });
     require(expected, ErrorCode::kMismatch,
             "{}: its tensors are not the network's: '{}' is unexpected ({} such); is the "
             "architecture another one?",
-            what, name, file.tensors.size() - known);
+            what, name, tensors.size() - known);
   }
 }
 

@@ -38,5 +38,8 @@ SegmentorSpec segmentor_of_file(const WeightFile& file,
 // shapes. (Batch norms' counters of batches, which older versions of PyTorch do not save, may be
 // missing.)
 void check_tensors(const WeightFile& file, const std::vector<Param>& table);
+// The same of tensors that `what` names.
+void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
+                   const std::string& what);
 
 }  // namespace asmlp
