@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "asmlp/detection/detection.h"
+#include "asmlp/detection/pixel_runs.h"
 
 namespace asmlp::detect {
 
@@ -35,12 +36,6 @@ struct TileOptions {
 // Error(kInvalidArgument) naming the field, its value and the accepted range.
 void validate(const TileOptions& options);
 
-// A rectangle of the image, in pixels.
-struct Tile {
-  int top = 0, left = 0, height = 0, width = 0;
-  bool operator==(const Tile&) const = default;
-};
-
 // The tiles of an image, row by row: size x size, or the whole of a side that is shorter. The last
 // one of a row or column is moved inside, so it may overlap more. With options.whole and more than
 // one tile the last is the image. Errors: validate's; kInvalidArgument for an image without pixels
@@ -50,8 +45,9 @@ std::vector<Tile> tiles_of(ImageSize image, const TileOptions& options);
 // The objects of an image from those of its tiles: found[i] are those of tiles[i], in pixels of the
 // tile, masks (if any) of its size. By falling score, at most `max_detections` (0: all), with masks
 // of the size of the image. The order of `found` within a tile does not matter but for equal
-// scores. Errors: validate's; kMismatch when there are not as many lists as tiles or a mask has
-// another size than its tile.
+// scores. Errors: validate's; kInvalidArgument for a tile that leaves the image, kMismatch when
+// there are not as many lists as tiles or a mask has another size than its tile, kBadFormat for a
+// broken mask.
 std::vector<Detection> merge_tiles(ImageSize image, std::span<const Tile> tiles,
                                    std::span<const std::vector<Detection>> found,
                                    const TileOptions& options, int max_detections);
