@@ -134,9 +134,13 @@ TEST_F(Backends, BenchMeasuresBothInTurn) {
     EXPECT_EQ(json["rows"][1]["isa"], "libtorch");
     EXPECT_GT(json["rows"][0]["speedup"]["total"]["median"].get<double>(), 0);
     for (const Json& row : json["rows"]) {
-      const char* error =
-          row["verified"].contains("missing_share") ? "missing_share" : "relative_error";
-      EXPECT_LE(row["verified"][error], row["verified"]["tolerance"]);
+      const Json& verified = row["verified"];
+      if (verified.contains("relative_error")) {
+        EXPECT_LE(verified["relative_error"], verified["tolerance"]);
+      }
+      if (verified.contains("missing_share")) {
+        EXPECT_LE(verified["missing_share"], 0.2);
+      }
     }
   }
   const Outcome bf16 =

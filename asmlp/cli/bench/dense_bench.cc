@@ -126,13 +126,44 @@ double missing_share(const Found& found, const Found& reference) {
   return static_cast<double>(missing) / static_cast<double>(reference.size());
 }
 
-void check(const DenseVerification& verified, const DenseBackend& backend, const RunOptions& run) {
-  require(verified.error <= verified.tolerance, ErrorCode::kMismatch,
-          "{}, {}: the results differ by {:.1e} from those of the portable fp32 kernels, more than "
-          "{:.1e}",
-          backend.name, run.precision.empty() ? "default precision" : run.precision, verified.error,
-          verified.tolerance);
+// Raises `difference` and `magnitude` to the largest |a - b| and |b|; the former is infinite for
+// other sizes and for values that are not finite.
+void compare(std::span<const float> a, std::span<const float> b, double& difference,
+             double& magnitude) {
+  if (a.size() != b.size()) difference = INFINITY;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const double apart = std::abs(double{a[i]} - b[i]);
+    difference = std::isfinite(apart) ? std::max(difference, apart) : INFINITY;
+    magnitude = std::max(magnitude, std::abs(double{b[i]}));
+  }
 }
+
+double relative(double difference, double magnitude) {
+  return magnitude > 0 ? difference / magnitude : difference;
+}
+
+// Of the map where it is largest: the scales of a pyramid and of its scores have nothing in common.
+double map_error(const std::vector<NetworkMap>& maps, const std::vector<NetworkMap>& reference) {
+  if (maps.size() != reference.size()) return INFINITY;
+  double worst = 0;
+  for (size_t k = 0; k < maps.size(); ++k) {
+    double difference = 0, magnitude = 0;
+    compare(maps[k].values, reference[k].values, difference, magnitude);
+    worst = std::max(worst, relative(difference, magnitude));
+  }
+  return worst;
+}
+
+void check(const DenseVerification& verified, const DenseBackend& backend, const RunOptions& run) {
+  require(!verified.error || *verified.error <= verified.tolerance, ErrorCode::kMismatch,
+          "{}, {}: the network's maps differ by {:.1e} from those of the portable fp32 kernels, "
+          "more than {:.1e}",
+          backend.name, run.precision.empty() ? "default precision" : run.precision,
+          verified.error.value_or(0), verified.tolerance);
+}
+
+// The portable kernels, in fp32 or, of a quantized model, int8.
+RunOptions portable(int threads) { return {threads, "reference", ""}; }
 
 // A detector and how it is measured.
 class DetectBench {
@@ -175,21 +206,20 @@ class DetectBench {
     spec.config.test.score_threshold = 0;
     const Image image = noise_image(kVerifiedSide, kVerifiedSide, channels(), 7);
     const DenseInput input = input_of_size(spec.preprocessing, kVerifiedSide, kVerifiedSide);
+    Precision precision{};
     const auto detect = [&](const DenseBackend& on, const RunOptions& how) {
       const auto runner = start(on, spec, {.run = how});
-      return std::pair(runner->detect({&image, 1}, input)[0], runner->precision());
+      precision = runner->precision();
+      Result result;
+      result.found = runner->detect({&image, 1}, input)[0];
+      result.maps = runner->maps();
+      return result;
     };
-    if (!reference_) {
-      reference_ = detect(native_dense_backend(),
-                          {run.threads, "reference", run.precision == "int8" ? "int8" : ""})
-                       .first;
-    }
-    const auto [found, precision] = detect(backend, run);
-    DenseVerification verified{kVerifiedSide, kVerifiedSide, missing_share(found, *reference_), 1};
-    // The same objects but for one that ties with another; coarser numbers move scores and boxes.
-    if (precision == Precision::kFp32 || precision == Precision::kBf16x3) {
-      verified.tolerance = 1.0 / 8;
-    }
+    if (!reference_) reference_ = detect(native_dense_backend(), portable(threads_));
+    const Result result = detect(backend, run);
+    DenseVerification verified{kVerifiedSide, kVerifiedSide, {}, allowed_error(precision), {}};
+    if (!result.maps.empty()) verified.error = map_error(result.maps, reference_->maps);
+    verified.missing = missing_share(result.found, reference_->found);
     check(verified, backend, run);
     return verified;
   }
@@ -224,7 +254,11 @@ class DetectBench {
 
   BenchedModel<DetectorSpec> model_;
   int threads_, height_ = 0, width_ = 0;
-  std::optional<Found> reference_;
+  struct Result {
+    Found found;
+    std::vector<NetworkMap> maps;
+  };
+  std::optional<Result> reference_;
 };
 
 // A segmentor and how it is measured.
@@ -258,21 +292,16 @@ class SegmentBench {
       return std::pair(std::move(values), runner->precision());
     };
     if (reference_.empty()) {
-      reference_ = logits(native_dense_backend(),
-                          {run.threads, "reference", run.precision == "int8" ? "int8" : ""})
-                       .first;
+      reference_ = logits(native_dense_backend(), portable(run.threads)).first;
     }
     const auto [values, precision] = logits(backend, run);
-    DenseVerification verified{kVerifiedSide, kVerifiedSide, INFINITY, allowed_error(precision)};
-    if (values.size() == reference_.size()) {
-      double difference = 0, magnitude = 0;
-      for (size_t i = 0; i < values.size(); ++i) {
-        difference = std::max(difference, std::abs(double{values[i]} - reference_[i]));
-        magnitude = std::max(magnitude, std::abs(double{reference_[i]}));
-        if (!std::isfinite(values[i])) difference = INFINITY;
-      }
-      verified.error = magnitude > 0 ? difference / magnitude : difference;
-    }
+    double difference = 0, magnitude = 0;
+    compare(values, reference_, difference, magnitude);
+    const DenseVerification verified{kVerifiedSide,
+                                     kVerifiedSide,
+                                     relative(difference, magnitude),
+                                     allowed_error(precision),
+                                     {}};
     check(verified, backend, run);
     return verified;
   }
@@ -295,6 +324,16 @@ class SegmentBench {
   int height_ = 0, width_ = 0;
   std::vector<float> reference_;
 };
+
+Json json_of(const DenseVerification& verified) {
+  Json json{{"height", verified.height}, {"width", verified.width}};
+  if (verified.error) {
+    json["relative_error"] = *verified.error;
+    json["tolerance"] = verified.tolerance;
+  }
+  if (verified.missing) json["missing_share"] = *verified.missing;
+  return json;
+}
 
 // How many times as fast `row` is as `other`, by part that both have.
 Json speedup(const Json& row, const Json& other) {
@@ -353,11 +392,7 @@ void measure_model(Bench& bench, const DenseBenchOptions& options,
                {"batch", batch},
                {"warmup", warmup}};
       row.update(one.row(Bench::kRest, batch, contenders.front()->gflop()));
-      row["verified"] = {
-          {"height", verified[k].height},
-          {"width", verified[k].width},
-          {options.task == Task::kDetect ? "missing_share" : "relative_error", verified[k].error},
-          {"tolerance", verified[k].tolerance}};
+      row["verified"] = json_of(verified[k]);
       if (options.task != Task::kDetect) row.erase("detections");
       rows.push_back(std::move(row));
     }

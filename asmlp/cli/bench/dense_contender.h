@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,12 @@ namespace asmlp::cli {
 // How a row differs from the portable fp32 kernels.
 struct DenseVerification {
   int height = 0, width = 0;  // of the input it was done at
-  double error = 0;  // logits: max |difference| / max |reference|; detections: share that differs
-  double tolerance = 0;  // of the error
+  // Of a segmentor's logits, or of a detector's pyramid, scores, and deltas, where the backend
+  // shows them: the largest difference over the largest value.
+  std::optional<double> error;
+  double tolerance = 0;
+  // Of a detector: the share of the reference's objects that are not found.
+  std::optional<double> missing;
 };
 
 class DenseContender {

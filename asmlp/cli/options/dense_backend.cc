@@ -1,6 +1,5 @@
 #include "asmlp/cli/options/dense_backend.h"
 
-#include "asmlp/engine/heads/detector.h"
 #include "asmlp/engine/heads/segmentor.h"
 
 namespace asmlp::cli {
@@ -23,6 +22,7 @@ class NativeDetector : public DetectorRunner {
                                                      const DenseInput& input) override {
     return engine_.detect(images, input);
   }
+  std::vector<NetworkMap> maps() const override { return engine_.maps(); }
   int threads() const override { return engine_.threads(); }
   std::string isa() const override { return to_string(engine_.model().isa()); }
   Precision precision() const override { return engine_.model().precision(); }

@@ -12,6 +12,7 @@
 #include "asmlp/cli/options/options.h"
 #include "asmlp/detection/detection.h"
 #include "asmlp/engine/engine.h"
+#include "asmlp/engine/heads/detector.h"
 #include "asmlp/image/image.h"
 #include "asmlp/model/detector_config.h"
 #include "asmlp/model/segmentor_config.h"
@@ -45,6 +46,8 @@ class DetectorRunner : public DenseRunner {
   // The objects of each image, by falling score.
   virtual std::vector<std::vector<detect::Detection>> detect(std::span<const Image> images,
                                                              const DenseInput& input) = 0;
+  // Maps of the last run, for comparisons; empty of a backend that does not show them.
+  virtual std::vector<NetworkMap> maps() const { return {}; }
 };
 
 // A segmentor ready to run. The contract is SegmentorEngine's (engine/heads/segmentor.h).
