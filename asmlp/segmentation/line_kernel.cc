@@ -126,36 +126,49 @@ LineLabeler::LineLabeler(int classes, int width)
       logits_(static_cast<size_t>(classes)),
       probabilities_(static_cast<size_t>(classes)) {}
 
-void LineLabeler::label(std::span<const ViewLine> views, uint8_t* out) {
+void LineLabeler::label(std::span<const ViewLine> views, int first, int end, uint8_t* out) {
   blended_.resize(views.size());
-  for (size_t i = 0; i < views.size(); ++i) compare(views[i], blended_[i]);
+  for (size_t i = 0; i < views.size(); ++i) compare(views[i], first, end, blended_[i]);
   undecided_.clear();
-  for (int64_t x = 0; x < width_; ++x) {
+  for (int x = first; x < end; ++x) {
     int label = -1;
     for (size_t i = 0; i < views.size(); ++i) {
       const AxisTaps& taps = *views[i].columns;
-      const auto pixel = static_cast<size_t>(views[i].mirrored ? width_ - 1 - x : x);
+      const size_t at = pixel(views[i], x);
       const uint8_t* labels = blended_[i].labels.data();
-      for (int32_t k = taps.begin[pixel]; k < taps.begin[pixel + 1]; ++k) {
-        const uint8_t own = labels[taps.index[static_cast<size_t>(k)]];
+      for (int32_t k = taps.begin[at]; k < taps.begin[at + 1]; ++k) {
+        const uint8_t own = labels[taps.index[static_cast<size_t>(k)] - blended_[i].first];
         label = label < 0 || label == own ? own : kUndecided;
       }
     }
     out[x] = static_cast<uint8_t>(label);
-    if (label == kUndecided) undecided_.push_back(static_cast<int32_t>(x));
+    if (label == kUndecided) undecided_.push_back(x);
   }
   if (!undecided_.empty()) compute(views, out);
 }
 
 // All is an average with weights that are not negative: where one class is the largest in all that
 // a pixel depends on, it is the largest there.
-void LineLabeler::compare(const ViewLine& view, Blended& blended) const {
-  const auto cells = static_cast<size_t>(view.cells);
-  blended.labels.assign(view.labels[0], view.labels[0] + cells);
-  for (size_t line = 1; line < view.labels.size(); ++line) {
-    const uint8_t* other = view.labels[line];
-    uint8_t* labels = blended.labels.data();
-    for (size_t i = 0; i < cells; ++i) labels[i] = labels[i] == other[i] ? labels[i] : kUndecided;
+void LineLabeler::compare(const ViewLine& view, int first, int end, Blended& blended) const {
+  const size_t low = pixel(view, view.mirrored ? end - 1 : first);
+  const size_t high = pixel(view, view.mirrored ? first : end - 1);
+  const auto& taps = *view.columns;
+  const int first_window = taps.index[static_cast<size_t>(taps.begin[low])] / view.cells;
+  const int last_window = taps.index[static_cast<size_t>(taps.begin[high + 1]) - 1] / view.cells;
+  blended.first = first_window * view.cells;
+  const size_t cells =
+      static_cast<size_t>(last_window + 1 - first_window) * static_cast<size_t>(view.cells);
+  blended.labels.resize(cells);
+  uint8_t* labels = blended.labels.data();
+  for (int window = first_window; window <= last_window; ++window, labels += view.cells) {
+    const uint8_t* const* parts = view.labels.data() + window;
+    std::copy_n(parts[0], view.cells, labels);
+    for (int line = 1; line < view.lines; ++line) {
+      const uint8_t* other = parts[line * view.windows];
+      for (int32_t i = 0; i < view.cells; ++i) {
+        labels[i] = labels[i] == other[i] ? labels[i] : kUndecided;
+      }
+    }
   }
   blended.ready.assign(cells, 0);
   const size_t needed = cells * static_cast<size_t>(classes_);
@@ -165,15 +178,14 @@ void LineLabeler::compare(const ViewLine& view, Blended& blended) const {
 }
 
 void LineLabeler::compute(std::span<const ViewLine> views, uint8_t* out) {
-  size_t most = 0;
+  int most = 0;
   for (const ViewLine& view : views) {
-    most = std::max(most, view.lines.size());
+    most = std::max(most, view.lines);
     for (const int32_t x : undecided_) {
-      most = std::max(most,
-                      static_cast<size_t>(view.columns->count(view.mirrored ? width_ - 1 - x : x)));
+      most = std::max(most, view.columns->count(static_cast<int64_t>(pixel(view, x))));
     }
   }
-  sources_.resize(most);
+  sources_.resize(static_cast<size_t>(most));
   run_vectorized([this, views, out]<int bytes>(VectorBytes<bytes>) ASMLP_INLINE {
     const float** sources = sources_.data();
     float *logits = logits_.data(), *probabilities = probabilities_.data();
@@ -182,20 +194,23 @@ void LineLabeler::compute(std::span<const ViewLine> views, uint8_t* out) {
       for (size_t i = 0; i < views.size(); ++i) {
         const ViewLine& view = views[i];
         Blended& blended = blended_[i];
-        const auto pixel = static_cast<size_t>(view.mirrored ? width_ - 1 - x : x);
-        const int32_t begin = view.columns->begin[pixel], end = view.columns->begin[pixel + 1];
+        const size_t at = pixel(view, x);
+        const int32_t begin = view.columns->begin[at], end = view.columns->begin[at + 1];
         const int32_t* cells = view.columns->index.data();
         for (int32_t k = begin; k < end; ++k) {
-          if (blended.ready[static_cast<size_t>(cells[k])] != 0) continue;
-          blended.ready[static_cast<size_t>(cells[k])] = 1;
-          for (size_t line = 0; line < view.lines.size(); ++line) {
-            sources[line] = view.lines[line] + cells[k] * view.stride;
+          uint8_t& ready = blended.ready[static_cast<size_t>(cells[k] - blended.first)];
+          if (ready != 0) continue;
+          ready = 1;
+          const int32_t window = cells[k] / view.cells;
+          const int64_t offset = (cells[k] - window * view.cells) * view.stride;
+          for (int line = 0; line < view.lines; ++line) {
+            sources[line] = view.values[static_cast<size_t>(line * view.windows + window)] + offset;
           }
-          weighted_sum(sources, view.weights, static_cast<int>(view.lines.size()), classes_,
-                       blended.values.get() + int64_t{cells[k]} * classes_);
+          weighted_sum(sources, view.weights, view.lines, classes_,
+                       blended.values.get() + int64_t{cells[k] - blended.first} * classes_);
         }
         for (int32_t k = begin; k < end; ++k) {
-          sources[k - begin] = blended.values.get() + int64_t{cells[k]} * classes_;
+          sources[k - begin] = blended.values.get() + int64_t{cells[k] - blended.first} * classes_;
         }
         weighted_sum(sources, view.columns->weight.data() + begin, end - begin, classes_, logits);
         if (views.size() > 1) add_probabilities<bytes>(logits, classes_, probabilities);

@@ -41,33 +41,73 @@ std::shared_ptr<const Image> resized(const Image& image, CvSize size) {
 std::deque<ViewLogits> views_of(const Image& image, ViewSettings settings,
                                 const PredictOptions& options) {
   std::deque<ViewLogits> views;
-  settings.keep_maps = options.multi_scale || options.flip;
+  const bool several = options.multi_scale || options.flip;
+  settings.keep_maps = several;
   for (const double ratio : kTtaScales) {
     if (!options.multi_scale && ratio != 1) continue;
     const auto view = resized(image, view_size(image, settings.input, ratio, options.full_size));
     for (const auto length : {view->height, view->width}) {
       settings.keep_maps |= windows_of(length, options.sliding).size() > 1;
     }
-    views.emplace_back(view, false, image.height, image.width, settings);
-    if (options.flip) views.emplace_back(view, true, image.height, image.width, settings);
+    for (const bool mirrored : {false, true}) {
+      if (mirrored && !options.flip) continue;
+      views.emplace_back(view, mirrored, image.height, image.width, settings);
+      // A view that the network sees as a whole needs no pixels any more.
+      if (several) views.back().run_rows_until(0);
+    }
   }
   return views;
 }
 
-// The lines [first, end).
-void label_lines(const std::deque<ViewLogits>& views, int classes, int first, int end,
+// A rectangle of the image: lines [top, bottom), of each the pixels [left, right).
+struct Block {
+  int top = 0, bottom = 0, left = 0, right = 0;
+};
+
+void label_block(const std::deque<ViewLogits>& views, int classes, const Block& block,
                  const detect::ParallelFor& parallel, Image& labels) {
-  const int64_t tasks = (int64_t{end} - first + kTaskLines - 1) / kTaskLines;
+  if (block.left >= block.right) return;
+  const int64_t tasks = (int64_t{block.bottom} - block.top + kTaskLines - 1) / kTaskLines;
   run_tasks(parallel, tasks, [&](int64_t task) {
     LineLabeler labeler(classes, labels.width);
     std::vector<ViewLine> lines;
-    const int begin = first + static_cast<int>(task) * kTaskLines;
-    for (int y = begin; y < std::min(begin + kTaskLines, end); ++y) {
+    const int top = block.top + static_cast<int>(task) * kTaskLines;
+    for (int y = top; y < std::min(top + kTaskLines, block.bottom); ++y) {
       lines.clear();
       for (const ViewLogits& view : views) lines.push_back(view.line(y));
-      labeler.label(lines, labels.row(y));
+      labeler.label(lines, block.left, block.right, labels.row(y));
     }
   });
+}
+
+// One view: what a window completes is labeled at once.
+void label_by_windows(std::deque<ViewLogits>& views, int classes,
+                      const detect::ParallelFor& parallel, Image& labels) {
+  ViewLogits& view = views.front();
+  for (int top = 0, bottom = 0; top < labels.height; top = bottom) {
+    for (int i = 0, left = 0; i < view.windows_in_row(); ++i) {
+      view.run_window();
+      bottom = view.lines_ready();
+      const int right = view.pixels_ready();
+      label_block(views, classes, {top, bottom, left, right}, parallel, labels);
+      view.release(bottom, right);
+      left = right;
+    }
+  }
+}
+
+// Several views, whose windows are not the same: rows of windows of all.
+void label_by_rows(std::deque<ViewLogits>& views, int classes, const detect::ParallelFor& parallel,
+                   Image& labels) {
+  for (int top = 0, bottom = 0; top < labels.height; top = bottom) {
+    bottom = labels.height;
+    for (ViewLogits& view : views) {
+      view.run_rows_until(top);
+      bottom = std::min(bottom, view.lines_ready());
+    }
+    label_block(views, classes, {top, bottom, 0, labels.width}, parallel, labels);
+    for (ViewLogits& view : views) view.release(bottom, labels.width);
+  }
 }
 
 }  // namespace
@@ -82,15 +122,10 @@ Image predict(const Image& image, const DenseInput& input, int classes, const Ne
   std::deque<ViewLogits> views =
       views_of(image, {input, classes, network, options.sliding, parallel, false}, options);
   Image labels(image.height, image.width, 1);
-  for (int first = 0; first < image.height;) {
-    int end = image.height;
-    for (ViewLogits& view : views) {
-      view.run_until(first);
-      end = std::min(end, view.ready());
-    }
-    label_lines(views, classes, first, end, parallel, labels);
-    for (ViewLogits& view : views) view.release_before(end);
-    first = end;
+  if (views.size() == 1) {
+    label_by_windows(views, classes, parallel, labels);
+  } else {
+    label_by_rows(views, classes, parallel, labels);
   }
   return labels;
 }

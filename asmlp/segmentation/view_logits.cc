@@ -10,6 +10,39 @@
 
 namespace asmlp::segment {
 
+namespace {
+
+// How many pixels, from the first on, need no cell from `end` on. The cells never fall.
+int pixels_before(const AxisTaps& taps, int pixels, int64_t end) {
+  int low = 0, high = pixels;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    const auto last = static_cast<size_t>(taps.begin[static_cast<size_t>(middle) + 1]) - 1;
+    if (taps.index[last] < end) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+// The last pixel that needs each group of `size` cells; those that none needs go with the one
+// before.
+std::vector<int> last_uses(const AxisTaps& taps, int pixels, size_t groups, int64_t size) {
+  std::vector<int> last(groups, -1);
+  for (int i = 0; i < pixels; ++i) {
+    for (auto k = taps.begin[static_cast<size_t>(i)]; k < taps.begin[static_cast<size_t>(i) + 1];
+         ++k) {
+      last[static_cast<size_t>(taps.index[static_cast<size_t>(k)] / size)] = i;
+    }
+  }
+  for (size_t i = 1; i < groups; ++i) last[i] = std::max(last[i], last[i - 1]);
+  return last;
+}
+
+}  // namespace
+
 ViewLogits::ViewLogits(std::shared_ptr<const Image> view, bool mirrored, int height, int width,
                        const ViewSettings& settings)
     : settings_(settings),
@@ -22,68 +55,66 @@ ViewLogits::ViewLogits(std::shared_ptr<const Image> view, bool mirrored, int hei
   };
   rows_ = axis(view_->height);
   columns_ = axis(view_->width);
-  run_windows();
+  released_.resize(columns_.windows.size());
 }
 
-int ViewLogits::ready() const {
-  if (rows_run_ == rows_.windows.size()) return height_;
-  // The last line that needs nothing of the next row of windows.
-  const auto next = static_cast<int32_t>(static_cast<int64_t>(rows_run_) * rows_.cells);
-  const auto needs = [&](int y) {
-    return row_taps_.index[static_cast<size_t>(row_taps_.begin[static_cast<size_t>(y) + 1]) - 1];
-  };
-  int low = 0, high = height_;  // `needs` never falls
-  while (low < high) {
-    const int middle = (low + high) / 2;
-    if (needs(middle) < next) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+void ViewLogits::run_window() {
+  const size_t row = windows_run_ / columns_.windows.size();
+  const size_t column = windows_run_ % columns_.windows.size();
+  const LogitView map = run_network(rows_.windows[row], columns_.windows[column]);
+  if (windows_run_ == 0) plan(map);
+  keep(map, row, column);
+  if (++windows_run_ < rows_.windows.size() * columns_.windows.size()) return;
+  view_.reset();
+  input_ = {};
+}
+
+void ViewLogits::run_rows_until(int y) {
+  while (windows_run_ == 0 || lines_ready() <= y) {
+    for (int i = 0; i < windows_in_row(); ++i) run_window();
   }
-  return low;
 }
 
-void ViewLogits::run_until(int y) {
-  while (ready() <= y) run_windows();
+int ViewLogits::lines_ready() const {
+  const auto row = static_cast<int64_t>((windows_run_ - 1) / columns_.windows.size());
+  return pixels_before(row_taps_, height_, (row + 1) * rows_.cells);
+}
+
+int ViewLogits::pixels_ready() const {
+  const auto column = static_cast<int64_t>((windows_run_ - 1) % columns_.windows.size());
+  return pixels_before(column_taps_, width_, (column + 1) * columns_.cells);
 }
 
 ViewLine ViewLogits::line(int y) const {
   ViewLine line;
   const auto begin = static_cast<size_t>(row_taps_.begin[static_cast<size_t>(y)]);
   const auto end = static_cast<size_t>(row_taps_.begin[static_cast<size_t>(y) + 1]);
+  const size_t windows = columns_.windows.size();
   for (size_t k = begin; k < end; ++k) {
-    const MapLine& source = lines_[static_cast<size_t>(row_taps_.index[k])];
-    line.lines.push_back(source.values);
-    line.labels.push_back(source.labels.data());
+    const Part* parts = &parts_[static_cast<size_t>(row_taps_.index[k]) * windows];
+    for (size_t column = 0; column < windows; ++column) {
+      line.values.push_back(parts[column].values);
+      line.labels.push_back(parts[column].labels.data());
+    }
   }
   line.weights = row_taps_.weight.data() + begin;
-  line.columns = &column_taps_;
-  line.cells = std::ssize(columns_.windows) * columns_.cells;
+  line.lines = static_cast<int>(end - begin);
+  line.windows = static_cast<int>(windows);
+  line.cells = static_cast<int32_t>(columns_.cells);
   line.stride = stride_;
+  line.columns = &column_taps_;
   line.mirrored = mirrored_;
   return line;
 }
 
-void ViewLogits::release_before(int y) {
-  for (; released_ < lines_.size() && last_use_[released_] < y; ++released_) {
-    lines_[released_] = {};
+void ViewLogits::release(int lines, int pixels) {
+  for (size_t column = 0; column < released_.size() && last_pixel_[column] < pixels; ++column) {
+    size_t& line = released_[column];
+    for (; line < last_line_.size() && last_line_[line] < lines; ++line) part(line, column) = {};
   }
 }
 
-void ViewLogits::run_windows() {
-  const Rows rows = rows_.windows[rows_run_];
-  for (size_t column = 0; column < columns_.windows.size(); ++column) {
-    const LogitView map = run_window(rows, columns_.windows[column]);
-    if (lines_.empty()) plan(map);
-    keep(map, column);
-  }
-  if (++rows_run_ < rows_.windows.size()) return;
-  view_.reset();
-  input_ = {};
-}
-
-LogitView ViewLogits::run_window(Rows rows, Rows columns) {
+LogitView ViewLogits::run_network(Rows rows, Rows columns) {
   const auto side = [](int64_t value) { return static_cast<int>(value); };
   const int64_t left = mirrored_ ? columns_.length - columns.end : columns.first;
   Image part;
@@ -114,48 +145,33 @@ void ViewLogits::plan(const LogitView& map) {
   columns_.cells = map.width;
   row_taps_ = taps_of(rows_, height_);
   column_taps_ = taps_of(columns_, width_);
-  const auto count = static_cast<size_t>(rows_.cells) * rows_.windows.size();
-  lines_.resize(count);
-  last_use_.assign(count, -1);
-  for (int y = 0; y < height_; ++y) {
-    for (auto k = row_taps_.begin[static_cast<size_t>(y)];
-         k < row_taps_.begin[static_cast<size_t>(y) + 1]; ++k) {
-      last_use_[static_cast<size_t>(row_taps_.index[static_cast<size_t>(k)])] = y;
-    }
-  }
-  // A line that nothing uses goes with the one before it.
-  for (size_t i = 1; i < count; ++i) last_use_[i] = std::max(last_use_[i], last_use_[i - 1]);
+  const size_t lines = static_cast<size_t>(rows_.cells) * rows_.windows.size();
+  parts_.resize(lines * columns_.windows.size());
+  last_line_ = last_uses(row_taps_, height_, lines, 1);
+  last_pixel_ = last_uses(column_taps_, width_, columns_.windows.size(), columns_.cells);
   stride_ = settings_.keep_maps ? map.classes : map.stride;
 }
 
-// Takes over the map of the window in `column` of the present row.
-void ViewLogits::keep(const LogitView& map, size_t column) {
+void ViewLogits::keep(const LogitView& map, size_t row, size_t column) {
   require(map.height == rows_.cells && map.width == columns_.cells, ErrorCode::kMismatch,
           "the network gives maps of {} x {} and {} x {} for inputs of the same size", map.height,
           map.width, rows_.cells, columns_.cells);
-  const size_t first = rows_run_ * static_cast<size_t>(rows_.cells);
-  const size_t cells = static_cast<size_t>(columns_.cells) * columns_.windows.size();
-  const size_t before = column * static_cast<size_t>(columns_.cells);
-  const auto classes = static_cast<size_t>(map.classes);
-  for (size_t y = 0; column == 0 && y < static_cast<size_t>(map.height); ++y) {
-    MapLine& line = lines_[first + y];
-    line.labels.resize(cells);
-    if (!settings_.keep_maps) continue;
-    line.own = std::make_unique_for_overwrite<float[]>(cells * classes);
-    line.values = line.own.get();
+  const size_t first = row * static_cast<size_t>(rows_.cells);
+  const auto cells = static_cast<size_t>(map.width), classes = static_cast<size_t>(map.classes);
+  for (size_t y = 0; settings_.keep_maps && y < static_cast<size_t>(map.height); ++y) {
+    part(first + y, column).own = std::make_unique_for_overwrite<float[]>(cells * classes);
   }
   run_tasks(settings_.parallel, map.height, [&](int64_t y) {
-    MapLine& line = lines_[first + static_cast<size_t>(y)];
-    const float* from = map.values + y * map.width * map.stride;
-    label_cells(from, map.stride, map.width, map.classes, line.labels.data() + before);
-    if (!settings_.keep_maps) {
-      line.values = from;
-      return;
+    Part& line = part(first + static_cast<size_t>(y), column);
+    line.values = map.values + y * map.width * map.stride;
+    line.labels.resize(cells);
+    label_cells(line.values, map.stride, map.width, map.classes, line.labels.data());
+    if (!settings_.keep_maps) return;
+    float* to = line.own.get();
+    for (size_t x = 0; x < cells; ++x, to += classes) {
+      std::copy_n(line.values + static_cast<int64_t>(x) * map.stride, classes, to);
     }
-    float* to = line.own.get() + before * classes;
-    for (int x = 0; x < map.width; ++x, from += map.stride, to += classes) {
-      std::copy_n(from, classes, to);
-    }
+    line.values = line.own.get();
   });
 }
 

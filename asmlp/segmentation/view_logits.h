@@ -21,35 +21,41 @@ struct ViewSettings {
   bool keep_maps;  // false: the network is called once only, its own map can be used
 };
 
-// Runs the network on a row of windows when its lines are asked for, and keeps what it gives, on
-// the network's own map (a sixteenth of the pixels), until the last line of the image that needs it
-// has passed.
+// Runs the network on one window after the other, row by row, and keeps what it gives, on the
+// network's own map (a sixteenth of the pixels), until the last pixel that needs it has passed.
 class ViewLogits {
  public:
-  // `view` is the image in the view's size, not mirrored; the first row of windows is run at once.
-  // Labels are wanted for an image of height x width.
+  // `view` is the image in the view's size, not mirrored. Labels are wanted for an image of height
+  // x width.
   ViewLogits(std::shared_ptr<const Image> view, bool mirrored, int height, int width,
              const ViewSettings& settings);
 
-  // Runs windows until line y of the image can be computed. Lines come in ascending order.
-  void run_until(int y);
-  // The lines [0, ready()) of the image can be computed.
-  int ready() const;
-  // What line y needs; y is below ready(), and not below what was released.
+  int windows_in_row() const { return static_cast<int>(columns_.windows.size()); }
+  // Runs the network on the next window.
+  void run_window();
+  // Runs whole rows of windows, one at least at first, until line y of the image can be computed.
+  void run_rows_until(int y);
+
+  // The lines [0, lines_ready()) need nothing below the present row of windows; of each, the pixels
+  // [0, pixels_ready()) nothing to the right of the windows that have run.
+  int lines_ready() const;
+  int pixels_ready() const;
+  // What line y needs, which is below lines_ready().
   ViewLine line(int y) const;
-  // The lines above y are done.
-  void release_before(int y);
+  // Of the lines [0, lines), all before and `pixels` of the others are done.
+  void release(int lines, int pixels);
 
  private:
-  struct MapLine {
+  // One line of the map of one window.
+  struct Part {
     const float* values = nullptr;
     std::vector<uint8_t> labels;
     std::unique_ptr<float[]> own;
   };
-  void run_windows();
-  LogitView run_window(Rows rows, Rows columns);
+  Part& part(size_t line, size_t column) { return parts_[line * columns_.windows.size() + column]; }
+  LogitView run_network(Rows rows, Rows columns);
   void plan(const LogitView& map);
-  void keep(const LogitView& map, size_t column);
+  void keep(const LogitView& map, size_t row, size_t column);
 
   ViewSettings settings_;
   std::shared_ptr<const Image> view_;
@@ -57,11 +63,12 @@ class ViewLogits {
   int height_, width_;
   ViewAxis rows_, columns_;
   AxisTaps row_taps_, column_taps_;  // empty before the first window has run
-  std::vector<int> last_use_;        // of each line of the maps: the last line of the image
+  std::vector<int> last_line_;       // of each line of the maps: the last of the image to need it
+  std::vector<int> last_pixel_;      // of each column of windows: the last pixel of a line
   int64_t stride_ = 0;               // from cell to cell
-  size_t rows_run_ = 0;              // rows of windows
-  size_t released_ = 0;              // lines of the maps
-  std::vector<MapLine> lines_;
+  size_t windows_run_ = 0;
+  std::vector<Part> parts_;
+  std::vector<size_t> released_;  // of each column of windows: lines of the maps
   std::vector<float> input_;
 };
 
