@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <string>
-#include <utility>
 
 #include "asmlp/core/error.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/opencv/cv_resize.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/images.h"
 #include "tests/support/support.h"
@@ -76,51 +75,8 @@ TEST(CvImage, HasOpenCvsPixelsOfAPhoto) {
   EXPECT_EQ(cases, 52);
 }
 
-TEST(CvImage, FittedSizes) {
-  EXPECT_EQ(fitted_size(480, 640, 800, 1333), (CvSize{800, 1067}));
-  EXPECT_EQ(fitted_size(640, 480, 800, 1333), (CvSize{1067, 800}));
-  EXPECT_EQ(fitted_size(480, 640, 480, 1333), (CvSize{480, 640}));
-  EXPECT_EQ(fitted_size(300, 1000, 800, 1333), (CvSize{400, 1333}));  // the long side decides
-  EXPECT_EQ(fitted_size(512, 683, 512, 2048), (CvSize{512, 683}));
-  EXPECT_EQ(fitted_size(2, 3, 3, 100), (CvSize{3, 5}));            // 4.5 is rounded up
-  EXPECT_EQ(fitted_size(1, 10000, 800, 1333), (CvSize{1, 1333}));  // not 0
-  EXPECT_EQ(fitted_size(1, 1, 800, 1333), (CvSize{800, 800}));
-  EXPECT_THROW(fitted_size(0, 5, 800, 1333), Error);
-}
-
-TEST(CvImage, FlipsAndCrops) {
-  for (int channels : {1, 3}) {
-    for (int width : {1, 2, 7}) {
-      const Image image = noise_image(5, width, channels);
-      const Image flipped = flip_horizontal(image);
-      for (int y = 0; y < 5; ++y) {
-        for (int x = 0; x < width; ++x) {
-          for (int c = 0; c < channels; ++c) {
-            EXPECT_EQ(flipped.row(y)[x * channels + c],
-                      image.row(y)[(width - 1 - x) * channels + c]);
-          }
-        }
-      }
-    }
-  }
-  const Image image = noise_image(6, 7, 3);
-  const Image part = crop(image, 2, 3, {3, 4});
-  ASSERT_EQ(part.pixels.size(), 3u * 4 * 3);
-  for (int y = 0; y < 3; ++y) {
-    EXPECT_TRUE(std::equal(part.row(y), part.row(y) + 12, image.row(y + 2) + 9));
-  }
-  EXPECT_EQ(crop(image, 0, 0, {6, 7}).pixels, image.pixels);
-  EXPECT_TRUE(crop(image, 6, 7, {0, 0}).pixels.empty());
-}
-
 TEST(CvImage, RefusesWhatHasNoMeaning) {
-  const Image image = noise_image(6, 7, 3);
-  EXPECT_THROW(resize_bilinear(image, {0, 5}), Error);
-  EXPECT_THROW(resize_nearest(Image(0, 4, 3), {2, 2}), Error);
-  for (auto [top, left] : {std::pair{-1, 0}, {0, -1}, {4, 0}, {0, 5}}) {
-    EXPECT_THROW(crop(image, top, left, {3, 3}), Error);
-  }
-  Image gray = noise_image(2, 2, 1), rgb = image;
+  Image gray = noise_image(2, 2, 1), rgb = noise_image(6, 7, 3);
   EXPECT_THROW(scale_saturation(gray, 1), Error);
   EXPECT_THROW(shift_hue(rgb, 181), Error);
 }

@@ -1,15 +1,13 @@
-// From images to the input of detectors and segmentors (nn/dense_spec.h).
+// From images to the input of detectors and segmentors, as LibTorch's tensors.
 #pragma once
 
-#include "asmlp/model/dense_spec.h"
-#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/image/opencv/dense_input.h"
 #include "asmlp/torch/data/sample.h"
 
 namespace asmlp::data {
 
-// channels x height x width, fp32: (value - mean) * (1 / std) per channel of an RGB image (rounded
-// as mmcv's imnormalize does), then zeros to the right and below up to multiples of
-// input.pad_multiple.
+// channels x height x width, fp32: normalize_into of image/opencv/dense_input.h, padded to
+// multiples of input.pad_multiple. Error(kMismatch) when the image has other channels.
 torch::Tensor normalized(const Image& rgb, const DenseInput& input);
 
 // The image as a test sees it: resized with its ratio kept to input.short_side, input.long_side,

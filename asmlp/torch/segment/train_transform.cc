@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/resize.h"
 #include "asmlp/metrics/segmentation.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/data/cv_image.h"
@@ -17,7 +18,7 @@ struct Corner {
   int top = 0, left = 0;
 };
 
-Corner draw_corner(const Image& image, data::CvSize window, data::Random& random) {
+Corner draw_corner(const Image& image, CvSize window, data::Random& random) {
   Corner corner;
   corner.top = static_cast<int>(random.below(image.height - window.height + 1));
   corner.left = static_cast<int>(random.below(image.width - window.width + 1));
@@ -25,7 +26,7 @@ Corner draw_corner(const Image& image, data::CvSize window, data::Random& random
 }
 
 // Two classes at least, and none of them with `most` of the labeled pixels.
-bool is_varied(const Image& labels, Corner corner, data::CvSize window, double most) {
+bool is_varied(const Image& labels, Corner corner, CvSize window, double most) {
   std::array<int64_t, 256> counts{};
   for (int y = corner.top; y < corner.top + window.height; ++y) {
     const uint8_t* row = labels.row(y) + corner.left;
@@ -41,7 +42,7 @@ bool is_varied(const Image& labels, Corner corner, data::CvSize window, double m
   return classes > 1 && largest / static_cast<double>(all) < most;
 }
 
-Corner choose_corner(const Image& labels, data::CvSize window, double most, data::Random& random) {
+Corner choose_corner(const Image& labels, CvSize window, double most, data::Random& random) {
   Corner corner = draw_corner(labels, window, random);
   for (int check = 0; most < 1 && check < kMostChecks; ++check) {
     if (is_varied(labels, corner, window, most)) break;
@@ -78,18 +79,16 @@ data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& in
   // Whole pixels, as mmseg has them.
   const double short_side = std::max(1, static_cast<int>(r * input.short_side));
   const double long_side = std::max(1, static_cast<int>(r * input.long_side));
-  const data::CvSize size =
-      data::fitted_size(sample.image.height, sample.image.width, short_side, long_side);
-  Image labels = data::resize_nearest(sample.labels, size);
-  const data::CvSize window{std::min(size.height, options.crop),
-                            std::min(size.width, options.crop)};
+  const CvSize size = fitted_size(sample.image.height, sample.image.width, short_side, long_side);
+  Image labels = resize_nearest(sample.labels, size);
+  const CvSize window{std::min(size.height, options.crop), std::min(size.width, options.crop)};
   const Corner corner = choose_corner(labels, window, options.cat_max_ratio, random);
-  labels = data::crop(labels, corner.top, corner.left, window);
-  Image image =
-      data::crop(data::resize_bilinear(sample.image, size), corner.top, corner.left, window);
+  const Window kept{corner.top, corner.left, window.height, window.width};
+  labels = crop(labels, kept);
+  Image image = crop(resize_bilinear(sample.image, size), kept);
   if (random.uniform() < options.hflip) {
-    image = data::flip_horizontal(image);
-    labels = data::flip_horizontal(labels);
+    image = flip_horizontal(image);
+    labels = flip_horizontal(labels);
   }
   if (options.photometric) distort(image, random);
 

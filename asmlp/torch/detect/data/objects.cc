@@ -7,21 +7,10 @@
 #include <utility>
 
 #include "asmlp/core/error.h"
+#include "asmlp/image/resize.h"
 
 namespace asmlp::detect {
 namespace {
-
-// Which of `size` pixels in a row OpenCV's nearest neighbor takes for each of `new_size`. The
-// factor is the reciprocal of a quotient, as there: another order of rounding gives other pixels
-// where the exact place is an integer.
-std::vector<int> nearest(int size, int new_size) {
-  const double step = 1 / (static_cast<double>(new_size) / size);
-  std::vector<int> pixels(static_cast<size_t>(new_size));
-  for (int i = 0; i < new_size; ++i) {
-    pixels[static_cast<size_t>(i)] = std::min(static_cast<int>(std::floor(i * step)), size - 1);
-  }
-  return pixels;
-}
 
 std::vector<int> chosen(const std::vector<int>& values, const std::vector<int>& places) {
   std::vector<int> result;
@@ -90,7 +79,7 @@ void draw(const Bitmap& mask, const std::vector<int>& rows, const std::vector<in
   }
 }
 
-void clip(std::array<float, 4>& box, data::CvSize size) {
+void clip(std::array<float, 4>& box, CvSize size) {
   const auto width = static_cast<float>(size.width), height = static_cast<float>(size.height);
   for (size_t k = 0; k < 4; ++k) box[k] = std::clamp(box[k], 0.0f, k % 2 == 0 ? width : height);
 }
@@ -110,7 +99,7 @@ ObjectImage::ObjectImage(Image image, std::vector<ImageObject> objects)
 }
 
 void ObjectImage::flip() {
-  image_ = data::flip_horizontal(image_);
+  image_ = flip_horizontal(image_);
   std::ranges::reverse(columns_);
   const auto width = static_cast<float>(image_.width);
   for (ImageObject& object : objects_) {
@@ -119,11 +108,11 @@ void ObjectImage::flip() {
   }
 }
 
-void ObjectImage::resize(data::CvSize size) {
+void ObjectImage::resize(CvSize size) {
   const int height = image_.height, width = image_.width;
-  image_ = data::resize_bilinear(image_, size);
-  rows_ = chosen(rows_, nearest(height, size.height));
-  columns_ = chosen(columns_, nearest(width, size.width));
+  image_ = resize_bilinear(image_, size);
+  rows_ = chosen(rows_, nearest_pixels(height, size.height));
+  columns_ = chosen(columns_, nearest_pixels(width, size.width));
   const auto x_factor = static_cast<float>(static_cast<double>(size.width) / width);
   const auto y_factor = static_cast<float>(static_cast<double>(size.height) / height);
   for (ImageObject& object : objects_) {
@@ -132,10 +121,14 @@ void ObjectImage::resize(data::CvSize size) {
   }
 }
 
-void ObjectImage::crop(int top, int left, data::CvSize size) {
+void ObjectImage::crop(int top, int left, CvSize size) {
   require(size.height > 0 && size.width > 0, ErrorCode::kInvalidArgument,
           "a window of {} x {} has no pixels", size.height, size.width);
-  image_ = data::crop(image_, top, left, size);
+  require(top >= 0 && left >= 0 && size.height <= image_.height - top &&
+              size.width <= image_.width - left,
+          ErrorCode::kInvalidArgument, "the window {} x {} at ({}, {}) leaves the image of {} x {}",
+          size.height, size.width, top, left, image_.height, image_.width);
+  image_ = asmlp::crop(image_, {top, left, size.height, size.width});
   rows_ = part(rows_, top, size.height);
   columns_ = part(columns_, left, size.width);
   const auto x = static_cast<float>(left), y = static_cast<float>(top);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "asmlp/image/image.h"
+#include "asmlp/image/opencv/cv_resize.h"
 #include "asmlp/metrics/mask_rle.h"
-#include "asmlp/torch/data/cv_image.h"
 
 namespace asmlp::detect {
 
@@ -34,18 +34,18 @@ class ObjectImage {
 
   // Mirrors left to right: of a width W, x1 and x2 become W - x2 and W - x1.
   void flip();
-  // The image bilinearly, masks by nearest neighbor, both as OpenCV does it (cv_image.h). Boxes
+  // The image bilinearly, masks by nearest neighbor, both as OpenCV does it (cv_resize.h). Boxes
   // are multiplied by (new width / width, new height / height) rounded to fp32, then clipped to the
   // image. No object is lost.
-  void resize(data::CvSize size);
+  void resize(CvSize size);
   // The window of `size` (at least one pixel) whose first pixel is (top, left), inside of the
   // image. Boxes are shifted and clipped; an object stays when x1 < x2 and y1 < y2 then. A box is
   // not made to fit what is left of its mask.
-  void crop(int top, int left, data::CvSize size);
+  void crop(int top, int left, CvSize size);
 
   const Image& image() const { return image_; }
-  data::CvSize size() const { return {image_.height, image_.width}; }
-  data::CvSize original_size() const { return original_; }
+  CvSize size() const { return {image_.height, image_.width}; }
+  CvSize original_size() const { return original_; }
   const std::vector<ImageObject>& objects() const { return objects_; }
 
   // Of the objects, in their order: fp32 G x 4, and int64 G.
@@ -64,7 +64,7 @@ class ObjectImage {
 
  private:
   Image image_;
-  data::CvSize original_;
+  CvSize original_;
   std::vector<ImageObject> objects_;
   // The row and the column of the file that each row and column of the image shows; rising, or
   // after a flip falling columns.

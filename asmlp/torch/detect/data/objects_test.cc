@@ -14,7 +14,6 @@ namespace asmlp::detect::objects_test {
 namespace {
 
 using Box = std::array<float, 4>;
-using data::CvSize;
 
 ImageObject object(Box box, int label = 0, int source = 0) { return {box, label, source}; }
 
@@ -140,14 +139,14 @@ TEST(ObjectImage, MasksAreThoseOfTheOperationsOneByOne) {
       switch (random() % 3) {
         case 0:
           image.flip();
-          expected_picture = data::flip_horizontal(expected_picture);
-          expected = data::flip_horizontal(expected);
+          expected_picture = flip_horizontal(expected_picture);
+          expected = flip_horizontal(expected);
           break;
         case 1: {
           const CvSize size{1 + int(random() % 120), 1 + int(random() % 120)};
           image.resize(size);
-          expected_picture = data::resize_bilinear(expected_picture, size);
-          expected = data::resize_nearest(expected, size);
+          expected_picture = resize_bilinear(expected_picture, size);
+          expected = resize_nearest(expected, size);
           break;
         }
         default: {
@@ -155,8 +154,8 @@ TEST(ObjectImage, MasksAreThoseOfTheOperationsOneByOne) {
           const CvSize size{1 + int(random() % (now.height - top)),
                             1 + int(random() % (now.width - left))};
           image.crop(top, left, size);
-          expected_picture = data::crop(expected_picture, top, left, size);
-          expected = data::crop(expected, top, left, size);
+          expected_picture = crop(expected_picture, {top, left, size.height, size.width});
+          expected = crop(expected, {top, left, size.height, size.width});
         }
       }
     }
@@ -181,7 +180,7 @@ TEST(ObjectImage, NearestNeighborsAreOpenCvs) {
     Image places(1, size, 1);
     for (int x = 0; x < size; ++x) places.pixels[size_t(x)] = uint8_t(x);
     for (int new_size = 1; new_size <= 130; ++new_size) {
-      const Image expected = data::resize_nearest(places, {1, new_size});
+      const Image expected = resize_nearest(places, {1, new_size});
       ObjectImage image(Image(1, size, 3), {object({0, 0, 1, 1})});
       image.resize({1, new_size});
       for (int bit = 0; bit < 6; ++bit) {
@@ -217,7 +216,7 @@ TEST(ObjectImage, ABoxStaysAroundItsMask) {
       } else if (choice == 1) {
         const double factor = 0.6 + double(random() % 100) / 50;
         const CvSize size =
-            data::fitted_size(now.height, now.width, factor * std::min(now.height, now.width), 1e6);
+            fitted_size(now.height, now.width, factor * std::min(now.height, now.width), 1e6);
         tolerance = 1 + tolerance * double(size.width) / now.width * 1.1;
         image.resize(size);
       } else if (now.height > 12 && now.width > 12) {
@@ -282,7 +281,7 @@ TEST(ObjectImage, ThinAndLongImages) {
     ObjectImage image(data::noise_image(height, width, 3), {object(box)});
     image.flip();
     for (const double short_side : {400.0, 800.0}) {
-      image.resize(data::fitted_size(image.size().height, image.size().width, short_side, 1333));
+      image.resize(fitted_size(image.size().height, image.size().width, short_side, 1333));
       EXPECT_LE(std::max(image.size().height, image.size().width), 1333);
     }
     const auto [h, w] = image.size();

@@ -23,13 +23,13 @@ int between(int low, int high, data::Random& random) {
 
 void resize(ObjectImage& image, int short_side, int long_side) {
   const auto [height, width] = image.size();
-  image.resize(data::fitted_size(height, width, short_side, long_side));
+  image.resize(fitted_size(height, width, short_side, long_side));
 }
 
 void crop(ObjectImage& image, std::array<int, 2> crop_size, data::Random& random) {
   const auto [height, width] = image.size();
   const auto [least, most] = crop_size;
-  data::CvSize window;
+  CvSize window;
   window.height = between(std::min(height, least), std::min(height, most), random);
   window.width = between(std::min(width, least), std::min(width, most), random);
   const int top = between(0, height - window.height, random);

@@ -124,8 +124,8 @@ TEST(TrainTransform, CropsAreDrawnAsDocumented) {
     bottom += y2 == 100;
     left += x1 == 0;
     right += x2 == 180;
-    const auto size = data::fitted_size(y2 - y1, x2 - x1, 150, 1000);
-    EXPECT_EQ(size, (data::CvSize{int(h) + 1, int(w) + 1}));
+    const auto size = fitted_size(y2 - y1, x2 - x1, 150, 1000);
+    EXPECT_EQ(size, (CvSize{int(h) + 1, int(w) + 1}));
     expect_whole(sample);
   }
   const auto range = [](const std::set<int>& values) {

@@ -25,7 +25,7 @@ Image some_picture(int height, int width, uint64_t seed) {
   data::Random random(seed);
   Image coarse(5, 7, 3);
   for (uint8_t& value : coarse.pixels) value = static_cast<uint8_t>(random.below(256));
-  return data::resize_bilinear(coarse, {height, width});
+  return resize_bilinear(coarse, {height, width});
 }
 
 TensorSample some_sample(uint64_t seed, int height = 27, int width = 41) {
