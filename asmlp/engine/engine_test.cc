@@ -15,6 +15,7 @@
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
+#include "tests/support/allocations.h"
 #include "tests/support/quantized.h"
 #include "tests/support/random_config.h"
 #include "tests/support/support.h"
@@ -22,9 +23,9 @@
 // Counts every allocation of the process: Engine::run must not make one.
 // (GCC takes the pair below for a mismatch when it inlines one of the two.)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-static std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> asmlp::test::allocations{0};
 void* operator new(size_t size) {
-  ++allocations;
+  ++asmlp::test::allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
@@ -226,11 +227,11 @@ TEST(Engine, RunAllocatesNothing) {
           PackedModel::create(spec_of(config, 64), *tensors, {.precision = precision});
       Engine engine(model, {.max_batch = 2, .threads = 2, .features = true});
       std::vector<float> map(2 * 16 * 16 * 16);  // of the patch embedding
-      const int64_t before = allocations;
+      const int64_t before = test::allocations;
       engine.run(input, 2);
       engine.copy_feature(0, map);
       engine.run(std::span(input).first(input.size() / 2), 1);
-      EXPECT_EQ(allocations - before, 0);
+      EXPECT_EQ(test::allocations - before, 0);
     }
   }
 }

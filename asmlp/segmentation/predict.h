@@ -8,8 +8,9 @@
 //
 // All that is linear, so it is done in one step per line of the image, on the network's own map:
 // there is no map of the logits of all pixels. Memory, besides the network's, the image, its views
-// and the labels: the maps of the windows that a band of a few lines needs (of a row of windows and
-// of the overlap with the row before; of every view), and one line of such maps per thread.
+// and the labels: of one view a window or two and, of the windows before, what overlaps with the
+// next row of them; of several views their maps, or the rows of windows that a line needs; and for
+// each thread one line of such maps.
 #pragma once
 
 #include <functional>

@@ -5,6 +5,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/palette_color.h"
 #include "asmlp/model/params.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp {
 namespace {
@@ -138,6 +139,35 @@ void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
             "architecture another one?",
             what, name, tensors.size() - known);
   }
+}
+
+namespace {
+
+template <typename NetworkConfig>
+void check_network_of(const TensorMap& tensors, const NetworkConfig& config,
+                      std::vector<Param> table, const std::string& what) {
+  if (!is_quantized(tensors)) return check_tensors(tensors, table, what);
+  TensorMap plain = tensors;
+  for (const std::string& name : quantization_parameters(config, tensors)) plain.erase(name);
+  check_tensors(plain, without_batch_norms(table), what);
+  const std::string problem = quantization_problem(config, tensors);
+  require(problem.empty(), ErrorCode::kMismatch, "{}: not a quantized model: {}", what, problem);
+}
+
+}  // namespace
+
+void check_network(const TensorMap& tensors, const DetectorConfig& config,
+                   const std::string& what) {
+  check_network_of(tensors, config, parameter_table(config), what);
+}
+
+void check_network(const TensorMap& tensors, const SegmentorConfig& config,
+                   const std::string& what) {
+  std::vector<Param> table = parameter_table(config);
+  if (!has_prefix(tensors, "auxiliary_head.")) {
+    std::erase_if(table, [](const Param& p) { return p.name.starts_with("auxiliary_head."); });
+  }
+  check_network_of(tensors, config, table, what);
 }
 
 }  // namespace asmlp

@@ -22,9 +22,9 @@ CvSize fitted_size(int height, int width, double short_side, double long_side);
 
 // cv2.resize of an image of 1 or 3 channels: bilinear in fixed point (11 bits of weight, rounded to
 // 8 bits), without smoothing; half of both sides is the mean of 2 x 2 pixels, as it is OpenCV's;
-// the size of the image itself gives a copy. The bytes are those of OpenCV's own code (Debian's
-// 4.6; builds with Intel's IPP differ by one unit here and there). Error(kInvalidArgument) when a
-// side is 0.
+// the size of the image itself gives a copy. The bytes are those of OpenCV's own code, 4.6
+// (docs/design/decisions/0016-opencv-resizing.md).
+// Error(kInvalidArgument) when a side is 0.
 Image resize_bilinear(const Image& image, CvSize size);
 
 // cv2.resize with INTER_NEAREST. Errors as above.

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "asmlp/torch/data/augment/random.h"
-#include "asmlp/torch/data/cv_image.h"
 #include "asmlp/torch/data/dense_input.h"
 #include "asmlp/torch/nn/conv_module.h"
 #include "tests/support/modules.h"
@@ -97,62 +96,6 @@ void expect_labels(const Image& labels, const torch::Tensor& values, const std::
   EXPECT_LT(close.sum().item<int64_t>(), 1 + labels.height * labels.width / 100) << what;
 }
 
-TEST(ResizedRows, BandsAreTheWholeResizing) {
-  for (const auto& [h, w, new_h, new_w] : {std::array{7, 9, 30, 41},
-                                           {30, 20, 11, 7},
-                                           {1, 1, 5, 6},
-                                           {13, 8, 13, 19},
-                                           {6, 5, 17, 5},
-                                           {23, 17, 23, 17},
-                                           {5, 4, 1, 3}}) {
-    const auto map = nn::filled("map", {3, h, w});
-    const auto whole = resized(map.unsqueeze(0), new_h, new_w).squeeze(0);
-    for (const int64_t rows : {1, 2, 5, 100}) {
-      for (int64_t first = 0; first < new_h; first += rows) {
-        const Rows wanted{first, std::min<int64_t>(first + rows, new_h)};
-        const Rows needed = source_rows(h, new_h, wanted);
-        ASSERT_TRUE(needed.first >= 0 && needed.end <= h);
-        const auto band = resized_rows(map.narrow(1, needed.first, needed.count()), needed.first,
-                                       {h, new_h, new_w}, wanted);
-        ASSERT_LT(nn::difference(band, whole.narrow(1, first, wanted.count())), 5e-6);
-        if (needed.count() < 2) continue;
-        const BandResize all{h, new_h, new_w};
-        test::error_of(ErrorCode::kInvalidArgument, [&] {
-          resized_rows(map.narrow(1, needed.first + 1, needed.count() - 1), needed.first + 1, all,
-                       wanted);
-        });
-      }
-    }
-  }
-}
-
-TEST(WindowLogits, BandsAreTheWholeMap) {
-  SegmentorNet net = small_segmentor();
-  const torch::NoGradGuard no_grad;
-  const Image picture = some_picture(53, 38);
-  const auto image = data::normalized(picture, small_input()).unsqueeze(0);
-  for (const auto& [crop, stride] :
-       {std::pair{24, 16}, {24, 24}, {17, 5}, {53, 30}, {38, 9}, {100, 50}}) {
-    const SlidingWindow window{crop, stride};
-    const auto whole = slide(net, image, window).squeeze(0);
-    for (const int64_t rows : {1, 7, 53}) {
-      WindowLogits logits(*net, picture, small_input(), window);
-      for (int64_t first = 0; first < 53; first += rows) {
-        // Bands may overlap, as those of a resizing do.
-        const Rows wanted{std::max<int64_t>(0, first - 1), std::min<int64_t>(first + rows, 53)};
-        ASSERT_LT(
-            nn::difference(logits.rows(wanted), whole.narrow(1, wanted.first, wanted.count())),
-            1e-5)
-            << crop << ' ' << stride << ' ' << first;
-      }
-    }
-  }
-  WindowLogits logits(*net, picture, small_input(), SlidingWindow{20, 10});
-  logits.rows({40, 53});
-  test::error_of(ErrorCode::kInvalidArgument, [&] { logits.rows({0, 1}); });
-  test::error_of(ErrorCode::kInvalidArgument, [&] { logits.rows({50, 54}); });
-}
-
 TEST(Predict, EqualsTheStraightforwardComputation) {
   SegmentorNet net = small_segmentor();
   const DenseInput input = small_input();
@@ -177,11 +120,9 @@ TEST(Predict, EqualsTheStraightforwardComputation) {
   EXPECT_GT(classes.size(), 2u);
 }
 
-// Large enough for several bands of the final resizing.
-TEST(Predict, LargePicturesAreResolvedInBands) {
+TEST(Predict, LargePictures) {
   SegmentorNet net = small_segmentor();
   const Image picture = some_picture(1300, 1100);
-  ASSERT_GT(int64_t{5} * picture.height * picture.width, int64_t{1} << 22);
   for (const PredictOptions& options :
        {PredictOptions{}, PredictOptions{.flip = true, .sliding = SlidingWindow{32, 24}}}) {
     expect_labels(predict(*net, picture, small_input(), options),

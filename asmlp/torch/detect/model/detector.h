@@ -17,10 +17,9 @@ namespace asmlp::detect {
 //
 // Proposals (rpn.test_proposals) go through the box head; in a cascade through one after the other,
 // each moved by the deltas of its likeliest class in between, and the logits of all stages are
-// averaged. All classes of every region are decoded, clipped to the resized image, divided by the
-// scale (width / original width in fp32, height likewise), and pass multiclass_nms there. The masks
-// of what is left come from the regions box * scale, through the sigmoid, of the channel of the
-// label; in a cascade the mean of the probabilities of all stages.
+// averaged. Then follows select_detections (detection/select.h). The masks of what is left come
+// from the regions box * scale, through the sigmoid, of the channel of the label; in a cascade the
+// mean of the probabilities of all stages.
 //
 // Of Mask and Faster R-CNN, as in the authors' code, which takes them for what fills up a batch,
 // proposals with y2 = 0 are not classified, and detections with y2 = 0 have an empty mask.

@@ -1,8 +1,8 @@
-#include "asmlp/torch/detect/roi/roi_kernels.h"
+#include "asmlp/detection/roi_kernels.h"
 
 #include <algorithm>
 
-#include "asmlp/torch/ops/vectorized-inl.h"
+#include "asmlp/kernels/vectorized-inl.h"
 
 namespace asmlp::detect {
 namespace {
@@ -49,24 +49,37 @@ ASMLP_INLINE inline void span_of(const Band<T>& band, int64_t& low, int64_t& hig
 }  // namespace
 
 template <typename T>
-void combine_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t channels, T divisor,
-                  T* out) {
-  const auto body = [=, terms = terms.data(),
-                     count = static_cast<int64_t>(terms.size())](auto bytes) ASMLP_INLINE {
-    for_sums<bytes()>(rows, terms, count, channels,
-                      [=](int64_t c, T sum) ASMLP_INLINE { out[c] = sum / divisor; });
-  };
-  nn::run(body);
+void set_terms(const RoiSamples<T>& samples, int64_t bin_y, int64_t bin_x, int64_t width,
+               int64_t stride, std::vector<Term<T>>& terms) {
+  const auto y = samples.y.row(bin_y), x = samples.x.row(bin_x);
+  terms.clear();
+  for (int64_t i = 0; i < y.count; ++i) {
+    for (int64_t j = 0; j < x.count; ++j) {
+      const T weight = y.weights[i] * x.weights[j];
+      const int64_t cell = (y.first + i) * width + x.first + j;
+      if (weight != 0) terms.push_back({cell * stride, weight});
+    }
+  }
 }
 
 template <typename T>
-void add_combined_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t channels, T* out) {
-  const auto body = [=, terms = terms.data(),
-                     count = static_cast<int64_t>(terms.size())](auto bytes) ASMLP_INLINE {
+void combine_rows(const T* rows, const Term<T>* terms, int64_t count, int64_t channels, T divisor,
+                  T* out) {
+  const auto body = [=](auto bytes) ASMLP_INLINE {
+    for_sums<bytes()>(rows, terms, count, channels,
+                      [=](int64_t c, T sum) ASMLP_INLINE { out[c] = sum / divisor; });
+  };
+  run_vectorized(body);
+}
+
+template <typename T>
+void add_combined_rows(const T* rows, const Term<T>* terms, int64_t count, int64_t channels,
+                       T* out) {
+  const auto body = [=](auto bytes) ASMLP_INLINE {
     for_sums<bytes()>(rows, terms, count, channels,
                       [=](int64_t c, T sum) ASMLP_INLINE { out[c] += sum; });
   };
-  nn::run(body);
+  run_vectorized(body);
 }
 
 // Rows of the plane first, whose loop runs over the whole width of the RoI.
@@ -74,7 +87,7 @@ template <typename T, typename S>
 void pool_plane(const S* plane, int64_t width, const RoiSamples<T>& samples, std::vector<T>& line,
                 T* out) {
   line.resize(width);
-  nn::run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
+  run_vectorized([=, &samples, line = line.data()](auto) ASMLP_INLINE {
     const int64_t columns = samples.x.rows();
     int64_t low, high;
     span_of(samples.x, low, high);
@@ -101,7 +114,7 @@ template <typename T>
 void spread_plane(const T* d_out, int64_t width, const RoiSamples<T>& samples, std::vector<T>& line,
                   T* plane) {
   line.resize(width);
-  nn::run([=, &samples, line = line.data()](auto) ASMLP_INLINE {
+  run_vectorized([=, &samples, line = line.data()](auto) ASMLP_INLINE {
     const int64_t columns = samples.x.rows();
     int64_t low, high;
     span_of(samples.x, low, high);
@@ -124,8 +137,10 @@ void spread_plane(const T* d_out, int64_t width, const RoiSamples<T>& samples, s
 }
 
 #define ASMLP_INSTANTIATE(T)                                                              \
-  template void combine_rows(const T*, const std::vector<Term<T>>&, int64_t, T, T*);      \
-  template void add_combined_rows(const T*, const std::vector<Term<T>>&, int64_t, T*);    \
+  template void set_terms(const RoiSamples<T>&, int64_t, int64_t, int64_t, int64_t,       \
+                          std::vector<Term<T>>&);                                         \
+  template void combine_rows(const T*, const Term<T>*, int64_t, int64_t, T, T*);          \
+  template void add_combined_rows(const T*, const Term<T>*, int64_t, int64_t, T*);        \
   template void pool_plane(const T*, int64_t, const RoiSamples<T>&, std::vector<T>&, T*); \
   template void spread_plane(const T*, int64_t, const RoiSamples<T>&, std::vector<T>&, T*);
 ASMLP_INSTANTIATE(float)

@@ -1,4 +1,4 @@
-// The loops behind roi_align.h and mask_target.h, single-threaded, on plain arrays.
+// The loops of RoIAlign, single-threaded, on plain arrays.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,21 @@ struct Term {
   T weight;
 };
 
+// Sets `terms` to those of one bin of a RoI, row by row, on a map of `width` cells a row whose
+// cells are `stride` elements apart.
+template <typename T>
+void set_terms(const RoiSamples<T>& samples, int64_t bin_y, int64_t bin_x, int64_t width,
+               int64_t stride, std::vector<Term<T>>& terms);
+
 // out[c] = sum over the terms of weight * rows[offset + c] / divisor, in the order of the terms;
 // all 0 without terms. T is float or double, and uses AVX-512 or AVX2 where the machine has it.
 template <typename T>
-void combine_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t channels, T divisor,
+void combine_rows(const T* rows, const Term<T>* terms, int64_t count, int64_t channels, T divisor,
                   T* out);
 // out[c] += the same with a divisor of 1.
 template <typename T>
-void add_combined_rows(const T* rows, const std::vector<Term<T>>& terms, int64_t channels, T* out);
+void add_combined_rows(const T* rows, const Term<T>* terms, int64_t count, int64_t channels,
+                       T* out);
 
 // The bins of one RoI on one plane of S (T or uint8_t) with rows of `width` elements: `out` is
 // bins x bins, row-major. `line` is scratch memory, resized as needed.

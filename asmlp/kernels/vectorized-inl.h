@@ -1,8 +1,8 @@
 // Loops that the compiler vectorizes for the machine it runs on: a loop is written once, in a
-// lambda that is inlined into a copy of run() compiled for AVX-512, one for AVX2 and one for the
-// baseline. (A conditional expression becomes a blend: there is no branch in the inner loops.
-// Arrays are the same or apart, so that no element depends on an earlier one.) It needs a source
-// compiled with -fno-trapping-math.
+// lambda that is inlined into a copy of run_vectorized() compiled for AVX-512, one for AVX2 and one
+// for the baseline. (A conditional expression becomes a blend: there is no branch in the inner
+// loops. Arrays are the same or apart, so that no element depends on an earlier one.) It needs a
+// source compiled with -fno-trapping-math.
 #pragma once
 
 #include <bit>
@@ -14,7 +14,7 @@
 
 #define ASMLP_INLINE __attribute__((always_inline))
 
-namespace asmlp::nn {
+namespace asmlp {
 // Local to each file that includes it: the linker must not keep one file's AVX code for another
 // (tools/check_isa_symbols.py).
 namespace {
@@ -24,7 +24,7 @@ template <int bytes>
 using VectorBytes = std::integral_constant<int, bytes>;
 
 template <int bytes, typename Body>
-ASMLP_INLINE inline void call(const Body& body) {
+ASMLP_INLINE inline void call_vectorized(const Body& body) {
   if constexpr (std::is_invocable_v<const Body&, VectorBytes<bytes>>) {
     body(VectorBytes<bytes>());
   } else {
@@ -33,24 +33,24 @@ ASMLP_INLINE inline void call(const Body& body) {
 }
 
 template <typename Body>
-__attribute__((target("avx2,fma"))) void run_avx2(const Body& body) {
-  call<32>(body);
+__attribute__((target("avx2,fma"))) void run_vectorized_avx2(const Body& body) {
+  call_vectorized<32>(body);
 }
 
 template <typename Body>
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-width=512"))) void
-run_avx512(const Body& body) {
-  call<64>(body);
+run_vectorized_avx512(const Body& body) {
+  call_vectorized<64>(body);
 }
 
 template <typename Body>
-void run(const Body& body) {
+void run_vectorized(const Body& body) {
 #if defined(__x86_64__)
   static const Isa isa = default_isa();
-  if (isa >= Isa::kAvx512) return run_avx512(body);
-  if (isa >= Isa::kAvx2) return run_avx2(body);
+  if (isa >= Isa::kAvx512) return run_vectorized_avx512(body);
+  if (isa >= Isa::kAvx2) return run_vectorized_avx2(body);
 #endif
-  call<16>(body);
+  call_vectorized<16>(body);
 }
 
 // exp(x) for x <= 0, relative error 2e-7; below -87 the result stays at exp(-87).
@@ -71,4 +71,4 @@ ASMLP_INLINE inline float exp_negative(float x) {
 }
 
 }  // namespace
-}  // namespace asmlp::nn
+}  // namespace asmlp
