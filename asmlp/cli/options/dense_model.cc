@@ -89,9 +89,8 @@ NamedModel<Spec> load_named(const ModelOptions& options, Task task,
   name_classes(described, options.class_map, named.file, &file.notes);
   named.spec = std::get<Spec>(std::move(described.model));
   require_finite(file.tensors, named.file.string());
-  const std::vector<Param> table = parameter_table(named.spec.config);
-  check_tensors(file, table);
-  named.parameters = count_trained(table);
+  check_network(file.tensors, named.spec.config, named.file.string());
+  named.parameters = count_trained(parameter_table(named.spec.config));
   for (const std::string& note : file.notes) print_note(note);
   named.tensors = std::move(file.tensors);
   return named;
