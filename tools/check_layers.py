@@ -77,6 +77,7 @@ HELPERS = {
     "kernel_sets.h": "kernels",
     "model_files.h": "api",
     "modules.h": "torch/nn",
+    "networks.h": "weights",
     "quantized.h": "model",
     "random_config.h": "model",
     "ranks.h": "torch/distributed",

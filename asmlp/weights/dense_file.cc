@@ -146,10 +146,13 @@ namespace {
 template <typename NetworkConfig>
 void check_network_of(const TensorMap& tensors, const NetworkConfig& config,
                       std::vector<Param> table, const std::string& what) {
-  if (!is_quantized(tensors)) return check_tensors(tensors, table, what);
+  const bool folded = std::none_of(tensors.begin(), tensors.end(), [](const auto& item) {
+    return item.first.find(".bn.") != std::string::npos;
+  });
+  if (folded) table = without_batch_norms(table);
   TensorMap plain = tensors;
   for (const std::string& name : quantization_parameters(config, tensors)) plain.erase(name);
-  check_tensors(plain, without_batch_norms(table), what);
+  check_tensors(plain, table, what);
   const std::string problem = quantization_problem(config, tensors);
   require(problem.empty(), ErrorCode::kMismatch, "{}: not a quantized model: {}", what, problem);
 }

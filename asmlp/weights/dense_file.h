@@ -42,9 +42,9 @@ void check_tensors(const WeightFile& file, const std::vector<Param>& table);
 void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
                    const std::string& what);
 
-// Error(kMismatch) unless `tensors`, which `what` names, are those of the network: its official
-// ones, or, with int8 layers, those of a network without batch norms and what goes with the layers
-// (quantized.h). Of a segmentor, the auxiliary head may be missing.
+// Error(kMismatch) unless `tensors`, which `what` names, are those of the network, with its batch
+// norms or with all of them folded (fold_batch_norm.h), and, of int8 layers, with what goes with
+// them (quantized.h). Of a segmentor, the auxiliary head may be missing.
 void check_network(const TensorMap& tensors, const DetectorConfig& config, const std::string& what);
 void check_network(const TensorMap& tensors, const SegmentorConfig& config,
                    const std::string& what);
