@@ -108,9 +108,7 @@ SegmentorSpec segmentor_of_file(const WeightFile& file,
   return spec_of_file(file, options, recognized_segmentor);
 }
 
-void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
-  check_tensors(file.tensors, table, file.path.string());
-}
+namespace {
 
 void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
                    const std::string& what) {
@@ -140,8 +138,6 @@ void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
             what, name, tensors.size() - known);
   }
 }
-
-namespace {
 
 template <typename NetworkConfig>
 void check_network_of(const TensorMap& tensors, const NetworkConfig& config,
