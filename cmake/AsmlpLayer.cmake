@@ -34,7 +34,7 @@ endfunction()
 # Test programs whose numbers come from the kernels that ASMLP_ISA chooses. Their tests are labeled
 # `isa`, and scripts/test.sh repeats them for every instruction set of the machine. (Of the LibTorch
 # path the choice concerns a few loops only; its tests are left out for their time.)
-set(ASMLP_ISA_TESTS kernels image engine cli parity system_cli system_isa)
+set(ASMLP_ISA_TESTS kernels image segmentation engine cli parity system_cli system_isa)
 
 # asmlp_test(NAME SOURCES file... LIBRARIES target... [TIMEOUT seconds])
 # The GoogleTest program asmlp_NAME_test. Tests may use files of tests/data and the helpers of

@@ -108,9 +108,7 @@ SegmentorSpec segmentor_of_file(const WeightFile& file,
   return spec_of_file(file, options, recognized_segmentor);
 }
 
-void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
-  check_tensors(file.tensors, table, file.path.string());
-}
+namespace {
 
 void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
                    const std::string& what) {
@@ -141,15 +139,16 @@ void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
   }
 }
 
-namespace {
-
 template <typename NetworkConfig>
 void check_network_of(const TensorMap& tensors, const NetworkConfig& config,
                       std::vector<Param> table, const std::string& what) {
-  if (!is_quantized(tensors)) return check_tensors(tensors, table, what);
+  const bool folded = std::none_of(tensors.begin(), tensors.end(), [](const auto& item) {
+    return item.first.find(".bn.") != std::string::npos;
+  });
+  if (folded) table = without_batch_norms(table);
   TensorMap plain = tensors;
   for (const std::string& name : quantization_parameters(config, tensors)) plain.erase(name);
-  check_tensors(plain, without_batch_norms(table), what);
+  check_tensors(plain, table, what);
   const std::string problem = quantization_problem(config, tensors);
   require(problem.empty(), ErrorCode::kMismatch, "{}: not a quantized model: {}", what, problem);
 }

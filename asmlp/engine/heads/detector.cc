@@ -36,9 +36,27 @@ std::shared_ptr<const PackedDetector> PackedDetector::create(DetectorSpec spec,
   return model;
 }
 
+namespace {
+
+// The model's config with what the options say otherwise.
+DetectorConfig config_for(DetectorConfig config, const DetectorOptions& options) {
+  if (options.test) config.test = *options.test;
+  validate(config);
+  if (!options.masks) {
+    config.kind = is_cascade(config.kind) ? DetectorKind::kCascadeRcnn : DetectorKind::kFasterRcnn;
+  }
+  return config;
+}
+
+}  // namespace
+
 struct DetectorEngine::State : HeadsState<DetectorPlan> {
-  explicit State(const DetectorOptions& options)
-      : HeadsState(options.threads), options(options), regions(pool.size()) {}
+  State(const DetectorConfig& config, const DetectorOptions& options)
+      : HeadsState(options.threads),
+        config(config_for(config, options)),
+        options(options),
+        regions(pool.size()) {}
+  DetectorConfig config;
   DetectorOptions options;
   RegionMemory regions;
   const DetectorPlan* last = nullptr;  // that has run
@@ -52,9 +70,8 @@ struct DetectorEngine::State : HeadsState<DetectorPlan> {
                                  .width = width,
                                  .max_batch = options.max_batch,
                                  .profile = options.profile};
-      auto made =
-          std::make_unique<DetectorPlan>(model.config(), model.weights(), engine, pool, memory);
-      regions.reserve(model.config(), *made);
+      auto made = std::make_unique<DetectorPlan>(config, model.weights(), engine, pool, memory);
+      regions.reserve(config, *made);
       return made;
     });
     plan.plan.observer = observer;
@@ -67,7 +84,7 @@ DetectorEngine::DetectorEngine(std::shared_ptr<const PackedDetector> model,
     : model_(std::move(model)) {
   require(options.max_batch >= 1 && options.max_batch <= 4096, ErrorCode::kInvalidArgument,
           "max_batch is {}, must be between 1 and 4096", options.max_batch);
-  state_ = std::make_unique<State>(options);
+  state_ = std::make_unique<State>(model_->config(), options);
 }
 DetectorEngine::~DetectorEngine() = default;
 DetectorEngine::DetectorEngine(DetectorEngine&&) noexcept = default;
@@ -102,7 +119,7 @@ std::vector<std::vector<Detection>> DetectorEngine::run(std::span<const float> i
   const ThreadPool::Share share;
   DetectorPlan& plan = state_->plan_for(*model_, height, width, batch);
   state_->last = nullptr;
-  auto found = DetectorForward(model_->config(), model_->weights(), plan, state_->regions)
+  auto found = DetectorForward(state_->config, model_->weights(), plan, state_->regions)
                    .run(input.data(), sizes);
   state_->collect(plan.plan);
   state_->last = &plan;
@@ -113,7 +130,7 @@ std::vector<std::vector<Detection>> DetectorEngine::run(std::span<const float> i
 DetectorEngine::RegionOutputs DetectorEngine::describe_regions(std::span<const float> input,
                                                                int height, int width,
                                                                std::span<const detect::Box> boxes) {
-  const DetectorConfig& config = model_->config();
+  const DetectorConfig& config = state_->config;
   require(height >= 1 && width >= 1 &&
               std::ssize(input) == int64_t{config.backbone.in_chans} * height * width,
           ErrorCode::kInvalidArgument, "the input has {} values, must be {} x {} x {}",

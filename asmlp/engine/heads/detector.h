@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ struct DetectorOptions {
   int max_batch = 1;     // images of one input size that are computed at once
   int threads = 0;       // 0 takes every core the process may use; results do not depend on it
   bool profile = false;  // also measure the time of every step (profile())
+  std::optional<TestConfig> test = {};  // instead of the model's own
+  bool masks = true;                    // false leaves the mask heads out: detections have none
 };
 
 // Finds objects. Owns threads and scratch memory: one per caller, not thread-safe. Everything that
