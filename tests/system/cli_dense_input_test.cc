@@ -13,7 +13,7 @@
 namespace asmlp::test::cli_dense_input_test {
 namespace {
 
-using testing::AllOf, testing::testing::HasSubstr, testing::SizeIs;
+using testing::AllOf, testing::HasSubstr, testing::SizeIs;
 
 std::string bundled(const char* name) { return source_folder() / "models" / name; }
 

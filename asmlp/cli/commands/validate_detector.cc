@@ -106,8 +106,8 @@ std::string coco_mask_note(const DetectorSpec& spec, const CocoAnnotations& anno
 }
 
 Json detector_json(const ValidateOptions& options, const std::string& split,
-                   const NamedDetector& model, int threads, const CocoAnnotations& annotations,
-                   const DetectorEvaluation& result) {
+                   const NamedDetector& model, const DenseRunner& runner,
+                   const CocoAnnotations& annotations, const DetectorEvaluation& result) {
   Json json{{"model", model.spec.name},
             {"file", model.file.string()},
             {"data", coco_name(options)},
@@ -118,7 +118,10 @@ Json detector_json(const ValidateOptions& options, const std::string& split,
             {"skipped_annotations", annotations.skips.annotations()},
             {"detections", result.detections.size()},
             {"param_count", double(model.parameters) * 1e-6},
-            {"threads", threads},
+            {"backend", options.backend},
+            {"isa", runner.isa()},
+            {"precision", to_string(runner.precision())},
+            {"threads", runner.threads()},
             {"seconds", result.seconds},
             {"images_per_second", double(result.images) / result.seconds},
             {"peak_memory_bytes", peak_memory()}};
@@ -162,10 +165,11 @@ std::string detector_text(const ValidateOptions& options, const Json& json,
                            annotations.categories.size())});
   if (result.bad > 0) table.add_row({"unreadable", group_digits(result.bad)});
   table.add_row({"detections", group_digits(std::ssize(result.detections))});
-  table.add_row({"speed", fmt::format("{:.2f} images/s, {:.1f} s, {} thread{}",
-                                      json["images_per_second"].get<double>(), result.seconds,
-                                      json["threads"].get<int>(),
-                                      json["threads"].get<int>() == 1 ? "" : "s")});
+  table.add_row(
+      {"speed", fmt::format("{:.2f} images/s, {:.1f} s, {} thread{}, {}, {}",
+                            json["images_per_second"].get<double>(), result.seconds,
+                            json["threads"].get<int>(), json["threads"].get<int>() == 1 ? "" : "s",
+                            json["isa"].get<std::string>(), json["precision"].get<std::string>())});
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   std::string text = table.str();
   if (options.per_class) text += '\n' + class_table(annotations, result);
@@ -250,7 +254,7 @@ int validate_detector(const ValidateOptions& options, const DenseBackend& backen
   require(result.images > 0, ErrorCode::kBadFormat,
           "{}: none of its {} images can be read, so nothing was measured", coco_name(options),
           result.bad);
-  const Json json = detector_json(options, split, model, runner->threads(), annotations, result);
+  const Json json = detector_json(options, split, model, *runner, annotations, result);
   if (options.output.json) {
     print_json(json);
   } else {

@@ -80,8 +80,9 @@ std::string score_text(double value) {
 
 Json json_of(double value) { return std::isnan(value) ? Json() : Json(value); }
 
-Json segmentor_json(const ValidateOptions& options, const NamedSegmentor& model, int threads,
-                    const Ade20k& data, const SegmentorEvaluation& done, const DataScores& scores) {
+Json segmentor_json(const ValidateOptions& options, const NamedSegmentor& model,
+                    const DenseRunner& runner, const Ade20k& data, const SegmentorEvaluation& done,
+                    const DataScores& scores) {
   Json json = {{"model", model.spec.name},
                {"file", model.file.string()},
                {"data", options.data},
@@ -94,7 +95,10 @@ Json segmentor_json(const ValidateOptions& options, const NamedSegmentor& model,
                {"aacc", json_of(scores.pixel_accuracy)},
                {"views", views_text(predict_options(options.tta))},
                {"param_count", static_cast<double>(model.parameters) * 1e-6},
-               {"threads", threads},
+               {"backend", options.backend},
+               {"isa", runner.isa()},
+               {"precision", to_string(runner.precision())},
+               {"threads", runner.threads()},
                {"seconds", done.seconds},
                {"images_per_second", double(done.images) / done.seconds},
                {"peak_memory_bytes", peak_memory()},
@@ -161,10 +165,11 @@ std::string segmentor_text(const Json& json, const NamedSegmentor& model, const 
                            data.classes().size())});
   if (done.bad > 0) table.add_row({"unreadable", group_digits(done.bad)});
   table.add_row({"views", json["views"].get<std::string>()});
-  table.add_row({"speed", fmt::format("{:.2f} images/s, {:.2f} s, {} thread{}",
-                                      json["images_per_second"].get<double>(), done.seconds,
-                                      json["threads"].get<int>(),
-                                      json["threads"].get<int>() == 1 ? "" : "s")});
+  table.add_row(
+      {"speed", fmt::format("{:.2f} images/s, {:.2f} s, {} thread{}, {}, {}",
+                            json["images_per_second"].get<double>(), done.seconds,
+                            json["threads"].get<int>(), json["threads"].get<int>() == 1 ? "" : "s",
+                            json["isa"].get<std::string>(), json["precision"].get<std::string>())});
   table.add_row({"peak memory", format_bytes(json["peak_memory_bytes"].get<double>())});
   return classes.str() + '\n' + table.str() +
          fmt::format(" * mIoU {} mAcc {} aAcc {}\n", score_text(scores.mean_iou),
@@ -212,7 +217,7 @@ int validate_segmentor(const ValidateOptions& options, const DenseBackend& backe
           "{}: none of its {} images can be read with its labels, so nothing was measured",
           options.data, data.size());
 
-  const Json json = segmentor_json(options, model, runner->threads(), data, done, scores);
+  const Json json = segmentor_json(options, model, *runner, data, done, scores);
   if (options.output.json) {
     print_json(json);
   } else {
