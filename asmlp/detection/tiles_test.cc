@@ -308,6 +308,39 @@ TEST(MergeTiles, ClassesAreApart) {
   EXPECT_EQ(merge_tiles({64, 96}, tiles, same, {.size = 64}, 0).size(), 2u);  // far apart
 }
 
+Detection box_of(float x1, float y1, float x2, float y2, float score) {
+  Detection detection;
+  detection.box = {x1, y1, x2, y2};
+  detection.score = score;
+  return detection;
+}
+
+// What ends near a border is part of an object only if that goes on behind the border.
+TEST(MergeTiles, WhatDoesNotPassTheBorderIsAnotherObject) {
+  const std::vector<Tile> tiles{{0, 0, 128, 128}, {0, 64, 128, 128}};
+  const Detection small = box_of(117, 50, 127, 60, 0.6f);
+  for (const bool passes : {false, true}) {
+    const float end = passes ? 70.0f : 63.0f;  // the first tile ends at 64 of the second
+    const std::vector<std::vector<Detection>> found{{small}, {box_of(10, 30, end, 90, 0.7f)}};
+    const auto merged = merge_tiles({128, 192}, tiles, found, {.size = 128, .overlap = 64}, 0);
+    EXPECT_EQ(merged.size(), passes ? 1u : 2u);
+    EXPECT_EQ(merged[0].score, 0.7f);
+  }
+}
+
+// Two objects that one tile tells apart and another takes for one.
+TEST(MergeTiles, WhatATileTellsApartStaysApart) {
+  const std::vector<Tile> tiles{{0, 0, 128, 128}, {0, 64, 128, 128}};
+  const std::vector<std::vector<Detection>> found{
+      {box_of(20, 10, 128, 50, 0.6f), box_of(20, 52, 128, 90, 0.5f)},
+      {box_of(0, 10, 120, 90, 0.7f)}};
+  const auto merged = merge_tiles({128, 192}, tiles, found, {.size = 128, .overlap = 64}, 0);
+  ASSERT_EQ(merged.size(), 2u);
+  EXPECT_EQ(merged[0].box, (std::array<float, 4>{20, 10, 184, 90}));
+  EXPECT_EQ(merged[0].score, 0.7f);
+  EXPECT_EQ(merged[1].box, (std::array<float, 4>{20, 52, 128, 90}));
+}
+
 TEST(MergeTiles, NumbersThatAreNone) {
   const std::vector<Tile> tiles{{0, 0, 64, 64}, {0, 32, 64, 64}};
   const float nan = std::nanf("");
