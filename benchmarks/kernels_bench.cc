@@ -190,7 +190,7 @@ void elementwise_kernels(const KernelSet& kernels, ThreadPool& pool) {
               [&] { kernels.normalize_panel(one_row, norm); });
   elementwise("norm + GELU, 384", kernels, pool, vectors,
               [&] { kernels.normalize_gelu_panel(one_row, norm); });
-  elementwise("convert, 384", kernels, pool, vectors, [&] { kernels.convert_panel(x, y, length); });
+  elementwise("convert, 384", kernels, pool, vectors, [&] { kernels.convert_panel(x, y, length, {}); });
   RowStats stats[8];
   for (int64_t channels : {96, 384}) {
     elementwise(channels == 96 ? "row statistics, 8 x 96" : "row statistics, 8 x 384", kernels,

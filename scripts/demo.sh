@@ -1,33 +1,45 @@
 #!/bin/bash
-# From a fresh clone to a result: installs what is missing (no LibTorch, no training), builds the
-# command, evaluates the bundled model on the 10,000 Fashion-MNIST test images and draws the result.
+# From a fresh clone to results: installs what is missing (no LibTorch, no training), builds the
+# command, and runs the bundled models on Fashion-MNIST: a classifier on its 10,000 test images, a
+# detector and a segmentor on scenes made of its items.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 data=/usr/share/datasets/fashion-mnist
-model=models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
-picture=out/fashion_mnist.png
+classifier=models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
+asmlp=build/bin/asmlp
 
 scripts/install_deps.sh --torch-free
 scripts/build.sh release asmlp
 mkdir -p out
+rm -rf out/scenes out/detections out/segments
 
 echo
-echo "== $model on the Fashion-MNIST test images"
-build/bin/asmlp validate "$data" --model "$model" --sheet "$picture"
+echo "== What is it? A classifier on the Fashion-MNIST test images"
+$asmlp validate "$data" --model "$classifier" --sheet out/fashion_mnist.png
+
+echo
+echo "== What is where? The bundled detector on a scene of such items"
+$asmlp dataset scenes "$data" -o out/scenes --train 1 --val 8 --seed 2026 --quiet
+$asmlp detect out/scenes/val2017/000000000001.jpg --output out/detections
+
+echo
+echo "== Which pixel is what? The bundled segmentor on the same scene"
+$asmlp segment out/scenes/images/validation/ADE_val_00000001.jpg --output out/segments
 
 cat <<NEXT
 
-The picture, with predictions and the confusion matrix:  $PWD/$picture
+Three pictures to look at:
+  $PWD/out/fashion_mnist.png                         predictions, mistakes, confusion matrix
+  $PWD/out/detections/000000000001.png               boxes and masks
+  $PWD/out/segments/ADE_val_00000001.segments.png    a class for every pixel
 
 Try next:
-  build/bin/asmlp info --list                              the published models
-  build/bin/asmlp info $model
-  build/bin/asmlp predict IMAGE... --model $model --topk 3 --cam out/cam
-  build/bin/asmlp --help
-With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) find objects in
-synthetic scenes with the bundled detector, and train the model above yourself:
-  build/bin/asmlp dataset scenes -o out/scenes --train 1 --val 8
-  build/bin/asmlp detect out/scenes/val2017 --output out/detections
-  build/bin/asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
+  $asmlp info --list                               the published models
+  $asmlp predict IMAGE... --model $classifier --topk 3 --cam out/cam
+  $asmlp validate out/scenes --task detect         COCO's scores; --task segment: mIoU
+  $asmlp bench --task detect                       the time of every part of Mask R-CNN T
+  $asmlp --help
+With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) train the first model yourself:
+  $asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
 NEXT

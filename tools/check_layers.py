@@ -44,7 +44,7 @@ ROOMS = [
     ["cli/terminal"],
     ["cli/options", "cli/draw"],
     ["cli/images"],
-    ["cli/bench"],
+    ["cli/bench", "cli/dense"],
     ["cli/commands"],
     ["cli"],
     ["cli_torch"],
@@ -59,7 +59,7 @@ FORBIDDEN = {("torch", "engine"), ("torch", "api"), ("torch", "quantize"), ("tor
 # The installed headers (include/) and the layers that implement them. They include one another and the
 # standard library, nothing else; examples/ includes nothing else of ours.
 PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.hpp": "core", "asmlp/enums.hpp": "core",
-                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api"}
+                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api", "asmlp/dense.hpp": "api"}
 PUBLIC_FOLDERS = {"include", "examples"}
 STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
@@ -69,6 +69,7 @@ HELPERS = {
     "boxes.h": "torch/detect/ops",
     "coco_layouts.h": "dataset/coco",
     "command.h": "cli",
+    "dense_files.h": "engine/heads",
     "dense_input.h": "model",
     "detectors.h": "torch/detect/model",
     "golden.h": "engine",
@@ -77,10 +78,12 @@ HELPERS = {
     "kernel_sets.h": "kernels",
     "model_files.h": "api",
     "modules.h": "torch/nn",
+    "networks.h": "weights",
     "quantized.h": "model",
     "random_config.h": "model",
     "ranks.h": "torch/distributed",
     "segmentors.h": "torch/segment",
+    "small_specs.h": "model",
     "tar.h": "dataset/shards",
     "trainer_runs.h": "torch/train/tasks",
 }

@@ -3,31 +3,12 @@
 #include <algorithm>
 #include <exception>
 
+#include "asmlp/api/views.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/out_of_memory.h"
 
 namespace asmlp {
 namespace {
-
-void check_image(const ImageView& image, size_t index) {
-  require(image.pixels != nullptr && image.height >= 1 && image.width >= 1,
-          ErrorCode::kInvalidArgument, "image {} has {} x {} pixels{}; it must not be empty", index,
-          image.height, image.width, image.pixels == nullptr ? " at a null pointer" : "");
-  require(image.channels == 1 || image.channels == 3, ErrorCode::kInvalidArgument,
-          "image {} has {} channels; 3 (RGB) or 1 (gray) are accepted", index, image.channels);
-  const int64_t row = int64_t{image.width} * image.channels;
-  require(image.row_bytes == 0 || image.row_bytes >= row, ErrorCode::kInvalidArgument,
-          "image {} has rows of {} bytes, {} apart; they overlap", index, row, image.row_bytes);
-}
-
-Image copy_of(const ImageView& view) {
-  Image image(view.height, view.width, view.channels);
-  const ptrdiff_t row = ptrdiff_t{view.width} * view.channels;
-  for (int y = 0; y < view.height; ++y) {
-    std::copy_n(view.pixels + y * (view.row_bytes != 0 ? view.row_bytes : row), row, image.row(y));
-  }
-  return image;
-}
 
 // Of the results of `images` images, when `engine` has kept those of `batch`.
 double results_bytes(size_t images, const Engine& engine, int batch) {
@@ -101,25 +82,13 @@ Engine& BatchRunner::engine(int height, int width, int batch) {
 }
 
 InputSize BatchRunner::check(const std::vector<ImageView>& images) const {
-  const int channels = model_->info().in_channels;
-  require(channels == 1 || channels == 3, ErrorCode::kUnsupported,
-          "the model takes {} channels, images have 1 or 3; give it a tensor", channels);
+  check_channels(model_->info().in_channels);
   for (size_t i = 0; i < images.size(); ++i) check_image(images[i], i);
   return {images.size(), preprocessing_.size, preprocessing_.size};
 }
 
 InputSize BatchRunner::check(const TensorView& tensor) const {
-  const int channels = model_->info().in_channels;
-  require(tensor.data != nullptr && tensor.batch >= 1, ErrorCode::kInvalidArgument,
-          "a tensor of {} images{}; it must not be empty", tensor.batch,
-          tensor.data == nullptr ? " at a null pointer" : "");
-  require(tensor.channels == channels, ErrorCode::kMismatch,
-          "the tensor has {} channels, the model takes {}", tensor.channels, channels);
-  for (int side : {tensor.height, tensor.width}) {
-    require(side >= 1 && side <= 16384, ErrorCode::kInvalidArgument,
-            "the tensor has {} x {} pixels, each side must be between 1 and 16384", tensor.height,
-            tensor.width);
-  }
+  check_tensor(tensor, model_->info().in_channels);
   return {static_cast<size_t>(tensor.batch), tensor.height, tensor.width};
 }
 

@@ -37,14 +37,9 @@ asmlp_status asmlp_engine_create(const asmlp_model* model, const asmlp_run_optio
     run.threads = chosen.threads;
     run.image_size = chosen.image_size;
     if (chosen.max_batch != 0) run.max_batch = chosen.max_batch;
-    require(chosen.exif == ASMLP_EXIF_APPLY || chosen.exif == ASMLP_EXIF_IGNORE,
-            ErrorCode::kInvalidArgument, "exif is {}, which is none of asmlp_exif",
-            static_cast<int>(chosen.exif));
-    run.reading.exif = static_cast<asmlp::Exif>(chosen.exif);
-    run.reading.max_pixels = chosen.max_pixels;
-    require(chosen.features == 0 || chosen.features == 1, ErrorCode::kInvalidArgument,
-            "features is {}, must be 0 or 1", chosen.features);
-    const auto keep = chosen.features == 1 ? asmlp::Keep::kFeatures : asmlp::Keep::kLogits;
+    run.reading = asmlp::reading_of(chosen.exif, chosen.max_pixels);
+    const bool features = asmlp::is_set(chosen.features, "features");
+    const auto keep = features ? asmlp::Keep::kFeatures : asmlp::Keep::kLogits;
     *engine = new asmlp_engine{asmlp::BatchRunner(checked(model, "model").model, run, keep), keep};
   });
 }
@@ -57,17 +52,7 @@ void asmlp_engine_free(asmlp_engine* engine) {
 }
 
 asmlp_status asmlp_engine_run_images(asmlp_engine* engine, const asmlp_image* images, int count) {
-  return guarded([&] {
-    checked(engine, "engine");
-    checked(images, "images");
-    require(count >= 1, ErrorCode::kInvalidArgument, "count is {}, must be at least 1", count);
-    std::vector<asmlp::ImageView> views;
-    for (int i = 0; i < count; ++i) {
-      views.push_back({images[i].pixels, images[i].height, images[i].width, images[i].channels,
-                       images[i].row_bytes});
-    }
-    engine->run(views);
-  });
+  return guarded([&] { checked(engine, "engine").run(asmlp::views_of(images, count)); });
 }
 
 asmlp_status asmlp_engine_run_file(asmlp_engine* engine, const char* file) {

@@ -45,6 +45,12 @@ asmlp_status guarded(const Body& body) noexcept {
   return ASMLP_INTERNAL;
 }
 
+// Of all three kinds of engines. Error(kInvalidArgument) for numbers that are none of their enum.
+ReadOptions reading_of(asmlp_exif exif, int64_t max_pixels);
+std::vector<ImageView> views_of(const asmlp_image* images, int count);
+// Whether an option is 1. Error(kInvalidArgument) unless it is 0 or 1.
+bool is_set(int option, const char* name);
+
 // *pointer. Error(kInvalidArgument) "<name> is NULL".
 template <typename T>
 T& checked(T* pointer, const char* name) {

@@ -60,7 +60,9 @@ asmlp_status asmlp_model_get_info(const asmlp_model* model, asmlp_model_info* in
                              .embedding_size = own.embedding_size,
                              .num_features = static_cast<int>(own.features.size()),
                              .parameters = own.parameters,
-                             .multiply_adds = own.multiply_adds};
+                             .multiply_adds = own.multiply_adds,
+                             .short_side = own.short_side,
+                             .long_side = own.long_side};
   });
 }
 

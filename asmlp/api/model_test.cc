@@ -65,19 +65,6 @@ TEST(LoadModel, AnIsaThatTheMachineDoesNotHaveIsRefused) {
   EXPECT_EQ(error_of([&] { load_model(kPth, options); }), ErrorCode::kUnsupported);
 }
 
-TEST(LoadModel, ADetectorOrSegmentorIsNamed) {
-  for (const auto& [file, kind] : {std::pair{"mask_rcnn_scenes.safetensors", "detector"},
-                                   std::pair{"upernet_scenes.safetensors", "segmentor"}}) {
-    try {
-      load_model(test::source_folder() / "models" / file);
-      ADD_FAILURE() << file << " was loaded as a classifier";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(file), HasSubstr(kind)));
-    }
-  }
-}
-
 TEST(Model, SaysTheShapesOfItsFeatures) {
   const test::TemporaryFolder folder;
   const std::filesystem::path file = folder.path() / "m.safetensors";

@@ -56,8 +56,10 @@ int main(int argc, char** argv) {
   const Arguments arguments(argv, static_cast<size_t>(argc));
   return run_program(
       "asmlp-torch",
-      "AS-MLP on LibTorch: training, detection, segmentation, and the native engine's check",
-      {[&](CLI::App& program) { return add_train(program, arguments); }, add_detect, add_segment,
+      "AS-MLP on LibTorch: training, and a second opinion on what the native engine computes",
+      {[&](CLI::App& program) { return add_train(program, arguments); },
+       [&](CLI::App& program) { return add_detect(program, torch_dense_backend(), arguments); },
+       [&](CLI::App& program) { return add_segment(program, torch_dense_backend(), arguments); },
        [&](CLI::App& program) { return add_validate(program, torch_validators()); }, add_convert,
        [&](CLI::App& program) { return add_forward(program, torch_backend(), arguments); },
        [&](CLI::App& program) { return add_bench(program, torch_bench()); }},

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/cli_torch/bench_options.h"
+#include "asmlp/cli/bench/repetition.h"
+#include "asmlp/cli/terminal/console.h"
 
 namespace asmlp::cli {
 

@@ -12,17 +12,13 @@ namespace asmlp::cli {
 // `arguments` is the whole command line: processes started by --nproc get it too.
 Command add_train(CLI::App& program, Arguments arguments);
 
-Command add_detect(CLI::App& program);
-Command add_segment(CLI::App& program);
-
 // LibTorch for every task.
 Validators torch_validators();
-int validate_detector(const ValidateOptions& options);
-int validate_segmentor(const ValidateOptions& options);
 
+// LibTorch's forward passes and training steps; detectors and segmentors in turn on the native
+// engine and on LibTorch.
 BenchRunners torch_bench();
 int bench_training(const BenchRequest& request);
-int bench_detection(const BenchRequest& request);
 
 // Error when the options name what only the native engine has: --isa, another --precision.
 void check_torch_run(const RunOptions& run);
@@ -30,5 +26,8 @@ void check_torch_run(const RunOptions& run);
 // The LibTorch modules, for classifiers. --isa is an Error(kInvalidArgument): it has no meaning
 // there.
 Backend torch_backend();
+
+// The same of detectors and segmentors, in fp32.
+DenseBackend torch_dense_backend();
 
 }  // namespace asmlp::cli

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "asmlp/cli_torch/commands.h"
@@ -99,15 +100,23 @@ Validators torch_validators() {
   return {
       .backend = "torch",
       .classify = [](const ValidateOptions& o) { return validate_classifier(o, torch_backend()); },
-      .detect = validate_detector,
-      .segment = validate_segmentor};
+      .detect =
+          [](const ValidateOptions& o) { return validate_detector(o, torch_dense_backend()); },
+      .segment =
+          [](const ValidateOptions& o) { return validate_segmentor(o, torch_dense_backend()); }};
 }
 
 BenchRunners torch_bench() {
+  const auto dense = [](Task task) -> BenchRunners::Run {
+    return [task](const BenchRequest& request) {
+      return bench_dense(request, task, std::array{native_dense_backend(), torch_dense_backend()});
+    };
+  };
   return {.backend = "torch",
           .forward = [](const BenchRequest& r) { return bench_forward(r, torch_backend()); },
           .train = bench_training,
-          .detect = bench_detection};
+          .detect = dense(Task::kDetect),
+          .segment = dense(Task::kSegment)};
 }
 
 }  // namespace asmlp::cli

@@ -11,6 +11,22 @@
 
 namespace asmlp {
 
+// Memory that several arenas use in turn, as long as none needs what another left there.
+class MemoryBlock {
+ public:
+  // At least `bytes`, aligned to kAlignment. Where there was less, it is another block than before
+  // and zero; what pointed into the old one is lost. Errors: Arena::allocate's.
+  std::byte* grown_to(int64_t bytes);
+  // Changes whenever the block does.
+  int64_t generation() const { return generation_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::shared_ptr<std::byte> memory_;
+  int64_t bytes_ = 0;
+  int64_t generation_ = 0;
+};
+
 // Buffers are reserved first, then allocated together, zeroed and each aligned to kAlignment. Pages
 // that are never touched take no memory; large blocks use huge pages where the system offers them.
 class Arena {
@@ -36,6 +52,8 @@ class Arena {
   // Sets every reserved pointer. Error(kTooLarge) when the machine has no memory of that size,
   // OutOfMemory when the system refuses it to this process.
   void allocate();
+  // The same in memory of somebody else's, where nothing is zeroed.
+  void allocate(MemoryBlock& block);
 
  private:
   struct Place {
@@ -43,6 +61,8 @@ class Arena {
     void* pointer;
     int64_t offset;
   };
+  void place(std::byte* memory);
+
   std::vector<Place> places_;
   int64_t bytes_ = 0;
   std::shared_ptr<std::byte> memory_;

@@ -7,6 +7,7 @@
 namespace asmlp::detect {
 
 // Calls body(task) for every task in [0, tasks), each once, in any order, perhaps at the same time.
+// The bodies given to it here never throw, and std::ref() of them is all that is copied.
 using ParallelFor =
     std::function<void(int64_t tasks, const std::function<void(int64_t task)>& body)>;
 

@@ -56,9 +56,8 @@ Axis<T> axis_of(T from, T to, T scale, int64_t bins, int64_t sampling_ratio, int
 }
 
 template <typename T>
-Band<T> band_of(const Axis<T>& axis, int64_t bins) {
-  Band<T> band;
-  std::vector<T> row;
+void set_band(const Axis<T>& axis, int64_t bins, Band<T>& band) {
+  band.clear();
   for (int64_t bin = 0; bin < bins; ++bin) {
     const T start = axis.start + static_cast<T>(bin) * axis.bin;
     const auto position = [&](int64_t i) {
@@ -70,24 +69,43 @@ Band<T> band_of(const Axis<T>& axis, int64_t bins) {
       if (!place(position(i), axis.cells, sample)) continue;
       low = std::min(low, sample.low), high = std::max(high, sample.high);
     }
-    row.assign(std::max<int64_t>(0, high + 1 - low), T(0));
+    if (high < low) {
+      band.append(0, 0);
+      continue;
+    }
+    T* row = band.append(low, high + 1 - low);
     for (int64_t i = 0; i < axis.grid; ++i) {
       if (!place(position(i), axis.cells, sample)) continue;
       row[sample.low - low] += 1 - sample.fraction;
       row[sample.high - low] += sample.fraction;
     }
-    band.append(row.empty() ? 0 : low, row);
   }
-  return band;
 }
 
 }  // namespace
 
 template <typename T>
-void Band<T>::append(int64_t first_column, const std::vector<T>& row) {
+void Band<T>::reserve(int64_t rows, int64_t most_weights) {
+  first.reserve(static_cast<size_t>(rows));
+  begin.reserve(static_cast<size_t>(rows) + 1);
+  weights.reserve(static_cast<size_t>(most_weights));
+}
+
+template <typename T>
+void Band<T>::clear() {
+  origin = 0;
+  first.clear();
+  begin.assign(1, 0);
+  weights.clear();
+}
+
+template <typename T>
+T* Band<T>::append(int64_t first_column, int64_t count) {
+  const size_t before = weights.size();
   first.push_back(static_cast<int32_t>(first_column));
-  weights.insert(weights.end(), row.begin(), row.end());
+  weights.resize(before + static_cast<size_t>(count), T(0));
   begin.push_back(static_cast<int32_t>(weights.size()));
+  return weights.data() + before;
 }
 
 template <typename T>
@@ -111,28 +129,38 @@ Band<T> transposed(const Band<T>& band) {
       if (weights.empty()) first = band.origin + i;
       weights.push_back(row.weights[column - row.first]);
     }
-    result.append(first, weights);
+    std::ranges::copy(weights, result.append(first, static_cast<int64_t>(weights.size())));
   }
   return result;
 }
 
+// Of neighboring bins two columns at most are the same.
 template <typename T>
-RoiSamples<T> sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cells_y,
-                         int64_t cells_x) {
+void RoiSamples<T>::reserve(int64_t cells, int64_t bins) {
+  y.reserve(bins, cells + 2 * bins), x.reserve(bins, cells + 2 * bins);
+}
+
+template <typename T>
+void sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cells_y, int64_t cells_x,
+                RoiSamples<T>& out) {
   const auto x = axis_of(box[0], box[2], scale, grid.width, grid.sampling_ratio, cells_x);
   const auto y = axis_of(box[1], box[3], scale, grid.height, grid.sampling_ratio, cells_y);
   if (x.grid * y.grid == 0) {  // not a single sample
-    const Band<T> empty = band_of(Axis<T>{0, 0, 0, cells_x}, grid.width);
-    return {band_of(Axis<T>{0, 0, 0, cells_y}, grid.height), empty, T(1), 0, 0};
+    set_band(Axis<T>{0, 0, 0, cells_y}, grid.height, out.y);
+    set_band(Axis<T>{0, 0, 0, cells_x}, grid.width, out.x);
+    out.divisor = 1;
+    return;
   }
-  return {band_of(y, grid.height), band_of(x, grid.width),
-          static_cast<T>(x.grid) * static_cast<T>(y.grid), 0, 0};
+  set_band(y, grid.height, out.y);
+  set_band(x, grid.width, out.x);
+  out.divisor = static_cast<T>(x.grid) * static_cast<T>(y.grid);
 }
 
-#define ASMLP_INSTANTIATE(T)                                     \
-  template void Band<T>::append(int64_t, const std::vector<T>&); \
-  template Band<T> transposed(const Band<T>&);                   \
-  template RoiSamples<T> sample_roi(const T*, T, const RoiGrid&, int64_t, int64_t);
+#define ASMLP_INSTANTIATE(T)                              \
+  template struct Band<T>;                                \
+  template void RoiSamples<T>::reserve(int64_t, int64_t); \
+  template Band<T> transposed(const Band<T>&);            \
+  template void sample_roi(const T*, T, const RoiGrid&, int64_t, int64_t, RoiSamples<T>&);
 ASMLP_INSTANTIATE(float)
 ASMLP_INSTANTIATE(double)
 #undef ASMLP_INSTANTIATE

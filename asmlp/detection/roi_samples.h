@@ -1,7 +1,7 @@
 // Where RoIAlign samples: the bilinear samples of a bin, added up, are a small matrix product,
 // since both the positions and the interpolation separate into rows and columns. A bin is then
 //   sum_y sum_x  Y[bin row][y] * X[bin column][x] * map[y][x] / divisor.
-// Plain C++ in the arithmetic of T, float or double.
+// In the arithmetic of T, float or double.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,11 @@ struct Band {
     const int64_t i = index - origin;
     return {first[i], begin[i + 1] - begin[i], weights.data() + begin[i]};
   }
-  void append(int64_t first_column, const std::vector<T>& row);
+  void reserve(int64_t rows, int64_t most_weights);
+  // Empties it, and begins at row 0.
+  void clear();
+  // The next row: `count` zeros from `first_column` on, which are returned.
+  T* append(int64_t first_column, int64_t count);
 };
 
 // The columns of a band (from the first to the last that is not zero) as rows.
@@ -42,18 +46,21 @@ struct RoiGrid {
 // The samples of one RoI on a map of `cells_y` x `cells_x`.
 template <typename T>
 struct RoiSamples {
-  Band<T> y, x;  // bins x cells
-  T divisor;     // samples per bin, at least 1
-  int64_t image, map;
+  Band<T> y, x;   // bins x cells
+  T divisor = 1;  // samples per bin, at least 1
+  int64_t image = 0, map = 0;
+  // For bins x bins and maps of at most `cells` a side: sample_roi then allocates nothing.
+  void reserve(int64_t cells, int64_t bins);
 };
 
+// Sets the bands and the divisor of `out`, which keeps its memory, and leaves its image and map.
 // `box` is x1, y1, x2, y2 in pixels, `scale` cells per pixel. Positions are box * scale - 0.5 (the
 // center of the first cell is 0), bins are an equal part of the RoI, which has no least size, and
 // an adaptive bin has ceil(its size) samples: a RoI of no (or negative) size has none and gives 0.
 // A sample outside of [-1, cells] counts 0; one beyond the center of an edge cell takes that cell.
 // Error(kInvalidArgument) when the box is not finite or larger than 2^22 cells.
 template <typename T>
-RoiSamples<T> sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cells_y,
-                         int64_t cells_x);
+void sample_roi(const T* box, T scale, const RoiGrid& grid, int64_t cells_y, int64_t cells_x,
+                RoiSamples<T>& out);
 
 }  // namespace asmlp::detect

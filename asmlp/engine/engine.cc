@@ -44,7 +44,11 @@ EngineOptions with_defaults(EngineOptions options, const PackedModel& model) {
 Engine::Engine(std::shared_ptr<const PackedModel> model, const EngineOptions& options)
     : model_(std::move(model)),
       options_(with_defaults(options, *model_)),
-      plan_(std::make_unique<Plan>(*model_, options_)) {}
+      pool_(std::make_unique<ThreadPool>(options_.threads)),
+      plan_(std::make_unique<Plan>(*model_->weights().kernels, model_->config(), model_->weights(),
+                                   options_, *pool_)) {
+  plan_->allocate();
+}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
@@ -73,7 +77,7 @@ void Engine::run(std::span<const float> input, int batch) {
           "the input has {} values, a batch of {} needs {} x {} x {} x {} = {}", input.size(),
           batch, batch, config.in_chans, options_.height, options_.width, expected);
   const ThreadPool::Share share;
-  forward(config, model_->weights(), options_, input.data(), batch, *plan_);
+  forward(config, model_->weights(), &model_->weights(), options_, input.data(), batch, *plan_);
 }
 
 std::span<const float> Engine::logits() const {

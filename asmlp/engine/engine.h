@@ -118,6 +118,7 @@ class Engine {
 
   std::shared_ptr<const PackedModel> model_;
   EngineOptions options_;
+  std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Plan> plan_;
 };
 

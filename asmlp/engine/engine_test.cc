@@ -10,10 +10,12 @@
 #include <thread>
 
 #include "asmlp/core/error.h"
+#include "asmlp/engine/packed_weights.h"
 #include "asmlp/engine/plan.h"
 #include "asmlp/kernels/gather.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
+#include "tests/support/allocations.h"
 #include "tests/support/quantized.h"
 #include "tests/support/random_config.h"
 #include "tests/support/support.h"
@@ -21,9 +23,9 @@
 // Counts every allocation of the process: Engine::run must not make one.
 // (GCC takes the pair below for a mismatch when it inlines one of the two.)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-static std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> asmlp::test::allocations{0};
 void* operator new(size_t size) {
-  ++allocations;
+  ++asmlp::test::allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
@@ -131,7 +133,8 @@ TEST(Engine, GroupsOfImagesGiveTheBitsOfSingleOnes) {
     const auto model = PackedModel::create(spec_of(config, 32), fill_parameters(config));
     EngineOptions options{.height = h, .width = w, .max_batch = batch, .threads = 2};
     options.features = true;
-    const Plan plan(*model, options);
+    ThreadPool pool(options.threads);
+    const Plan plan(*model->weights().kernels, config, model->weights(), options, pool);
     ASSERT_LT(plan.stages.front().group, batch);
     ASSERT_EQ(plan.stages.back().group, batch);
     const auto results = [&](Engine& engine, int i, int of) {
@@ -224,11 +227,11 @@ TEST(Engine, RunAllocatesNothing) {
           PackedModel::create(spec_of(config, 64), *tensors, {.precision = precision});
       Engine engine(model, {.max_batch = 2, .threads = 2, .features = true});
       std::vector<float> map(2 * 16 * 16 * 16);  // of the patch embedding
-      const int64_t before = allocations;
+      const int64_t before = test::allocations;
       engine.run(input, 2);
       engine.copy_feature(0, map);
       engine.run(std::span(input).first(input.size() / 2), 1);
-      EXPECT_EQ(allocations - before, 0);
+      EXPECT_EQ(test::allocations - before, 0);
     }
   }
 }

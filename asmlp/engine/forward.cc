@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "asmlp/engine/stage_sink.h"
 #include "asmlp/engine/statistics.h"
 #include "asmlp/engine/steps.h"
 
@@ -11,8 +12,9 @@ namespace {
 
 class Forward : private Steps {
  public:
-  Forward(const Config& config, const PackedWeights& weights, Plan& plan)
-      : Steps(plan), config_(config), weights_(weights), y_(plan.y), z_(plan.z) {}
+  Forward(const Config& config, const BackboneWeights& weights, const ClassifierHead* head,
+          Plan& plan)
+      : Steps(plan), config_(config), weights_(weights), head_(head), y_(plan.y), z_(plan.z) {}
 
   // Stage by stage; within a stage, group by group of images, whose maps then stay in the cache.
   void run(InputView input) {
@@ -34,12 +36,15 @@ class Forward : private Steps {
           axial_shift(block, stage);
           mlp(block, stage);
         }
+        if (plan_.sink != nullptr) {
+          plan_.sink->stage(stage_index_, stage, x_, norms_, first, images_);
+        }
         if (s + 1 < plan_.stages.size()) {
           const StagePlan& next = plan_.stages[s + 1];
           float* merged = plan_.maps[(s + 1) % 2] + first * next.pixels() * next.stride;
           patch_merging(weights_.stages[s], stage, next, merged);
           copy_feature(s + 1, merged, next, first);
-        } else {
+        } else if (head_ != nullptr) {
           copy_feature(s + 1, x_, stage, first);
           stage_index_ = static_cast<int>(plan_.stages.size());
           pool_map(stage, first);
@@ -48,7 +53,7 @@ class Forward : private Steps {
       }
     }
     stage_index_ = static_cast<int>(plan_.stages.size());
-    if (config_.num_classes > 0) classify(plan_.stages.back().channels);
+    if (config_.num_classes > 0 && head_ != nullptr) classify(plan_.stages.back().channels);
   }
 
  private:
@@ -299,7 +304,7 @@ class Forward : private Steps {
           [&](const GridTask& task) {
             gather_merged(reduction, view(x_, from), map_norm(packed.merge_norm, task.scratch),
                           task.rows.begin, task.rows.size(), task.scratch.a, lda,
-                          reduction.padded_depth(), plan_.zeros);
+                          reduction.padded_depth(), plan_.zeros.data());
             gemm(reduction,
                  block_of(task, task.scratch.a, lda, merged + task.rows.begin * to.stride,
                           to.stride),
@@ -318,7 +323,7 @@ class Forward : private Steps {
         kernels_.normalize(
             {x_ + image * stage.pixels() * stage.stride, stage.stride, map, channels,
              stage.pixels(), channels},
-            fold(kernels_, map_norm(weights_.norm, plan_.scratch[thread]), image, channels));
+            fold(kernels_, map_norm(head_->norm, plan_.scratch[thread]), image, channels));
         mean_of_rows(map, stage.pixels(), channels, plan_.pooled + (first + image) * channels);
       });
     });
@@ -326,7 +331,7 @@ class Forward : private Steps {
 
   // logits = head(pooled)
   void classify(int64_t channels) {
-    const PackedMatrix& head = weights_.head;
+    const PackedMatrix& head = head_->head;
     const int batch = plan_.batch;
     const int64_t ldc = round_up(config_.num_classes, kernels_.tile_cols),
                   lda = plan_.lda(channels);
@@ -356,17 +361,18 @@ class Forward : private Steps {
   }
 
   const Config& config_;
-  const PackedWeights& weights_;
-  float* x_ = nullptr;  // the residual stream of the images at work
-  float *y_, *z_;       // and their maps within a block: see Plan
+  const BackboneWeights& weights_;
+  const ClassifierHead* head_;  // null for who takes the stages' maps alone
+  float* x_ = nullptr;          // the residual stream of the images at work
+  float *y_, *z_;               // and their maps within a block: see Plan
 };
 
 }  // namespace
 
-void forward(const Config& config, const PackedWeights& weights, const EngineOptions& options,
-             const float* input, int batch, Plan& plan) noexcept {
+void forward(const Config& config, const BackboneWeights& weights, const ClassifierHead* head,
+             const EngineOptions& options, const float* input, int batch, Plan& plan) noexcept {
   plan.batch = batch;
-  Forward(config, weights, plan)
+  Forward(config, weights, head, plan)
       .run({input, config.in_chans, options.height, options.width, config.patch_size});
 }
 

@@ -4,16 +4,10 @@
 #include <vector>
 
 #include "asmlp/core/arena.h"
-#include "asmlp/core/tensor.h"
-#include "asmlp/kernels/gemm.h"
+#include "asmlp/engine/weight_packer.h"
 #include "asmlp/model/config.h"
 
 namespace asmlp {
-
-struct PackedNorm {
-  float* gamma = nullptr;  // one per channel
-  float* beta = nullptr;
-};
 
 struct PackedBlock {
   PackedNorm norm1;
@@ -34,21 +28,26 @@ struct PackedStage {
   PackedMatrix reduction;  // empty in the last stage
 };
 
-// Everything lies in one block of memory.
-struct PackedWeights {
-  // Of all that is not quantized.
-  const KernelSet* kernels;
+struct BackboneWeights {
   PackedMatrix patch_embed;
   PackedNorm patch_norm;  // empty without config.patch_norm
   std::vector<PackedStage> stages;
+};
+
+// Adds the tensors of a backbone, whose names begin with `prefix`.
+void add_backbone(WeightPacker& packer, const Config& config, const std::string& prefix,
+                  BackboneWeights& weights);
+
+struct ClassifierHead {
   PackedNorm norm;
   PackedMatrix head;  // empty with num_classes 0
+};
 
-  // Packs on every core the process may use. Weights of dtype I8, with the tensors that go with
-  // them, are for `kernels` of precision int8; others are packed for the fp32 kernels that belong
-  // to those. `tensors` must have been checked against `config`; the pages of a mapped file are
-  // given back as soon as they were read, so that a model is never in memory twice.
-  // Error(kUnsupported) for an int8 layer of more than kMaxInt8Depth inputs.
+// A classifier's. Everything lies in one block of memory.
+struct PackedWeights : BackboneWeights, ClassifierHead {
+  const KernelSet* kernels;  // of all that is not quantized
+
+  // See WeightPacker. `tensors` must have been checked against `config`.
   PackedWeights(const KernelSet& kernels, const Config& config, const TensorMap& tensors);
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;

@@ -52,14 +52,13 @@ StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, 
   return plan;
 }
 
-EngineOptions checked(const EngineOptions& options) {
+void check(const EngineOptions& options) {
   for (int side : {options.height, options.width}) {
     require(side >= 1 && side <= 16384, ErrorCode::kInvalidArgument,
             "input size {} x {} is outside 1..16384 pixels", options.height, options.width);
   }
   require(options.max_batch >= 1 && options.max_batch <= 4096, ErrorCode::kInvalidArgument,
           "max_batch is {}, must be between 1 and 4096", options.max_batch);
-  return options;
 }
 
 std::vector<ProfileEntry> profile_of(const Config& config) {
@@ -126,11 +125,11 @@ int64_t Plan::mlp_floats(const StagePlan& stage, const PackedBlock& block) const
   return 2 * stage.stride + (int8 ? chunk * size_of(block.fc2.kernels().element) / 4 : chunk);
 }
 
-int64_t Plan::hidden_bytes(const PackedModel& model) const {
+int64_t Plan::hidden_bytes(const BackboneWeights& weights) const {
   // Of a chunk's columns and the padding that lda() adds: at most two cache lines.
   int64_t bytes = kMaxBlockRows * (kChunkCols * size_of(kernels.element) + 2 * int64_t{kAlignment});
   for (size_t s = 0; s < stages.size(); ++s) {
-    for (const PackedBlock& block : model.weights().stages[s].blocks) {
+    for (const PackedBlock& block : weights.stages[s].blocks) {
       if (block.fc2.kernels().int8 == nullptr) continue;
       // Few rows of a narrow layer may be one task although there are threads for two.
       const int64_t rows = std::max(block_rows(mlp_floats(stages[s], block)), 2 * kMinBlockRows);
@@ -155,18 +154,21 @@ int Plan::group(const StagePlan& stage, int max_batch) const {
 }
 
 void Plan::reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth,
-                          int64_t hidden_bytes) {
+                          int64_t hidden_bytes, const HeadsNeeds& heads) {
   const int64_t size = size_of(kernels.element);
-  const int64_t a_bytes = kMaxBlockRows * lda(depth) * size + kGatherSlack;
-  arena.reserve(thread.a, a_bytes);
-  arena.reserve(thread.hidden, hidden_bytes);
-  const int64_t gemm = gemm_scratch(kernels, kMaxBlockRows, std::max(depth, hidden_depth));
+  const int64_t a_bytes = std::max(kMaxBlockRows * lda(depth) * size, heads.a_bytes);
+  arena.reserve(thread.a, a_bytes + kGatherSlack);
+  arena.reserve(thread.hidden, std::max(hidden_bytes, heads.hidden_bytes));
+  const int64_t deepest = std::max({depth, hidden_depth, heads.depth});
+  const int64_t gemm = gemm_scratch(kernels, kMaxBlockRows, deepest);
   arena.reserve(thread.tile, std::max(gemm, fold_scratch(depth)));
 }
 
-Plan::Plan(const PackedModel& model, const EngineOptions& options)
-    : kernels(*model.weights().kernels), pool(checked(options).threads), cache_floats(l2_floats()) {
-  const Config& config = model.config();
+Plan::Plan(const KernelSet& set, const Config& config, const BackboneWeights& weights,
+           const EngineOptions& options, ThreadPool& threads,
+           const std::optional<HeadsNeeds>& heads)
+    : kernels(set), pool(threads), cache_floats(l2_floats()) {
+  check(options);
   const int64_t max_batch = options.max_batch;
   const auto sizes = stage_sizes(config, options.height, options.width);
   for (int s = 0; s < config.num_stages(); ++s) {
@@ -200,13 +202,17 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
   arena.reserve(z, map_floats + slack);
   arena.reserve(hidden, hidden_elements * size_of(kernels.element));
   scratch.resize(pool.size());
-  const int64_t hidden = hidden_bytes(model);
-  for (ThreadScratch& thread : scratch) reserve_thread(thread, depth, hidden_depth, hidden);
+  const int64_t hidden = hidden_bytes(weights);
+  for (ThreadScratch& thread : scratch) {
+    reserve_thread(thread, depth, hidden_depth, hidden, heads.value_or(HeadsNeeds()));
+  }
   arena.reserve(row_stats, max_rows);
   arena.reserve(norms, max_batch);
-  arena.reserve(zeros, depth);
-  arena.reserve(final_map, max_batch * last.pixels() * last.channels);
-  arena.reserve(pooled, max_batch * last.channels);
+  zeros.resize(depth);
+  if (!heads) {
+    arena.reserve(final_map, max_batch * last.pixels() * last.channels);
+    arena.reserve(pooled, max_batch * last.channels);
+  }
   arena.reserve(logits_padded, max_batch * round_up(config.num_classes, kernels.tile_cols));
   arena.reserve(logits, max_batch * config.num_classes);
   if (options.features) {
@@ -217,8 +223,10 @@ Plan::Plan(const PackedModel& model, const EngineOptions& options)
       arena.reserve(features[s + 1], max_batch * out.pixels() * out.channels);
     }
   }
-  arena.allocate();
   if (options.profile) profile = profile_of(config);
 }
+
+void Plan::allocate() { arena.allocate(); }
+void Plan::allocate(MemoryBlock& block) { arena.allocate(block); }
 
 }  // namespace asmlp

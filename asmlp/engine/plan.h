@@ -1,6 +1,7 @@
 // Everything an engine decides and allocates before it runs: geometry, index tables, memory.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "asmlp/core/arena.h"
@@ -12,6 +13,8 @@
 namespace asmlp {
 
 class ProductObserver;
+class StageSink;
+struct BackboneWeights;
 
 // How a product of rows x (panels of columns) is cut into tasks. No result depends on the cut: it
 // may follow the thread count and the cache sizes.
@@ -47,15 +50,29 @@ struct ThreadScratch {
   float* tile = nullptr;        // tiles on their way through an epilogue; a folded norm; a patch
 };
 
+// What a plan must have for the heads of a detector or segmentor.
+struct HeadsNeeds {
+  // Bytes of ThreadScratch::a and ::hidden, and the depth of the deepest product.
+  int64_t a_bytes = 0;
+  int64_t hidden_bytes = 0;
+  int64_t depth = 0;
+};
+
 struct Plan {
-  // Validates and allocates; Error(kTooLarge) when the buffers do not fit into the machine's
-  // memory.
-  Plan(const PackedModel& model, const EngineOptions& options);
+  // Validates and reserves; allocate() must follow. `pool` must outlive the plan.
+  // `kernels` are those of what is not quantized. With `heads` there is no pooling.
+  Plan(const KernelSet& kernels, const Config& config, const BackboneWeights& weights,
+       const EngineOptions& options, ThreadPool& pool, const std::optional<HeadsNeeds>& heads = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
+  // Error(kTooLarge) when the buffers do not fit into the machine's memory. With a block, that is
+  // where they are, and where others may have been before: nothing in them is zero.
+  void allocate();
+  void allocate(MemoryBlock& block);
 
   const KernelSet& kernels;
-  ThreadPool pool;
+  ThreadPool& pool;
+  StageSink* sink = nullptr;  // receives the stages' maps
   std::vector<StagePlan> stages;
 
   // The residual stream: maps[s % 2] has that of stage s, of all images (of the first stage's
@@ -68,7 +85,7 @@ struct Plan {
   std::vector<ThreadScratch> scratch;
   RowStats* row_stats = nullptr;   // per pixel of the map written last
   ImageNorm* norms = nullptr;      // per image: the statistics of that map
-  float* zeros = nullptr;          // a pixel of zeros
+  std::vector<float> zeros;        // a pixel of zeros
   float* final_map = nullptr;      // batch x pixels x channels, dense
   float* pooled = nullptr;         // batch x channels, dense
   float* logits_padded = nullptr;  // batch x classes rounded up
@@ -77,6 +94,7 @@ struct Plan {
   std::vector<ProfileEntry> profile;
   ProductObserver* observer = nullptr;  // of what the products read, fp32 panels only
   int batch = 0;                        // of the last run
+  Arena arena;                          // of all of them; who runs heads reserves here, too
 
   // Elements between gathered rows of A of this depth: padded so that rows do not compete for the
   // same cache sets. The second is for the rows that a matrix reads, the first for fp32 or bf16.
@@ -99,15 +117,14 @@ struct Plan {
   // Most rows of one task.
   int64_t block_rows(int64_t floats_per_row) const;
   void reserve_thread(ThreadScratch& thread, int64_t depth, int64_t hidden_depth,
-                      int64_t hidden_bytes);
+                      int64_t hidden_bytes, const HeadsNeeds& heads);
   // Bytes of ThreadScratch::hidden.
-  int64_t hidden_bytes(const PackedModel& model) const;
+  int64_t hidden_bytes(const BackboneWeights& weights) const;
 
   // Images whose maps in a stage shall share the caches.
   int group(const StagePlan& stage, int max_batch) const;
 
   int64_t cache_floats;  // of the L2 cache: what a task may keep there
-  Arena arena;
 };
 
 }  // namespace asmlp

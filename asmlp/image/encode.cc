@@ -23,6 +23,10 @@ std::vector<uint8_t> encode_png(const Image& image) {
           "cannot encode an empty image ({} x {} pixels) as PNG", image.width, image.height);
   const PngContext context = new_png_context(SPNG_CTX_ENCODER, "image");
   check(spng_set_option(context.get(), SPNG_ENCODE_TO_BUFFER, 1), image);
+  // A third of the time of the defaults (level 6, the best of five filters for each line), and
+  // files a few percent larger: pictures of some 500 x 500 pixels took 29 and 10 ms, 61 and 63 kB.
+  check(spng_set_option(context.get(), SPNG_IMG_COMPRESSION_LEVEL, 4), image);
+  check(spng_set_option(context.get(), SPNG_FILTER_CHOICE, SPNG_FILTER_CHOICE_PAETH), image);
   spng_ihdr header{};
   header.height = static_cast<uint32_t>(image.height);
   header.width = static_cast<uint32_t>(image.width);

@@ -102,7 +102,7 @@ void gather_converted(const PanelFormat& format, const MapView<float>& map, int6
   const int64_t size = size_of(kernels.element);
   void* const first = a;
   for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
-    kernels.convert_panel(map.row(r), a, map.channels);
+    kernels.convert_panel(map.row(r), a, map.channels, format.quantization);
   }
   zero_tails(first, lda, rows, map.channels, padded_depth, size);
 }
@@ -137,6 +137,51 @@ void gather_merged(const PanelFormat& format, const MapView<float>& map, const M
     r += count;
   }
   zero_tails(a, lda, rows, 4 * channels, padded_depth, size);
+}
+
+namespace {
+
+// What stands for zero in a panel, `n` times.
+void fill_zero(const PanelFormat& format, void* out, int64_t n) {
+  const PanelElement element = format.kernels.element;
+  const int32_t zero =
+      format.kernels.int8 != nullptr ? panel_zero(element, format.quantization) : 0;
+  if (element == PanelElement::kInt16) {
+    std::fill_n(static_cast<int16_t*>(out), n, static_cast<int16_t>(zero));
+  } else {
+    std::memset(out, zero, n * size_of(element));
+  }
+}
+
+}  // namespace
+
+void gather_neighbors(const PanelFormat& format, const MapView<float>& map, int kernel,
+                      int64_t begin, int64_t rows, int64_t depth_begin, int64_t depth_end, void* a,
+                      int64_t lda, int64_t padded_depth) {
+  const KernelSet& kernels = format.kernels;
+  const int64_t size = size_of(kernels.element), channels = map.channels;
+  const bool dense = map.stride == channels;
+  void* const first = a;
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
+    const int64_t pixel = r % map.pixels(), y = pixel / map.w, x = pixel % map.w;
+    for (int64_t k = depth_begin; k < depth_end;) {
+      const int64_t tap = k / channels, channel = k % channels, column = tap % kernel;
+      const int64_t down = tap / kernel - kernel / 2, right = column - kernel / 2;
+      const bool inside = y + down >= 0 && y + down < map.h && x + right >= 0 && x + right < map.w;
+      // Taps side by side in the map are copied together.
+      const int64_t taps = inside && dense ? std::min(kernel - column, map.w - (x + right)) : 1;
+      const int64_t count = std::min(taps * channels - channel, depth_end - k);
+      void* out = at(a, k - depth_begin, size);
+      if (inside) {
+        const float* source = map.row(r + down * map.w + right) + channel;
+        kernels.convert_panel(source, out, count, format.quantization);
+      } else {
+        fill_zero(format, out, count);
+      }
+      k += count;
+    }
+  }
+  zero_tails(first, lda, rows, depth_end - depth_begin, padded_depth, size);
 }
 
 namespace {
@@ -181,7 +226,7 @@ void gather_patches(const PanelFormat& format, const InputView& input, int64_t b
       copy_patch(source + c * plane, input.width, std::min<int64_t>(patch, input.height - y),
                  std::min<int64_t>(patch, input.width - x), patch, out + c * patch * patch);
     }
-    if (out == line) kernels.convert_panel(line, a, depth);
+    if (out == line) kernels.convert_panel(line, a, depth, format.quantization);
   }
   zero_tails(first, lda, rows, depth, padded_depth, size);
 }

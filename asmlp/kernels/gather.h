@@ -88,6 +88,13 @@ void gather_merged(const PanelFormat& format, const MapView<float>& map, const M
                    int64_t begin, int64_t rows, void* a, int64_t lda, int64_t padded_depth,
                    const float* zeros);
 
+// Convolution of kernel x kernel taps (odd), stride 1, zeros around each image: columns
+// [depth_begin, depth_end) of the rows, whose depth is [tap row][tap column][channel]. The first of
+// them is written to column 0 of A; behind the last one come zeros up to padded_depth columns.
+void gather_neighbors(const PanelFormat& format, const MapView<float>& map, int kernel,
+                      int64_t begin, int64_t rows, int64_t depth_begin, int64_t depth_end, void* a,
+                      int64_t lda, int64_t padded_depth);
+
 // Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
 // image, channel by channel; pixels outside are zero. `line` has room for channels * patch * patch
 // floats.

@@ -54,6 +54,40 @@ struct Rows {
   std::vector<float> values;
 };
 
+TEST(GatherNeighbors, EqualsTheIndexMapForEveryPartOfTheDepth) {
+  const int images = 2;
+  const KernelSet& kernels = kernel_set(Isa::kReference);
+  for (int kernel : {1, 3, 5}) {
+    for (const auto& [h, w] : {std::pair{1, 1}, {3, 5}, {4, 2}}) {
+      for (int channels : {1, 3, 16}) {
+        for (int64_t stride : {channels, channels + 5}) {
+          const AlignedFloats map = numbered_map(images, h, w, channels, stride);
+          const MapView<float> view{map.data(), h, w, channels, stride};
+          const int64_t depth = kernel * kernel * channels, all = int64_t{images} * h * w;
+          for (int64_t from = 0; from < depth; from += 1 + depth / 5) {
+            const int64_t to = std::min(depth, from + 1 + depth / 3), lda = to - from + 4;
+            Rows a(all, lda);
+            gather_neighbors(kernels, view, kernel, 1, all - 1, from, to, a.values.data(), lda,
+                             to - from + 2);
+            a.expect_end_untouched();
+            for (int64_t r = 1; r < all; ++r) {
+              for (int64_t k = from; k < to + 2; ++k) {
+                const int64_t tap = k / channels, image = r / (h * w);
+                const int64_t y = r / w % h + tap / kernel - kernel / 2;
+                const int64_t x = r % w + tap % kernel - kernel / 2;
+                const bool inside = k < to && y >= 0 && y < h && x >= 0 && x < w;
+                ASSERT_EQ(a.values[(r - 1) * lda + k - from],
+                          inside ? value_at(image, y, x, k % channels) : 0.0f)
+                    << kernel << " " << h << " x " << w << " " << channels << " " << r << " " << k;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(GatherShifted, EqualsTheIndexMapForEveryGroupWidth) {
   const int images = 2, h = 3, w = 5;
   for (int channels = 1; channels <= 35; ++channels) {

@@ -126,6 +126,11 @@ void int8_gelu_panel(const TileView& tile) {
   }
 }
 
+template <typename Panel>
+void int8_convert(const float* x, void* y, int64_t n, const Quantization& quantization) {
+  simd_convert_values(Panel(quantization), x, y, n);
+}
+
 template <typename Panel, typename Gelu>
 void int8_normalize(const NormRows& rows, const NormArgs& norm) {
   simd_normalize_rows<Gelu>(Panel(norm.quantization), rows, norm);
@@ -146,6 +151,7 @@ KernelSet int8_base_set(const KernelSet& fp32) {
   set.normalize_panel = exact.normalize_panel;
   set.normalize_gelu_panel = exact.normalize_gelu_panel;
   set.convert_panel = exact.convert_panel;
+  set.relu = exact.relu;
   set.row_stats = exact.row_stats;
   return set;
 }
@@ -177,7 +183,7 @@ KernelSet int8_set(Isa isa, const Int8Kernels& part, int depth_step, int tile_ro
   set.gelu_panel = int8_gelu_panel<Panel>;
   set.normalize_panel = int8_normalize<Panel, NoGelu<Vec>>;
   set.normalize_gelu_panel = int8_normalize<Panel, TableGelu<Vec>>;
-  set.convert_panel = nullptr;
+  set.convert_panel = int8_convert<Panel>;
   set.peak_loop = peak_loop;
   set.instruction = instruction;
   set.int8 = &part;

@@ -311,6 +311,11 @@ TEST_P(Int8, PanelsAreRoundedToNearestEvenAndCut) {
             std::isnan(x[i]) ? -128 : static_cast<int>(std::clamp(rounded, -128.0, 127.0));
         ASSERT_EQ(at(kernels(), panel.data(), i), expected) << x[i] << " * " << inverse_scale;
       }
+      std::vector<float> converted(x.size());
+      kernels().convert_panel(x.data(), converted.data(), n, {inverse_scale, zero_point});
+      for (int64_t i = 0; i < n; ++i) {
+        ASSERT_EQ(at(kernels(), converted.data(), i), at(kernels(), panel.data(), i)) << x[i];
+      }
     }
   }
 }

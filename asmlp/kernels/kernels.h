@@ -168,9 +168,10 @@ struct KernelSet {
   void (*normalize_panel)(const NormRows& rows, const NormArgs& norm);
   // y = GELU(norm(x)) into a panel.
   void (*normalize_gelu_panel)(const NormRows& rows, const NormArgs& norm);
-  // y[i] = x[i] into a panel; x == y is allowed. Null in int8 sets, whose panels come from norms
-  // and GELUs.
-  void (*convert_panel)(const float* x, void* y, int64_t n);
+  // y[i] = x[i] into a panel; x == y is allowed.
+  void (*convert_panel)(const float* x, void* y, int64_t n, const Quantization& quantization);
+  // x = max(x, 0) for `rows` rows of n values, ld floats apart; a NaN stays one.
+  void (*relu)(float* x, int64_t ld, int64_t rows, int64_t n);
   // stats[r] of the n values at x + r * ld, for every r < rows. What a row gets does not depend on
   // the others, nor on the vectorized ISA: element i is summed in lane i % 16.
   void (*row_stats)(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats);
@@ -201,7 +202,7 @@ const KernelSet& avx512_kernels(Precision precision);
 // Precision bf16; for fp32 these two ISAs use avx512_kernels.
 const KernelSet& avx512_bf16_kernels();
 const KernelSet& avx512_amx_kernels(Precision precision);  // bf16 or bf16x3
-const KernelSet& neon_kernels(Precision precision);  // these two only in 64-bit ARM builds
+const KernelSet& neon_kernels(Precision precision);        // these two only in 64-bit ARM builds
 // Precision bf16 for Isa::kNeonMatrix.
 const KernelSet& neon_bf16_kernels();
 

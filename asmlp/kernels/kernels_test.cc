@@ -61,10 +61,10 @@ struct PanelRows {
     std::byte* row = data();
     const std::vector<float> nans(lda, NAN);
     for (int64_t r = 0; r < rows; ++r, row += lda * size_of(kernels.element)) {
-      kernels.convert_panel(nans.data(), row, lda);
+      kernels.convert_panel(nans.data(), row, lda, {});
       const std::vector<float> zeros(depth_padded, 0.0f);
-      kernels.convert_panel(zeros.data(), row, depth_padded);
-      kernels.convert_panel(a.data() + r * depth, row, depth);
+      kernels.convert_panel(zeros.data(), row, depth_padded, {});
+      kernels.convert_panel(a.data() + r * depth, row, depth, {});
     }
   }
   std::byte* data() { return reinterpret_cast<std::byte*>(values.data()); }
@@ -299,9 +299,33 @@ TEST_P(Kernels, NormsEqualTheReference) {
                       test::panel_step(kernels(), expected[i]));
     }
     const auto row = random_values(n, 50 + n, 3.0f);
-    kernels().convert_panel(row.data(), panel.data(), std::min(n, all));
+    kernels().convert_panel(row.data(), panel.data(), std::min(n, all), {});
     for (int64_t i = 0; i < std::min(n, all); ++i) {
       ASSERT_EQ(test::panel_at(kernels(), panel.data(), i), kept(row[i]));
+    }
+  }
+}
+
+TEST_P(Kernels, ReluLeavesTheNeighborsAlone) {
+  for (int64_t n = 0; n <= 40; ++n) {
+    constexpr int64_t kRows = 3;
+    const int64_t ld = n + 2;
+    std::vector<float> x = random_values(kRows * ld, 80 + n);
+    if (n > 0) x[n - 1] = NAN;
+    std::vector<float> expected = x;
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t i = 0; i < n; ++i) {
+        float& value = expected[r * ld + i];
+        if (value < 0) value = 0;
+      }
+    }
+    kernels().relu(x.data(), ld, kRows, n);
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (std::isnan(expected[i])) {
+        ASSERT_TRUE(std::isnan(x[i])) << n;
+      } else {
+        ASSERT_EQ(x[i], expected[i]) << n;
+      }
     }
   }
 }
@@ -359,7 +383,7 @@ TEST_P(Kernels, PanelsAreRoundedToNearestEven) {
   const bool split = kernels().element == PanelElement::kBf16Split;
   if (split) std::erase_if(x, [](float v) { return std::abs(v) > 3e38f; });  // inf - inf
   std::vector<float> panel(x.size() + 1);
-  kernels().convert_panel(x.data(), panel.data(), static_cast<int64_t>(x.size()));
+  kernels().convert_panel(x.data(), panel.data(), static_cast<int64_t>(x.size()), {});
   for (size_t i = 0; i < x.size(); ++i) {
     if (split) {
       ASSERT_NEAR(test::panel_at(kernels(), panel.data(), i), x[i], std::abs(x[i]) / 65536);
@@ -367,7 +391,7 @@ TEST_P(Kernels, PanelsAreRoundedToNearestEven) {
     ASSERT_EQ(test::panel_at(kernels(), panel.data(), i), kept(x[i])) << x[i];
   }
   const float nan = std::bit_cast<float>(0x7f800001u);  // rounding carelessly makes it infinite
-  kernels().convert_panel(&nan, panel.data(), 1);
+  kernels().convert_panel(&nan, panel.data(), 1, {});
   EXPECT_TRUE(std::isnan(test::panel_at(kernels(), panel.data(), 0)));
 }
 

@@ -77,8 +77,8 @@ constexpr int64_t kBlock = 16;
 
 }  // namespace
 
-void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
-  if (kernels_->int8 != nullptr) return pack_int8_panel(weight, panel);
+void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel, int64_t positions) {
+  if (kernels_->int8 != nullptr) return pack_int8_panel(weight, panel, positions);
   const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
   const WeightRows rows(weight, first, count, depth_);
   std::byte* out = data_ + panel * padded_depth_ * row_bytes_;
@@ -89,9 +89,11 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
   auto* halves = reinterpret_cast<uint16_t*>(out);
   for (int64_t begin = 0; begin < depth_; begin += kBlock) {
     const int64_t end = std::min(depth_, begin + kBlock);
+    int64_t sources[kBlock];
+    for (int64_t k = begin; k < end; ++k) sources[k - begin] = source(k, positions);
     for (int64_t j = 0; j < count; ++j) {
       for (int64_t k = begin; k < end; ++k) {
-        const float value = rows.at(j * depth_ + k);
+        const float value = rows.at(j * depth_ + sources[k - begin]);
         if (split) {
           const auto [upper, lower] = bf16_parts(value);
           uint16_t* place =
@@ -111,7 +113,7 @@ void PackedMatrix::pack_panel(const Tensor& weight, int64_t panel) {
   }
 }
 
-void PackedMatrix::pack_int8_panel(const Tensor& weight, int64_t panel) {
+void PackedMatrix::pack_int8_panel(const Tensor& weight, int64_t panel, int64_t positions) {
   const int64_t first = panel * tile_cols_, count = std::min(tile_cols_, cols_ - first);
   const int64_t group = kernels_->int8->depth_group;
   const auto* rows = reinterpret_cast<const int8_t*>(weight.bytes.data()) + first * depth_;
@@ -120,7 +122,7 @@ void PackedMatrix::pack_int8_panel(const Tensor& weight, int64_t panel) {
   for (int64_t j = 0; j < count; ++j) {
     int32_t sum = 0;
     for (int64_t k = 0; k < depth_; ++k) {
-      const int8_t value = rows[j * depth_ + k];
+      const int8_t value = rows[j * depth_ + source(k, positions)];
       out[(k / group * tile_cols_ + j) * group + k % group] = value;
       sum += value;
     }

@@ -30,8 +30,9 @@ class PackedMatrix {
   // positive, normal number) and zero point (-128..127) of the rows that will be multiplied.
   void pack_scales(std::span<const float> weight_scale, float input_scale, int32_t zero_point);
   // Writes one panel. `weight` has at least cols x depth elements in any floating dtype; I8 for an
-  // int8 set.
-  void pack_panel(const Tensor& weight, int64_t panel);
+  // int8 set. With `positions` above 1 it is [cols][channels][positions], as the convolutions and
+  // flattened maps of a state dict are, and the depth is packed as [positions][channels].
+  void pack_panel(const Tensor& weight, int64_t panel, int64_t positions = 1);
   // `bias` has cols values, or none for a layer without.
   void pack_bias(std::span<const float> bias);
 
@@ -54,7 +55,12 @@ class PackedMatrix {
   const int32_t* start(int64_t panel) const { return start_ + panel * tile_cols_; }
 
  private:
-  void pack_int8_panel(const Tensor& weight, int64_t panel);
+  void pack_int8_panel(const Tensor& weight, int64_t panel, int64_t positions);
+  // Where row k of W stands in a column of the state dict's weight.
+  int64_t source(int64_t k, int64_t positions) const {
+    const int64_t channels = depth_ / positions;
+    return k % channels * positions + k / channels;
+  }
 
   const KernelSet* kernels_ = nullptr;
   int64_t cols_ = 0, depth_ = 0, padded_depth_ = 0, panels_ = 0;

@@ -102,9 +102,15 @@ void normalize_gelu(const NormRows& rows, const NormArgs& norm) {
 }
 
 template <Precision precision>
-void convert(const float* x, void* y, int64_t n) {
+void convert(const float* x, void* y, int64_t n, const Quantization&) {
   float* out = static_cast<float*>(y);
   for (int64_t i = 0; i < n; ++i) out[i] = panel_value<precision>(x[i]);
+}
+
+void relu(float* x, int64_t ld, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r, x += ld) {
+    for (int64_t i = 0; i < n; ++i) x[i] = x[i] < 0 ? 0 : x[i];
+  }
 }
 
 void row_stats(const float* x, int64_t ld, int64_t rows, int64_t n, RowStats* stats) {
@@ -157,6 +163,7 @@ KernelSet make_set() {
       .normalize_panel = normalize<precision>,
       .normalize_gelu_panel = normalize_gelu<precision>,
       .convert_panel = convert<precision>,
+      .relu = relu,
       .row_stats = row_stats,
       .widen = widen,
       .peak_loop = peak_loop,

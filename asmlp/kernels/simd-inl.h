@@ -35,6 +35,7 @@ KernelSet simd_kernel_set(Isa isa, Precision precision, PanelElement element) {
   set.normalize_panel = simd_normalize<Panel, NoGelu<Vec>>;
   set.normalize_gelu_panel = simd_normalize<Panel, Gelu>;
   set.convert_panel = simd_convert<Panel>;
+  set.relu = simd_relu<Vec>;
   set.row_stats = simd_row_stats<Vec>;
   set.peak_loop = simd_peak_loop<Vec>;
   set.instruction = "fma";

@@ -209,16 +209,33 @@ void simd_normalize(const NormRows& rows, const NormArgs& norm) {
   simd_normalize_rows<Gelu>(Panel(), rows, norm);
 }
 
+// Values as `panel` stores them.
 template <typename Panel>
-void simd_convert(const float* x, void* y, int64_t n) {
+[[gnu::always_inline]] inline void simd_convert_values(const Panel& panel, const float* x, void* y,
+                                                       int64_t n) {
   using Vec = typename Panel::Vec;
   auto* out = static_cast<typename Panel::Element*>(y);
   int64_t i = 0;
   for (; i + 2 * Vec::kLanes <= n; i += 2 * Vec::kLanes) {
-    store_pair(Panel(), Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
+    store_pair(panel, Vec::load(x + i), Vec::load(x + i + Vec::kLanes), out + i);
   }
-  for (; i + Vec::kLanes <= n; i += Vec::kLanes) Panel::store(Vec::load(x + i), out + i);
-  if (i < n) Panel::store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
+  for (; i + Vec::kLanes <= n; i += Vec::kLanes) panel.store(Vec::load(x + i), out + i);
+  if (i < n) panel.store_partial(Vec::load_partial(x + i, n - i), out + i, n - i);
+}
+
+template <typename Panel>
+void simd_convert(const float* x, void* y, int64_t n, const Quantization&) {
+  simd_convert_values(Panel(), x, y, n);
+}
+
+template <typename Vec>
+void simd_relu(float* x, int64_t ld, int64_t rows, int64_t n) {
+  const Vec zero = Vec::broadcast(0.0f);
+  for (; rows > 0; --rows, x += ld) {
+    int64_t i = 0;
+    for (; i + Vec::kLanes <= n; i += Vec::kLanes) max(zero, Vec::load(x + i)).store(x + i);
+    if (i < n) max(zero, Vec::load_partial(x + i, n - i)).store_partial(x + i, n - i);
+  }
 }
 
 // The statistics of `rows` rows of n >= 1 values: so many sums in flight hide their latency, which

@@ -9,6 +9,7 @@
 
 #include "asmlp/model/config.h"
 #include "asmlp/model/exif.h"
+#include "asmlp/model/quantization_info.h"
 
 namespace asmlp {
 
@@ -48,6 +49,7 @@ struct DenseSpec {
   // The colors of the classes as "#rrggbb"; empty: the program's own. Written only when there are.
   std::vector<std::string> palette = {};
   std::map<std::string, std::string> origin;  // free text: source, data set, command, license, ...
+  QuantizationInfo quantization = {};         // of a model with int8 layers; written only then
   bool operator==(const DenseSpec&) const = default;
   static void visit(auto& self, auto&& field) {
     field("name", self.name);
@@ -59,6 +61,10 @@ struct DenseSpec {
       field("palette", self.palette);
     }
     field("origin", self.origin);
+    if (!std::is_const_v<std::remove_reference_t<decltype(self)>> ||
+        self.quantization != QuantizationInfo()) {
+      field("quantization", self.quantization);
+    }
   }
 };
 

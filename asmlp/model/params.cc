@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "asmlp/model/param_table.h"
 
 namespace asmlp {
@@ -51,6 +54,55 @@ std::vector<std::string> quantizable_layers(const Config& config) {
     layers.push_back(param.name.substr(0, param.name.size() - kWeight.size()));
   }
   return layers;
+}
+
+namespace {
+
+// The layers with a weight of two extents or more that `wanted` takes, but for the patch embedding.
+template <typename Wanted>
+std::vector<std::string> layers_of(const std::vector<Param>& table, const Wanted& wanted) {
+  constexpr std::string_view kWeight = ".weight";
+  std::vector<std::string> layers;
+  for (const Param& param : table) {
+    if (param.shape.size() < 2 || param.name.starts_with("backbone.patch_embed.")) continue;
+    const std::string layer = param.name.substr(0, param.name.size() - kWeight.size());
+    if (wanted(layer)) layers.push_back(layer);
+  }
+  return layers;
+}
+
+bool ends_with_any(const std::string& name, std::initializer_list<std::string_view> ends) {
+  return std::any_of(ends.begin(), ends.end(),
+                     [&](std::string_view end) { return name.ends_with(end); });
+}
+
+}  // namespace
+
+std::vector<std::string> quantizable_layers(const DetectorConfig& config) {
+  return layers_of(parameter_table(config), [](const std::string& layer) {
+    return !ends_with_any(layer,
+                          {"rpn_cls", "rpn_reg", "fc_cls", "fc_reg", "upsample", "conv_logits"});
+  });
+}
+
+std::vector<std::string> quantizable_layers(const SegmentorConfig& config) {
+  return layers_of(parameter_table(config), [](const std::string& layer) {
+    return !layer.starts_with("auxiliary_head.") && !layer.ends_with("conv_seg");
+  });
+}
+
+std::vector<Param> without_batch_norms(const std::vector<Param>& table) {
+  constexpr std::string_view kGamma = ".bn.weight";
+  std::vector<Param> folded;
+  for (const Param& param : table) {
+    if (param.name.find(".bn.") == std::string::npos) {
+      folded.push_back(param);
+    } else if (param.name.ends_with(kGamma)) {
+      const std::string module = param.name.substr(0, param.name.size() - kGamma.size());
+      folded.push_back({module + ".conv.bias", param.shape});
+    }
+  }
+  return folded;
 }
 
 int64_t count_trained(const std::vector<Param>& table) {

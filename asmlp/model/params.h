@@ -25,6 +25,14 @@ std::vector<Param> parameter_table(const Config& config);
 // The layers that `asmlp quantize` can make int8, in the order of the table: names without
 // ".weight" of the matrix products of the blocks and of the patch mergings.
 std::vector<std::string> quantizable_layers(const Config& config);
+// Of a detector and of a segmentor: those of its backbone, and the convolutions and linear layers
+// of its heads but the last ones, whose results are scores, boxes, and masks.
+std::vector<std::string> quantizable_layers(const DetectorConfig& config);
+std::vector<std::string> quantizable_layers(const SegmentorConfig& config);
+
+// The table of a network whose batch norms were folded (weights/fold_batch_norm.h): what quantized
+// files of detectors and segmentors hold.
+std::vector<Param> without_batch_norms(const std::vector<Param>& table);
 
 // parameter_table of a detector ("backbone.", "neck.", "rpn_head.", "roi_head.") and of a segmentor
 // ("backbone.", "decode_head.", "auxiliary_head."), the buffers of their batch norms included.

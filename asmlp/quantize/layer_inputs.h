@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/engine/heads/detector_weights.h"
+#include "asmlp/engine/heads/segmentor_plan.h"
 #include "asmlp/engine/packed_weights.h"
-#include "asmlp/model/config.h"
 
 namespace asmlp {
 
@@ -19,9 +20,13 @@ struct LayerInput {
 
 // Those of a config, in the order of the forward pass: every layer of quantizable_layers once.
 std::vector<LayerInput> layer_inputs(const Config& config);
+std::vector<LayerInput> layer_inputs(const DetectorConfig& config);
+std::vector<LayerInput> layer_inputs(const SegmentorConfig& config);
 
 // The weights that read each of them, in the same order.
-std::vector<std::vector<const PackedMatrix*>> input_readers(const Config& config,
-                                                            const PackedWeights& weights);
+using InputReaders = std::vector<std::vector<const PackedMatrix*>>;
+InputReaders input_readers(const Config& config, const BackboneWeights& weights);
+InputReaders input_readers(const DetectorConfig& config, const DetectorWeights& weights);
+InputReaders input_readers(const SegmentorConfig& config, const SegmentorWeights& weights);
 
 }  // namespace asmlp

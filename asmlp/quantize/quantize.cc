@@ -8,7 +8,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/params.h"
-#include "asmlp/quantize/layer_inputs.h"
+#include "asmlp/quantize/calibration.h"
 #include "asmlp/quantize/quantized_weights.h"
 #include "asmlp/schema/nearest.h"
 #include "asmlp/schema/text.h"
@@ -50,32 +50,29 @@ std::vector<bool> excluded_inputs(const std::vector<LayerInput>& inputs,
 struct Calibrated {
   std::vector<LayerInput> inputs;
   std::vector<InputScale> scales;  // of the inputs
-  Checkpoint base;                 // in fp32, perhaps equalized
+  TensorMap base;                  // in fp32, perhaps equalized
 
-  // The model with the layers of these inputs in int8.
-  Checkpoint with(const std::vector<bool>& chosen) const {
-    Checkpoint result = base;
+  // The tensors with the layers of these inputs in int8.
+  TensorMap with(const std::vector<bool>& chosen) const {
+    TensorMap result = base;
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!chosen[i]) continue;
-      for (const std::string& layer : inputs[i].layers) {
-        quantize_layer(result.tensors, layer, scales[i]);
-      }
+      for (const std::string& layer : inputs[i].layers) quantize_layer(result, layer, scales[i]);
     }
     return result;
   }
 };
 
-Calibrated calibrate(const Checkpoint& checkpoint, const NetworkInputs& inputs,
-                     const std::vector<int64_t>& images, const QuantizeOptions& options,
-                     const ImageCounter& progress) {
-  Calibrated result{layer_inputs(checkpoint.spec.config), {}, checkpoint};
+Calibrated calibrate(const QuantizationSubject& subject, const std::vector<int64_t>& images,
+                     const QuantizeOptions& options, const ImageCounter& progress) {
+  Calibrated result{subject.inputs(), {}, subject.tensors()};
   std::vector<ChannelRanges> channels =
-      observe_ranges(checkpoint, inputs, images, options.threads, progress);
-  if (options.equalize) equalize(result.base.tensors, checkpoint.spec.config, channels);
+      observe_ranges(subject, result.base, images, options.threads, progress);
+  if (options.equalize) equalize(result.base, result.inputs, channels);
   std::vector<ValueRange> ranges;
   for (const ChannelRanges& channel : channels) ranges.push_back(channel.all());
   const std::vector<Histogram> histograms =
-      observe_histograms(result.base, inputs, images, options.threads, ranges, progress);
+      observe_histograms(subject, result.base, images, options.threads, ranges, progress);
   for (const Histogram& histogram : histograms) {
     result.scales.push_back(input_scale(options.percentile
                                             ? percentile_range(histogram, *options.percentile)
@@ -87,30 +84,28 @@ Calibrated calibrate(const Checkpoint& checkpoint, const NetworkInputs& inputs,
 // Measures models on held-out images.
 class Meter {
  public:
-  Meter(const Checkpoint& checkpoint, const NetworkInputs& inputs, std::span<const int64_t> images,
-        int threads, const QuantizeProgress& progress)
-      : config_(checkpoint.spec.config),
-        inputs_(inputs),
+  Meter(const QuantizationSubject& subject, std::span<const int64_t> images, int threads,
+        const QuantizeProgress& progress)
+      : subject_(subject),
         images_(images),
         threads_(threads),
         progress_(progress),
-        reference_(outputs(checkpoint)) {}
+        reference_(outputs(subject.tensors())) {}
 
-  std::vector<float> outputs(const Checkpoint& checkpoint) const {
-    return outputs_of(checkpoint, inputs_, images_, threads_, progress_.advance);
+  std::vector<OutputPart> outputs(const TensorMap& tensors) const {
+    return subject_.outputs(tensors, images_, threads_, progress_.advance);
   }
-  OutputDifference measure(std::span<const float> outputs) const {
-    return difference(reference_, outputs, config_);
+  OutputDifference measure(const std::vector<OutputPart>& outputs) const {
+    return difference(reference_, outputs);
   }
-  const std::vector<float>& reference() const { return reference_; }
+  const std::vector<OutputPart>& reference() const { return reference_; }
 
  private:
-  const Config& config_;
-  const NetworkInputs& inputs_;
+  const QuantizationSubject& subject_;
   std::span<const int64_t> images_;
   int threads_;
   const QuantizeProgress& progress_;
-  std::vector<float> reference_;
+  std::vector<OutputPart> reference_;
 };
 
 // Runs one step under its name.
@@ -178,22 +173,21 @@ std::vector<int64_t> calibration_images(int64_t images) {
   return others;
 }
 
-QuantizeResult quantize(const Checkpoint& checkpoint, const NetworkInputs& inputs, int64_t images,
-                        const std::string& source, const QuantizeOptions& options,
-                        const QuantizeProgress& progress) {
+Quantized quantize(const QuantizationSubject& subject, int64_t images, const std::string& source,
+                   const QuantizeOptions& options, const QuantizeProgress& progress) {
   require(images >= 1, ErrorCode::kInvalidArgument, "there is no image to calibrate on");
-  require_unquantized(checkpoint.tensors, source);
+  require_unquantized(subject.tensors(), source);
   const std::vector<int64_t> seen = calibration_images(images), other = held_out_images(images);
-  std::vector<bool> chosen = excluded_inputs(layer_inputs(checkpoint.spec.config), options.exclude);
+  std::vector<bool> chosen = excluded_inputs(subject.inputs(), options.exclude);
   const std::vector<bool> excluded = chosen;
   chosen.flip();
 
   const Calibrated calibrated = in_step(progress, "calibrate", 2 * seen.size(), [&] {
-    return calibrate(checkpoint, inputs, seen, options, progress.advance);
+    return calibrate(subject, seen, options, progress.advance);
   });
-  QuantizeResult result;
+  Quantized result;
   const Meter meter = in_step(progress, "measure", 2 * other.size(), [&] {
-    Meter measuring(checkpoint, inputs, other, options.threads, progress);
+    Meter measuring(subject, other, options.threads, progress);
     result.after = measuring.outputs(calibrated.with(chosen));
     return measuring;
   });
@@ -205,7 +199,7 @@ QuantizeResult quantize(const Checkpoint& checkpoint, const NetworkInputs& input
     const auto few = std::span(other).first(std::min(other.size(), kTrialImages));
     const auto trials = static_cast<size_t>(std::count(chosen.begin(), chosen.end(), true)) + 1;
     errors = in_step(progress, "try layers", trials * few.size(), [&] {
-      const Meter trial(checkpoint, inputs, few, options.threads, progress);
+      const Meter trial(subject, few, options.threads, progress);
       return errors_alone(calibrated, chosen, trial);
     });
   }
@@ -216,8 +210,8 @@ QuantizeResult quantize(const Checkpoint& checkpoint, const NetworkInputs& input
     result.final = meter.measure(result.after);
   }
 
-  result.checkpoint = calibrated.with(chosen);
-  QuantizationInfo& said = result.checkpoint.spec.quantization.emplace();
+  result.tensors = calibrated.with(chosen);
+  QuantizationInfo& said = result.info;
   said.source = source;
   said.method = options.percentile ? fmt::format("{:g} % of the values", *options.percentile)
                                    : "least squared error";
@@ -248,8 +242,9 @@ Checkpoint quantized_for_benchmark(const Checkpoint& checkpoint) {
                          std::ranges::copy(to_f32(image), out.begin());
                        }};
   const std::vector<int64_t> images{0, 1};
-  const Calibrated calibrated = calibrate(checkpoint, inputs, images, {}, {});
-  Checkpoint result = calibrated.with(std::vector<bool>(calibrated.inputs.size(), true));
+  const Calibrated calibrated = calibrate(ClassifierSubject(checkpoint, inputs), images, {}, {});
+  Checkpoint result = checkpoint;
+  result.tensors = calibrated.with(std::vector<bool>(calibrated.inputs.size(), true));
   result.spec.quantization.emplace().method = "generated inputs";
   result.spec.quantization->images = static_cast<int>(images.size());
   return result;

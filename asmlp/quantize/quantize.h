@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/quantize/measure.h"
+#include "asmlp/model/quantization_info.h"
+#include "asmlp/quantize/classifier_subject.h"
 #include "asmlp/weights/checkpoint.h"
 
 namespace asmlp {
@@ -40,14 +41,16 @@ struct QuantizeProgress {
   std::function<void()> end;
 };
 
-struct QuantizeResult {
-  Checkpoint checkpoint;  // with spec.quantization
+// A model with int8 layers.
+struct Quantized {
+  TensorMap tensors;
+  QuantizationInfo info;  // for the model's description
   std::vector<Fp32Layer> fp32_layers;
-  int layers = 0;             // int8 ones
-  OutputDifference all;       // with every layer that may be in int8
-  OutputDifference final;     // as it is
-  std::vector<float> before;  // outputs_of the held-out images, in fp32
-  std::vector<float> after;   // and with the int8 layers
+  int layers = 0;                  // int8 ones
+  OutputDifference all;            // with every layer that may be in int8
+  OutputDifference final;          // as it is
+  std::vector<OutputPart> before;  // the outputs of the held-out images, in fp32
+  std::vector<OutputPart> after;   // and with the int8 layers
 };
 
 // The images to measure on, of `images`: every fourth, from the fourth on; of fewer than four, all.
@@ -55,16 +58,16 @@ std::vector<int64_t> held_out_images(int64_t images);
 // The others, to calibrate on; of fewer than four, all.
 std::vector<int64_t> calibration_images(int64_t images);
 
-// Quantizes `checkpoint` with `images` (at least one) of `inputs`. `source` is the name to remember
+// Quantizes a model with its images 0..images - 1 (at least one). `source` is the name to remember
 // of its file. Errors: kUnsupported for a model that has int8 layers; kInvalidArgument for an
 // exclusion that no layer matches, suggesting the nearest name; kBadFormat for a model whose
 // numbers are not finite.
-QuantizeResult quantize(const Checkpoint& checkpoint, const NetworkInputs& inputs, int64_t images,
-                        const std::string& source, const QuantizeOptions& options = {},
-                        const QuantizeProgress& progress = {});
+Quantized quantize(const QuantizationSubject& subject, int64_t images, const std::string& source,
+                   const QuantizeOptions& options = {}, const QuantizeProgress& progress = {});
 
-// The same without measuring anything: every layer in int8, calibrated on a few inputs by the fill
-// rule (weights/fill.h). For benchmarks of models without weights: what it computes is meaningless.
+// A classifier's checkpoint without measuring anything: every layer in int8, calibrated on a few
+// inputs by the fill rule (weights/fill.h). For benchmarks of models without weights: what it
+// computes is meaningless.
 Checkpoint quantized_for_benchmark(const Checkpoint& checkpoint);
 
 }  // namespace asmlp

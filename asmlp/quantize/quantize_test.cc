@@ -35,6 +35,11 @@ NetworkInputs inputs_of(const Checkpoint& checkpoint) {
       }};
 }
 
+Quantized quantize(const Checkpoint& checkpoint, const NetworkInputs& inputs, int64_t images,
+                   const std::string& source, const QuantizeOptions& options) {
+  return asmlp::quantize(ClassifierSubject(checkpoint, inputs), images, source, options);
+}
+
 void expect_same(const TensorMap& a, const TensorMap& b) {
   ASSERT_EQ(a.size(), b.size());
   for (const auto& [name, tensor] : a) {
@@ -59,29 +64,32 @@ TEST(Quantize, EveryLayerNearTheFp32OutputsWithTheSameBytesForAnyNumberOfThreads
       QuantizeOptions options;
       options.max_error = 1;
       options.threads = 1;
-      const QuantizeResult result = quantize(checkpoint, inputs, 8, "m.safetensors", options);
+      const Quantized result = quantize(checkpoint, inputs, 8, "m.safetensors", options);
       EXPECT_EQ(result.layers, 2 * 6 + 1);
       EXPECT_TRUE(result.fp32_layers.empty());
       for (const std::string& layer : quantizable_layers(checkpoint.spec.config)) {
-        EXPECT_TRUE(is_quantized(result.checkpoint.tensors, layer)) << layer;
+        EXPECT_TRUE(is_quantized(result.tensors, layer)) << layer;
       }
       // An input's rounding is off by about 1 % (a range of 8 deviations in 255 steps), a weight's
       // by less; 13 layers add up as squares to 5 %, and logits of few classes cancel. A layer that
       // is wrong gives 1.
       EXPECT_GT(result.final.error, 0);
       EXPECT_LT(result.final.error, 0.1);
-      EXPECT_EQ(result.before.size(), 2u * static_cast<size_t>(classes > 0 ? classes : 32));
-      const QuantizationInfo& info = *result.checkpoint.spec.quantization;
+      EXPECT_EQ(result.before[0].values.size(),
+                2u * static_cast<size_t>(classes > 0 ? classes : 32));
+      const QuantizationInfo& info = result.info;
       EXPECT_EQ(info.source, "m.safetensors");
       EXPECT_EQ(info.images, 6);
       EXPECT_EQ(info.held_out, 2);
       EXPECT_EQ(info.error, result.final.error);
-      EXPECT_EQ(result.after, outputs_of(result.checkpoint, inputs, held_out_images(8), 2));
+      EXPECT_EQ(result.after[0].values, ClassifierSubject(checkpoint, inputs)
+                                            .outputs(result.tensors, held_out_images(8), 2, {})[0]
+                                            .values);
 
       options.threads = 4;
-      const QuantizeResult again = quantize(checkpoint, inputs, 8, "m.safetensors", options);
-      expect_same(again.checkpoint.tensors, result.checkpoint.tensors);
-      EXPECT_EQ(again.checkpoint.spec, result.checkpoint.spec);
+      const Quantized again = quantize(checkpoint, inputs, 8, "m.safetensors", options);
+      expect_same(again.tensors, result.tensors);
+      EXPECT_EQ(again.info, result.info);
     }
   }
 }
@@ -104,16 +112,16 @@ TEST(Quantize, LeavesOutTheLayersThatDoTheMost) {
 
   QuantizeOptions options;
   options.max_error = 0.05;
-  const QuantizeResult result = quantize(checkpoint, inputs_of(checkpoint), 8, "", options);
+  const Quantized result = quantize(checkpoint, inputs_of(checkpoint), 8, "", options);
   EXPECT_GT(result.all.error, 0.05);
   EXPECT_LE(result.final.error, 0.05);
   ASSERT_FALSE(result.fp32_layers.empty());
   const auto of_worst = std::ranges::find(result.fp32_layers, worst, &Fp32Layer::name);
   ASSERT_NE(of_worst, result.fp32_layers.end());
   EXPECT_GT(*of_worst->error, 0.05);
-  EXPECT_FALSE(is_quantized(result.checkpoint.tensors, worst));
+  EXPECT_FALSE(is_quantized(result.tensors, worst));
   EXPECT_EQ(result.layers + static_cast<int>(result.fp32_layers.size()), 13);
-  EXPECT_EQ(result.checkpoint.spec.quantization->fp32_layers.size(), result.fp32_layers.size());
+  EXPECT_EQ(result.info.fp32_layers.size(), result.fp32_layers.size());
 
   options.max_error = 0;  // nothing is good enough
   EXPECT_EQ(quantize(checkpoint, inputs_of(checkpoint), 4, "", options).layers, 0);
@@ -155,7 +163,7 @@ TEST(Quantize, LeavesOutWhatIsExcluded) {
   QuantizeOptions options;
   options.max_error = 1;
   options.exclude = {"layers.0.*.fc?", "*.conv2_2"};
-  const QuantizeResult result = quantize(checkpoint, inputs_of(checkpoint), 4, "", options);
+  const Quantized result = quantize(checkpoint, inputs_of(checkpoint), 4, "", options);
   std::vector<std::string> names;
   for (const Fp32Layer& layer : result.fp32_layers) {
     names.push_back(layer.name);
@@ -180,7 +188,8 @@ TEST(Quantize, RefusesWhatHasNoNumbersOrIsQuantized) {
   const NetworkInputs inputs = inputs_of(checkpoint);
   QuantizeOptions options;
   options.max_error = 1;
-  const Checkpoint done = quantize(checkpoint, inputs, 4, "", options).checkpoint;
+  Checkpoint done = checkpoint;
+  done.tensors = quantize(checkpoint, inputs, 4, "", options).tensors;
   test::error_of(ErrorCode::kUnsupported, [&] { quantize(done, inputs, 4, "q", options); });
   test::error_of(ErrorCode::kInvalidArgument,
                  [&] { quantize(checkpoint, inputs, 0, "", options); });
@@ -201,26 +210,27 @@ TEST(Quantize, ForBenchmarksEveryLayerWithoutImages) {
 }
 
 TEST(Difference, IsRelativeAndDoesNotSeeWhatASoftmaxDoesNotSee) {
-  Config config;
-  config.num_classes = 3;
+  const auto between = [](std::vector<float> a, std::vector<float> b, bool classes) {
+    const OutputPart reference{std::move(a), 3, classes}, outputs{std::move(b), 3, classes};
+    return difference({&reference, 1}, {&outputs, 1});
+  };
   const std::vector<float> logits{1, 2, 3, 3, 2, 1};
   std::vector<float> others = logits;
   for (float& value : others) value += 10;
-  EXPECT_EQ(difference(logits, others, config).error, 0);
-  others = {1, 2, 3, 2, 2, 2};
-  others[3] = 1;
-  others[5] = 3;  // the second image reversed: off by 2, 0, 2 of 1, 0, 1 twice
-  const OutputDifference found = difference(logits, others, config);
+  EXPECT_EQ(between(logits, others, true).error, 0);
+  others = {1, 2, 3, 1, 2, 3};  // the second image reversed: off by 2, 0, 2 of 1, 0, 1 twice
+  const OutputDifference found = between(logits, others, true);
   EXPECT_NEAR(found.error, std::sqrt(8.0 / 4), 1e-9);
   EXPECT_EQ(found.agreement, 0.5);
   others[0] = NAN;
-  EXPECT_EQ(difference(logits, others, config).error, INFINITY);
-  config.num_classes = 0;  // features: embed_dim << stages
-  config.embed_dim = 3;
-  config.depths = {1};
+  EXPECT_EQ(between(logits, others, true).error, INFINITY);
   others = {2, 3, 4, 4, 3, 2};
-  EXPECT_NEAR(difference(logits, others, config).error, std::sqrt(6.0 / 28), 1e-9);
-  EXPECT_EQ(difference(logits, others, config).agreement, 1);
+  EXPECT_NEAR(between(logits, others, false).error, std::sqrt(6.0 / 28), 1e-9);
+  EXPECT_EQ(between(logits, others, false).agreement, 1);
+  // Of several parts, the root of the mean square.
+  const OutputPart one{logits, 3, false}, other{others, 3, false};
+  const std::vector<OutputPart> reference{one, one}, half{one, other};
+  EXPECT_NEAR(difference(reference, half).error, std::sqrt(3.0 / 28), 1e-9);
 }
 
 }  // namespace

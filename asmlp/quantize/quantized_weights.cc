@@ -90,8 +90,8 @@ void quantize_layer(TensorMap& tensors, const std::string& layer, const InputSca
       tensor_with(DType::kI32, {1}, std::vector<int32_t>{input.zero_point});
 }
 
-void equalize(TensorMap& tensors, const Config& config, std::vector<ChannelRanges>& ranges) {
-  const std::vector<LayerInput> inputs = layer_inputs(config);
+void equalize(TensorMap& tensors, std::span<const LayerInput> inputs,
+              std::vector<ChannelRanges>& ranges) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i].norm.empty()) equalize_input(tensors, inputs[i], ranges[i]);
   }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/model/config.h"
 #include "asmlp/quantize/calibration.h"
 #include "asmlp/quantize/histogram.h"
 
@@ -20,8 +19,9 @@ void quantize_layer(TensorMap& tensors, const std::string& layer, const InputSca
 // before it by a power of two for each channel, and multiplies the columns of the layer's weight by
 // it, so that a channel's part of the input's range and its part of the weight's range are as near
 // to each other as powers of two allow. The numbers of the model in fp32 stay the same, bit for
-// bit, while nothing over- or underflows. `ranges` (of layer_inputs) follow. Inputs that are no
+// bit, while nothing over- or underflows. `ranges` (of the inputs) follow. Inputs that are no
 // norm's output are left alone.
-void equalize(TensorMap& tensors, const Config& config, std::vector<ChannelRanges>& ranges);
+void equalize(TensorMap& tensors, std::span<const LayerInput> inputs,
+              std::vector<ChannelRanges>& ranges);
 
 }  // namespace asmlp

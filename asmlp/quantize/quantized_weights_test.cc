@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "asmlp/model/params.h"
-#include "asmlp/quantize/layer_inputs.h"
-#include "asmlp/quantize/measure.h"
+#include "asmlp/quantize/calibration.h"
+#include "asmlp/quantize/classifier_subject.h"
 #include "asmlp/weights/fill.h"
 #include "asmlp/weights/quantized.h"
 
@@ -111,13 +111,15 @@ TEST(Equalize, KeepsEveryBitOfTheFp32OutputsAndMakesColumnsAlike) {
 
   const NetworkInputs inputs = filled_inputs(checkpoint);
   const std::vector<int64_t> images{0, 1, 2};
-  std::vector<ChannelRanges> ranges = observe_ranges(checkpoint, inputs, images, 1);
+  const ClassifierSubject subject(checkpoint, inputs);
+  std::vector<ChannelRanges> ranges = observe_ranges(subject, checkpoint.tensors, images, 1);
   Checkpoint equal = checkpoint;
-  equalize(equal.tensors, equal.spec.config, ranges);
-  EXPECT_EQ(outputs_of(equal, inputs, images, 1), outputs_of(checkpoint, inputs, images, 1));
+  equalize(equal.tensors, subject.inputs(), ranges);
+  EXPECT_EQ(subject.outputs(equal.tensors, images, 1, {})[0].values,
+            subject.outputs(checkpoint.tensors, images, 1, {})[0].values);
 
   // The ranges are those that the new norms give.
-  const std::vector<ChannelRanges> seen = observe_ranges(equal, inputs, images, 1);
+  const std::vector<ChannelRanges> seen = observe_ranges(subject, equal.tensors, images, 1);
   for (size_t i = 0; i < seen.size(); ++i) {
     EXPECT_EQ(seen[i].low, ranges[i].low);
     EXPECT_EQ(seen[i].high, ranges[i].high);

@@ -5,6 +5,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/model/palette_color.h"
 #include "asmlp/model/params.h"
+#include "asmlp/weights/quantized.h"
 
 namespace asmlp {
 namespace {
@@ -107,12 +108,14 @@ SegmentorSpec segmentor_of_file(const WeightFile& file,
   return spec_of_file(file, options, recognized_segmentor);
 }
 
-void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
-  const std::string what = file.path.string();
+namespace {
+
+void check_tensors(const TensorMap& tensors, const std::vector<Param>& table,
+                   const std::string& what) {
   size_t known = 0;
   for (const Param& param : table) {
-    const auto found = file.tensors.find(param.name);
-    if (found == file.tensors.end()) {
+    const auto found = tensors.find(param.name);
+    if (found == tensors.end()) {
       require(param.name.ends_with("num_batches_tracked"), ErrorCode::kMismatch,
               "{}: its tensors are not the network's: '{}' is missing; is the architecture another "
               "one?",
@@ -125,15 +128,45 @@ void check_tensors(const WeightFile& file, const std::vector<Param>& table) {
             "of classes?",
             what, param.name, to_string(found->second.shape), to_string(param.shape));
   }
-  if (known == file.tensors.size()) return;
-  for (const auto& [name, tensor] : file.tensors) {
+  if (known == tensors.size()) return;
+  for (const auto& [name, tensor] : tensors) {
     const bool expected = std::ranges::any_of(
         table, [&name = name](const Param& param) { return param.name == name; });
     require(expected, ErrorCode::kMismatch,
             "{}: its tensors are not the network's: '{}' is unexpected ({} such); is the "
             "architecture another one?",
-            what, name, file.tensors.size() - known);
+            what, name, tensors.size() - known);
   }
+}
+
+template <typename NetworkConfig>
+void check_network_of(const TensorMap& tensors, const NetworkConfig& config,
+                      std::vector<Param> table, const std::string& what) {
+  const bool folded = std::none_of(tensors.begin(), tensors.end(), [](const auto& item) {
+    return item.first.find(".bn.") != std::string::npos;
+  });
+  if (folded) table = without_batch_norms(table);
+  TensorMap plain = tensors;
+  for (const std::string& name : quantization_parameters(config, tensors)) plain.erase(name);
+  check_tensors(plain, table, what);
+  const std::string problem = quantization_problem(config, tensors);
+  require(problem.empty(), ErrorCode::kMismatch, "{}: not a quantized model: {}", what, problem);
+}
+
+}  // namespace
+
+void check_network(const TensorMap& tensors, const DetectorConfig& config,
+                   const std::string& what) {
+  check_network_of(tensors, config, parameter_table(config), what);
+}
+
+void check_network(const TensorMap& tensors, const SegmentorConfig& config,
+                   const std::string& what) {
+  std::vector<Param> table = parameter_table(config);
+  if (!has_prefix(tensors, "auxiliary_head.")) {
+    std::erase_if(table, [](const Param& p) { return p.name.starts_with("auxiliary_head."); });
+  }
+  check_network_of(tensors, config, table, what);
 }
 
 }  // namespace asmlp

@@ -22,7 +22,7 @@ struct DenseLoadOptions {
 };
 
 // The zoo's network whose tensors these are, with the number of classes that they show. By backbone
-// and heads; whether every tensor fits, check_tensors finds out.
+// and heads; whether every tensor fits, check_network finds out.
 std::optional<DetectorSpec> recognized_detector(const TensorMap& tensors);
 std::optional<SegmentorSpec> recognized_segmentor(const TensorMap& tensors);
 
@@ -34,9 +34,12 @@ DetectorSpec detector_of_file(const WeightFile& file,
 SegmentorSpec segmentor_of_file(const WeightFile& file,
                                 const DenseLoadOptions<SegmentorSpec>& options = {});
 
-// Error(kMismatch) unless the file has exactly the network's tensors (model/params.h), in its
-// shapes. (Batch norms' counters of batches, which older versions of PyTorch do not save, may be
-// missing.)
-void check_tensors(const WeightFile& file, const std::vector<Param>& table);
+// Error(kMismatch) unless `tensors`, which `what` names, are those of the network, with its batch
+// norms or with all of them folded (fold_batch_norm.h), and, of int8 layers, with what goes with
+// them (quantized.h). Of a segmentor, the auxiliary head may be missing; so may batch norms'
+// counters of batches, which older versions of PyTorch do not save.
+void check_network(const TensorMap& tensors, const DetectorConfig& config, const std::string& what);
+void check_network(const TensorMap& tensors, const SegmentorConfig& config,
+                   const std::string& what);
 
 }  // namespace asmlp

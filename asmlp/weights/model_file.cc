@@ -53,7 +53,7 @@ ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
     load.spec = *given;
   }
   const Spec spec = spec_of_file(file, load);
-  check_tensors(file, parameter_table(spec.config));
+  check_network(file.tensors, spec.config, file.path.string());
   ModelFile model{{spec}, file.tensors, file.notes};
   check_values(model, options, file.path.string());
   if (!options.description && !file.description()) {

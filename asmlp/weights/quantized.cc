@@ -110,9 +110,12 @@ bool is_quantized(const TensorMap& tensors) {
   });
 }
 
-std::vector<std::string> quantization_parameters(const Config& config, const TensorMap& tensors) {
+namespace {
+
+std::vector<std::string> companions_of(const std::vector<std::string>& layers,
+                                       const TensorMap& tensors) {
   std::vector<std::string> names;
-  for (const std::string& layer : quantizable_layers(config)) {
+  for (const std::string& layer : layers) {
     if (!is_quantized(tensors, layer)) continue;
     for (const char* suffix : {kWeightScale, kInputScale, kInputZeroPoint}) {
       names.push_back(layer + suffix);
@@ -122,9 +125,9 @@ std::vector<std::string> quantization_parameters(const Config& config, const Ten
   return names;
 }
 
-std::string quantization_problem(const Config& config, const TensorMap& tensors) {
-  const std::vector<std::string> layers = quantizable_layers(config);
-  for (const Param& param : parameter_table(config)) {
+std::string problem_of(const std::vector<Param>& table, const std::vector<std::string>& layers,
+                       Connection connection, const TensorMap& tensors) {
+  for (const Param& param : table) {
     const auto found = tensors.find(param.name);
     if (found == tensors.end() || found->second.dtype != DType::kI8) continue;
     const std::string layer = param.name.substr(0, param.name.rfind('.'));
@@ -133,20 +136,47 @@ std::string quantization_problem(const Config& config, const TensorMap& tensors)
       continue;
     }
     return fmt::format(
-        "'{}' is I8; only the weights of the products of blocks and patch mergings "
-        "can be",
+        "'{}' is I8; only the weights of the products between the patch embedding and the last "
+        "layers can be",
         param.name);
   }
   for (const std::string& layer : layers) {
     if (!is_quantized(tensors, layer)) continue;
     if (std::string problem = layer_problem(tensors, layer); !problem.empty()) return problem;
   }
-  if (config.connection != Connection::kParallel) return "";
+  if (connection != Connection::kParallel) return "";
   for (const std::string& layer : layers) {
     if (!layer.ends_with("conv2_1")) continue;
     if (std::string problem = pair_problem(tensors, layer); !problem.empty()) return problem;
   }
   return "";
+}
+
+}  // namespace
+
+std::vector<std::string> quantization_parameters(const Config& config, const TensorMap& tensors) {
+  return companions_of(quantizable_layers(config), tensors);
+}
+std::vector<std::string> quantization_parameters(const DetectorConfig& config,
+                                                 const TensorMap& tensors) {
+  return companions_of(quantizable_layers(config), tensors);
+}
+std::vector<std::string> quantization_parameters(const SegmentorConfig& config,
+                                                 const TensorMap& tensors) {
+  return companions_of(quantizable_layers(config), tensors);
+}
+
+std::string quantization_problem(const Config& config, const TensorMap& tensors) {
+  return problem_of(parameter_table(config), quantizable_layers(config), config.connection,
+                    tensors);
+}
+std::string quantization_problem(const DetectorConfig& config, const TensorMap& tensors) {
+  return problem_of(without_batch_norms(parameter_table(config)), quantizable_layers(config),
+                    config.backbone.connection, tensors);
+}
+std::string quantization_problem(const SegmentorConfig& config, const TensorMap& tensors) {
+  return problem_of(without_batch_norms(parameter_table(config)), quantizable_layers(config),
+                    config.backbone.connection, tensors);
 }
 
 Precision usable_precision(Precision wanted, const TensorMap& tensors, const std::string& what) {

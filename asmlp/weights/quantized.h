@@ -14,7 +14,8 @@
 
 #include "asmlp/core/cpu.h"
 #include "asmlp/core/tensor.h"
-#include "asmlp/model/config.h"
+#include "asmlp/model/detector_config.h"
+#include "asmlp/model/segmentor_config.h"
 
 namespace asmlp {
 
@@ -32,6 +33,10 @@ bool is_quantized(const TensorMap& tensors);
 
 // The names of the companions of quantized layers of `config`, sorted.
 std::vector<std::string> quantization_parameters(const Config& config, const TensorMap& tensors);
+std::vector<std::string> quantization_parameters(const DetectorConfig& config,
+                                                 const TensorMap& tensors);
+std::vector<std::string> quantization_parameters(const SegmentorConfig& config,
+                                                 const TensorMap& tensors);
 
 // What is wrong with the quantized layers, whose weights have the right shapes: the first companion
 // that is missing, of a wrong dtype or shape, not finite, or out of range; a weight of -128; layers
@@ -39,6 +44,9 @@ std::vector<std::string> quantization_parameters(const Config& config, const Ten
 // other; another parameter in I8. "" when all is well. Every weight is read once; the pages of
 // mapped tensors are given back.
 std::string quantization_problem(const Config& config, const TensorMap& tensors);
+// The same of a detector or segmentor without batch norms (fold_batch_norm.h).
+std::string quantization_problem(const DetectorConfig& config, const TensorMap& tensors);
+std::string quantization_problem(const SegmentorConfig& config, const TensorMap& tensors);
 
 // What a model with these tensors computes in: int8 where layers are quantized and `wanted` is
 // kInt8 or kFp32 (which is the default everywhere), else what is wanted. Error(kUnsupported) for

@@ -11,6 +11,9 @@
  * returned object belongs to the caller, who frees it; a returned pointer to text or numbers
  * belongs to the object it came from.
  *
+ * asmlp_engine classifies and gives feature maps, asmlp_detector finds objects, asmlp_segmentor
+ * labels pixels. What is said of engines below holds for all three.
+ *
  * Threads: a model is immutable and may be shared. An engine serves one caller at a time: make one
  * per thread. A call while another thread runs the engine is ASMLP_BUSY and changes nothing; only
  * freeing an engine that another thread uses is the caller's fault. An engine keeps its model
@@ -114,24 +117,26 @@ typedef struct asmlp_load_options {
 } asmlp_load_options;
 
 /* Loads a .safetensors or PyTorch .pth file. options may be NULL. *model is NULL after an error;
- * ASMLP_UNSUPPORTED for a detector, a segmentor or a baseline, which the message names. */
+ * ASMLP_UNSUPPORTED for a baseline, which the message names. */
 ASMLP_API asmlp_status asmlp_model_load(const char* file, const asmlp_load_options* options,
                                         asmlp_model** model);
 ASMLP_API void asmlp_model_free(asmlp_model* model); /* NULL is allowed */
 
 typedef struct asmlp_model_info {
-  asmlp_task task;           /* what the weights are for */
+  asmlp_task task;           /* what the weights are for: which of the three runs them */
   int is_classifier;         /* 1: it has a head; 0: a backbone, for embeddings and feature maps */
   asmlp_precision precision; /* what it computes with */
   asmlp_isa isa;             /* never ASMLP_ISA_AUTO */
   int num_notes;             /* of asmlp_model_note */
   int in_channels;           /* 3 for RGB */
   int num_classes;           /* 0 for a model without head */
-  int image_size;            /* side of the square input that images are cropped to */
-  int embedding_size;        /* channels before the head */
+  int image_size;            /* side of the square input that an asmlp_engine crops images to */
+  int embedding_size;        /* channels of the backbone's last map */
   int num_features;          /* feature maps: the patch embedding and one per stage */
   int64_t parameters;
-  int64_t multiply_adds; /* of one image of image_size */
+  int64_t multiply_adds; /* of one image of image_size; of a detector's or segmentor's input */
+  int short_side;        /* sides that a detector's or segmentor's images are resized to; 0 of */
+  int long_side;         /* other models */
 } asmlp_model_info;
 
 ASMLP_API asmlp_status asmlp_model_get_info(const asmlp_model* model, asmlp_model_info* info);
@@ -166,13 +171,17 @@ ASMLP_API asmlp_status asmlp_engine_create(const asmlp_model* model,
                                            const asmlp_run_options* options, asmlp_engine** engine);
 ASMLP_API void asmlp_engine_free(asmlp_engine* engine); /* NULL is allowed */
 
+/* How the three bytes of a pixel in color follow one another. OpenCV's frames are ASMLP_BGR. */
+typedef enum asmlp_channel_order ASMLP_INT { ASMLP_RGB = 0, ASMLP_BGR = 1 } asmlp_channel_order;
+
 /* 8-bit pixels: height rows of width x channels bytes. */
 typedef struct asmlp_image {
   const uint8_t* pixels;
   int height;
   int width;
-  int channels;        /* 3 (RGB) or 1 (gray) */
-  ptrdiff_t row_bytes; /* from one row to the next; 0: width * channels */
+  int channels;              /* 3 or 1 (gray) */
+  ptrdiff_t row_bytes;       /* from one row to the next; 0: width * channels */
+  asmlp_channel_order order; /* of 3 channels */
 } asmlp_image;
 
 /* Runs the model on images (preprocessed as the model's description says, with Pillow's bits), on
@@ -204,6 +213,113 @@ ASMLP_API asmlp_status asmlp_engine_logits(const asmlp_engine* engine, const flo
 ASMLP_API asmlp_status asmlp_engine_embedding(const asmlp_engine* engine, const float** values);
 ASMLP_API asmlp_status asmlp_engine_feature(const asmlp_engine* engine, int feature,
                                             const float** values, int64_t shape[4]);
+
+/* ---- Detectors ---- */
+
+typedef struct asmlp_detector asmlp_detector;
+
+/* All zero is the default. */
+typedef struct asmlp_detect_options {
+  int threads;    /* 1..256, or fewer if the system refuses; 0: every core it may use */
+  int max_batch;  /* images of one size computed at once, 1..4096; 0: 1 */
+  int short_side; /* sides that images are resized to, 1..16384; 0: the model's own */
+  int long_side;
+  float score_threshold; /* objects are found above it, below 1; 0: the model's own */
+  int max_detections;    /* the best of each image, up to 2^20; 0: the model's own */
+  int no_masks;          /* 1: compute none, which is faster; 0: as the model does */
+  asmlp_exif exif;       /* of image files */
+  int64_t max_pixels;    /* larger image files are refused; 0: 89,478,485 */
+} asmlp_detect_options;
+
+/* ASMLP_UNSUPPORTED for a model whose task is not ASMLP_TASK_DETECT. */
+ASMLP_API asmlp_status asmlp_detector_create(const asmlp_model* model,
+                                             const asmlp_detect_options* options,
+                                             asmlp_detector** detector);
+ASMLP_API void asmlp_detector_free(asmlp_detector* detector); /* NULL is allowed */
+
+/* As asmlp_engine_run_*. Images keep their ratio and may have different sizes; a tensor is
+ * normalized and padded by the caller, coordinates are then its pixels. */
+ASMLP_API asmlp_status asmlp_detector_run_images(asmlp_detector* detector,
+                                                 const asmlp_image* images, int count);
+ASMLP_API asmlp_status asmlp_detector_run_file(asmlp_detector* detector, const char* file);
+ASMLP_API asmlp_status asmlp_detector_run_encoded(asmlp_detector* detector, const void* bytes,
+                                                  size_t size);
+ASMLP_API asmlp_status asmlp_detector_run_tensor(asmlp_detector* detector, const float* nchw,
+                                                 int batch, int height, int width);
+
+/* An object, in pixels of the image. The mask's run lengths are COCO's: column by column from top
+ * to bottom, in turn outside and inside of the object, beginning with outside. */
+typedef struct asmlp_detection {
+  float x1, y1, x2, y2;
+  float score;                 /* probability of its class */
+  int label;                   /* its class, 0..num_classes-1 */
+  const char* name;            /* of the class; valid as long as the detector or the model */
+  const uint32_t* mask_counts; /* valid until the next run; NULL without a mask */
+  size_t num_mask_counts;
+} asmlp_detection;
+
+/* The objects of image 0..count-1 of the last run, by falling score: *detections points to *count
+ * of them, until the next run. */
+ASMLP_API asmlp_status asmlp_detector_detections(const asmlp_detector* detector, int image,
+                                                 const asmlp_detection** detections, int* count);
+/* Writes the mask of detection `index` of an image to the caller's height x width bytes, `inside`
+ * or 0, whose rows are row_bytes apart (0: width). height and width must be the image's
+ * (ASMLP_MISMATCH); ASMLP_UNSUPPORTED without masks. */
+ASMLP_API asmlp_status asmlp_detector_mask(const asmlp_detector* detector, int image, int index,
+                                           uint8_t* pixels, int height, int width,
+                                           ptrdiff_t row_bytes, uint8_t inside);
+
+/* ---- Segmentors ---- */
+
+typedef struct asmlp_segmentor asmlp_segmentor;
+
+/* All zero is the default. */
+typedef struct asmlp_segment_options {
+  int threads;    /* 1..256, or fewer if the system refuses; 0: every core it may use */
+  int short_side; /* sides that images are resized to, 1..16384; 0: the model's own */
+  int long_side;
+  int multi_scale;    /* 1: the mean of six sizes, 0.5 to 1.75 times these sides */
+  int flip;           /* 1: and of mirrored images */
+  int window;         /* pixels a side of a window that slides over the image, 1..16384; 0: none */
+  int window_stride;  /* from one window to the next, 1..window; 0: two thirds of it */
+  int full_size;      /* 1: images keep their own size */
+  asmlp_exif exif;    /* of image files */
+  int64_t max_pixels; /* larger image files are refused; 0: 89,478,485 */
+} asmlp_segment_options;
+
+/* ASMLP_UNSUPPORTED for a model whose task is not ASMLP_TASK_SEGMENT. */
+ASMLP_API asmlp_status asmlp_segmentor_create(const asmlp_model* model,
+                                              const asmlp_segment_options* options,
+                                              asmlp_segmentor** segmentor);
+ASMLP_API void asmlp_segmentor_free(asmlp_segmentor* segmentor); /* NULL is allowed */
+
+ASMLP_API asmlp_status asmlp_segmentor_run_images(asmlp_segmentor* segmentor,
+                                                  const asmlp_image* images, int count);
+ASMLP_API asmlp_status asmlp_segmentor_run_file(asmlp_segmentor* segmentor, const char* file);
+ASMLP_API asmlp_status asmlp_segmentor_run_encoded(asmlp_segmentor* segmentor, const void* bytes,
+                                                   size_t size);
+ASMLP_API asmlp_status asmlp_segmentor_run_tensor(asmlp_segmentor* segmentor, const float* nchw,
+                                                  int batch, int height, int width);
+/* One image, whose labels go straight to the caller's memory: height x width bytes of the image,
+ * rows row_bytes apart (0: width). There are no results of this run besides. */
+ASMLP_API asmlp_status asmlp_segmentor_run_into(asmlp_segmentor* segmentor,
+                                                const asmlp_image* image, uint8_t* labels,
+                                                ptrdiff_t row_bytes);
+
+/* Results of the last run, until the next: *labels points to height x width classes
+ * 0..num_classes-1, row by row, in the size of image 0..count-1. */
+ASMLP_API asmlp_status asmlp_segmentor_labels(const asmlp_segmentor* segmentor, int image,
+                                              const uint8_t** labels, int* height, int* width);
+
+typedef struct asmlp_class_share {
+  int label;        /* 0..num_classes-1 */
+  double share;     /* of the pixels, above 0, at most 1 */
+  const char* name; /* of the class; valid as long as the segmentor or the model */
+} asmlp_class_share;
+
+/* The classes that occur on an image, the largest share first: *shares points to *count of them. */
+ASMLP_API asmlp_status asmlp_segmentor_shares(const asmlp_segmentor* segmentor, int image,
+                                              const asmlp_class_share** shares, int* count);
 
 #ifdef __cplusplus
 }

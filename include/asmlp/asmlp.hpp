@@ -3,19 +3,21 @@
 //   asmlp::Classifier classifier("model.safetensors");
 //   for (const auto& p : classifier.classify("photo.jpg")) use(p.label, p.probability);
 //
+// Detector and Segmentor are in <asmlp/dense.hpp>, which this header includes.
+//
 // docs/guide/api.md explains it by the programs of examples/. <asmlp/asmlp.h> is the C API, of the
 // same library and with the same words.
 //
-// Threads. A Model is immutable: share it between any number of threads. A Classifier or Backbone
-// has threads and memory of its own and serves one caller at a time: make one per thread, from the
-// same model. A call while another thread is in one is an Error(kBusy) and changes nothing; only
-// moving or destroying an object that another thread uses is the caller's fault. Results have the
-// same bits for any number of threads and any batch, on one instruction set; threads that the
-// system refuses (ulimit -u) are no error, the others do the work.
+// Threads. A Model is immutable: share it between any number of threads. A Classifier, Backbone,
+// Detector or Segmentor has threads and memory of its own and serves one caller at a time: make one
+// per thread, from the same model. A call while another thread is in one is an Error(kBusy) and
+// changes nothing; only moving or destroying an object that another thread uses is the caller's
+// fault. Results have the same bits for any number of threads and any batch, on one instruction
+// set; threads that the system refuses (ulimit -u) are no error, the others do the work.
 //
-// fork(). In a child, an inherited Model works. An inherited Classifier or Backbone does not,
-// because its threads stayed in the parent: its calls are an Error(kUnsupported), and it can be
-// destroyed. Make another one in the child, from the same model.
+// fork(). In a child, an inherited Model works. An inherited Classifier, Backbone, Detector or
+// Segmentor does not, because its threads stayed in the parent: its calls are an
+// Error(kUnsupported), and it can be destroyed. Make another one in the child, from the same model.
 //
 // Errors. Everything that fails throws asmlp::Error, with a code and a message that says what to
 // do, or std::bad_alloc when the system refuses memory; its what() says how much it was and what
@@ -25,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,29 +59,40 @@ struct FeatureShape {
 
 struct ModelInfo {
   std::string name;    // e.g. "asmlp_tiny_patch4_shift5_224"
-  Task task;           // what the weights are for
+  Task task;           // what the weights are for: kDetect of a Detector, kSegment of a Segmentor
   bool is_classifier;  // Classifier takes it: it has a head. Backbone takes every model.
   int in_channels;     // 3 for RGB
   int num_classes;     // 0 for a model without head
-  int image_size;      // side of the square input that images are cropped to
-  int embedding_size;  // channels before the head
+  int image_size;      // side of the square input that Classifier and Backbone crop images to
+  int embedding_size;  // channels of the backbone's last map
   std::vector<FeatureInfo> features;
   std::vector<std::string> classes;  // num_classes labels, "class 17" where nothing names them
   std::int64_t parameters;
-  std::int64_t multiply_adds;  // of one image of image_size
-  Precision precision;         // what it computes with
-  Isa isa;                     // never kAuto
+  // Of one image of image_size; of a detector's or segmentor's input, the heads included.
+  std::int64_t multiply_adds;
+  Precision precision;  // what it computes with
+  Isa isa;              // never kAuto
   // JSON: task, config, preprocessing, classes, origin (docs/guide/formats.md).
   std::string description;
+  // Sides that a detector's or segmentor's images are resized to; 0 of other models.
+  int short_side;
+  int long_side;
 };
 
-class PackedModel;  // the weights as the library keeps them
+// The weights as the library keeps them.
+class PackedModel;
+class PackedDetector;
+class PackedSegmentor;
 
 // A network with its weights, packed for one instruction set and precision. load_model makes it.
 class ASMLP_API Model {
  public:
-  // For the library itself, which alone knows PackedModel. Error(kInvalidArgument) for null.
+  // For the library itself, which alone knows these. Error(kInvalidArgument) for null. `backbone`
+  // makes what packed() returns.
+  using MakeBackbone = std::function<std::shared_ptr<const PackedModel>()>;
   explicit Model(std::shared_ptr<const PackedModel> packed);
+  Model(std::shared_ptr<const PackedDetector> packed, MakeBackbone backbone);
+  Model(std::shared_ptr<const PackedSegmentor> packed, MakeBackbone backbone);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -91,11 +105,17 @@ class ASMLP_API Model {
   // Error(kInvalidArgument) for another map or a side outside 1..16384.
   FeatureShape feature_shape(int feature, int height, int width) const;
 
-  // For the library itself, too.
-  const std::shared_ptr<const PackedModel>& packed() const noexcept { return packed_; }
+  // For the library itself, too. Of a detector or segmentor, packed() is its backbone, packed when
+  // it is first asked for; the other two are null unless it is one.
+  std::shared_ptr<const PackedModel> packed() const;
+  const std::shared_ptr<const PackedDetector>& detector() const noexcept { return detector_; }
+  const std::shared_ptr<const PackedSegmentor>& segmentor() const noexcept { return segmentor_; }
 
  private:
-  std::shared_ptr<const PackedModel> packed_;
+  mutable std::shared_ptr<const PackedModel> packed_;  // read and set atomically
+  std::shared_ptr<const PackedDetector> detector_;
+  std::shared_ptr<const PackedSegmentor> segmentor_;
+  MakeBackbone make_backbone_;
   ModelInfo info_;
 };
 
@@ -122,21 +142,26 @@ struct LoadResult {
 };
 
 // Loads a .safetensors or PyTorch .pth file (told apart by content; no Python, nothing in the file
-// is executed). The authors' checkpoints of detectors, which do not describe themselves, give their
-// backbone, and a note. Errors: kNotFound, kIo, kBadFormat, kMismatch (weights that are no such
-// model), kInvalidArgument (options), kUnsupported (an instruction set that this machine cannot
-// run; a detector, a segmentor or a baseline, which the message names).
+// is executed). The authors' checkpoints of detectors and segmentors, which do not describe
+// themselves, are known by their tensors; one that is none of the published gives its backbone, and
+// a note. Errors: kNotFound, kIo, kBadFormat, kMismatch (weights that are no such model),
+// kInvalidArgument (options), kUnsupported (an instruction set that this machine cannot run; a
+// baseline, which the message names).
 ASMLP_API LoadResult load_model(const std::filesystem::path& file, const LoadOptions& options = {});
 
 // ---- Inputs ----
 
-// 8-bit pixels that somebody else keeps: height rows of width x channels bytes, RGB or gray.
+// How the three bytes of a pixel in color follow one another.
+enum class ChannelOrder { kRgb, kBgr };
+
+// 8-bit pixels that somebody else keeps: height rows of width x channels bytes, in color or gray.
 struct ImageView {
   const std::uint8_t* pixels;
   int height;
   int width;
-  int channels = 3;              // 3 (RGB) or 1 (gray); converted to what the model takes
-  std::ptrdiff_t row_bytes = 0;  // from one row to the next; 0: width * channels
+  int channels = 3;                         // 3 or 1 (gray); converted to what the model takes
+  std::ptrdiff_t row_bytes = 0;             // from one row to the next; 0: width * channels
+  ChannelOrder order = ChannelOrder::kRgb;  // of 3 channels; OpenCV's frames are kBgr
 };
 
 // 8-bit RGB pixels, height x width x 3.
@@ -282,3 +307,5 @@ class ASMLP_API Backbone {
 };
 
 }  // namespace asmlp
+
+#include "asmlp/dense.hpp"

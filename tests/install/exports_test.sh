@@ -12,12 +12,14 @@ fail() {
 
 # Names without parameters, e.g. "asmlp::Classifier::logits".
 exported=$(nm -D --defined-only "$library" | awk '{ print $NF }' | c++filt |
-  sed -E 's/\(.*//' | sort -u)
+  sed -E 's/\(.*//; s/\[abi:.*//' | sort -u)
 declared_in_c=$(grep -oE 'asmlp_[a-z_]+\(' "$include/asmlp/asmlp.h" | tr -d '(' | sort -u)
 
 while IFS= read -r name; do
   case "$name" in
     asmlp::Model::* | asmlp::Classifier::* | asmlp::Backbone::* | asmlp::Error::*) ;;
+    asmlp::Detector::* | asmlp::Segmentor::*) ;;
+    asmlp::mask_bitmap | asmlp::mask_area | asmlp::mask_text) ;;
     asmlp::version | asmlp::load_model | asmlp::read_image) ;;
     asmlp::to_string | "typeinfo for asmlp::Error" | "typeinfo name for asmlp::Error") ;;
     "vtable for asmlp::Error") ;;
@@ -26,6 +28,7 @@ while IFS= read -r name; do
 done <<<"$exported"
 
 for name in $declared_in_c asmlp::{Classifier::{Classifier,classify,logits},Backbone::features} \
+  asmlp::{Detector::detect,Segmentor::segment,mask_bitmap,mask_area} \
   asmlp::{Model::feature_shape,version,load_model,read_image,to_string} \
   "typeinfo for asmlp::Error"; do
   grep -qxF "$name" <<<"$exported" || fail "declared, but not exported: $name"

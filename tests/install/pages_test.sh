@@ -69,8 +69,11 @@ same "" predict --topk ""
 if "$asmlp" help train >/dev/null 2>&1; then  # with asmlp-torch
   [[ -s $share/man/man1/asmlp-train.1 ]] || fail "asmlp-train.1 is missing"
   same "--epochs" train --epo
-  same "--yolo --yolo-scores" detect --yo
 fi
+same "--yolo --yolo-scores" detect --yo
+same "--tile-overlap --tile-whole --tiles" detect --til
+same "native torch" segment --backend ""
+[[ -s $share/man/man1/asmlp-segment.1 ]] || fail "asmlp-segment.1 is missing"
 for shell in zsh fish; do
   case $shell in
     zsh) file=$share/zsh/site-functions/_asmlp ;;

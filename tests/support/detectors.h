@@ -2,28 +2,9 @@
 #pragma once
 
 #include "asmlp/torch/detect/model/detector_net.h"
+#include "tests/support/small_specs.h"
 
 namespace asmlp::detect {
-
-inline DetectorSpec small_spec(DetectorKind kind) {
-  Config backbone;
-  backbone.embed_dim = 4;
-  backbone.depths = {1, 1, 1};
-  DetectorSpec spec;
-  spec.config = detector_config(kind, backbone);
-  spec.name = "small";
-  spec.config.num_classes = 2;
-  spec.config.fpn_channels = spec.config.rpn.channels = 6;
-  spec.config.rpn.anchors.strides = {4, 8, 16, 32};
-  spec.config.roi.levels = 3;
-  spec.config.roi.box_size = 3;
-  spec.config.roi.mask_size = 4;
-  spec.config.box_head.conv_channels = 5;
-  spec.config.box_head.fc_channels = 7;
-  spec.config.mask_head.channels = 5;
-  spec.classes = {"cat", "dog"};
-  return spec;
-}
 
 // Random weights so large that scores, boxes and masks differ from region to region, in evaluation
 // mode; from LibTorch's generator.

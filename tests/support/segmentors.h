@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/segment/segmentor_net.h"
+#include "tests/support/small_specs.h"
 
 namespace asmlp::segment {
 
@@ -12,13 +13,7 @@ namespace asmlp::segment {
 // convolution is set so that every class has logits of mean 0 and deviation 1 on a picture of
 // noise: all of them are seen.
 inline SegmentorNet small_segmentor(int classes = 5) {
-  SegmentorConfig config;
-  config.num_classes = classes;
-  if (classes > config.ignore_label) config.ignore_label = -1;
-  config.backbone.embed_dim = 8;
-  config.backbone.depths = {1, 1, 1, 1};
-  config.decode_head.channels = 8;
-  config.auxiliary_head.channels = 8;
+  const SegmentorConfig config = small_segmentor_config(classes);
   SegmentorNet net(config);
   net->eval();
   const torch::NoGradGuard no_grad;
@@ -41,14 +36,6 @@ inline SegmentorNet small_segmentor(int classes = 5) {
   weight.div_(deviation.view({-1, 1, 1, 1}));
   bias.sub_(mean).div_(deviation);
   return net;
-}
-
-// The pictures' short side becomes 40.
-inline DenseInput small_input() {
-  DenseInput input = segmentor_input();
-  input.short_side = 40;
-  input.long_side = 160;
-  return input;
 }
 
 }  // namespace asmlp::segment

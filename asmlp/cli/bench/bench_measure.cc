@@ -5,65 +5,16 @@
 
 #include "asmlp/cli/bench/bench_precision.h"
 #include "asmlp/cli/bench/cold_start.h"
+#include "asmlp/cli/bench/peaks.h"
 #include "asmlp/cli/bench/statistics.h"
-#include "asmlp/kernels/kernels.h"
-#include "asmlp/kernels/peak.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/fill.h"
 
 namespace asmlp::cli {
 namespace {
 
-// How often the peak is taken while a case is timed, and for how long each time.
-constexpr int kPeakPieces = 6;
-constexpr double kPeakSeconds = 0.05;
-
 // More profiled runs only cost time: the steps are shares of a whole.
 constexpr int kMaxProfiledRuns = 10;
-
-// The arithmetic peak of the machine, of every instruction that matters to one case.
-class Peaks {
- public:
-  // LibTorch's kernels are compared with the best instruction set here.
-  Peaks(const Runner& runner, const BenchCase& c)
-      : pool_(runner.threads()),
-        isa_(runner.isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa, "--isa")),
-        instruction_(kernel_set(isa_, parse_precision(c.run.precision)).instruction) {}
-
-  // Each instruction once: without one of its own, a precision is computed by another's.
-  void sample() {
-    std::vector<std::string> sampled;
-    for (Precision precision : all_precisions()) {
-      const std::string instruction = kernel_set(isa_, precision).instruction;
-      if (std::ranges::count(sampled, instruction) > 0) continue;
-      sampled.push_back(instruction);
-      const Peak peak = measure_peak(isa_, precision, pool_, kPeakSeconds);
-      samples_[instruction].push_back(peak.flops * 1e-9);
-    }
-  }
-
-  // GFLOP/s that the instruction of the case allows it: of bf16x3 on bf16 tiles, which takes three
-  // products for each of the model's, a third of what the tiles do (peak_loop counts it so).
-  double own() const { return summarize(samples_.at(instruction_)).median; }
-
-  Json json(double gflops) const {
-    Json all = Json::object();
-    for (const auto& [instruction, samples] : samples_) {
-      all[instruction] = {{"gflops", summarize(samples).median}, {"samples", samples}};
-    }
-    return {{"instruction", instruction_},
-            {"isa", to_string(isa_)},
-            {"gflops", own()},
-            {"ratio", gflops / own()},
-            {"measured", all}};
-  }
-
- private:
-  ThreadPool pool_;
-  Isa isa_;
-  std::string instruction_;
-  std::map<std::string, std::vector<double>> samples_;
-};
 
 std::unique_ptr<Runner> start(const Backend& backend, const BenchCase& c, bool profile) {
   return backend.start(
@@ -167,7 +118,9 @@ Json measure_case(const BenchCase& c, const Verification& verification, const Be
   auto runner = start(backend, c, false);
   row["isa"] = runner->isa();
   row["threads"] = runner->threads();
-  Peaks peaks(*runner, c);
+  // LibTorch's kernels are compared with the best instruction set here.
+  Peaks peaks(runner->isa() == "libtorch" ? default_isa() : parse_isa(c.run.isa, "--isa"),
+              parse_precision(c.run.precision), runner->threads());
   const std::vector<double> milliseconds = time_runs(*runner, input, c, options, peaks);
   runner.reset();
   const double median = summarize(milliseconds).median;

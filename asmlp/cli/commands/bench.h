@@ -1,17 +1,21 @@
 // asmlp bench: what its kinds share. Forward passes of classifiers; with --train, training steps;
-// of detectors, the parts of a detection.
+// of detectors and segmentors, the parts of a result.
 #pragma once
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "asmlp/cli/bench/bench_cases.h"
+#include "asmlp/cli/bench/repetition.h"
+#include "asmlp/cli/options/dense_backend.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/options/torch_program.h"
+#include "asmlp/cli/terminal/console.h"
 
 namespace asmlp::cli {
 
@@ -24,7 +28,7 @@ struct BenchRequest {
   std::vector<std::string> models;
   std::vector<int> batches;
   std::vector<int> sizes;  // sides of square images, of classifiers
-  std::string size;        // "HxW", of detectors
+  std::string size;        // "HxW", of detectors and segmentors
   std::vector<std::string> precisions;
   std::vector<std::string> isas;
   std::string backend;
@@ -41,15 +45,26 @@ struct BenchRequest {
 struct BenchRunners {
   using Run = std::function<int(const BenchRequest& request)>;
   std::string backend;  // the name that --backend has for it
-  Run forward, train, detect;
+  Run forward, train, detect, segment;
 };
 
-// The native engine's forward passes; everything else is handed over to asmlp-torch.
+// The native engine; training steps, and rows of detectors and segmentors on both backends, are
+// handed over to asmlp-torch.
 BenchRunners native_bench(Arguments arguments);
 
 // Verified first, then timed against the peak of the same run. With the backend "torch" in the
 // request and another one here, the rows of asmlp-torch too. With `latency`, its rows instead, of
 // the native engine: Error(kUnsupported) for another backend.
 int bench_forward(const BenchRequest& request, const Backend& backend);
+
+// The parts of a detector's or segmentor's results on the backends in turn, the native one first.
+int bench_dense(const BenchRequest& request, Task task, std::span<const DenseBackend> backends);
+
+// The request's numbers, `otherwise` where it says nothing.
+Repetition repetition_of(const BenchRequest& request, Repetition otherwise);
+
+// The document as JSON, or what text_of(document, markdown) makes of it, on standard output.
+void print_report(const Json& document, const BenchRequest& request,
+                  const std::function<std::string(const Json&, bool)>& text_of);
 
 }  // namespace asmlp::cli

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "asmlp/cli/commands/bench.h"
@@ -27,7 +28,8 @@ class Unused {
  private:
   std::vector<std::pair<const CLI::Option*, unsigned>> options_;
 };
-constexpr unsigned kForward = 1, kTrain = 2, kDetect = 4, kFrom = 8, kLatency = 16;
+constexpr unsigned kForward = 1, kTrain = 2, kDetect = 4, kFrom = 8, kLatency = 16, kSegment = 32;
+constexpr unsigned kDense = kDetect | kSegment;
 
 void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
   const std::string group = "Rows (lists, separated by commas; every combination is a row)";
@@ -38,16 +40,16 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
   add(app.add_option("-m,--model,--config", request.models,
                      "zoo names and config files (.json, .yaml), which get deterministic weights, "
                      "or weight files; default asmlp_tiny_patch4_shift5_224 (detectors: "
-                     "mask_rcnn_asmlp_tiny)")
+                     "mask_rcnn_asmlp_tiny, segmentors: upernet_asmlp_tiny)")
           ->delimiter(',')
           ->type_name("NAME|FILE"),
-      kForward | kTrain | kDetect | kLatency);
+      kForward | kTrain | kDense | kLatency);
   add(app.add_option("-b,--batch,--batch-size", request.batches,
                      "images per run (default 1; of training steps 8)")
           ->delimiter(',')
           ->check(CLI::Range(1, 4096))
           ->type_name("N"),
-      kForward | kTrain);
+      kForward | kTrain | kDetect);
   add(app.add_option("--img-size", request.sizes,
                      "side of the input in pixels; default: the model's")
           ->delimiter(',')
@@ -55,9 +57,10 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
           ->type_name("N"),
       kForward | kTrain | kLatency);
   add(app.add_option("--size", request.size,
-                     "detectors: height x width of the resized image (default 800x1088)")
+                     "detectors and segmentors: height x width of the resized image (default: the "
+                     "model's short side, and four thirds of it)")
           ->type_name("N|HxW"),
-      kDetect);
+      kDense);
   add(app.add_option("--precision", request.precisions,
                      fmt::format("numbers of the matrix products (default fp32): {}; training "
                                  "steps: fp32, bf16",
@@ -65,13 +68,13 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
           ->delimiter(',')
           ->check(CLI::IsMember(precision_names()))
           ->type_name("NAME"),
-      kForward | kTrain | kLatency);
+      kForward | kTrain | kDense | kLatency);
   add(app.add_option("--isa", request.isas,
                      "instruction sets (`asmlp info --cpu` lists them); default: $ASMLP_ISA or the "
                      "best")
           ->delimiter(',')
           ->type_name("NAME"),
-      kForward | kLatency);
+      kForward | kDense | kLatency);
 }
 
 void add_execution_options(CLI::App& app, const std::string& backend, BenchRequest& request,
@@ -104,23 +107,24 @@ void add_execution_options(CLI::App& app, const std::string& backend, BenchReque
                             : "torch")
           ->check(native ? CLI::IsMember({"native", "torch"}) : CLI::IsMember({"torch"}))
           ->type_name("NAME"),
-      kForward);
+      kForward | kDense);
   add(app.add_option("-j,--threads", request.threads,
                      "threads; 0 takes every usable core (default)")
           ->check(CLI::Range(0, 256))
           ->type_name("N"),
-      kForward | kTrain | kDetect | kLatency);
-  add(app.add_option("--runs", request.runs,
-                     "timed runs per row (default 30; training steps 20, detections 10; of "
-                     "--latency: requests of each caller, default 100)")
+      kForward | kTrain | kDense | kLatency);
+  add(app.add_option(
+             "--runs", request.runs,
+             "timed runs per row (default 30; training steps 20, detectors and segmentors 10; "
+             "of --latency: requests of each caller, default 100)")
           ->check(CLI::Range(1, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDetect | kLatency);
+      kForward | kTrain | kDense | kLatency);
   add(app.add_option("--warmup", request.warmup,
-                     "runs before those (default 3; training steps 2, detections 1)")
+                     "runs before those (default 3; training steps 2, detectors and segmentors 1)")
           ->check(CLI::Range(0, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDetect | kLatency);
+      kForward | kTrain | kDense | kLatency);
   add(app.add_option("--cold-starts", request.starts,
                      "fresh processes per row, for cold start and memory (default 5; 0: none)")
           ->check(CLI::Range(0, 1000))
@@ -149,12 +153,13 @@ int bench(const BenchRequest& request, const BenchRunners& runners, const Unused
   require(!request.latency || task == Task::kClassify, ErrorCode::kUnsupported,
           "bench --latency measures classifiers, not {}s", model_kind(task));
   if (task == Task::kDetect) {
-    unused.check(kDetect, "detections");
+    unused.check(kDetect, "detectors");
     return runners.detect(request);
   }
-  require(task == Task::kClassify, ErrorCode::kUnsupported,
-          "bench measures classifiers and detectors; the time of a segmentor is in the summary of "
-          "`asmlp validate` and `asmlp segment`");
+  if (task == Task::kSegment) {
+    unused.check(kSegment, "segmentors");
+    return runners.segment(request);
+  }
   if (request.latency) {
     unused.check(kLatency, "--latency");
   } else {
@@ -166,9 +171,11 @@ int bench(const BenchRequest& request, const BenchRunners& runners, const Unused
 constexpr const char* kBenchFooter =
     "Every row is verified against the portable fp32 kernels before anything is timed; a "
     "difference is\n"
-    "an error. Training steps and the backbone of detections are measured on the fused operators "
-    "and,\n"
-    "in turns, as eager ATen operations as the authors wrote them, after both have agreed.\n"
+    "an error. Of detectors and segmentors the parts are timed, on images of the resized size. "
+    "Training\n"
+    "steps are measured on the fused operators and, in turns, as eager ATen operations as the "
+    "authors\n"
+    "wrote them, after both have agreed.\n"
     "docs/results/speed.md explains the numbers and the keys of --json.\n"
     "Examples:\n"
     "  asmlp bench --batch 1,8 --precision fp32,bf16\n"
@@ -178,7 +185,8 @@ constexpr const char* kBenchFooter =
     "  asmlp bench --latency --callers 1,2,4           p50, p90, p99 as a server sees them\n"
     "  asmlp bench --from a.json b.json --markdown     earlier results in one table\n"
     "  asmlp bench --train --precision fp32,bf16       training steps\n"
-    "  asmlp bench --task detect --size 480x640        the parts of a detection";
+    "  asmlp bench --task detect --size 480x640        the parts of a detection\n"
+    "  asmlp bench --task segment --precision bf16 --backend torch";
 
 }  // namespace
 
@@ -191,10 +199,29 @@ BenchRunners native_bench(Arguments arguments) {
   native.train = [arguments](const BenchRequest&) -> int {
     exec_torch("`bench --train`", arguments, Task::kClassify);
   };
-  native.detect = [arguments](const BenchRequest&) -> int {
-    exec_torch("`bench` of a detector", arguments, Task::kDetect);
+  const auto dense = [arguments](Task task) -> BenchRunners::Run {
+    return [=](const BenchRequest& request) {
+      if (request.backend == "torch") exec_torch("`--backend torch`", arguments, task);
+      return bench_dense(request, task, std::array{native_dense_backend()});
+    };
   };
+  native.detect = dense(Task::kDetect);
+  native.segment = dense(Task::kSegment);
   return native;
+}
+
+Repetition repetition_of(const BenchRequest& request, Repetition otherwise) {
+  return {request.threads, request.runs.value_or(otherwise.runs),
+          request.warmup.value_or(otherwise.warmup)};
+}
+
+void print_report(const Json& document, const BenchRequest& request,
+                  const std::function<std::string(const Json&, bool)>& text_of) {
+  if (request.output.json) {
+    print_json(document);
+  } else {
+    print_out(text_of(document, request.markdown));
+  }
 }
 
 Command add_bench(CLI::App& program, const BenchRunners& runners) {

@@ -147,10 +147,11 @@ int run_predict(const PredictOptions& options) {
 
   std::unique_ptr<CamWriter> cams;
   if (!options.cam.empty()) cams = std::make_unique<CamWriter>(options.cam, loaded.checkpoint);
-  const auto model = std::make_shared<const Model>(
-      PackedModel::create(spec, loaded.checkpoint.tensors,
-                          {.isa = parse_isa(options.run.isa, "--isa"),
-                           .precision = precision_of(options.run, loaded.checkpoint)}));
+  const auto model = std::make_shared<const Model>(PackedModel::create(
+      spec, loaded.checkpoint.tensors,
+      {.isa = parse_isa(options.run.isa, "--isa"),
+       .precision =
+           precision_of(options.run, loaded.checkpoint.tensors, loaded.checkpoint.spec.name)}));
   asmlp::RunOptions run;
   run.threads = options.run.threads;
   run.max_batch = std::min(options.batch_size, images);

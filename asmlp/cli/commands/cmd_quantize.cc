@@ -63,8 +63,8 @@ double top1_of(std::span<const float> logits, const std::vector<int>& targets,
 }
 
 Json results_json(const QuantizeCommand& options, const LoadedModel& loaded,
-                  const CalibrationImages& data, const QuantizeResult& result, double seconds) {
-  const QuantizationInfo& info = *result.checkpoint.spec.quantization;
+                  const CalibrationImages& data, const Quantized& result, double seconds) {
+  const QuantizationInfo& info = result.info;
   Json json = {{"model", loaded.checkpoint.spec.name},
                {"file", loaded.file.string()},
                {"output", options.out},
@@ -88,8 +88,8 @@ Json results_json(const QuantizeCommand& options, const LoadedModel& loaded,
   }
   if (!data.targets.empty()) {
     const auto held_out = held_out_images(static_cast<int64_t>(data.images.size()));
-    json["top1"] = {{"fp32", top1_of(result.before, data.targets, held_out)},
-                    {"int8", top1_of(result.after, data.targets, held_out)}};
+    json["top1"] = {{"fp32", top1_of(result.before.front().values, data.targets, held_out)},
+                    {"int8", top1_of(result.after.front().values, data.targets, held_out)}};
   }
   json["input_bytes"] = fs::file_size(loaded.file);
   json["output_bytes"] = fs::file_size(options.out);
@@ -98,7 +98,7 @@ Json results_json(const QuantizeCommand& options, const LoadedModel& loaded,
 }
 
 std::string summary_text(const QuantizeCommand& options, const LoadedModel& loaded,
-                         const Json& json, const QuantizeResult& result) {
+                         const Json& json, const Quantized& result) {
   const auto number = [&](const char* key) { return json[key].get<double>(); };
   Table table({{}, {}});
   table.add_row({"model", fmt::format("{} ({}), {}", loaded.checkpoint.spec.name,
@@ -170,14 +170,16 @@ int run_quantize(const QuantizeCommand& options) {
                                          spec.preprocessing, out);
                              }};
   StepBars bars;
-  const QuantizeResult result =
-      quantize(loaded.checkpoint, inputs, static_cast<int64_t>(data.images.size()),
-               loaded.file.filename().string(), options.quantize, bars.callbacks());
+  const Quantized result = quantize(
+      ClassifierSubject(loaded.checkpoint, inputs), static_cast<int64_t>(data.images.size()),
+      loaded.file.filename().string(), options.quantize, bars.callbacks());
   require(result.layers > 0, ErrorCode::kUnsupported,
           "{}: no layer is left to be in int8 with outputs off by at most {:g} (--max-error); the "
           "file would be in fp32, so none is written",
           loaded.file.string(), options.quantize.max_error);
-  save_checkpoint(options.out, result.checkpoint);
+  Checkpoint written{spec, result.tensors};
+  written.spec.quantization = result.info;
+  save_checkpoint(options.out, written);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const Json json = results_json(options, loaded, data, result, elapsed.count());
   if (options.output.json) {

@@ -42,6 +42,7 @@ void add_detector_options(CLI::App& app, ValidateOptions& options, TaskOptions& 
                      "write COCO result files: PREFIX.bbox.json and, of a model that has masks, "
                      "PREFIX.segm.json"))
       ->type_name("PREFIX");
+  add_tile_options(app, options.tiles, add);
 }
 
 int validate(const ValidateOptions& options, const Validators& validators, const TaskOptions& own) {
@@ -93,37 +94,25 @@ constexpr const char* kValidateFooter =
 
 }  // namespace
 
-void add_tta_options(CLI::App& app, TtaOptions& options,
-                     const std::function<CLI::Option*(CLI::Option*)>& wrap) {
-  wrap(app.add_flag("--multi-scale", options.multi_scale,
-                    "average six scales, 0.5 to 1.75 times the model's"));
-  wrap(app.add_flag("--flip", options.flip, "average with the mirrored image"));
-  wrap(app.add_flag("--sliding", options.sliding,
-                    "run the network on overlapping windows instead of the whole image"));
-  wrap(app.add_option("--crop", options.crop, "side of the windows in pixels (default 512)"))
-      ->check(CLI::Range(1, 1 << 14))
-      ->type_name("N");
-  wrap(app.add_option("--stride", options.stride,
-                      "pixels from window to window (default: two thirds of the crop)"))
-      ->check(CLI::Range(1, 1 << 14))
-      ->type_name("N");
-  wrap(app.add_flag(
-      "--full-size", options.full_size,
-      "do not resize the image to the model's size first (large images: with --sliding)"));
-}
-
 Validators native_validators(Arguments arguments) {
-  const auto hand_over = [arguments](const char* what, Task task) {
-    return [=](const ValidateOptions&) -> int { exec_torch(what, arguments, task); };
+  // `run` on this backend, or the other program for the task.
+  const auto here = [arguments](Task task, const Validators::Run& run) -> Validators::Run {
+    return [=](const ValidateOptions& options) {
+      if (options.backend != "native") exec_torch("`--backend torch`", arguments, task);
+      return run(options);
+    };
   };
   Validators native;
   native.backend = "native";
-  native.classify = [arguments](const ValidateOptions& options) {
-    if (options.backend == "torch") exec_torch("`--backend torch`", arguments, Task::kClassify);
+  native.classify = here(Task::kClassify, [](const ValidateOptions& options) {
     return validate_classifier(options, native_backend());
-  };
-  native.detect = hand_over("`validate` of a detector", Task::kDetect);
-  native.segment = hand_over("`validate` of a segmentor", Task::kSegment);
+  });
+  native.detect = here(Task::kDetect, [](const ValidateOptions& options) {
+    return validate_detector(options, native_dense_backend());
+  });
+  native.segment = here(Task::kSegment, [](const ValidateOptions& options) {
+    return validate_segmentor(options, native_dense_backend());
+  });
   return native;
 }
 

@@ -8,6 +8,7 @@ namespace asmlp::cli {
 
 struct Backend;
 struct BenchRunners;
+struct DenseBackend;
 struct Validators;
 
 Command add_info(CLI::App& program);
@@ -20,6 +21,8 @@ Command add_study(CLI::App& program);
 // On the backend given: the native engine's, or LibTorch's in asmlp-torch. A command line that
 // names the other backend is handed over.
 Command add_forward(CLI::App& program, const Backend& backend, Arguments arguments);
+Command add_detect(CLI::App& program, const DenseBackend& backend, Arguments arguments);
+Command add_segment(CLI::App& program, const DenseBackend& backend, Arguments arguments);
 
 // With what computes each task here (validate.h, bench.h).
 Command add_validate(CLI::App& program, const Validators& validators);

@@ -2,29 +2,19 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 
+#include "asmlp/cli/dense/tile_options.h"
 #include "asmlp/cli/images/evaluation.h"
+#include "asmlp/cli/options/dense_backend.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/options/torch_program.h"
+#include "asmlp/cli/options/tta_options.h"
 
 namespace asmlp::cli {
-
-// Test-time augmentation of segmentors, as it is said on a command line.
-struct TtaOptions {
-  bool multi_scale = false;
-  bool flip = false;
-  bool sliding = false;
-  std::optional<int> crop, stride;  // of --sliding
-  bool full_size = false;
-};
-// `wrap` puts each option into its part of the help.
-void add_tta_options(CLI::App& app, TtaOptions& options,
-                     const std::function<CLI::Option*(CLI::Option*)>& wrap);
 
 struct ValidateOptions {
   std::string data;
@@ -49,6 +39,7 @@ struct ValidateOptions {
   std::string images, annotations;  // instead of `data`
   bool per_class = false;
   std::string coco_results;
+  TileRequest tiles;
   // Segmentors
   TtaOptions tta;
 };
@@ -60,10 +51,12 @@ struct Validators {
   Run classify, detect, segment;
 };
 
-// The native engine for classifiers; everything else is handed over to asmlp-torch.
+// The native engine; a command line that names the other backend is handed over to asmlp-torch.
 Validators native_validators(Arguments arguments);
 
-// A classifier on `backend`.
+// A model of each task on a backend.
 int validate_classifier(const ValidateOptions& options, const Backend& backend);
+int validate_detector(const ValidateOptions& options, const DenseBackend& backend);
+int validate_segmentor(const ValidateOptions& options, const DenseBackend& backend);
 
 }  // namespace asmlp::cli

@@ -123,11 +123,12 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->group(group);
 }
 
-Precision precision_of(const RunOptions& options, const Checkpoint& checkpoint) {
-  const std::string what = checkpoint.spec.name.empty() ? "the model" : checkpoint.spec.name;
+Precision precision_of(const RunOptions& options, const TensorMap& tensors,
+                       const std::string& name) {
+  const std::string what = name.empty() ? "the model" : name;
   const Precision wanted =
       options.precision.empty() ? Precision::kFp32 : parse_precision(options.precision);
-  const Precision usable = usable_precision(wanted, checkpoint.tensors, what);
+  const Precision usable = usable_precision(wanted, tensors, what);
   require(options.precision.empty() || usable == wanted, ErrorCode::kUnsupported,
           "--precision fp32: the weights of {} are quantized to int8; leave the option out, take "
           "the file that was quantized, or write an fp32 file: `asmlp convert IN OUT --dequantize`",

@@ -40,9 +40,10 @@ struct RunOptions {
   std::string isa = {};        // parse_isa
   std::string precision = {};  // parse_precision; "": fp32, or int8 for a quantized model
 };
-// The precision to compute `checkpoint` in. Error(kUnsupported) where what was asked for does not
-// fit the weights (usable_precision; fp32 of quantized ones neither).
-Precision precision_of(const RunOptions& options, const Checkpoint& checkpoint);
+// The precision to compute the model called `name` in. Error(kUnsupported) where what was asked for
+// does not fit its tensors (usable_precision; fp32 of quantized ones neither).
+Precision precision_of(const RunOptions& options, const TensorMap& tensors,
+                       const std::string& name);
 void add_run_options(CLI::App& app, RunOptions& options);
 
 // --json and --verbose.

@@ -10,7 +10,8 @@ class NativeRunner : public Runner {
   NativeRunner(const Checkpoint& checkpoint, const RunnerOptions& options)
       : engine_(PackedModel::create(checkpoint.spec, checkpoint.tensors,
                                     {.isa = parse_isa(options.run.isa, "--isa"),
-                                     .precision = precision_of(options.run, checkpoint)}),
+                                     .precision = precision_of(options.run, checkpoint.tensors,
+                                                               checkpoint.spec.name)}),
                 {.height = options.height,
                  .width = options.width,
                  .max_batch = options.max_batch,
@@ -51,7 +52,7 @@ void add_backend_option(CLI::App& app, const std::string& own, std::string& valu
   };
   app.add_option("--backend", value,
                  "native (this engine, default) or torch (LibTorch, through asmlp-torch)")
-      ->check(CLI::Validator(known, ""))
+      ->check(CLI::Validator(known, "{native,torch}"))
       ->type_name("NAME")
       ->group(group);
 }

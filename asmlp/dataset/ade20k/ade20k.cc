@@ -77,6 +77,12 @@ void reduce_labels(Image& labels, int classes, const std::string& what) {
   }
 }
 
+void relabel(Image& labels, std::span<const int> places) {
+  for (uint8_t& label : labels.pixels) {
+    if (label < places.size()) label = static_cast<uint8_t>(places[label]);
+  }
+}
+
 Ade20k::Ade20k(const fs::path& root, Split split) : Ade20k(root, split_name(split)) {}
 
 Ade20k::Ade20k(const fs::path& root, const std::string& split) : split_(find_split(root, split)) {

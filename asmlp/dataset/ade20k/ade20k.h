@@ -28,6 +28,10 @@ struct LabeledImage {
 // names `what`, the label and its place.
 void reduce_labels(Image& labels, int classes, const std::string& what);
 
+// Brings classes to their places in another list (match_classes): label k becomes places[k], one
+// that has none there (255) stays.
+void relabel(Image& labels, std::span<const int> places);
+
 // The images of one split, in the order of their names (by bytes):
 //   images/SPLIT/NAME.jpg        or another of image_extensions()
 //   annotations/SPLIT/NAME.png   8-bit gray or palette; label 0 is no class ("other", "void")

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "asmlp/detection/detection.h"
@@ -39,10 +41,19 @@ class PackedDetector {
   std::unique_ptr<const DetectorWeights> weights_;
 };
 
+// A map of the network, N x C x h x w.
+struct NetworkMap {
+  std::string name;
+  Shape shape;
+  std::vector<float> values;
+};
+
 struct DetectorOptions {
   int max_batch = 1;     // images of one input size that are computed at once
   int threads = 0;       // 0 takes every core the process may use; results do not depend on it
   bool profile = false;  // also measure the time of every step (profile())
+  std::optional<TestConfig> test = {};  // instead of the model's own
+  bool masks = true;                    // false leaves the mask heads out: detections have none
 };
 
 // Finds objects. Owns threads and scratch memory: one per caller, not thread-safe. Everything that
@@ -72,6 +83,25 @@ class DetectorEngine {
   std::vector<std::vector<detect::Detection>> run(std::span<const float> input, int height,
                                                   int width,
                                                   std::span<const detect::InputSizes> sizes);
+
+  // What the heads say of given regions of one input: rows of num_classes + 1 probabilities and of
+  // 4 num_classes deltas (a cascade's: of its last stage), and, of a detector with masks, (2
+  // mask_size)^2 probabilities for class label = region % num_classes. `boxes` in pixels of the
+  // input. Errors as run's.
+  struct RegionOutputs {
+    std::vector<float> probabilities, deltas, masks;
+  };
+  RegionOutputs describe_regions(std::span<const float> input, int height, int width,
+                                 std::span<const detect::Box> boxes);
+
+  // From now on `observer` sees what the products read (engine/observer.h); null ends it. It must
+  // outlive the runs. Error(kUnsupported) unless the model's precision is fp32.
+  void observe(ProductObserver* observer);
+
+  // Of the last run, for comparisons with other software: "pyramid.k", "rpn.logits.k" (C anchors),
+  // and "rpn.deltas.k" (C = 4 anchors, dx, dy, dw, dh of each), k from the finest level. Empty
+  // before the first run.
+  std::vector<NetworkMap> maps() const;
 
   // With options.profile: the steps of the backbone and of the heads in the order in which they
   // run, summed over all runs since reset_profile(); otherwise empty. The heads' have the names

@@ -64,8 +64,11 @@ class SegmentorEngine {
   // finest map, pixel by pixel. They stay valid until the next run.
   segment::LogitView logits(std::span<const float> input, int height, int width);
 
-  // With options.profile, as DetectorEngine's; the heads' steps are "pooling", "laterals",
-  // "pyramid", "fusion", "classify".
+  // As DetectorEngine::observe.
+  void observe(ProductObserver* observer);
+
+  // With options.profile, as DetectorEngine's; the heads' steps are "laterals", "pooling",
+  // "pyramid", "fusion" (and the classes).
   std::vector<ProfileEntry> profile() const;
   void reset_profile();
 

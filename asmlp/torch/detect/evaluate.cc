@@ -93,15 +93,6 @@ CocoScores score(CocoTask task, std::span<const CocoDetection> detections,
 
 }  // namespace
 
-CocoDetection to_coco(Detection detection, int image) {
-  const auto [x1, y1, x2, y2] = detection.box;
-  return {image,
-          detection.label,
-          double{detection.score},
-          {x1, y1, double{x2} - x1, double{y2} - y1},
-          std::move(detection.mask)};
-}
-
 void check_categories(const DetectorConfig& config, const CocoAnnotations& annotations) {
   require(config.num_classes == static_cast<int>(annotations.categories.size()),
           ErrorCode::kMismatch,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "asmlp/dataset/coco/coco.h"
+#include "asmlp/detection/coco_detection.h"
 #include "asmlp/metrics/coco_eval.h"
 #include "asmlp/torch/data/evaluate_loop.h"
 #include "asmlp/torch/detect/model/detector.h"
@@ -19,9 +20,6 @@ struct CocoEvaluation : data::Evaluated {
   std::optional<CocoScores> mask;
   std::vector<CocoDetection> detections;  // of all images, by image and falling score
 };
-
-// A detection as the evaluation has it: x, y, width, height; image `image` of the annotations.
-CocoDetection to_coco(Detection detection, int image);
 
 // Error(kMismatch) unless the network has as many classes as the annotations have categories; class
 // k is category k.

@@ -6,7 +6,7 @@
 #include <numbers>
 #include <type_traits>
 
-#include "asmlp/torch/ops/vectorized-inl.h"
+#include "asmlp/kernels/vectorized-inl.h"
 
 namespace asmlp::nn {
 namespace {
@@ -91,7 +91,7 @@ ASMLP_INLINE inline double sum(int64_t count, const Value& value) {
 
 template <typename T>
 void gelu(const T* z, T* y, int64_t count) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
 #pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] = gelu_value(z[i]);
   });
@@ -99,7 +99,7 @@ void gelu(const T* z, T* y, int64_t count) {
 
 template <typename T>
 void add_gelu(const T* z, T* y, int64_t count) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
 #pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] += gelu_value(z[i]);
   });
@@ -108,7 +108,7 @@ void add_gelu(const T* z, T* y, int64_t count) {
 template <typename T>
 void gelu_backward(const T* z, const T* dy, T* dz, T* y, int64_t pixels, int64_t channels,
                    T* sums) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
     for (int64_t p = 0; p < pixels; ++p) {
       const T* in = z + p * channels;
       const T* d_out = dy + p * channels;
@@ -137,7 +137,7 @@ void gelu_backward(const T* z, const T* dy, T* dz, T* y, int64_t pixels, int64_t
 
 template <typename T>
 void add_columns(const T* values, int64_t pixels, int64_t channels, T* sums) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
     for (int64_t p = 0; p < pixels; ++p) {
       const T* row = values + p * channels;
 #pragma GCC ivdep
@@ -148,7 +148,7 @@ void add_columns(const T* values, int64_t pixels, int64_t channels, T* sums) {
 
 template <typename S>
 void add_scaled(const S* x, const S* branch, Arithmetic<S> factor, S* y, int64_t count) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
 #pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] = narrow<S>(widen(x[i]) + factor * widen(branch[i]));
   });
@@ -156,7 +156,7 @@ void add_scaled(const S* x, const S* branch, Arithmetic<S> factor, S* y, int64_t
 
 template <typename S>
 void scale(const S* x, Arithmetic<S> factor, S* y, int64_t count) {
-  run([=]() ASMLP_INLINE {
+  run_vectorized([=]() ASMLP_INLINE {
 #pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] = narrow<S>(factor * widen(x[i]));
   });
@@ -166,7 +166,7 @@ template <typename S>
 Moments<Arithmetic<S>> moments(const S* x, int64_t count, double eps) {
   using T = Arithmetic<S>;
   Moments<T> result{};
-  run([=, &result]() ASMLP_INLINE {
+  run_vectorized([=, &result]() ASMLP_INLINE {
     const T mean =
         static_cast<T>(sum<T>(count, [=](int64_t i) ASMLP_INLINE { return widen(x[i]); }) /
                        static_cast<double>(count));
@@ -183,7 +183,7 @@ template <typename S>
 void normalize(const S* x, S* y, int64_t pixels, int64_t channels, Moments<Arithmetic<S>> moments,
                const Arithmetic<S>* gamma, const Arithmetic<S>* beta, Activation activation) {
   const auto [mean, scale] = moments;
-  run([=, mean = mean, scale = scale]() ASMLP_INLINE {
+  run_vectorized([=, mean = mean, scale = scale]() ASMLP_INLINE {
     for (int64_t p = 0; p < pixels; ++p) {
       const S* in = x + p * channels;
       S* out = y + p * channels;
@@ -212,7 +212,7 @@ void normalize_backward(const S* x, const S* dy, S* dx, int64_t pixels, int64_t 
                         Arithmetic<S>* d_gamma, Arithmetic<S>* d_beta) {
   using T = Arithmetic<S>;
   const auto [mean, scale] = moments;
-  run([=, mean = mean, scale = scale]() ASMLP_INLINE {
+  run_vectorized([=, mean = mean, scale = scale]() ASMLP_INLINE {
     std::fill_n(d_gamma, channels, T(0));
     std::fill_n(d_beta, channels, T(0));
     for (int64_t p = 0; p < pixels; ++p) {

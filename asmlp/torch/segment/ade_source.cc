@@ -28,9 +28,7 @@ data::TensorSample AdeTrainingSource::get(int64_t index, data::Random& random) c
 
 data::TensorSample AdeTestSource::get(int64_t index, data::Random&) const {
   LabeledImage sample = data_->get(index);
-  for (uint8_t& label : sample.labels.pixels) {
-    if (label < places_.size()) label = static_cast<uint8_t>(places_[label]);
-  }
+  relabel(sample.labels, places_);
   data::TensorSample result;
   result.image = pixels_of(sample.image).permute({2, 0, 1}).contiguous();
   data::ImageInfo& info = result.info;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "asmlp/torch/ops/vectorized-inl.h"
+#include "asmlp/kernels/vectorized-inl.h"
 
 namespace asmlp::segment {
 namespace {
@@ -50,7 +50,7 @@ class RowLoss {
     const int64_t low = image_.rows.low[row] - first, high = image_.rows.high[row] - first;
     const float part = image_.rows.part[row];
     const float* line = line_.data();
-    nn::run([this, d_logits, low, high, rows, part, line]() ASMLP_INLINE {
+    run_vectorized([this, d_logits, low, high, rows, part, line]() ASMLP_INLINE {
       for (int64_t k = 0; k < classes_; ++k) {
         float *above = d_logits + (k * rows + low) * width_,
               *below = d_logits + (k * rows + high) * width_;
@@ -72,7 +72,7 @@ class RowLoss {
     const int64_t low = image_.rows.low[row], high = image_.rows.high[row];
     const float part = image_.rows.part[row];
     float* line = line_.data();
-    nn::run([this, low, high, part, line]() ASMLP_INLINE {
+    run_vectorized([this, low, high, part, line]() ASMLP_INLINE {
       for (int64_t k = 0; k < classes_; ++k) {
         const float* plane = image_.logits + k * image_.height * width_;
         const float *above = plane + low * width_, *below = plane + high * width_;
@@ -88,7 +88,7 @@ class RowLoss {
     const int32_t *low = image_.columns.low.data(), *high = image_.columns.high.data();
     const float *part = image_.columns.part.data(), *line = line_.data();
     float *values = values_.data(), *largest = largest_.data();
-    nn::run([this, low, high, part, line, values, largest]() ASMLP_INLINE {
+    run_vectorized([this, low, high, part, line, values, largest]() ASMLP_INLINE {
       for (int64_t k = 0; k < classes_; ++k) {
         const float* in = line + k * width_;
         float* out = values + k * pixels_;
@@ -122,13 +122,13 @@ class RowLoss {
   void exponentiate() {
     float *values = values_.data(), *sums = sums_.data();
     const float* largest = largest_.data();
-    nn::run([this, values, sums, largest]() ASMLP_INLINE {
+    run_vectorized([this, values, sums, largest]() ASMLP_INLINE {
       for (int64_t x = 0; x < pixels_; ++x) sums[x] = 0;
       for (int64_t k = 0; k < classes_; ++k) {
         float* out = values + k * pixels_;
 #pragma GCC ivdep
         for (int64_t x = 0; x < pixels_; ++x) {
-          const float value = nn::exp_negative(out[x] - largest[x]);
+          const float value = exp_negative(out[x] - largest[x]);
           out[x] = value;
           sums[x] += value;
         }
@@ -145,7 +145,7 @@ class RowLoss {
     }
     float* values = values_.data();
     const float* factors = factors_.data();
-    nn::run([this, values, factors]() ASMLP_INLINE {
+    run_vectorized([this, values, factors]() ASMLP_INLINE {
       for (int64_t k = 0; k < classes_; ++k) {
         float* out = values + k * pixels_;
 #pragma GCC ivdep

@@ -4,6 +4,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
+#include "asmlp/dataset/coco/coco_pixels.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/torch/data/dense_input.h"
 
@@ -24,15 +25,6 @@ DecodeOptions decoding_of(const DenseInput& input, int64_t max_pixels) {
   decoding.exif = input.exif;
   decoding.style = PixelStyle::kOpenCv;
   return with_max_pixels(decoding, max_pixels);
-}
-
-Image read_image(const fs::path& path, const CocoImage& image, const DecodeOptions& decoding,
-                 bool& stored) {
-  Image decoded = decode_labeled_image(path, image.height, image.width, decoding, &stored);
-  require(decoded.height == image.height && decoded.width == image.width, ErrorCode::kMismatch,
-          "{}: is {} x {}, the annotations say {} x {} (height x width); are they of this folder?",
-          path.string(), decoded.height, decoded.width, image.height, image.width);
-  return decoded;
 }
 
 ImageObject object_of(const CocoAnnotation& annotation, int source) {
@@ -85,7 +77,7 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
   };
   if (masks_ == ObjectMasks::kLeftOut) mask_of = nullptr;
   bool stored = false;
-  Image pixels = read_image(path, image, decoding_, stored);
+  Image pixels = read_coco_image(path, image, decoding_, stored);
   if (stored && !told_.exchange(true)) {
     log_message(LogLevel::kWarning,
                 fmt::format("{}: its size in the annotations is that of the stored pixels: EXIF "
@@ -116,7 +108,7 @@ data::TensorSample CocoTestSource::get(int64_t index, data::Random&) const {
   check_index(index, size());
   const CocoImage& image = annotations_->images[static_cast<size_t>(index)];
   bool stored = false;
-  const Image pixels = read_image(folder_ / image.file_name, image, decoding_, stored);
+  const Image pixels = read_coco_image(folder_ / image.file_name, image, decoding_, stored);
   if (stored) ++stored_;
   return data::test_sample(pixels, input_);
 }

@@ -1,9 +1,10 @@
 #include "asmlp/torch/detect/model/detector.h"
 
+#include "asmlp/detection/select.h"
 #include "asmlp/torch/detect/model/rpn.h"
 #include "asmlp/torch/detect/ops/mask_paste.h"
-#include "asmlp/torch/detect/ops/multiclass_nms.h"
 #include "asmlp/torch/detect/ops/refine.h"
+#include "asmlp/torch/detect/ops/spans.h"
 #include "asmlp/torch/detect/roi/roi_extractor.h"
 
 namespace asmlp::detect {
@@ -14,6 +15,10 @@ using torch::Tensor;
 
 ImageSize size_of(const ImageInfo& info) { return {info.height, info.width}; }
 
+InputSizes sizes_of(const ImageInfo& info) {
+  return {size_of(info), {info.original_height, info.original_width}};
+}
+
 void check(const DetectorNetImpl& net, const std::vector<Tensor>& maps,
            const std::vector<ImageInfo>& infos) {
   require(!net.is_training(), ErrorCode::kInvalidArgument,
@@ -21,22 +26,7 @@ void check(const DetectorNetImpl& net, const std::vector<Tensor>& maps,
   require(!maps.empty() && static_cast<int64_t>(infos.size()) == maps.front().size(0),
           ErrorCode::kInvalidArgument, "detect: {} infos for a batch of {} images", infos.size(),
           maps.empty() ? 0 : maps.front().size(0));
-  for (const ImageInfo& info : infos) {
-    require(
-        info.height > 0 && info.width > 0 && info.original_height > 0 && info.original_width > 0,
-        ErrorCode::kInvalidArgument, "detect: an image of {} x {}, {} x {} in the file",
-        info.height, info.width, info.original_height, info.original_width);
-  }
-}
-
-// Pixels of the batch per pixel of the file: x, y, x, y.
-Tensor scale_of(const ImageInfo& info, const Tensor& like) {
-  const auto ratio = [](int64_t resized, int64_t original) {
-    return static_cast<float>(static_cast<double>(resized) / static_cast<double>(original));
-  };
-  const float x = ratio(info.width, info.original_width);
-  const float y = ratio(info.height, info.original_height);
-  return torch::tensor({x, y, x, y}).to(like.device());
+  for (const ImageInfo& info : infos) scale_of(sizes_of(info));
 }
 
 // What the box heads say of the regions of one image.
@@ -84,23 +74,29 @@ std::vector<Regions> classify(DetectorNetImpl& net, const std::vector<Tensor>& p
   return regions;
 }
 
-Detections suppress(const DetectorConfig& config, const Regions& regions, const ImageInfo& info) {
-  const BoxCoder coder = box_coder(config, config.stages.back().box_stds);
-  const Tensor boxes = decode(coder, regions.boxes, regions.deltas, size_of(info));
-  const Tensor original =
-      (boxes.view({boxes.size(0), config.num_classes, 4}) / scale_of(info, boxes)).flatten(1);
-  return multiclass_nms(regions.probabilities, original, config.test);
+Found suppress(const DetectorConfig& config, const Regions& regions, const ImageInfo& info) {
+  const Tensor boxes = on_cpu(regions.boxes), probabilities = on_cpu(regions.probabilities),
+               deltas = on_cpu(regions.deltas);
+  SelectMemory memory;
+  Found found;
+  select_detections(boxes_in(boxes), probabilities.data_ptr<float>(), probabilities.size(1),
+                    deltas.data_ptr<float>(), deltas.size(1), config.num_classes,
+                    box_coder(config, config.stages.back().box_stds), size_of(info),
+                    scale_of(sizes_of(info)), config.test, memory, found);
+  return found;
 }
 
 // Probabilities of the pixels of each detection, all images one after the other: P x h x w.
 Tensor mask_probabilities(DetectorNetImpl& net, const std::vector<Tensor>& pyramid,
-                          const std::vector<Detections>& found,
-                          const std::vector<ImageInfo>& infos) {
+                          const std::vector<Found>& found, const std::vector<ImageInfo>& infos) {
   const DetectorConfig& config = net.config();
+  const torch::Device device = pyramid.front().device();
   std::vector<Tensor> boxes, labels;
   for (size_t i = 0; i < found.size(); ++i) {
-    boxes.push_back(found[i].boxes * scale_of(infos[i], found[i].boxes));
-    labels.push_back(found[i].labels);
+    const std::array<float, 4> scale = scale_of(sizes_of(infos[i]));
+    boxes.push_back(
+        (tensor_of(found[i].boxes) * torch::tensor(at::ArrayRef<float>(scale))).to(device));
+    labels.push_back(tensor_of(found[i].labels).to(device, torch::kInt64));
   }
   const Tensor label = torch::cat(labels);
   if (label.size(0) == 0) return torch::zeros({0, 1, 1});
@@ -115,31 +111,26 @@ Tensor mask_probabilities(DetectorNetImpl& net, const std::vector<Tensor>& pyram
 }
 
 std::vector<MaskRle> paste(const DetectorConfig& config, const Tensor& probabilities,
-                           const Detections& found, const ImageInfo& info) {
+                           const Found& found, const ImageInfo& info) {
   const ImageSize size{info.original_height, info.original_width};
   std::vector<MaskRle> masks =
-      paste_masks(probabilities, found.boxes, size, config.test.mask_threshold);
+      paste_masks(probabilities, tensor_of(found.boxes), size, config.test.mask_threshold);
   if (is_cascade(config.kind)) return masks;
-  const auto boxes = found.boxes.to(torch::kCPU).contiguous();
-  const float* box = boxes.data_ptr<float>();
   for (size_t i = 0; i < masks.size(); ++i) {
-    if (box[4 * i + 3] == 0) masks[i].counts = {static_cast<uint32_t>(size.height * size.width)};
+    if (found.boxes[i].y2 == 0) {
+      masks[i].counts = {static_cast<uint32_t>(size.height * size.width)};
+    }
   }
   return masks;
 }
 
 // `masks` has one per detection, or none at all.
-std::vector<Detection> detections_of(const Detections& found, std::vector<MaskRle> masks) {
-  const auto boxes = found.boxes.to(torch::kCPU, torch::kFloat).contiguous();
-  const auto scores = found.scores.to(torch::kCPU, torch::kFloat).contiguous();
-  const auto labels = found.labels.to(torch::kCPU).contiguous();
-  const float *box = boxes.data_ptr<float>(), *score = scores.data_ptr<float>();
-  const int64_t* label = labels.data_ptr<int64_t>();
+std::vector<Detection> detections_of(const Found& found, std::vector<MaskRle> masks) {
   std::vector<Detection> detections;
-  for (int64_t i = 0; i < boxes.size(0); ++i, box += 4) {
-    detections.push_back(
-        {{box[0], box[1], box[2], box[3]}, score[i], static_cast<int>(label[i]), {}});
-    if (!masks.empty()) detections.back().mask = std::move(masks[static_cast<size_t>(i)]);
+  for (size_t i = 0; i < found.boxes.size(); ++i) {
+    const auto [x1, y1, x2, y2] = found.boxes[i];
+    detections.push_back({{x1, y1, x2, y2}, found.scores[i], found.labels[i], {}});
+    if (!masks.empty()) detections.back().mask = std::move(masks[i]);
   }
   return detections;
 }
@@ -166,8 +157,8 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
   });
   const std::vector<Regions> regions = timed(
       times, &Timings::box_heads, [&] { return classify(net, pyramid, std::move(boxes), infos); });
-  const std::vector<Detections> found = timed(times, &Timings::nms, [&] {
-    std::vector<Detections> kept;
+  const std::vector<Found> found = timed(times, &Timings::nms, [&] {
+    std::vector<Found> kept;
     for (size_t i = 0; i < infos.size(); ++i) {
       kept.push_back(suppress(config, regions[i], infos[i]));
     }
@@ -175,7 +166,7 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
   });
   std::vector<std::vector<Detection>> detections;
   if (!has_masks(config.kind)) {
-    for (const Detections& image : found) detections.push_back(detections_of(image, {}));
+    for (const Found& image : found) detections.push_back(detections_of(image, {}));
     return detections;
   }
   const Tensor probabilities = timed(
@@ -183,7 +174,7 @@ std::vector<std::vector<Detection>> detect_on_maps(DetectorNetImpl& net,
   return timed(times, &Timings::paste, [&] {
     int64_t first = 0;
     for (size_t i = 0; i < infos.size(); ++i) {
-      const int64_t count = found[i].boxes.size(0);
+      const auto count = static_cast<int64_t>(found[i].boxes.size());
       const Tensor mine = probabilities.slice(0, first, first + count);
       detections.push_back(detections_of(found[i], paste(config, mine, found[i], infos[i])));
       first += count;

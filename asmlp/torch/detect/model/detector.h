@@ -4,33 +4,22 @@
 
 #include <torch/torch.h>
 
-#include <array>
 #include <vector>
 
-#include "asmlp/metrics/mask_rle.h"
+#include "asmlp/detection/detection.h"
 #include "asmlp/torch/data/sample.h"
 #include "asmlp/torch/detect/model/detector_net.h"
 #include "asmlp/torch/detect/ops/timings.h"
 
 namespace asmlp::detect {
 
-// An object, in pixels of the image as it is in the file.
-struct Detection {
-  std::array<float, 4> box{};  // x1, y1, x2, y2
-  float score = 0;             // probability of its class
-  int label = 0;               // class, in [0, num_classes)
-  MaskRle mask;                // of the size of the image; 0 x 0 of a detector of boxes
-  bool operator==(const Detection&) const = default;
-};
-
 // The objects of each image of a batch, by falling score, as config.test has it.
 //
 // Proposals (rpn.test_proposals) go through the box head; in a cascade through one after the other,
 // each moved by the deltas of its likeliest class in between, and the logits of all stages are
-// averaged. All classes of every region are decoded, clipped to the resized image, divided by the
-// scale (width / original width in fp32, height likewise), and pass multiclass_nms there. The masks
-// of what is left come from the regions box * scale, through the sigmoid, of the channel of the
-// label; in a cascade the mean of the probabilities of all stages.
+// averaged. Then follows select_detections (detection/select.h). The masks of what is left come
+// from the regions box * scale, through the sigmoid, of the channel of the label; in a cascade the
+// mean of the probabilities of all stages.
 //
 // Of Mask and Faster R-CNN, as in the authors' code, which takes them for what fills up a batch,
 // proposals with y2 = 0 are not classified, and detections with y2 = 0 have an empty mask.

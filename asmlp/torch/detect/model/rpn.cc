@@ -4,15 +4,6 @@
 
 namespace asmlp::detect {
 
-BoxCoder box_coder(const DetectorConfig& config, const std::vector<double>& stds) {
-  require(stds.size() == 4, ErrorCode::kInvalidArgument, "box_coder: {} stds, must be 4",
-          stds.size());
-  BoxCoder coder;
-  for (size_t i = 0; i < 4; ++i) coder.stds[i] = static_cast<float>(stds[i]);
-  coder.max_log_ratio = std::abs(std::log(config.wh_ratio_clip));
-  return coder;
-}
-
 std::vector<torch::Tensor> anchors_of(const DetectorConfig& config, const RpnOutput& output) {
   require(!output.logits.empty(), ErrorCode::kInvalidArgument, "anchors_of: there is no map");
   std::vector<MapSize> sizes;
@@ -20,9 +11,9 @@ std::vector<torch::Tensor> anchors_of(const DetectorConfig& config, const RpnOut
   return make_anchors(config.rpn.anchors, sizes, output.logits.front().device());
 }
 
-std::vector<Proposals> propose_all(const DetectorConfig& config, const RpnOutput& output,
-                                   const std::vector<ImageSize>& images,
-                                   const ProposalConfig& options) {
+std::vector<ProposedRois> propose_all(const DetectorConfig& config, const RpnOutput& output,
+                                      const std::vector<ImageSize>& images,
+                                      const ProposalConfig& options) {
   const torch::NoGradGuard no_grad;
   const auto anchors = anchors_of(config, output);
   require(static_cast<int64_t>(images.size()) == output.logits.front().size(0),
@@ -39,7 +30,7 @@ std::vector<Proposals> propose_all(const DetectorConfig& config, const RpnOutput
     return rows;
   };
   const BoxCoder coder = box_coder(config, config.rpn.box_stds);
-  std::vector<Proposals> proposals;
+  std::vector<ProposedRois> proposals;
   for (size_t image = 0; image < images.size(); ++image) {
     proposals.push_back(propose(of_image(logits, image), of_image(deltas, image), anchors, coder,
                                 images[image], options));

@@ -12,19 +12,15 @@
 
 namespace asmlp::detect {
 
-// The coder of deltas that were divided by `stds` (rpn.box_stds, or a stage's), with the config's
-// limit of dw and dh.
-BoxCoder box_coder(const DetectorConfig& config, const std::vector<double>& stds);
-
 // The anchors of the network's maps, one entry per level, on the device of the maps (anchors.h).
 std::vector<torch::Tensor> anchors_of(const DetectorConfig& config, const RpnOutput& output);
 
 // What the network proposes for each image of a batch: `images` are their sizes without padding,
 // `options` is rpn.train_proposals or rpn.test_proposals. No gradient. Error(kInvalidArgument)
 // unless there is one size per image of the maps.
-std::vector<Proposals> propose_all(const DetectorConfig& config, const RpnOutput& output,
-                                   const std::vector<ImageSize>& images,
-                                   const ProposalConfig& options);
+std::vector<ProposedRois> propose_all(const DetectorConfig& config, const RpnOutput& output,
+                                      const std::vector<ImageSize>& images,
+                                      const ProposalConfig& options);
 
 // Pools `rois` (R x 5) from the levels of the pyramid that config.roi uses, to R x fpn_channels x
 // bins x bins; `bins` is roi.box_size or roi.mask_size.

@@ -31,9 +31,10 @@ TEST(Rpn, ProposesForEveryImageOfABatch) {
       deltas.push_back(output.deltas[level][image].permute({1, 2, 0}).reshape({-1, 4}));
       EXPECT_EQ(anchors[level].size(0), logits.back().size(0));
     }
-    const Proposals expected = propose(logits, deltas, anchors, {.stds = {0.5f, 0.5f, 0.3f, 0.3f}},
-                                       sizes[static_cast<size_t>(image)], {40, 30, 0.6, 0});
-    const Proposals& mine = found[static_cast<size_t>(image)];
+    const ProposedRois expected =
+        propose(logits, deltas, anchors, {.stds = {0.5f, 0.5f, 0.3f, 0.3f}},
+                sizes[static_cast<size_t>(image)], {40, 30, 0.6, 0});
+    const ProposedRois& mine = found[static_cast<size_t>(image)];
     EXPECT_TRUE(mine.boxes.equal(expected.boxes));
     EXPECT_TRUE(mine.scores.equal(expected.scores));
   }

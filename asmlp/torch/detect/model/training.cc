@@ -60,7 +60,7 @@ class LossesOfBatch {
     std::vector<ImageSize> sizes;
     for (const Truth& truth : truths_) sizes.push_back(truth.image);
     std::vector<torch::Tensor> proposals;
-    for (const Proposals& p : propose_all(config_, rpn_, sizes, config_.rpn.train_proposals)) {
+    for (const ProposedRois& p : propose_all(config_, rpn_, sizes, config_.rpn.train_proposals)) {
       proposals.push_back(p.boxes);
     }
     for (size_t stage = 0; stage < config_.stages.size(); ++stage) {

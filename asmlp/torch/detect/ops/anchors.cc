@@ -1,7 +1,7 @@
 #include "asmlp/torch/detect/ops/anchors.h"
 
-#include <algorithm>
-#include <cmath>
+#include "asmlp/detection/anchors.h"
+#include "asmlp/torch/detect/ops/spans.h"
 
 namespace asmlp::detect {
 namespace {
@@ -10,28 +10,6 @@ void check(const AnchorConfig& config, const std::vector<MapSize>& sizes) {
   require(sizes.size() == config.strides.size(), ErrorCode::kInvalidArgument,
           "anchors: {} map sizes for {} strides, must be as many", sizes.size(),
           config.strides.size());
-  const auto positive = [](auto value) { return value > 0; };
-  require(std::ranges::all_of(config.strides, positive) &&
-              std::ranges::all_of(config.ratios, positive) && !config.ratios.empty() &&
-              config.scale > 0,
-          ErrorCode::kInvalidArgument, "anchors: strides, ratios and scale must be positive");
-  for (const MapSize& size : sizes) {
-    require(size.h > 0 && size.w > 0, ErrorCode::kInvalidArgument,
-            "anchors: a map of {} x {} cells, must not be empty", size.h, size.w);
-  }
-}
-
-// ratios x 4, around the origin. The arithmetic is fp32, in this order, as in the authors' code:
-// equal IoUs decide which anchors are trained (assigner.h).
-torch::Tensor base_anchors(const AnchorConfig& config, int64_t stride) {
-  std::vector<float> values;
-  for (double ratio : config.ratios) {
-    const float root = std::sqrt(static_cast<float>(ratio));
-    const float width = static_cast<float>(stride) * (1 / root) * static_cast<float>(config.scale);
-    const float height = static_cast<float>(stride) * root * static_cast<float>(config.scale);
-    values.insert(values.end(), {-0.5f * width, -0.5f * height, 0.5f * width, 0.5f * height});
-  }
-  return torch::tensor(values).view({-1, 4});
 }
 
 }  // namespace
@@ -41,13 +19,7 @@ std::vector<torch::Tensor> make_anchors(const AnchorConfig& config,
   check(config, sizes);
   std::vector<torch::Tensor> anchors;
   for (size_t level = 0; level < sizes.size(); ++level) {
-    const auto [height, width] = sizes[level];
-    const int64_t stride = config.strides[level];
-    const auto x = (torch::arange(width) * stride).to(torch::kFloat).expand({height, width});
-    const auto y =
-        (torch::arange(height) * stride).to(torch::kFloat).unsqueeze(1).expand({height, width});
-    const auto corners = torch::stack({x, y, x, y}, 2).view({-1, 1, 4});
-    anchors.push_back((corners + base_anchors(config, stride)).view({-1, 4}).to(device));
+    anchors.push_back(tensor_of(level_anchors(config, level, sizes[level])).to(device));
   }
   return anchors;
 }

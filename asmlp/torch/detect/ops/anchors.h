@@ -1,5 +1,4 @@
-// The anchors of a region proposal network (Ren et al., NIPS 2015; Lin et al., CVPR 2017), as the
-// authors' detection code lays them out.
+// The anchors of detection/anchors.h as tensors.
 #pragma once
 
 #include <torch/torch.h>
@@ -11,11 +10,8 @@
 
 namespace asmlp::detect {
 
-// The anchors of every level, whose maps have `sizes` (in cells): (h * w * ratios) x 4 in fp32, in
-// the order row, column, ratio. The anchors of a cell are centered at (column * stride, row *
-// stride), its upper left corner; their width is scale * stride / sqrt(ratio), the height scale *
-// stride * sqrt(ratio), not rounded. Error(kInvalidArgument) unless there is one size per stride,
-// and all are positive.
+// level_anchors of every level, whose maps have `sizes` (in cells): (h * w * ratios) x 4 in fp32.
+// Error(kInvalidArgument) unless there is one size per stride, and all are positive.
 std::vector<torch::Tensor> make_anchors(const AnchorConfig& config,
                                         const std::vector<MapSize>& sizes,
                                         torch::Device device = torch::kCPU);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "asmlp/torch/detect/ops/spans.h"
 #include "asmlp/weights/safetensors.h"
 #include "tests/support/boxes.h"
 #include "tests/support/gradients.h"
@@ -50,6 +51,22 @@ TEST(BoxCoder, HasTorchvisionsFigures) {
   EXPECT_LT(max_difference(encoded, golden(file.tensors, "coder.encoded")), 3e-4);
   const auto decoded = decode(kHead, first, golden(file.tensors, "coder.deltas"));
   EXPECT_LT(max_difference(decoded, golden(file.tensors, "coder.decoded")), 2e-4);
+}
+
+// The plain function and the one with gradients are the same but for the rounding of exp().
+TEST(BoxCoder, IsThatOfPlainBoxes) {
+  torch::manual_seed(4);
+  const auto boxes = random_boxes(500, 400, 0.3), deltas = torch::randn({500, 4}) * 8;
+  const ImageSize image{300, 350};
+  const auto clipped = decode(kHead, boxes, deltas, image), free = decode(kHead, boxes, deltas);
+  for (size_t i = 0; i < 500; ++i) {
+    const float* delta = deltas.data_ptr<float>() + 4 * i;
+    const Box box = boxes_in(boxes)[i];
+    const auto row = static_cast<int64_t>(i);
+    const Box plain[]{decode(kHead, box, delta, &image), decode(kHead, box, delta, nullptr)};
+    EXPECT_LT(max_difference(tensor_of(plain), torch::stack({clipped[row], free[row]})),
+              3000 * 4 * 6e-8);
+  }
 }
 
 TEST(BoxCoder, RoundTripAndGradient) {

@@ -8,14 +8,9 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
+#include "asmlp/detection/box.h"
 
 namespace asmlp::detect {
-
-// In pixels. Of an image as it was resized, without the padding, unless something else is said.
-struct ImageSize {
-  int64_t height = 0;
-  int64_t width = 0;
-};
 
 inline std::string shape_of(const torch::Tensor& tensor) {
   return tensor.defined() ? to_string(Shape(tensor.sizes().begin(), tensor.sizes().end()))

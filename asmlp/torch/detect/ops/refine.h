@@ -1,4 +1,4 @@
-// The step between the stages of a cascade (Cai and Vasconcelos, CVPR 2018).
+// detection/refine.h on tensors, and the same step in training.
 #pragma once
 
 #include <torch/torch.h>
@@ -8,9 +8,8 @@
 
 namespace asmlp::detect {
 
-// The RoIs of the next stage in a test: each of `boxes` (R x 4) moved by the deltas (R x 4K) of the
-// foreground class with the largest logit (R x (K + 1), the background last does not take part),
-// clipped to `image`. No gradient.
+// The RoIs of the next stage in a test: `boxes` R x 4, `logits` R x (K + 1), `deltas` R x 4K. No
+// gradient.
 torch::Tensor refine_boxes(const BoxCoder& coder, const torch::Tensor& boxes,
                            const torch::Tensor& logits, const torch::Tensor& deltas,
                            ImageSize image);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "asmlp/detection/roi_kernels.h"
 #include "asmlp/torch/detect/ops/boxes.h"
-#include "asmlp/torch/detect/roi/roi_kernels.h"
 
 namespace asmlp::detect {
 
@@ -30,6 +30,7 @@ torch::Tensor mask_targets(const torch::Tensor& masks, const torch::Tensor& boxe
   float* target = targets.data_ptr<float>();
   at::parallel_for(0, boxes.size(0), 1, [&](int64_t begin, int64_t end) {
     std::vector<float> line;
+    RoiSamples<float> samples;
     for (int64_t i = begin; i < end; ++i) {
       require(owner[i] >= 0 && owner[i] < masks.size(0), ErrorCode::kInvalidArgument,
               "mask_targets: box {} belongs to ground truth {} of {}", i, owner[i], masks.size(0));
@@ -37,7 +38,7 @@ torch::Tensor mask_targets(const torch::Tensor& masks, const torch::Tensor& boxe
       for (int k = 0; k < 4; ++k) {
         box[k] = std::clamp(value[4 * i + k], 0.0f, static_cast<float>(k % 2 ? height : width));
       }
-      const auto samples = sample_roi(box, 1.0f, {size, size, 0}, height, width);
+      sample_roi(box, 1.0f, {size, size, 0}, height, width, samples);
       float* out = target + i * size * size;
       pool_plane(bitmap + owner[i] * height * width, width, samples, line, out);
       for (int64_t k = 0; k < size * size; ++k) out[k] = out[k] >= 0.5f ? 1.0f : 0.0f;

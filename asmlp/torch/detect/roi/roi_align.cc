@@ -7,8 +7,8 @@
 #include <numeric>
 #include <variant>
 
+#include "asmlp/detection/roi_kernels.h"
 #include "asmlp/torch/detect/ops/boxes.h"
-#include "asmlp/torch/detect/roi/roi_kernels.h"
 
 namespace asmlp::detect {
 namespace {
@@ -45,8 +45,8 @@ std::vector<RoiSamples<T>> sample_rois(const Plan& plan, const std::vector<doubl
       const T image = value[5 * r];
       require(image >= 0 && image < static_cast<T>(size[0]), ErrorCode::kInvalidArgument,
               "roi_align: RoI {} is in image {} of {}", r, image, size[0]);
-      samples[r] = sample_roi(value + 5 * r + 1, static_cast<T>(scales[map[r]]), plan.grid, size[2],
-                              size[3]);
+      sample_roi(value + 5 * r + 1, static_cast<T>(scales[map[r]]), plan.grid, size[2], size[3],
+                 samples[r]);
       samples[r].image = static_cast<int64_t>(image), samples[r].map = map[r];
     }
   });
@@ -65,19 +65,10 @@ void pool_rows(const Plan& plan, const std::vector<RoiSamples<T>>& rois,
                        const RoiSamples<T>& roi = rois[task / height];
                        const auto& size = plan.sizes[roi.map];
                        const T* map = maps[roi.map] + roi.image * size[2] * size[3] * channels;
-                       const auto y = roi.y.row(task % height);
                        for (int64_t bin = 0; bin < width; ++bin) {
-                         const auto x = roi.x.row(bin);
-                         terms.clear();
-                         for (int64_t i = 0; i < y.count; ++i) {
-                           for (int64_t j = 0; j < x.count; ++j) {
-                             const T weight = y.weights[i] * x.weights[j];
-                             const int64_t cell = (y.first + i) * size[3] + x.first + j;
-                             if (weight != 0) terms.push_back({cell * channels, weight});
-                           }
-                         }
-                         combine_rows(map, terms, channels, roi.divisor,
-                                      out + (task * width + bin) * channels);
+                         set_terms(roi, task % height, bin, size[3], channels, terms);
+                         combine_rows(map, terms.data(), static_cast<int64_t>(terms.size()),
+                                      channels, roi.divisor, out + (task * width + bin) * channels);
                        }
                      }
                    });
@@ -136,7 +127,8 @@ void spread_rows(const Plan& plan, const std::vector<RoiSamples<T>>& rois, int64
               if (weight != 0) terms.push_back({bin * channels, weight / roi.divisor});
             }
           }
-          add_combined_rows(d_out, terms, channels, d_map + ((top + cy) * cells_x + cx) * channels);
+          add_combined_rows(d_out, terms.data(), static_cast<int64_t>(terms.size()), channels,
+                            d_map + ((top + cy) * cells_x + cx) * channels);
         }
       }
     }

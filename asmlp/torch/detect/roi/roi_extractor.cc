@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "asmlp/detection/roi_level.h"
 #include "asmlp/torch/detect/ops/boxes.h"
+#include "asmlp/torch/detect/ops/spans.h"
 
 namespace asmlp::detect {
 
@@ -17,14 +19,15 @@ torch::Tensor rois_of(const std::vector<torch::Tensor>& boxes) {
 }
 
 torch::Tensor roi_levels(const torch::Tensor& boxes, int64_t levels, double finest_size) {
-  const torch::NoGradGuard no_grad;
   check_boxes("roi_levels: boxes", boxes);
   require(levels > 0 && finest_size > 0, ErrorCode::kInvalidArgument,
           "roi_levels: {} levels and a finest size of {}, must be positive", levels, finest_size);
-  const auto edge = widen(boxes).unbind(1);
-  const auto size = torch::sqrt((edge[2] - edge[0]) * (edge[3] - edge[1]));
-  const auto level = torch::floor(torch::log2(size / finest_size + 1e-6));
-  return torch::nan_to_num(level, 0).clamp(0, levels - 1).to(torch::kInt64);
+  const auto dense = on_cpu(boxes);
+  std::vector<int64_t> level;
+  for (const Box& box : boxes_in(dense)) {
+    level.push_back(roi_level(box, static_cast<int>(levels), finest_size));
+  }
+  return tensor_of(level).to(boxes.device());
 }
 
 torch::Tensor extract_rois(const std::vector<torch::Tensor>& maps,

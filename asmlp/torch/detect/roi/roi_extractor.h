@@ -12,9 +12,7 @@ namespace asmlp::detect {
 // R x 5 (image, box) of the boxes of every image (each R_i x 4), in their order.
 torch::Tensor rois_of(const std::vector<torch::Tensor>& boxes);
 
-// floor(log2(sqrt(w * h) / finest_size + 1e-6)) of each of `boxes` (R x 4), at least 0 and at most
-// `levels` - 1: int64, R. From 2 * finest_size pixels on a RoI is on level 1. Boxes of no area are
-// on level 0.
+// roi_level (detection/roi_level.h) of each of `boxes` (R x 4): int64, R.
 torch::Tensor roi_levels(const torch::Tensor& boxes, int64_t levels, double finest_size = 56);
 
 // roi_align of every RoI (R x 5) from the map of its level: R x C x height x width, in the order of

@@ -19,6 +19,15 @@ TEST(RoiExtractor, LevelsChangeAtPowersOfTwoTimes56) {
                   .equal(indices_of({1, 1, 0})));
 }
 
+TEST(RoiExtractor, LevelsAreThoseOfLibTorchsArithmetic) {
+  torch::manual_seed(72);
+  const auto boxes = random_boxes(20000, 1333, 0.01);
+  const auto edge = boxes.unbind(1);
+  const auto size = torch::sqrt((edge[2] - edge[0]) * (edge[3] - edge[1]));
+  const auto level = torch::floor(torch::log2(size / 56.0 + 1e-6)).clamp(0, 3).to(torch::kInt64);
+  EXPECT_TRUE(roi_levels(boxes, 4).equal(level));
+}
+
 TEST(RoiExtractor, JoinsTheImages) {
   const auto rois = rois_of({boxes_of({1, 2, 3, 4}), torch::zeros({0, 4}), boxes_of({5, 6, 7, 8})});
   EXPECT_TRUE(rois.equal(values_of({0, 1, 2, 3, 4, 2, 5, 6, 7, 8}).view({2, 5})));

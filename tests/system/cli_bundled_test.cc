@@ -1,0 +1,51 @@
+// The bundled detector and segmentor on scenes that nobody has trained on: what a newcomer sees.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/command.h"
+
+namespace asmlp::test::cli_bundled_test {
+namespace {
+
+using testing::HasSubstr, testing::SizeIs;
+
+class Bundled : public testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path items = "/usr/share/datasets/fashion-mnist";
+    if (!fs::exists(items)) GTEST_SKIP() << "Debian's dataset-fashion-mnist is not installed";
+    const Outcome made = run({"dataset", "scenes", items, "-o", path("scenes"), "--train", "1",
+                              "--val", "40", "--seed", "2026"});
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+  std::string path(const std::string& name) const { return folder_.path() / name; }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Bundled, TheDetectorFindsTheItems) {
+  const Outcome scores = run({"validate", path("scenes"), "--json"});
+  ASSERT_EQ(scores.code, 0) << scores.err;
+  EXPECT_GT(scores.json()["bbox"]["AP50"].get<double>(), 0.72);
+  EXPECT_GT(scores.json()["segm"]["AP50"].get<double>(), 0.7);
+  const Outcome found =
+      run({"detect", path("scenes/val2017"), "--output", path("pictures"), "--json"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  EXPECT_THAT(found.err, HasSubstr("using the bundled model"));
+  EXPECT_THAT(found.json()["images"], SizeIs(40));
+  EXPECT_THAT(listing(path("pictures")), SizeIs(40));
+}
+
+TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
+  const Outcome seen =
+      run({"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"});
+  ASSERT_EQ(seen.code, 0) << seen.err;
+  EXPECT_THAT(seen.err, HasSubstr("using the bundled model"));
+  const std::string model = seen.json()["model"]["file"];
+  const Outcome scores = run({"validate", path("scenes"), "--model", model, "--json"});
+  ASSERT_EQ(scores.code, 0) << scores.err;
+  EXPECT_GT(scores.json()["miou"].get<double>(), 62);
+}
+
+}  // namespace
+}  // namespace asmlp::test::cli_bundled_test
