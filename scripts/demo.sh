@@ -20,19 +20,19 @@ $asmlp validate "$data" --model "$classifier" --sheet out/fashion_mnist.png
 
 echo
 echo "== What is where? The bundled detector on a scene of such items"
-$asmlp dataset scenes "$data" -o out/scenes --train 1 --val 8 --seed 2026 --quiet
-$asmlp detect out/scenes/val2017/000000000001.jpg --output out/detections
+$asmlp dataset scenes "$data" -o out/scenes --train 1 --val 8 --seed 1 >/dev/null
+$asmlp detect out/scenes/val2017/000000000002.jpg --threshold 0.5 --output out/detections
 
 echo
 echo "== Which pixel is what? The bundled segmentor on the same scene"
-$asmlp segment out/scenes/images/validation/ADE_val_00000001.jpg --output out/segments
+$asmlp segment out/scenes/images/validation/ADE_val_00000002.jpg --output out/segments
 
 cat <<NEXT
 
 Three pictures to look at:
   $PWD/out/fashion_mnist.png                         predictions, mistakes, confusion matrix
-  $PWD/out/detections/000000000001.png               boxes and masks
-  $PWD/out/segments/ADE_val_00000001.segments.png    a class for every pixel
+  $PWD/out/detections/000000000002.png               boxes and masks
+  $PWD/out/segments/ADE_val_00000002.segments.png    a class for every pixel
 
 Try next:
   $asmlp info --list                               the published models

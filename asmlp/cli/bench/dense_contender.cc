@@ -79,8 +79,7 @@ Json DenseContender::row(const std::string& rest, int batch, double gflop) const
            {"images_per_second", batch * 1e3 / median},
            {"gflops", gflop / median * 1e3}};
   row["peak"] = peaks_.json(gflop / median * 1e3);
-  Json &ms = row["parts_ms"], &of = row["parts_gflop"], &ratio = row["parts_of_peak"];
-  ms = of = ratio = Json::object();
+  Json ms = Json::object(), of = Json::object(), ratio = Json::object();
   std::vector<double> left = total_ms_;
   for (const Part& one : parts_) {
     for (size_t i = 0; i < left.size(); ++i) left[i] -= one.ms[i];
@@ -100,6 +99,9 @@ Json DenseContender::row(const std::string& rest, int batch, double gflop) const
     of["total"] = gflop;
     ratio["total"] = gflop / median * 1e3 / peaks_.own();
   }
+  row["parts_ms"] = std::move(ms);
+  row["parts_gflop"] = std::move(of);
+  row["parts_of_peak"] = std::move(ratio);
   return row;
 }
 
