@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -317,10 +318,17 @@ std::vector<Detection> merge_tiles(ImageSize image, std::span<const Tile> tiles,
 }
 
 std::vector<Detection> detect_tiled(ImageSize image, const TileOptions& options, int max_detections,
-                                    const DetectTile& detect) {
+                                    int batch, const DetectTiles& detect) {
+  require(batch >= 1, ErrorCode::kInvalidArgument, "batch {}: must be at least 1", batch);
   const std::vector<Tile> tiles = tiles_of(image, options);
   std::vector<std::vector<Detection>> found;
-  for (const Tile& tile : tiles) found.push_back(detect(tile));
+  while (found.size() < tiles.size()) {
+    const size_t count = std::min(static_cast<size_t>(batch), tiles.size() - found.size());
+    auto some = detect(std::span(tiles).subspan(found.size(), count));
+    require(some.size() == count, ErrorCode::kMismatch, "{} tiles, detections of {}", count,
+            some.size());
+    std::ranges::move(some, std::back_inserter(found));
+  }
   return merge_tiles(image, tiles, found, options, max_detections);
 }
 

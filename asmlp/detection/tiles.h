@@ -52,11 +52,12 @@ std::vector<Detection> merge_tiles(ImageSize image, std::span<const Tile> tiles,
                                    std::span<const std::vector<Detection>> found,
                                    const TileOptions& options, int max_detections);
 
-// What a detector finds on one tile, in pixels of the tile.
-using DetectTile = std::function<std::vector<Detection>(const Tile& tile)>;
+// What a detector finds on each of some tiles, in pixels of the tile.
+using DetectTiles = std::function<std::vector<std::vector<Detection>>(std::span<const Tile>)>;
 
-// tiles_of, `detect` of each in turn, merge_tiles.
+// tiles_of, `detect` of up to `batch` (at least 1) of them at a time, merge_tiles. Only the whole
+// image may have another size than the other tiles.
 std::vector<Detection> detect_tiled(ImageSize image, const TileOptions& options, int max_detections,
-                                    const DetectTile& detect);
+                                    int batch, const DetectTiles& detect);
 
 }  // namespace asmlp::detect

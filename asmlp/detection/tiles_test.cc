@@ -120,6 +120,17 @@ std::vector<Thing> scattered(ImageSize image, int count, int least, int most,
   return things;
 }
 
+// With what `detect` finds on each tile.
+std::vector<Detection> by_tiles(ImageSize image, const TileOptions& options,
+                                const std::function<std::vector<Detection>(const Tile&)>& detect) {
+  return detect_tiled(image, options, 0, 3, [&](std::span<const Tile> tiles) {
+    EXPECT_TRUE(tiles.size() >= 1 && tiles.size() <= 3);
+    std::vector<std::vector<Detection>> found;
+    for (const Tile& tile : tiles) found.push_back(detect(tile));
+    return found;
+  });
+}
+
 TEST(TilesOf, CoverTheImageAndOverlap) {
   std::mt19937 random(1);
   for (int trial = 0; trial < 300; ++trial) {
@@ -190,8 +201,8 @@ TEST(MergeTiles, ObjectsUpToTheOverlapAreFoundOnce) {
     // So that a tile sees them away from its borders.
     const auto things = scattered(image, 25, 6, *options.overlap - 6, random);
     const bool masks = trial % 2 == 0;
-    const auto found = detect_tiled(
-        image, options, 0, [&](const Tile& tile) { return perfect(things, tile, random, masks); });
+    const auto found = by_tiles(
+        image, options, [&](const Tile& tile) { return perfect(things, tile, random, masks); });
     ASSERT_NO_FATAL_FAILURE(
         expect_each_once(found, things, image, masks, 0, std::to_string(trial)));
   }
@@ -204,7 +215,7 @@ TEST(MergeTiles, InexactBoxesToo) {
     const TileOptions options{.size = 128, .overlap = 56};
     const ImageSize image{150 + int64_t(random() % 200), 150 + int64_t(random() % 300)};
     const auto things = scattered(image, 20, 16, 48, random);
-    const auto found = detect_tiled(image, options, 0, [&](const Tile& tile) {
+    const auto found = by_tiles(image, options, [&](const Tile& tile) {
       std::vector<Detection> all = perfect(things, tile, random, true, 1);
       // Slivers are seldom found.
       std::erase_if(all, [](const Detection& d) {
@@ -224,8 +235,8 @@ TEST(MergeTiles, ObjectsThatNoTileSeesWholeAreJoined) {
     const ImageSize image{200 + int64_t(random() % 100), 200 + int64_t(random() % 100)};
     const auto things = scattered(image, 4, 60, 130, random);
     const bool masks = trial % 2 == 0;
-    const auto found = detect_tiled(
-        image, options, 0, [&](const Tile& tile) { return perfect(things, tile, random, masks); });
+    const auto found = by_tiles(
+        image, options, [&](const Tile& tile) { return perfect(things, tile, random, masks); });
     ASSERT_NO_FATAL_FAILURE(
         expect_each_once(found, things, image, masks, 0, std::to_string(trial)));
     for (const Detection& detection : found) EXPECT_GE(detection.score, 0.5f);
@@ -241,7 +252,7 @@ TEST(MergeTiles, ObjectsInFrontOfOthersStay) {
                                   {90, 210, 30, 20, 0}};
   for (const bool masks : {false, true}) {
     std::mt19937 random(7);
-    const auto found = detect_tiled(image, {.size = 128, .overlap = 40}, 0, [&](const Tile& tile) {
+    const auto found = by_tiles(image, {.size = 128, .overlap = 40}, [&](const Tile& tile) {
       return perfect(things, tile, random, masks);
     });
     ASSERT_NO_FATAL_FAILURE(expect_each_once(found, things, image, masks, 0, "in front"));
@@ -262,7 +273,7 @@ TEST(MergeTiles, MasksTellNeighborsApart) {
     }
     return pixels;
   };
-  const auto found = detect_tiled(image, options, 0, [&](const Tile& window) {
+  const auto found = by_tiles(image, options, [&](const Tile& window) {
     std::vector<Detection> all;
     for (const int offset : {0, 10, 20}) {
       Detection detection;
@@ -308,6 +319,39 @@ TEST(MergeTiles, ClassesAreApart) {
   EXPECT_EQ(merge_tiles({64, 96}, tiles, same, {.size = 64}, 0).size(), 2u);  // far apart
 }
 
+Detection box_of(float x1, float y1, float x2, float y2, float score) {
+  Detection detection;
+  detection.box = {x1, y1, x2, y2};
+  detection.score = score;
+  return detection;
+}
+
+// What ends near a border is part of an object only if that goes on behind the border.
+TEST(MergeTiles, WhatDoesNotPassTheBorderIsAnotherObject) {
+  const std::vector<Tile> tiles{{0, 0, 128, 128}, {0, 64, 128, 128}};
+  const Detection small = box_of(117, 50, 127, 60, 0.6f);
+  for (const bool passes : {false, true}) {
+    const float end = passes ? 70.0f : 63.0f;  // the first tile ends at 64 of the second
+    const std::vector<std::vector<Detection>> found{{small}, {box_of(10, 30, end, 90, 0.7f)}};
+    const auto merged = merge_tiles({128, 192}, tiles, found, {.size = 128, .overlap = 64}, 0);
+    EXPECT_EQ(merged.size(), passes ? 1u : 2u);
+    EXPECT_EQ(merged[0].score, 0.7f);
+  }
+}
+
+// Two objects that one tile tells apart and another takes for one.
+TEST(MergeTiles, WhatATileTellsApartStaysApart) {
+  const std::vector<Tile> tiles{{0, 0, 128, 128}, {0, 64, 128, 128}};
+  const std::vector<std::vector<Detection>> found{
+      {box_of(20, 10, 128, 50, 0.6f), box_of(20, 52, 128, 90, 0.5f)},
+      {box_of(0, 10, 120, 90, 0.7f)}};
+  const auto merged = merge_tiles({128, 192}, tiles, found, {.size = 128, .overlap = 64}, 0);
+  ASSERT_EQ(merged.size(), 2u);
+  EXPECT_EQ(merged[0].box, (std::array<float, 4>{20, 10, 184, 90}));
+  EXPECT_EQ(merged[0].score, 0.7f);
+  EXPECT_EQ(merged[1].box, (std::array<float, 4>{20, 52, 128, 90}));
+}
+
 TEST(MergeTiles, NumbersThatAreNone) {
   const std::vector<Tile> tiles{{0, 0, 64, 64}, {0, 32, 64, 64}};
   const float nan = std::nanf("");
@@ -335,6 +379,9 @@ TEST(MergeTiles, MistakesAreErrors) {
   refused(ErrorCode::kBadFormat, {64, 96}, {{detection}, {}});
   detection.mask = {64, 64, {64 * 63}};
   refused(ErrorCode::kBadFormat, {64, 96}, {{detection}, {}});
+  const auto none = [](auto) { return std::vector<std::vector<Detection>>(1); };
+  test::error_of(ErrorCode::kInvalidArgument, [&] { detect_tiled({9, 9}, {}, 0, 0, none); });
+  test::error_of(ErrorCode::kMismatch, [&] { detect_tiled({9, 3000}, {}, 0, 2, none); });
 }
 
 TEST(PixelRuns, AreThePastedMask) {

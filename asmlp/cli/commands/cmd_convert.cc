@@ -44,11 +44,18 @@ void set_name(Description& model, const std::string& name) {
 
 // Of a model with int8 layers, one in fp32.
 void dequantize(ModelFile& model, const std::string& file) {
-  auto* architecture = std::get_if<Architecture>(&model.description.model);
-  require(architecture != nullptr && is_quantized(model.tensors), ErrorCode::kInvalidArgument,
+  require(is_quantized(model.tensors), ErrorCode::kInvalidArgument,
           "{}: --dequantize: the file has no int8 weights; leave the option out", file);
   model.tensors = dequantized(model.tensors);
-  architecture->spec.quantization.reset();
+  std::visit(
+      [](auto& own) {
+        if constexpr (requires { own.spec; }) {
+          own.spec.quantization.reset();
+        } else {
+          own.quantization = {};
+        }
+      },
+      model.description.model);
   model.notes.push_back(
       "int8 weights were written as the fp32 numbers that they stand for; their "
       "rounding stays");

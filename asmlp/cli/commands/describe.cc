@@ -104,6 +104,7 @@ void add_model(Lines& lines, const DetectorSpec& spec) {
                                 config.test.score_threshold, config.test.nms_iou,
                                 config.test.max_detections));
   add_input(lines, spec.preprocessing);
+  if (spec.quantization.images > 0) add_quantization(lines, spec.quantization);
 }
 
 void add_model(Lines& lines, const SegmentorSpec& spec) {
@@ -112,6 +113,7 @@ void add_model(Lines& lines, const SegmentorSpec& spec) {
             fmt::format("upernet with {} channels, pools [{}]", spec.config.decode_head.channels,
                         fmt::join(spec.config.decode_head.pool_scales, ", ")));
   add_input(lines, spec.preprocessing);
+  if (spec.quantization.images > 0) add_quantization(lines, spec.quantization);
 }
 
 std::vector<Param> table_of(const Description& model) {

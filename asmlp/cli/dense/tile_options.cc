@@ -1,6 +1,5 @@
 #include "asmlp/cli/dense/tile_options.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "asmlp/core/error.h"
@@ -41,7 +40,7 @@ std::optional<detect::TileOptions> tile_options(const TileRequest& request) {
 
 ImageDetector::ImageDetector(DetectorRunner& runner, const DetectorSpec& spec,
                              const std::optional<detect::TileOptions>& tiles, int batch)
-    : runner_(runner), spec_(spec), tiles_(tiles), batch_(static_cast<size_t>(batch)) {}
+    : runner_(runner), spec_(spec), tiles_(tiles), batch_(batch) {}
 
 std::vector<detect::Detection> ImageDetector::detect(const Image& image) {
   return std::move(detect({&image, 1})[0]);
@@ -55,18 +54,15 @@ std::vector<std::vector<detect::Detection>> ImageDetector::detect(std::span<cons
 }
 
 std::vector<detect::Detection> ImageDetector::detect_tiles(const Image& image) {
-  const detect::ImageSize size{image.height, image.width};
-  const std::vector<detect::Tile> tiles = detect::tiles_of(size, *tiles_);
-  std::vector<std::vector<detect::Detection>> found;
-  for (size_t first = 0; first < tiles.size(); first += batch_) {
-    std::vector<Image> pixels;
-    for (size_t i = first; i < std::min(first + batch_, tiles.size()); ++i) {
-      const detect::Tile& tile = tiles[i];
-      pixels.push_back(crop(image, {tile.top, tile.left, tile.height, tile.width}));
-    }
-    for (auto& one : runner_.detect(pixels, spec_.preprocessing)) found.push_back(std::move(one));
-  }
-  return detect::merge_tiles(size, tiles, found, *tiles_, spec_.config.test.max_detections);
+  return detect::detect_tiled(
+      {image.height, image.width}, *tiles_, spec_.config.test.max_detections, batch_,
+      [&](std::span<const detect::Tile> tiles) {
+        std::vector<Image> pixels;
+        for (const detect::Tile& tile : tiles) {
+          pixels.push_back(crop(image, {tile.top, tile.left, tile.height, tile.width}));
+        }
+        return runner_.detect(pixels, spec_.preprocessing);
+      });
 }
 
 }  // namespace asmlp::cli

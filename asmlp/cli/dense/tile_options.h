@@ -41,7 +41,7 @@ class ImageDetector {
   DetectorRunner& runner_;
   const DetectorSpec& spec_;
   std::optional<detect::TileOptions> tiles_;
-  size_t batch_;
+  int batch_;
 };
 
 }  // namespace asmlp::cli
