@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "asmlp/engine/heads/detector_weights.h"
-#include "asmlp/engine/heads/segmentor_plan.h"
+#include "asmlp/engine/heads/segmentor_weights.h"
 #include "asmlp/engine/packed_weights.h"
 
 namespace asmlp {

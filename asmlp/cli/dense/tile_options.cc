@@ -53,10 +53,10 @@ std::vector<std::vector<detect::Detection>> ImageDetector::detect(std::span<cons
   return found;
 }
 
+// The limit of the model is one for each tile: a large image may hold many more objects.
 std::vector<detect::Detection> ImageDetector::detect_tiles(const Image& image) {
   return detect::detect_tiled(
-      {image.height, image.width}, *tiles_, spec_.config.test.max_detections, batch_,
-      [&](std::span<const detect::Tile> tiles) {
+      {image.height, image.width}, *tiles_, 0, batch_, [&](std::span<const detect::Tile> tiles) {
         std::vector<Image> pixels;
         for (const detect::Tile& tile : tiles) {
           pixels.push_back(crop(image, {tile.top, tile.left, tile.height, tile.width}));

@@ -5,6 +5,7 @@
 
 #include "asmlp/detection/box.h"
 #include "asmlp/engine/heads/detector_weights.h"
+#include "asmlp/engine/heads/head_steps.h"
 
 namespace asmlp {
 

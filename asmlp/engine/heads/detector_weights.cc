@@ -52,13 +52,6 @@ void add_mask_head(WeightPacker& packer, const TensorMap& tensors, const std::st
 
 }  // namespace
 
-void add_conv(WeightPacker& packer, PackedConv& conv, const TensorMap& tensors,
-              const std::string& name) {
-  const Shape& shape = tensors.at(name + ".weight").shape;
-  conv.kernel = shape.size() == 4 ? static_cast<int>(shape[2]) : 1;
-  packer.add(conv.matrix, name, int64_t{conv.kernel} * conv.kernel);
-}
-
 DetectorWeights::DetectorWeights(const KernelSet& set, const DetectorConfig& config,
                                  const TensorMap& official)
     : kernels(set.int8 != nullptr ? set.int8->base : &set) {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "asmlp/engine/heads/head_steps.h"
+#include "asmlp/engine/heads/packed_conv.h"
 #include "asmlp/model/detector_config.h"
 
 namespace asmlp {
@@ -42,9 +42,5 @@ struct DetectorWeights : BackboneWeights {
  private:
   Arena arena;
 };
-
-// Adds a convolution of any kernel; its `conv` stands for kernel * kernel taps.
-void add_conv(WeightPacker& packer, PackedConv& conv, const TensorMap& tensors,
-              const std::string& name);
 
 }  // namespace asmlp

@@ -4,17 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "asmlp/engine/packed_weights.h"
+#include "asmlp/engine/heads/packed_conv.h"
 #include "asmlp/engine/steps.h"
 
 namespace asmlp {
-
-// A convolution of stride 1 that keeps the size of its map, or a linear layer (kernel 1): the depth
-// is [kernel * kernel taps][channels].
-struct PackedConv {
-  PackedMatrix matrix;
-  int kernel = 1;
-};
 
 // N x h x w pixels of `channels` floats, `stride` apart.
 struct HeadMap {
