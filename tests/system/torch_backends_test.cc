@@ -112,9 +112,15 @@ TEST_F(Backends, MeasureTheSameScores) {
       run({"dataset", "scenes", path("items"), "-o", path("scenes"), "--train", "1", "--val", "4"})
           .code,
       0);
+  // The model's classes by the names of these items.
+  std::ofstream names(path("names.txt"));
+  names << "background\n";
+  for (int k = 0; k < 10; ++k) names << k << '\n';
+  names.close();
   const auto ade = [&](const std::string& backend) {
-    return run_on(backend, {"validate", path("scenes"), "--model",
-                            bundled("upernet_scenes.safetensors"), "--multi-scale"});
+    return run_on(backend,
+                  {"validate", path("scenes"), "--model", bundled("upernet_scenes.safetensors"),
+                   "--class-map", path("names.txt"), "--multi-scale"});
   };
   const Json ours = ade("native"), theirs = ade("torch");
   expect_same_form(ours, theirs);

@@ -73,7 +73,8 @@ TEST_F(DetectTraining, BoxesNeedNoMasks) {
                                "--threshold", "0", "--backend", backend, "--json"});
     ASSERT_EQ(found.code, 0) << found.err;
     size_t detections = 0;
-    for (const Json& image : found.json()["images"]) detections += image["detections"].size();
+    const Json listed = found.json();
+    for (const Json& image : listed["images"]) detections += image["detections"].size();
     EXPECT_EQ(detections, validated.json()["detections"]);
     EXPECT_GT(detections, 0u);
   }
