@@ -4,7 +4,8 @@
 #
 #   benchmarks/peers.sh            all of it, with build/bin/asmlp; about an hour on two cores
 #   benchmarks/peers.sh --quick    one short round of each, into build/peers-quick
-#   benchmarks/peers.sh --help     models, batches, precisions, peers, rounds
+#   benchmarks/peers.sh --detector the backbone, feature pyramid, and RPN of a detector as one graph
+#   benchmarks/peers.sh --help     models, batches, precisions, peers, rounds; also behind --detector
 #
 # The peers are installed from PyPI into a virtual environment outside of the sources
 # ($XDG_CACHE_HOME/asmlp-peers, default ~/.cache/asmlp-peers), with $PYTHON or /usr/bin/python3. Nothing else
@@ -20,4 +21,6 @@ done < <(env)
 export PYTHONDONTWRITEBYTECODE=1
 python=${PYTHON:-/usr/bin/python3}
 [[ -x $python ]] || python=python3
-exec "$python" "$(dirname "$0")/peers/peers.py" "$@"
+program=peers
+[[ ${1-} != --detector ]] || program=detector_peers
+exec "$python" "$(dirname "$0")/peers/$program.py" "$@"

@@ -38,8 +38,9 @@ def versions(job):
 def weights(job):
     tensors.write(job["weights"], {p["name"]: tensors.filled(p["name"], p["shape"]) for p in job["params"]})
     size, channels = job["size"], job["channels"]
+    sides = size if isinstance(size, list) else [size, size]
     for batch in job["batches"]:
-        tensors.write(job["input"].format(batch=batch), {"input": tensors.filled("input", [batch, channels, size, size])})
+        tensors.write(job["input"].format(batch=batch), {"input": tensors.filled("input", [batch, channels, *sides])})
     return {}
 
 
@@ -56,12 +57,21 @@ def torch_module(job):
     import torch
 
     from as_mlp import AsMlp
+    from detector import DetectorMaps
 
     values, metadata = tensors.read(job["model"])
     config = json.loads(metadata["asmlp"])["config"]
-    module = AsMlp(config, {k: torch.from_numpy(v.copy()) for k, v in values.items()},
+    network = DetectorMaps if "rpn" in config else AsMlp
+    module = network(config, {k: torch.from_numpy(v.copy()) for k, v in values.items()},
                    job["layout"], job["shift"], job["norm"])
     return module.eval()
+
+
+def flat(outputs):
+    """One array of a network's outputs, one after the other."""
+    if not isinstance(outputs, (list, tuple)):
+        outputs = [outputs]
+    return np.concatenate([np.ravel(x) for x in outputs]) if len(outputs) > 1 else np.array(outputs[0])
 
 
 def images(job):
@@ -74,7 +84,7 @@ def export(job):
     torch.set_num_threads(job["threads"])
     with torch.no_grad():
         torch.onnx.export(torch_module(job), (torch.from_numpy(images(job)[: job["images"]].copy()),), job["onnx"],
-                          input_names=["input"], output_names=["logits"], dynamo=True, external_data=False,
+                          input_names=["input"], dynamo=True, external_data=False,
                           verbose=False)
     return {}
 
@@ -131,7 +141,11 @@ def serve_torch(job, x):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=job["precision"] == "bf16"):
             return module(inputs)
 
-    return run, lambda: run().float().numpy()
+    def result():
+        outputs = run()
+        return flat([x.float().numpy() for x in outputs] if isinstance(outputs, tuple) else outputs.float().numpy())
+
+    return run, result
 
 
 def serve_openvino(job, x):
@@ -159,7 +173,7 @@ def serve_openvino(job, x):
         request = compiled.create_infer_request()
         tensor = ov.Tensor(x)
         request.set_input_tensor(tensor)
-        return request.infer, lambda: request.get_output_tensor().data.copy()
+        return request.infer, lambda: flat([t.data for t in request.output_tensors])
     queue = [compiled.create_infer_request() for _ in range(streams)]
     for k, request in enumerate(queue):
         request.set_input_tensor(ov.Tensor(np.ascontiguousarray(x[k * batch:(k + 1) * batch])))
@@ -183,8 +197,9 @@ def serve_onnxruntime(job, x):
     session = ort.InferenceSession(job["onnx"], options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
     binding.bind_cpu_input(session.get_inputs()[0].name, x)
-    binding.bind_output(session.get_outputs()[0].name)
-    return (lambda: session.run_with_iobinding(binding)), lambda: binding.copy_outputs_to_cpu()[0].copy()
+    for output in session.get_outputs():
+        binding.bind_output(output.name)
+    return (lambda: session.run_with_iobinding(binding)), lambda: flat(binding.copy_outputs_to_cpu())
 
 
 PEERS = {"torch": serve_torch, "openvino": serve_openvino, "onnxruntime": serve_onnxruntime}

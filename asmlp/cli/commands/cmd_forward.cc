@@ -3,28 +3,14 @@
 #include <memory>
 
 #include "asmlp/cli/commands/commands.h"
-#include "asmlp/cli/options/options.h"
+#include "asmlp/cli/commands/forward.h"
 #include "asmlp/cli/options/runner.h"
+#include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp::cli {
-namespace {
-
-struct ForwardOptions {
-  ModelOptions model;
-  std::string input;
-  std::string output;
-  std::string backend;
-  RunOptions run;
-  OutputOptions messages;
-};
-
-// More images at once only cost memory.
-constexpr int64_t kMaxBatch = 8;
-
-// `input` of the file as floats, checked against what the model takes.
 std::vector<float> read_input(const ForwardOptions& options, const Config& config, Shape* shape) {
   const TensorFile file = read_safetensors(options.input);
   const auto entry = file.tensors.find("input");
@@ -55,11 +41,26 @@ std::vector<float> read_input(const ForwardOptions& options, const Config& confi
   return to_f32(tensor);
 }
 
-// Results of all batches under one name.
-struct Output {
-  Shape shape;  // of one batch; the first extent is set at the end
-  std::vector<float> values;
-};
+void write_outputs(const ForwardOptions& options, std::map<std::string, ForwardOutput> outputs,
+                   int64_t images, Precision precision, const std::string& isa) {
+  TensorMap tensors;
+  Json json = {{"file", options.output}, {"images", images}, {"tensors", Json::object()}};
+  for (auto& [name, output] : outputs) {
+    output.shape[0] = images;
+    json["tensors"][name] = output.shape;
+    tensors[name] = make_tensor(output.shape, std::move(output.values));
+  }
+  write_safetensors(options.output, tensors,
+                    {{"source", fmt::format("asmlp forward --backend {} --precision {}",
+                                            options.backend, to_string(precision))},
+                     {"isa", isa}});
+  if (options.messages.json) print_json(json);
+}
+
+namespace {
+
+// More images at once only cost memory.
+constexpr int64_t kMaxBatch = 8;
 
 int run_forward(const ForwardOptions& options, const Backend& backend) {
   check_output(options.output);
@@ -80,7 +81,7 @@ int run_forward(const ForwardOptions& options, const Backend& backend) {
   runner_options.run = options.run;
   const auto runner = backend.start(loaded.checkpoint, runner_options);
 
-  std::map<std::string, Output> outputs;
+  std::map<std::string, ForwardOutput> outputs;
   const size_t image_size = input.size() / static_cast<size_t>(images);
   for (int64_t first = 0; first < images; first += kMaxBatch) {
     const int batch = static_cast<int>(std::min(kMaxBatch, images - first));
@@ -88,12 +89,12 @@ int run_forward(const ForwardOptions& options, const Backend& backend) {
                                          static_cast<size_t>(batch) * image_size),
                 batch);
     if (spec.config.num_classes > 0) {
-      Output& logits = outputs["logits"];
+      ForwardOutput& logits = outputs["logits"];
       logits.shape = {batch, spec.config.num_classes};
       logits.values.insert(logits.values.end(), runner->logits().begin(), runner->logits().end());
     }
     for (int k = 0; k < runner->num_features(); ++k) {
-      Output& feature = outputs[fmt::format("feature.{}", k)];
+      ForwardOutput& feature = outputs[fmt::format("feature.{}", k)];
       feature.shape = runner->feature_shape(k);
       const size_t old = feature.values.size();
       feature.values.resize(old + static_cast<size_t>(element_count(feature.shape)));
@@ -101,18 +102,7 @@ int run_forward(const ForwardOptions& options, const Backend& backend) {
     }
   }
 
-  TensorMap tensors;
-  Json json = {{"file", options.output}, {"images", images}, {"tensors", Json::object()}};
-  for (auto& [name, output] : outputs) {
-    output.shape[0] = images;
-    json["tensors"][name] = output.shape;
-    tensors[name] = make_tensor(output.shape, std::move(output.values));
-  }
-  write_safetensors(options.output, tensors,
-                    {{"source", fmt::format("asmlp forward --backend {} --precision {}",
-                                            options.backend, to_string(runner->precision()))},
-                     {"isa", runner->isa()}});
-  if (options.messages.json) print_json(json);
+  write_outputs(options, std::move(outputs), images, runner->precision(), runner->isa());
   return kExitOk;
 }
 
@@ -126,7 +116,9 @@ Command add_forward(CLI::App& program, const Backend& backend, Arguments argumen
       "gets\n"
       "`logits` [N, classes] and `feature.k` [N, C, H, W]: 0 is the patch embedding, k the output "
       "of\n"
-      "stage k-1. Any image size is accepted.\n"
+      "stage k-1. Any image size is accepted. A detector's Y gets `pyramid.k`, `rpn.logits.k`, "
+      "and\n"
+      "`rpn.deltas.k`, a segmentor's `logits` [N, classes, h, w].\n"
       "Example:\n"
       "  asmlp forward --weights w.safetensors --config c.json --input x.safetensors \\\n"
       "                --output y.safetensors");
@@ -141,6 +133,11 @@ Command add_forward(CLI::App& program, const Backend& backend, Arguments argumen
   add_run_options(*app, options->run);
   add_output_options(*app, options->messages);
   return {app, [options, backend, arguments] {
+            const std::string& weights = options->model.weights;
+            const TaskEvidence evidence{.model = weights.empty() ? options->model.model : weights,
+                                        .data = ""};
+            const Task task = find_task({}, evidence).task;
+            if (task != Task::kClassify) return forward_dense(*options, task);
             if (options->backend != backend.name) exec_torch("`--backend torch`", arguments);
             return run_forward(*options, backend);
           }};
