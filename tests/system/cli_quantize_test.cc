@@ -225,7 +225,9 @@ TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
     const Json json =
         json_of({"segment", photos, "--model", model, "--output", path("s"), "--json"});
     std::map<std::string, double> shares;
-    for (const Json& area : json["images"][0]["classes"]) shares[area["label"]] = area["share"];
+    for (const Json& area : json["images"][0]["classes"]) {
+      shares[area["label"].get<std::string>()] = area["share"].get<double>();
+    }
     return shares;
   };
   std::map<std::string, double> int8 = areas(segmentor);
