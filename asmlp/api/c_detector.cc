@@ -38,9 +38,9 @@ struct asmlp_detector {
   void add(Objects& objects, asmlp::Detection& d) {
     const asmlp::Mask& mask = objects.masks.emplace_back(std::move(d.mask));
     const std::string& name = runner.model().info().classes[static_cast<size_t>(d.label)];
-    objects.detections.push_back({d.x1, d.y1, d.x2, d.y2, d.score, d.label, name.c_str(),
-                                  mask.empty() ? nullptr : mask.counts.data(),
-                                  mask.empty() ? 0 : mask.counts.size()});
+    objects.detections.push_back(
+        {d.x1, d.y1, d.x2, d.y2, d.score, d.label, name.c_str(), mask.height, mask.width,
+         mask.empty() ? nullptr : mask.counts.data(), mask.empty() ? 0 : mask.counts.size()});
   }
 };
 
@@ -62,6 +62,9 @@ asmlp_status asmlp_detector_create(const asmlp_model* model, const asmlp_detect_
     detect.score_threshold = chosen.score_threshold;
     detect.max_detections = chosen.max_detections;
     detect.masks = !asmlp::is_set(chosen.no_masks, "no_masks");
+    detect.tile = chosen.tile;
+    detect.tile_overlap = chosen.tile_overlap;
+    detect.tile_whole = asmlp::is_set(chosen.tile_whole, "tile_whole");
     detect.reading = asmlp::reading_of(chosen.exif, chosen.max_pixels);
     *detector = new asmlp_detector{asmlp::DetectRunner(checked(model, "model").model, detect)};
   });

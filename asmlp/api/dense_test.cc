@@ -1,4 +1,5 @@
-// Detector and Segmentor give what the engines give that they are made of, however images come.
+// Models of every task, and a Detector, which gives what the engine gives that it is made of,
+// however images come.
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <numeric>
 #include <thread>
 
+#include "asmlp/detection/tiles.h"
 #include "asmlp/engine/heads/detector.h"
 #include "asmlp/engine/heads/segmentor.h"
 #include "asmlp/image/decode.h"
@@ -21,32 +23,8 @@ namespace {
 
 using test::data;
 
-const std::filesystem::path kDetectorFile =
-    test::source_folder() / "models/mask_rcnn_scenes.safetensors";
-const std::filesystem::path kSegmentorFile =
-    test::source_folder() / "models/upernet_scenes.safetensors";
-const std::filesystem::path kClassifierFile =
-    test::source_folder() / "models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors";
-
-// Loaded once.
-const std::shared_ptr<const Model>& detector_model() {
-  static const auto model = load_model(kDetectorFile).model;
-  return model;
-}
-const std::shared_ptr<const Model>& segmentor_model() {
-  static const auto model = load_model(kSegmentorFile).model;
-  return model;
-}
-
-// Scenes as the models know them.
-std::vector<std::filesystem::path> scenes() {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(data("coco_base/val2017"))) {
-    files.push_back(entry.path());
-  }
-  std::ranges::sort(files);
-  return files;
-}
+std::shared_ptr<const Model> detector_model() { return bundled_model("mask_rcnn_scenes"); }
+std::shared_ptr<const Model> segmentor_model() { return bundled_model("upernet_scenes"); }
 
 void expect_same(const std::vector<Detection>& found,
                  const std::vector<detect::Detection>& expected) {
@@ -96,8 +74,9 @@ TEST(LoadDense, InfoSaysWhatTheFileSays) {
 }
 
 TEST(LoadDense, EveryModelHasABackbone) {
-  for (const auto& [file, model] :
-       {std::pair{kDetectorFile, detector_model()}, {kSegmentorFile, segmentor_model()}}) {
+  for (const std::string name : {"mask_rcnn_scenes", "upernet_scenes"}) {
+    const auto model = bundled_model(name);
+    const auto file = test::source_folder() / "models" / (name + ".safetensors");
     CheckpointOptions load;
     load.backbone_of_any_task = true;
     const Checkpoint checkpoint = load_checkpoint(file, load);
@@ -112,13 +91,12 @@ TEST(LoadDense, EveryModelHasABackbone) {
               Backbone(std::make_shared<Model>(packed)).features(photo).embedding);
     EXPECT_EQ(features.maps.size(), model->info().features.size());
     EXPECT_EQ(model->packed(), model->packed());  // packed once
-    EXPECT_EQ(error_of([&, model = model] { Classifier classifier(model); }),
-              ErrorCode::kUnsupported);
+    EXPECT_EQ(error_of([&] { Classifier classifier(model); }), ErrorCode::kUnsupported);
   }
 }
 
 TEST(LoadDense, AnotherTaskIsRefusedByName) {
-  const auto classifier = load_model(kClassifierFile).model;
+  const auto classifier = bundled_model("asmlp_nano_patch2_shift5_28.fashion_mnist");
   const auto message = [](const auto& call) {
     return test::error_of(ErrorCode::kUnsupported, call);
   };
@@ -136,7 +114,7 @@ TEST(Detector, GivesTheEnginesDetections) {
   Detector one(detector_model(), with_threads(1)), three(detector_model(), with_threads(2, 3));
   std::vector<DecodedImage> images;
   std::vector<std::vector<detect::Detection>> expected;
-  std::vector<std::filesystem::path> files = scenes();
+  std::vector<std::filesystem::path> files = scene_files();
   files.push_back(data("photos/chelsea.png"));
   files.push_back(data("images/png_one_pixel.png"));
   size_t objects = 0;
@@ -157,7 +135,7 @@ TEST(Detector, GivesTheEnginesDetections) {
 }
 
 TEST(Detector, TakesBgrRowsApartAndGray) {
-  const DecodedImage image = read_image(scenes().front());
+  const DecodedImage image = read_image(scene_files().front());
   const ptrdiff_t apart = 3 * ptrdiff_t{image.width} + 5;
   std::vector<std::uint8_t> bgr(size_t(apart * image.height), 99);
   std::vector<std::uint8_t> gray, repeated;
@@ -181,7 +159,7 @@ TEST(Detector, TakesBgrRowsApartAndGray) {
 TEST(Detector, TakesTensors) {
   const PackedDetector& packed = *detector_model()->detector();
   const DenseInput& input = packed.spec().preprocessing;
-  const Image image = to_rgb(decode_image(scenes().front()));
+  const Image image = to_rgb(decode_image(scene_files().front()));
   const CvSize padded = padded_size({image.height, image.width}, input);
   const size_t length = size_t(3) * size_t(padded.height) * size_t(padded.width);
   std::vector<float> values(2 * length);
@@ -212,7 +190,7 @@ TEST(Detector, TakesTensors) {
 }
 
 TEST(Detector, OptionsChangeWhatIsFound) {
-  const auto file = scenes().front();
+  const auto file = scene_files().front();
   const std::vector<Detection> usual = Detector(detector_model()).detect(file);
   DetectOptions options;
   options.masks = false;
@@ -242,6 +220,39 @@ TEST(Detector, OptionsChangeWhatIsFound) {
               engine.detect({&image, 1}, input).front());
 }
 
+TEST(Detector, CutsLargeImagesIntoTiles) {
+  const Image image = to_rgb(decode_image(data("photos/astronaut.png")));
+  DetectOptions options = with_threads(2);
+  options.tile = 200;
+  options.tile_overlap = 60;
+  options.tile_whole = true;
+  options.max_detections = 40;
+  options.score_threshold = 0.02f;
+  TestConfig test = detector_model()->detector()->config().test;
+  test.max_detections = 40;
+  test.score_threshold = 0.02f;
+  DetectorEngine engine(detector_model()->detector(), {.threads = 1, .test = test});
+  const auto expected = detect::detect_tiled(
+      {image.height, image.width}, {.size = 200, .overlap = 60, .whole = true}, 40, 1,
+      [&](std::span<const detect::Tile> tiles) {
+        const detect::Tile& tile = tiles.front();
+        Image part(tile.height, tile.width, 3);
+        for (int y = 0; y < tile.height; ++y) {
+          std::copy_n(image.row(tile.top + y) + 3 * tile.left, 3 * tile.width, part.row(y));
+        }
+        return std::vector<std::vector<detect::Detection>>{engine.detect(part)};
+      });
+  EXPECT_FALSE(expected.empty());
+  Detector detector(detector_model(), options);
+  expect_same(detector.detect(data("photos/astronaut.png")), expected);
+  const ImageView view{image.pixels.data(), image.height, image.width};
+  options.max_batch = 3;
+  const auto both = Detector(detector_model(), options).detect({view, view});
+  ASSERT_EQ(both.size(), 2u);
+  expect_same(both[0], expected);
+  expect_same(both[1], expected);
+}
+
 TEST(Detector, RefusesWhatIsOutOfRange) {
   const auto refused = [](const auto& change) {
     DetectOptions options;
@@ -256,6 +267,9 @@ TEST(Detector, RefusesWhatIsOutOfRange) {
   EXPECT_EQ(refused([](auto& o) { o.score_threshold = 1; }), kInvalid);
   EXPECT_EQ(refused([](auto& o) { o.score_threshold = NAN; }), kInvalid);
   EXPECT_EQ(refused([](auto& o) { o.max_detections = -1; }), kInvalid);
+  EXPECT_EQ(refused([](auto& o) { o.tile = 31; }), kInvalid);
+  EXPECT_EQ(refused([](auto& o) { o.tile = 100, o.tile_overlap = 51; }), kInvalid);
+  EXPECT_EQ(refused([](auto& o) { o.tile_overlap = 1; }), kInvalid);
   Detector detector(detector_model());
   const std::uint8_t pixel[3]{};
   for (const ImageView& bad :
@@ -268,7 +282,7 @@ TEST(Detector, RefusesWhatIsOutOfRange) {
 }
 
 TEST(Detector, MasksAreBitmapsOnRequest) {
-  const std::vector<Detection> found = Detector(detector_model()).detect(scenes().front());
+  const std::vector<Detection> found = Detector(detector_model()).detect(scene_files().front());
   ASSERT_FALSE(found.empty());
   for (const Detection& d : found) {
     const MaskRle runs{d.mask.height, d.mask.width, d.mask.counts};
@@ -294,7 +308,7 @@ TEST(Detector, MasksAreBitmapsOnRequest) {
 }
 
 TEST(Detector, OneModelServesManyThreads) {
-  const auto file = scenes().front();
+  const auto file = scene_files().front();
   const std::vector<Detection> expected = Detector(detector_model()).detect(file);
   std::vector<std::vector<Detection>> found(3);
   std::vector<std::thread> callers;
@@ -320,7 +334,7 @@ int in_child(const Call& call) {
 }
 
 TEST(DenseObjects, OfTheParentRefuseToRunInAChild) {
-  const DecodedImage image = read_image(scenes().front());
+  const DecodedImage image = read_image(scene_files().front());
   auto detector = std::make_unique<Detector>(detector_model(), with_threads(2));
   auto segmentor = std::make_unique<Segmentor>(segmentor_model());
   detector->detect(image.view());
@@ -335,110 +349,6 @@ TEST(DenseObjects, OfTheParentRefuseToRunInAChild) {
             0);
   Detector moved = std::move(*detector);
   EXPECT_FALSE(moved.detect(image.view()).empty());
-}
-
-TEST(Segmentor, GivesTheEnginesLabels) {
-  SegmentorEngine engine(segmentor_model()->segmentor(), {.threads = 1});
-  Segmentor segmentor(segmentor_model());
-  std::vector<DecodedImage> images;
-  std::vector<ImageView> views;
-  for (const auto& file : {scenes().front(), data("photos/chelsea.png")}) {
-    const Image expected = engine.segment(to_rgb(decode_image(file)));
-    images.push_back(read_image(file));
-    for (const Segmentation& found :
-         {segmentor.segment(file), segmentor.segment(images.back().view())}) {
-      EXPECT_EQ(found.height, expected.height);
-      EXPECT_EQ(found.width, expected.width);
-      EXPECT_EQ(found.labels, expected.pixels);
-      double sum = 0;
-      ASSERT_FALSE(found.shares.empty());
-      for (size_t i = 0; i < found.shares.size(); ++i) {
-        const ClassShare& share = found.shares[i];
-        const auto pixels = std::ranges::count(found.labels, share.label);
-        EXPECT_DOUBLE_EQ(share.share, double(pixels) / double(found.labels.size()));
-        EXPECT_EQ(share.name, segmentor_model()->info().classes[size_t(share.label)]);
-        if (i > 0) {
-          EXPECT_LE(share.share, found.shares[i - 1].share);
-        }
-        sum += share.share;
-      }
-      EXPECT_NEAR(sum, 1, 1e-12);
-    }
-    // Into rows that are apart.
-    const ptrdiff_t apart = expected.width + 9;
-    std::vector<std::uint8_t> rows(size_t(apart * expected.height), 254);
-    segmentor.segment(images.back().view(), {rows.data(), expected.height, expected.width, apart});
-    for (int y = 0; y < expected.height; ++y) {
-      EXPECT_TRUE(
-          std::equal(expected.row(y), expected.row(y) + expected.width, rows.begin() + y * apart));
-      EXPECT_EQ(rows[size_t(y * apart + expected.width)], 254);
-    }
-  }
-  for (const DecodedImage& image : images) views.push_back(image.view());
-  const std::vector<Segmentation> together = segmentor.segment(views);
-  ASSERT_EQ(together.size(), 2u);
-  EXPECT_EQ(together[0].labels, segmentor.segment(views[0]).labels);
-  EXPECT_EQ(together[1].labels, segmentor.segment(views[1]).labels);
-}
-
-TEST(Segmentor, OptionsReachTheEngine) {
-  const auto file = data("photos/chelsea.png");
-  const Image image = to_rgb(decode_image(file));
-  SegmentorEngine engine(segmentor_model()->segmentor());
-  SegmentOptions options;
-  options.flip = options.multi_scale = true;
-  options.short_side = options.long_side = 80;
-  DenseInput input = segmentor_model()->segmentor()->spec().preprocessing;
-  input.short_side = input.long_side = 80;
-  EXPECT_EQ(Segmentor(segmentor_model(), options).segment(file).labels,
-            engine.segment(image, input, {.multi_scale = true, .flip = true}).pixels);
-  options = {};
-  options.window = 64;
-  options.full_size = true;
-  EXPECT_EQ(
-      Segmentor(segmentor_model(), options).segment(file).labels,
-      engine.segment(image, {.full_size = true, .sliding = segment::SlidingWindow{64, 42}}).pixels);
-}
-
-TEST(Segmentor, TakesTensors) {
-  const DenseInput& input = segmentor_model()->segmentor()->spec().preprocessing;
-  const Image image = to_rgb(decode_image(scenes().front()));
-  const size_t length = image.pixels.size();
-  std::vector<float> values(2 * length);
-  normalize_into(image, input, image.height, image.width, std::span(values).first(length));
-  SegmentorEngine engine(segmentor_model()->segmentor());
-  DenseInput own_size = input;
-  own_size.pad_multiple = 1;
-  const auto expected = engine.segment(image, own_size, {.full_size = true}).pixels;
-  const auto found = Segmentor(segmentor_model())
-                         .segment(TensorView{values.data(), 2, 3, image.height, image.width});
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0].labels, expected);
-  EXPECT_EQ(found[1].labels.size(), expected.size());
-}
-
-TEST(Segmentor, RefusesWhatIsOutOfRange) {
-  const auto refused = [](const auto& change) {
-    SegmentOptions options;
-    change(options);
-    return error_of([&] { Segmentor segmentor(segmentor_model(), options); });
-  };
-  const auto kInvalid = ErrorCode::kInvalidArgument;
-  EXPECT_EQ(refused([](auto& o) { o.threads = 257; }), kInvalid);
-  EXPECT_EQ(refused([](auto& o) { o.short_side = 16385; }), kInvalid);
-  EXPECT_EQ(refused([](auto& o) { o.window = -1; }), kInvalid);
-  EXPECT_EQ(refused([](auto& o) { o.window_stride = 5; }), kInvalid);
-  EXPECT_EQ(refused([](auto& o) { o.window = 32, o.window_stride = 33; }), kInvalid);
-  Segmentor segmentor(segmentor_model());
-  const std::uint8_t pixels[12]{};
-  std::uint8_t labels[4];
-  const ImageView view{pixels, 2, 2};
-  EXPECT_EQ(error_of([&] { segmentor.segment(view, {labels, 2, 1}); }), ErrorCode::kMismatch);
-  EXPECT_EQ(error_of([&] { segmentor.segment(view, {nullptr, 2, 2}); }), kInvalid);
-  EXPECT_EQ(error_of([&] { segmentor.segment(view, {labels, 2, 2, 1}); }), kInvalid);
-  EXPECT_EQ(error_of([&] { segmentor.segment(ImageView{nullptr, 2, 2}); }), kInvalid);
-  EXPECT_EQ(error_of([&] { segmentor.segment("/nowhere.jpg"); }), ErrorCode::kNotFound);
-  EXPECT_EQ(segmentor.segment(view).labels.size(), 4u);  // and goes on
 }
 
 }  // namespace

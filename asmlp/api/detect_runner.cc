@@ -33,6 +33,24 @@ DetectorOptions engine_options(const Model& model, const DetectOptions& options)
           .masks = options.masks};
 }
 
+std::optional<detect::TileOptions> tile_options(const DetectOptions& options) {
+  require(options.tile >= 0 && options.tile_overlap >= 0 &&
+              (options.tile > 0 || (options.tile_overlap == 0 && !options.tile_whole)),
+          ErrorCode::kInvalidArgument,
+          "tile is {} and tile_overlap {}; must not be negative, and tile_overlap and tile_whole "
+          "need a tile",
+          options.tile, options.tile_overlap);
+  if (options.tile == 0) return std::nullopt;
+  detect::TileOptions tiles{.size = options.tile, .whole = options.tile_whole};
+  if (options.tile_overlap > 0) tiles.overlap = options.tile_overlap;
+  validate(tiles);
+  return tiles;
+}
+
+ImageView view_of(const Image& image) {
+  return {image.pixels.data(), image.height, image.width, image.channels};
+}
+
 }  // namespace
 
 DetectRunner::DetectRunner(std::shared_ptr<const Model> model, const DetectOptions& options)
@@ -40,6 +58,7 @@ DetectRunner::DetectRunner(std::shared_ptr<const Model> model, const DetectOptio
       options_(options),
       input_(resized_to(model_->detector()->spec().preprocessing, options.short_side,
                         options.long_side)),
+      tiles_(tile_options(options)),
       engine_(model_->detector(), engine_options(*model_, options)) {}
 
 void DetectRunner::append(std::vector<std::vector<detect::Detection>> found,
@@ -61,18 +80,46 @@ void DetectRunner::append(std::vector<std::vector<detect::Detection>> found,
   }
 }
 
+std::vector<detect::Detection> DetectRunner::detect_tiles(const ImageView& view) {
+  const ptrdiff_t row =
+      view.row_bytes != 0 ? view.row_bytes : ptrdiff_t{view.width} * view.channels;
+  const int most = options_.max_detections > 0 ? options_.max_detections
+                                               : model_->detector()->config().test.max_detections;
+  return detect::detect_tiled(
+      {view.height, view.width}, *tiles_, most, options_.max_batch,
+      [&](std::span<const detect::Tile> tiles) {
+        std::vector<Image> parts;
+        for (const detect::Tile& tile : tiles) {
+          ImageView part = view;
+          part.pixels += tile.top * row + ptrdiff_t{tile.left} * view.channels;
+          part.height = tile.height, part.width = tile.width, part.row_bytes = row;
+          parts.push_back(with_channels(copy_of(part), channels()));
+        }
+        return engine_.detect(parts, input_);
+      });
+}
+
+std::vector<std::vector<detect::Detection>> DetectRunner::detect_views(
+    std::span<const ImageView> views) {
+  if (tiles_) {
+    std::vector<std::vector<detect::Detection>> found;
+    for (const ImageView& view : views) found.push_back(detect_tiles(view));
+    return found;
+  }
+  std::vector<Image> batch;
+  for (const ImageView& view : views) batch.push_back(with_channels(copy_of(view), channels()));
+  return engine_.detect(batch, input_);
+}
+
 DetectRunner::Results DetectRunner::run(const std::vector<ImageView>& images) {
   const OneCaller::Writing turn(caller_);
   check_channels(channels());
   for (size_t i = 0; i < images.size(); ++i) check_image(images[i], i);
   Results results;
+  const std::span<const ImageView> all(images);
   const auto step = static_cast<size_t>(options_.max_batch);
-  for (size_t first = 0; first < images.size(); first += step) {
-    std::vector<Image> batch;
-    for (size_t i = first; i < std::min(first + step, images.size()); ++i) {
-      batch.push_back(with_channels(copy_of(images[i]), channels()));
-    }
-    append(engine_.detect(batch, input_), results);
+  for (size_t first = 0; first < all.size(); first += step) {
+    append(detect_views(all.subspan(first, std::min(step, all.size() - first))), results);
   }
   return results;
 }
@@ -93,9 +140,13 @@ DetectRunner::Results DetectRunner::run(const TensorView& tensor) {
   return results;
 }
 
-DetectRunner::Results DetectRunner::run(Image image) {
+DetectRunner::Results DetectRunner::run(const Image& image) {
   Results results;
-  append(engine_.detect({&image, 1}, input_), results);
+  if (tiles_) {
+    append({detect_tiles(view_of(image))}, results);
+  } else {
+    append(engine_.detect({&image, 1}, input_), results);
+  }
   return results;
 }
 

@@ -1,10 +1,13 @@
 // What Detector and the C API have in common.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "asmlp/api/one_caller.h"
 #include "asmlp/asmlp.hpp"
+#include "asmlp/detection/tiles.h"
 #include "asmlp/engine/heads/detector.h"
 
 namespace asmlp {
@@ -30,12 +33,16 @@ class DetectRunner {
  private:
   int channels() const { return model_->info().in_channels; }
   void append(std::vector<std::vector<detect::Detection>> found, Results& results) const;
-  Results run(Image image);
+  // With input_ as it is, or by tiles.
+  std::vector<std::vector<detect::Detection>> detect_views(std::span<const ImageView> views);
+  std::vector<detect::Detection> detect_tiles(const ImageView& view);
+  Results run(const Image& image);
 
   OneCaller caller_;
   std::shared_ptr<const Model> model_;
   DetectOptions options_;
   DenseInput input_;
+  std::optional<detect::TileOptions> tiles_;
   DetectorEngine engine_;
 };
 

@@ -227,8 +227,11 @@ typedef struct asmlp_detect_options {
   float score_threshold; /* objects are found above it, below 1; 0: the model's own */
   int max_detections;    /* the best of each image, up to 2^20; 0: the model's own */
   int no_masks;          /* 1: compute none, which is faster; 0: as the model does */
-  asmlp_exif exif;       /* of image files */
-  int64_t max_pixels;    /* larger image files are refused; 0: 89,478,485 */
+  int tile;           /* pixels a side of tiles that large images are cut into, 32..16384; 0: no */
+  int tile_overlap;   /* pixels that neighbors share, up to half a tile; 0: a quarter of it */
+  int tile_whole;     /* 1: also the whole image, for objects that fill several tiles */
+  asmlp_exif exif;    /* of image files */
+  int64_t max_pixels; /* larger image files are refused; 0: 89,478,485 */
 } asmlp_detect_options;
 
 /* ASMLP_UNSUPPORTED for a model whose task is not ASMLP_TASK_DETECT. */
@@ -254,6 +257,7 @@ typedef struct asmlp_detection {
   float score;                 /* probability of its class */
   int label;                   /* its class, 0..num_classes-1 */
   const char* name;            /* of the class; valid as long as the detector or the model */
+  int mask_height, mask_width; /* those of the image; 0 without a mask */
   const uint32_t* mask_counts; /* valid until the next run; NULL without a mask */
   size_t num_mask_counts;
 } asmlp_detection;

@@ -63,7 +63,13 @@ struct DetectOptions {
   float score_threshold = 0;  // objects are found above it, below 1; 0: the model's own
   int max_detections = 0;     // the best of each image, up to 2^20; 0: the model's own
   bool masks = true;          // false computes none, which is faster
-  ReadOptions reading = {};   // of image files
+  // Large pictures by tiles of this many pixels a side, 32..16384, each seen as an image of its
+  // own, whose objects are merged; 0: the image as a whole. (docs/guide/detection.md: Large
+  // images.)
+  int tile = 0;
+  int tile_overlap = 0;      // pixels that neighbors share, up to half a tile; 0: a quarter of it
+  bool tile_whole = false;   // also the whole image, for objects that fill several tiles
+  ReadOptions reading = {};  // of image files
 };
 
 class DetectRunner;

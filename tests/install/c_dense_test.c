@@ -37,7 +37,7 @@ static void check_detector(const char* file, const char* image) {
   const asmlp_detection *found = NULL, *again = NULL;
   const float* values = NULL;
   const char* name = NULL;
-  int i, count = -1, others = -1, height = 0, width, area = 0;
+  int i, count = -1, others = -1, height, width, area = 0;
   float best;
   CHECK(asmlp_model_load(file, NULL, &model) == ASMLP_OK);
   CHECK(asmlp_model_get_info(model, &info) == ASMLP_OK && info.task == ASMLP_TASK_DETECT);
@@ -49,6 +49,9 @@ static void check_detector(const char* file, const char* image) {
   options.no_masks = 2;
   REFUSED(asmlp_detector_create(model, &options, &detector), ASMLP_INVALID_ARGUMENT, "no_masks");
   options.no_masks = 0;
+  options.tile_whole = 1;
+  REFUSED(asmlp_detector_create(model, &options, &detector), ASMLP_INVALID_ARGUMENT, "tile");
+  options.tile_whole = 0;
   options.exif = (asmlp_exif)2;
   REFUSED(asmlp_detector_create(model, &options, &detector), ASMLP_INVALID_ARGUMENT, "exif is 2");
   REFUSED(asmlp_detector_create(NULL, NULL, &detector), ASMLP_INVALID_ARGUMENT, "model is NULL");
@@ -63,15 +66,12 @@ static void check_detector(const char* file, const char* image) {
   CHECK(asmlp_model_class(model, found[0].label, &name) == ASMLP_OK);
   CHECK(strcmp(found[0].name, name) == 0 && found[0].x2 > found[0].x1 && best > 0 && best <= 1);
   for (i = 1; i < count; ++i) CHECK(found[i].score <= found[i - 1].score);
-  /* The size of the image is that of its mask. */
   CHECK(found[0].mask_counts != NULL && found[0].num_mask_counts > 1);
   for (i = 0; (size_t)i < found[0].num_mask_counts; ++i) area += (int)found[0].mask_counts[i];
-  for (width = 1; width <= 512; ++width) {
-    if (area % width != 0 || area / width > 512) continue;
-    height = area / width;
-    if (asmlp_detector_mask(detector, 0, 0, bitmap, height, width, 0, 9) == ASMLP_OK) break;
-  }
-  CHECK(width <= 512);
+  height = found[0].mask_height;
+  width = found[0].mask_width;
+  CHECK(height > 0 && width > 0 && area == height * width && area <= (int)sizeof(bitmap));
+  CHECK(asmlp_detector_mask(detector, 0, 0, bitmap, height, width, 0, 9) == ASMLP_OK);
   for (i = 0; i < area; ++i) {
     CHECK(bitmap[i % height * width + i / height] == 9 * pixel_of(&found[0], i));
   }

@@ -1,12 +1,18 @@
 // Model files and a way to look at errors, for the tests of this layer.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "asmlp/asmlp.hpp"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/fill.h"
+#include "tests/support/support.h"
 
 namespace asmlp {
 
@@ -25,6 +31,26 @@ inline Checkpoint write_filled_model(const std::filesystem::path& file, int in_c
   checkpoint.tensors = fill_parameters(config);
   save_checkpoint(file, checkpoint);
   return checkpoint;
+}
+
+// The bundled model of models/<name>.safetensors, loaded once per program.
+inline std::shared_ptr<const Model> bundled_model(const std::string& name) {
+  static std::map<std::string, std::shared_ptr<const Model>> models;
+  std::shared_ptr<const Model>& model = models[name];
+  if (!model) {
+    model = load_model(test::source_folder() / "models" / (name + ".safetensors")).model;
+  }
+  return model;
+}
+
+// Pictures as the bundled detector and segmentor know them.
+inline std::vector<std::filesystem::path> scene_files() {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(test::data("coco_base/val2017"))) {
+    files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return files;
 }
 
 // The code of the Error that `call` throws, if it does.
