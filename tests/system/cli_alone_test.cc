@@ -9,7 +9,7 @@ namespace {
 
 using testing::AllOf, testing::HasSubstr;
 
-class Alone : public testing::Test {
+class AloneWithEveryTask : public testing::Test {
  protected:
   void SetUp() override {
     fs::create_directories(folder_.path() / "bin");
@@ -28,7 +28,7 @@ class Alone : public testing::Test {
   RunSettings settings_;
 };
 
-TEST_F(Alone, EveryTaskRuns) {
+TEST_F(AloneWithEveryTask, EveryTaskRuns) {
   const std::string photo = data("coco_base/val2017/000000000001.jpg");
   const std::vector<std::vector<std::string>> commands{
       {"detect", photo, "--output", path("d"), "--json"},
@@ -49,7 +49,7 @@ TEST_F(Alone, EveryTaskRuns) {
   EXPECT_THAT(alone({"train", "data"}).err, HasSubstr("`train` needs the program asmlp-torch"));
 }
 
-TEST_F(Alone, TheHelpIsWhole) {
+TEST_F(AloneWithEveryTask, TheHelpIsWhole) {
   for (const char* command : {"detect", "segment", "validate"}) {
     const Outcome help = alone({command, "--help"});
     EXPECT_EQ(help.code, 0) << help.err;
@@ -62,7 +62,7 @@ TEST_F(Alone, TheHelpIsWhole) {
 }
 
 // Nothing of LibTorch is loaded.
-TEST_F(Alone, TheProgramDoesNotLinkLibTorch) {
+TEST_F(AloneWithEveryTask, TheProgramDoesNotLinkLibTorch) {
   EXPECT_EQ(slurp(settings_.program).find("libtorch_cpu.so"), std::string::npos);
   EXPECT_EQ(slurp(settings_.program).find("libc10.so"), std::string::npos);
 }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "asmlp/model/params.h"
 #include "asmlp/weights/quantized.h"
 #include "asmlp/weights/safetensors.h"
@@ -172,11 +174,9 @@ TEST_F(QuantizeCommand, WhatCannotBeDoneIsSaidBeforeTheWork) {
     std::string said;
   };
   const std::string photos = data("photos"), out = path("o.safetensors");
-  const std::string detector = source_folder() / "models" / "mask_rcnn_scenes.safetensors";
   fs::create_directories(path("empty"));
   ASSERT_EQ(quantize({"--max-error", "1", "--quiet"}).code, 0);
   const std::vector<Wrong> all{
-      {{detector, "--data", photos, "--output", out}, 1, "no classifier"},
       {{model_, "--data", path("empty"), "--output", out}, 1, "empty"},
       {{model_, "--data", path("nowhere"), "--output", out}, 1, "nowhere"},
       {{model_, "--data", photos, "--output", path("o.pth")}, 2, ".safetensors"},
@@ -197,6 +197,50 @@ TEST_F(QuantizeCommand, WhatCannotBeDoneIsSaidBeforeTheWork) {
     EXPECT_THAT(outcome.err, HasSubstr(wrong.said));
     EXPECT_FALSE(fs::exists(out));
   }
+}
+
+// The file computes in int8 wherever it is loaded, and finds and labels what the fp32 model does.
+TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
+  const std::string photos = data("coco_base/val2017");
+  const auto bundled = [](const char* name) {
+    return (source_folder() / "models" / name).string();
+  };
+  const auto json_of = [](const std::vector<std::string>& words) {
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.json();
+  };
+  const std::string detector = path("detector.safetensors"),
+                    segmentor = path("segmentor.safetensors");
+  for (const auto& [from, to] : {std::pair{"mask_rcnn_scenes.safetensors", detector},
+                                 std::pair{"upernet_scenes.safetensors", segmentor}}) {
+    const Outcome made = run({"quantize", bundled(from), "--data", photos, "--output", to});
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_LT(fs::file_size(to), fs::file_size(bundled(from)) / 2);
+  }
+  const Json scores = json_of({"validate", data("coco_base"), "--model", detector, "--json"});
+  EXPECT_EQ(scores["precision"], "int8");
+  EXPECT_GT(scores["bbox"]["AP"].get<double>(), 0.65);
+  const auto areas = [&](const std::string& model) {
+    const Json json =
+        json_of({"segment", photos, "--model", model, "--output", path("s"), "--json"});
+    std::map<std::string, double> shares;
+    for (const Json& area : json["images"][0]["classes"]) {
+      shares[area["label"].get<std::string>()] = area["share"].get<double>();
+    }
+    return shares;
+  };
+  std::map<std::string, double> int8 = areas(segmentor);
+  for (const auto& [label, share] : areas(bundled("upernet_scenes.safetensors"))) {
+    EXPECT_NEAR(int8[label], share, 0.02) << label;
+  }
+  const Json bench = json_of(
+      {"bench", "--task", "detect", "--model", detector, "--runs", "1", "--warmup", "0", "--json"});
+  EXPECT_EQ(bench["rows"][0]["precision"], "int8");
+  const Outcome refused =
+      run({"detect", photos, "--model", detector, "--precision", "fp32", "--no-pictures"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("quantized to int8"));
 }
 
 // The bundled model on every tenth test image: int8 may lose 3 of 1000, and a layer that is wrong

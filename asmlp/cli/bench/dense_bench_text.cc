@@ -83,9 +83,10 @@ Table parts_table(const Json& row) {
 std::string dense_bench_text(const Json& document, bool markdown) {
   const auto print = [&](const Table& table) { return markdown ? table.markdown() : table.str(); };
   const Json& rows = document["rows"];
+  const int runs = rows[0]["runs"].get<int>();
   std::string text =
-      fmt::format("{}; {} runs of each row, in turns\n\n{}", shown(document["machine"]["cpu"]),
-                  rows[0]["runs"].get<int>(), print(rows_table(rows)));
+      fmt::format("{}; {} run{} of each row, in turns\n\n{}", shown(document["machine"]["cpu"]),
+                  runs, runs == 1 ? "" : "s", print(rows_table(rows)));
   for (const Json& row : rows) {
     if (row["parts_ms"].size() < 2) continue;  // a backend that does not tell them
     text += fmt::format("\n{}, {}, {}, {}, {} x {} pixels (height x width)", shown(row["model"]),
