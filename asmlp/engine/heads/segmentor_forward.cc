@@ -95,7 +95,7 @@ void SegmentorForward::top_down() {
   const size_t stages = segmentor_.laterals.size();
   int64_t products = 0;
   for (size_t k = 0; k + 1 < stages; ++k) {
-    products += work(weights_.outputs[k].matrix, segmentor_.outputs[k].rows());
+    products += work(weights_.outputs[k].matrix, segmentor_.laterals[k].rows());
   }
   profiled("pyramid", products, [&] {
     for (size_t k = stages; k-- > 0;) {
@@ -107,6 +107,10 @@ void SegmentorForward::top_down() {
         continue;
       }
       resize(segmentor_.laterals[k + 1], sum, Into::kAdd);
+      if (segmentor_.outputs[k].data == nullptr) {
+        conv(weights_.outputs[k], sum, place, AfterProduct::kRelu);
+        continue;
+      }
       conv(weights_.outputs[k], sum, segmentor_.outputs[k], AfterProduct::kRelu);
       resize(segmentor_.outputs[k], place, Into::kStore);
     }

@@ -43,7 +43,11 @@ SegmentorPlan::SegmentorPlan(const SegmentorConfig& config, const SegmentorWeigh
   laterals.resize(stages);
   outputs.resize(stages - 1);
   for (size_t k = 0; k < stages; ++k) add(laterals[k], plan.stages[k].size, channels, stride);
-  for (size_t k = 0; k + 1 < stages; ++k) add(outputs[k], plan.stages[k].size, channels, stride);
+  // Those of the finest level are written where they belong, unless their columns would reach into
+  // the next level's.
+  for (size_t k = channels % cols == 0 ? 1 : 0; k + 1 < stages; ++k) {
+    add(outputs[k], plan.stages[k].size, channels, stride);
+  }
   const int all = static_cast<int>(stages) * channels;
   add(levels, finest, all, all);
   add(logits, finest, config.num_classes, round_up(config.num_classes, cols));

@@ -19,7 +19,7 @@ struct SegmentorPlan {
   std::vector<HeadMap> pooled;     // of each scale, before its convolution
   std::vector<HeadMap> projected;  // and after
   std::vector<HeadMap> laterals;   // of all stages: the sums from above
-  std::vector<HeadMap> outputs;    // of all stages but the last
+  std::vector<HeadMap> outputs;    // of all stages but the last; the first may have no memory
   HeadMap levels;                  // all of them side by side, as large as the finest
   HeadMap logits;
   int64_t generation;  // of the memory block
