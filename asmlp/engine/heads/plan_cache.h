@@ -14,7 +14,7 @@ namespace asmlp {
 template <typename P>
 class PlanCache {
  public:
-  // The plan of this size and of at least `batch` images; make(batch) makes one.
+  // The plan of this size and of at least `batch` images; make() makes one.
   template <typename Make>
   P& get(int height, int width, int batch, const MemoryBlock& memory, const Make& make) {
     std::erase_if(plans_,
