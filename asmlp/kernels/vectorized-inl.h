@@ -32,6 +32,7 @@ ASMLP_INLINE inline void call_vectorized(const Body& body) {
   }
 }
 
+#if defined(__x86_64__)
 template <typename Body>
 __attribute__((target("avx2,fma"))) void run_vectorized_avx2(const Body& body) {
   call_vectorized<32>(body);
@@ -42,6 +43,7 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prefer-vector-widt
 run_vectorized_avx512(const Body& body) {
   call_vectorized<64>(body);
 }
+#endif
 
 template <typename Body>
 void run_vectorized(const Body& body) {
