@@ -89,14 +89,16 @@ void HeadSteps::normalized_conv(const PackedConv& conv, const PackedNorm& norm,
 
 void HeadSteps::second_product(const PackedMatrix& weight, const GridTask& task, const float* rows,
                                int64_t ld, float* out, int64_t ld_out) {
-  const int64_t lda = plan_.lda(weight);
-  const MapView<float> view{rows, 1, static_cast<int>(task.rows.size()),
-                            static_cast<int>(weight.depth()), ld};
-  gather_converted(weight, view, 0, task.rows.size(), task.scratch.a, lda, weight.padded_depth());
-  GemmBlock block = block_of(task, task.scratch.a, lda, out, ld_out);
-  block.panel_begin = 0;
-  block.panel_end = weight.panels();
-  gemm(weight, block, TileStart::kBias, TileEnd::kStore);
+  const int64_t count = task.rows.size();
+  const MapView<float> view{rows, 1, static_cast<int>(count), static_cast<int>(weight.depth()), ld};
+  const GridTask all{{0, count}, {0, weight.panels()}, task.scratch};
+  deep_product(
+      weight, all,
+      [&](Range range, int64_t begin, int64_t end, void* a, int64_t lda, int64_t padded) {
+        gather_neighbors(weight, view, /*kernel=*/1, range.begin, range.size(), begin, end, a, lda,
+                         padded);
+      },
+      out, ld_out, AfterProduct::kNothing);
 }
 
 void HeadSteps::add_nearest(const HeadMap& in, const HeadMap& out) {

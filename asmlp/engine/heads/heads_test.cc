@@ -190,6 +190,28 @@ TEST(DetectorEngine, TakesNoProposalsAndAllOfThem) {
   }
 }
 
+// Rows that are deeper than what is gathered at a time, also on their way to a second product.
+TEST(DetectorEngine, WideHeadsAgreeWithTheReference) {
+  DetectorSpec spec = small_detector(DetectorKind::kMaskRcnn);
+  spec.config.rpn.channels = 2100;
+  spec.config.mask_head.channels = 1030;
+  const TensorMap tensors = filled(parameter_table(spec.config));
+  const Inputs inputs(1, 40, 50);
+  const std::vector<detect::Box> boxes{{0, 0, 50, 40}, {3, 5, 20, 17}};
+  const auto run = [&](Isa isa, std::vector<NetworkMap>& maps) {
+    DetectorEngine engine(PackedDetector::create(spec, tensors, {.isa = isa}));
+    auto regions = engine.describe_regions(inputs.values, 40, 50, boxes);
+    maps = engine.maps();
+    return regions.masks;
+  };
+  std::vector<NetworkMap> maps, expected;
+  const auto masks = run(Isa::kAuto, maps), reference = run(Isa::kReference, expected);
+  EXPECT_LE(test::relative_error(masks, reference), 1e-4);
+  for (size_t k = 0; k < maps.size(); ++k) {
+    EXPECT_LE(test::relative_error(maps[k].values, expected[k].values), 1e-4) << maps[k].name;
+  }
+}
+
 TEST(DetectorEngine, RefusesWhatIsNoInput) {
   const DetectorSpec spec = small_detector(DetectorKind::kMaskRcnn);
   const auto model = PackedDetector::create(spec, filled(parameter_table(spec.config)));
