@@ -160,19 +160,35 @@ void DetectorForward::propose_regions() {
 
 // ---- Regions
 
-HeadMap DetectorForward::pool(int64_t begin, int64_t end, int bins, float* out) {
+int64_t DetectorForward::image_of(int64_t region) const {
+  const auto above = std::upper_bound(memory_.first.begin(), memory_.first.end(), region);
+  return above - memory_.first.begin() - 1;
+}
+
+HeadMap DetectorForward::through(const std::vector<PackedConv>& layers, HeadMap map) {
+  for (const PackedConv& layer : layers) {
+    HeadMap out = map;
+    out.data = other_than(map.data);
+    out.channels = static_cast<int>(layer.matrix.cols());
+    out.stride = layer.matrix.panels() * layer.matrix.tile_cols();
+    conv(layer, map, out, AfterProduct::kRelu);
+    map = out;
+  }
+  return map;
+}
+
+HeadMap DetectorForward::pool(int64_t begin, int64_t end, int bins) {
   const int channels = config_.fpn_channels;
-  const HeadMap pooled{out, bins, bins, channels, channels, static_cast<int>(end - begin)};
+  const HeadMap pooled{detector_.region_maps[0],     bins, bins, channels, channels,
+                       static_cast<int>(end - begin)};
   const detect::RoiGrid grid{bins, bins, config_.roi.sampling_ratio};
   plan_.pool.run(static_cast<int>(end - begin), [&](int task, int thread) {
     auto& [samples, terms] = memory_.sampling[thread];
     const int64_t region = begin + task;
     const Box& box = memory_.boxes[region];
-    const int64_t image = std::upper_bound(memory_.first.begin(), memory_.first.end(), region) -
-                          memory_.first.begin() - 1;
     const int level = detect::roi_level(box, config_.roi.levels, config_.roi.finest_size);
     const HeadMap& map = detector_.pyramid[level];
-    const float* rows = map.row(image * int64_t{map.h} * map.w);
+    const float* rows = map.row(image_of(region) * int64_t{map.h} * map.w);
     const auto stride = static_cast<float>(config_.rpn.anchors.strides[level]);
     detect::sample_roi(&box.x1, 1 / stride, grid, map.h, map.w, samples);
     float* to = pooled.row(int64_t{task} * bins * bins);
@@ -193,25 +209,11 @@ int64_t DetectorForward::output_stride() const {
 
 void DetectorForward::box_group(const BoxHeadWeights& head, int64_t begin, int64_t end) {
   const int bins = config_.roi.box_size, regions = static_cast<int>(end - begin);
-  HeadMap map = pool(begin, end, bins, detector_.region_maps[0]);
-  int other = 1;
-  const auto next_map = [&](int channels, int64_t stride) {
-    HeadMap next = map;
-    next.data = detector_.region_maps[other];
-    next.channels = channels;
-    next.stride = stride;
-    other = 1 - other;
-    return next;
-  };
-  for (const PackedConv& layer : head.convs) {
-    const PackedMatrix& weight = layer.matrix;
-    const HeadMap out =
-        next_map(static_cast<int>(weight.cols()), weight.panels() * weight.tile_cols());
-    conv(layer, map, out, AfterProduct::kRelu);
-    map = out;
-  }
+  HeadMap map = through(head.convs, pool(begin, end, bins));
   if (map.stride != map.channels) {  // a convolution's
-    const HeadMap dense = next_map(map.channels, map.channels);
+    HeadMap dense = map;
+    dense.data = other_than(map.data);
+    dense.stride = map.channels;
     for (int64_t r = 0; r < map.rows(); ++r) std::copy_n(map.row(r), map.channels, dense.row(r));
     map = dense;
   }

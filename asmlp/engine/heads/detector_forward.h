@@ -69,8 +69,16 @@ class DetectorForward : public StageSink, private HeadSteps {
   void propose_regions();
   void rpn(size_t level);
 
-  // Pools regions [begin, end) of boxes to rows of bins x bins pixels.
-  HeadMap pool(int64_t begin, int64_t end, int bins, float* out);
+  // The image that a region belongs to.
+  int64_t image_of(int64_t region) const;
+  // Pools regions [begin, end) of boxes to rows of bins x bins pixels, in region_maps[0].
+  HeadMap pool(int64_t begin, int64_t end, int bins);
+  // relu(conv) for each layer, from one of region_maps to the other and back.
+  HeadMap through(const std::vector<PackedConv>& layers, HeadMap map);
+  // The same memory's other half.
+  float* other_than(const float* map) const {
+    return detector_.region_maps[map == detector_.region_maps[0]];
+  }
   void classify();
   // A box head of regions [begin, end), to memory_.outputs.
   void box_group(const BoxHeadWeights& head, int64_t begin, int64_t end);

@@ -64,17 +64,7 @@ void DetectorForward::mask_heads() {
 
 void DetectorForward::mask_group(const MaskHeadWeights& head, int64_t begin, int64_t end) {
   const int bins = config_.roi.mask_size;
-  HeadMap map = pool(begin, end, bins, detector_.region_maps[0]);
-  int other = 1;
-  for (const PackedConv& layer : head.convs) {
-    HeadMap out = map;
-    out.data = detector_.region_maps[other];
-    out.channels = static_cast<int>(layer.matrix.cols());
-    out.stride = layer.matrix.panels() * layer.matrix.tile_cols();
-    conv(layer, map, out, AfterProduct::kRelu);
-    map = out;
-    other = 1 - other;
-  }
+  const HeadMap map = through(head.convs, pool(begin, end, bins));
   // A cell becomes four pixels, of which only the logit of the object's class is wanted.
   const PackedMatrix& upsample = head.upsample;
   const int64_t ld = upsample.panels() * upsample.tile_cols(), cells = int64_t{bins} * bins;
@@ -103,8 +93,7 @@ void DetectorForward::paste(std::vector<std::vector<detect::Detection>>& detecti
     const int side = 2 * config_.roi.mask_size;
     const auto objects = static_cast<int>(memory_.boxes.size());
     plan_.pool.run(objects, [&](int object, int thread) {
-      const auto above = std::upper_bound(memory_.first.begin(), memory_.first.end(), object);
-      const int64_t image = above - memory_.first.begin() - 1;
+      const int64_t image = image_of(object);
       const int64_t i = object - memory_.first[image];
       const Box& box = memory_.found[image].boxes[i];
       const detect::ImageSize size = sizes_[image].original;

@@ -1,9 +1,6 @@
 // The layers of heads as steps of the engine: convolutions, linear layers, resized maps.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "asmlp/engine/heads/packed_conv.h"
 #include "asmlp/engine/steps.h"
 
@@ -106,8 +103,6 @@ class HeadSteps : protected Steps {
   // out = in, or out += in, resized bilinearly, corners not aligned (torch's upsample_bilinear2d).
   enum class Into { kStore, kAdd };
   void resize(const HeadMap& in, const HeadMap& out, Into into);
-
-  int64_t work(const PackedMatrix& weight, int64_t rows) const { return Steps::work(weight, rows); }
 };
 
 }  // namespace asmlp

@@ -31,7 +31,6 @@ class PlanCache {
     }
     return *plans_.back();
   }
-  const std::vector<std::unique_ptr<P>>& plans() const { return plans_; }
 
  private:
   static constexpr size_t kMost = 8;
