@@ -1,13 +1,11 @@
 #include "asmlp/quantize/dense_subject.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "asmlp/engine/heads/detector.h"
 #include "asmlp/engine/heads/segmentor.h"
 #include "asmlp/image/opencv/dense_input.h"
 #include "asmlp/quantize/calibration.h"
-#include "asmlp/weights/fold_batch_norm.h"
 
 namespace asmlp {
 namespace {
@@ -53,10 +51,6 @@ std::vector<detect::Box> regions_of(CvSize size) {
 
 }  // namespace
 
-DetectorSubject::DetectorSubject(DetectorSpec spec, const TensorMap& tensors,
-                                 const ImageSource& images)
-    : spec_(std::move(spec)), tensors_(fold_batch_norms(tensors)), images_(images) {}
-
 void DetectorSubject::observe(const TensorMap& tensors, std::span<const int64_t> images,
                               int threads, InputObserver& observer,
                               const ImageCounter& progress) const {
@@ -90,10 +84,6 @@ std::vector<OutputPart> DetectorSubject::outputs(const TensorMap& tensors,
   if (has_masks(spec_.config.kind)) parts.push_back(std::move(masks));
   return parts;
 }
-
-SegmentorSubject::SegmentorSubject(SegmentorSpec spec, const TensorMap& tensors,
-                                   const ImageSource& images)
-    : spec_(std::move(spec)), tensors_(fold_batch_norms(tensors)), images_(images) {}
 
 void SegmentorSubject::observe(const TensorMap& tensors, std::span<const int64_t> images,
                                int threads, InputObserver& observer,
