@@ -1,9 +1,9 @@
 // asmlp forward for detectors and segmentors.
 #include "asmlp/cli/commands/forward.h"
+#include "asmlp/cli/options/dense_backend.h"
 #include "asmlp/cli/options/dense_model.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
-#include "asmlp/engine/heads/detector.h"
 #include "asmlp/engine/heads/segmentor.h"
 
 namespace asmlp::cli {
@@ -27,17 +27,11 @@ void append(ForwardOutput& output, const Shape& shape, std::span<const float> va
   output.values.insert(output.values.end(), values.begin(), values.end());
 }
 
-template <typename Named>
-PackOptions pack_options(const RunOptions& run, const Named& named) {
-  return {.isa = parse_isa(run.isa, "--isa"),
-          .precision = precision_of(run, named.tensors, named.spec.name)};
-}
-
 int forward_detector(const ForwardOptions& options) {
   const NamedDetector named = load_named_detector(options.model);
   check_not_overwritten(named.file, options.output);
-  const auto model =
-      PackedDetector::create(named.spec, named.tensors, pack_options(options.run, named));
+  const auto model = PackedDetector::create(
+      named.spec, named.tensors, pack_options(options.run, named.tensors, named.spec.name));
   DetectorEngine engine(model, {.threads = options.run.threads});
   std::map<std::string, ForwardOutput> outputs;
   const int64_t images = for_images(options, named.spec.config.backbone,
@@ -53,8 +47,8 @@ int forward_detector(const ForwardOptions& options) {
 int forward_segmentor(const ForwardOptions& options) {
   const NamedSegmentor named = load_named_segmentor(options.model);
   check_not_overwritten(named.file, options.output);
-  const auto model =
-      PackedSegmentor::create(named.spec, named.tensors, pack_options(options.run, named));
+  const auto model = PackedSegmentor::create(
+      named.spec, named.tensors, pack_options(options.run, named.tensors, named.spec.name));
   SegmentorEngine engine(model, {.threads = options.run.threads});
   std::map<std::string, ForwardOutput> outputs;
   const int64_t images = for_images(

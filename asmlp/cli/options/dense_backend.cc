@@ -3,11 +3,12 @@
 #include "asmlp/engine/heads/segmentor.h"
 
 namespace asmlp::cli {
-namespace {
 
 PackOptions pack_options(const RunOptions& run, const TensorMap& tensors, const std::string& name) {
   return {.isa = parse_isa(run.isa, "--isa"), .precision = precision_of(run, tensors, name)};
 }
+
+namespace {
 
 class NativeDetector : public DetectorRunner {
  public:

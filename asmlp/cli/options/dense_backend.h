@@ -26,6 +26,10 @@ struct DenseOptions {
   bool profile = false;  // also measure the steps, where the backend can
 };
 
+// How the native engine packs a model of these tensors, which is called `name`. Error(
+// kInvalidArgument, kUnsupported) for an --isa or --precision that cannot be.
+PackOptions pack_options(const RunOptions& run, const TensorMap& tensors, const std::string& name);
+
 // What both kinds of runners tell.
 class DenseRunner {
  public:
