@@ -8,12 +8,17 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include "asmlp/cli/bench/bench_report.h"
+#include "asmlp/cli/bench/peaks.h"
 #include "asmlp/cli/bench/statistics.h"
 #include "asmlp/cli/terminal/progress.h"
+#include "asmlp/cli_torch/operator_profile.h"
+#include "asmlp/core/cpu.h"
 #include "asmlp/core/error.h"
+#include "asmlp/model/params.h"
 #include "asmlp/report/machine.h"
 #include "asmlp/torch/nn/eager_as_mlp.h"
 #include "asmlp/torch/ops/autocast.h"
@@ -187,7 +192,15 @@ Json milliseconds(const std::vector<StepTime>& times,
   return {{"median", s.median}, {"min", s.min}, {"p10", s.p10}, {"p90", s.p90}};
 }
 
-Json row_of(const TrainBench& bench, const TrainBenchOptions& options, const Contender& contender) {
+// GFLOP of a step, three times the forward pass's: the gradients of a product are two. Of samples
+// that drop path leaves out too, so that the paths compare.
+double step_gflop(const TrainBench& bench, int batch) {
+  return 6e-9 * batch *
+         static_cast<double>(multiply_adds(bench.spec().config, bench.size(), bench.size()));
+}
+
+Json row_of(const TrainBench& bench, const TrainBenchOptions& options, const Contender& contender,
+            const Peaks& peaks) {
   Json row{{"model", bench.spec().name},       {"path", contender.path},
            {"precision", contender.precision}, {"format", contender.format},
            {"img_size", bench.size()},         {"batch", options.batch},
@@ -198,11 +211,23 @@ Json row_of(const TrainBench& bench, const TrainBenchOptions& options, const Con
   row["update_ms"] = milliseconds(contender.times, [](const StepTime& t) { return t.update; });
   row["processor_ms"] =
       milliseconds(contender.times, [](const StepTime& t) { return t.processor; });
-  row["images_per_second"] = options.batch * 1e3 / row["step_ms"]["median"].get<double>();
+  const double seconds = row["step_ms"]["median"].get<double>() * 1e-3;
+  row["images_per_second"] = options.batch / seconds;
+  row["gflop"] = step_gflop(bench, options.batch);
+  row["peak"] = peaks.json(row["gflop"].get<double>() / seconds);
   row["verified"] = {{"loss_error", contender.loss_error},
                      {"gradient_error", contender.gradient_error},
                      {"tolerance", allowed_difference(contender.precision)}};
   return row;
+}
+
+Json profile(TrainBench& bench, const Contender& contender, int steps, double peak) {
+  OperatorProfile operators;
+  for (int i = 0; i < steps; ++i) {
+    const StepTime time = bench.step(contender);
+    operators.end_step(time.total(), time.update);
+  }
+  return operators.rows(peak);
 }
 
 }  // namespace
@@ -210,9 +235,14 @@ Json row_of(const TrainBench& bench, const TrainBenchOptions& options, const Con
 Json measure_training(const TrainBenchOptions& options) {
   TrainBench bench(options);
   std::vector<Contender> contenders;
+  std::map<std::string, Peaks> peaks;
   for (const std::string& precision : options.precisions) {
-    contenders.push_back({"fused", precision, "channels-last"});
-    contenders.push_back({"eager", precision, "NCHW"});
+    for (const char* path : {"fused", "eager"}) {
+      if (std::ranges::count(options.paths, path) == 0) continue;
+      const bool fused = path == std::string("fused");
+      contenders.push_back({path, precision, fused ? "channels-last" : "NCHW"});
+    }
+    peaks.try_emplace(precision, default_isa(), parse_precision(precision), bench.threads());
   }
   verify(bench, contenders);
   for (Contender& contender : contenders) {
@@ -226,15 +256,22 @@ Json measure_training(const TrainBenchOptions& options) {
       const StepTime time = bench.step(contender);
       if (run >= 0) contender.times.push_back(time);
     }
+    if (run >= 0 && run % std::max(1, runs / kPeakPieces) == 0) {
+      for (auto& [name, peak] : peaks) peak.sample();
+    }
     progress.update(run + warmup + 1, "");
   }
   progress.finish();
 
   Json document = measurement_document();
   for (size_t i = 0; i < contenders.size(); ++i) {
-    Json row = row_of(bench, options, contenders[i]);
+    const Peaks& peak = peaks.at(contenders[i].precision);
+    Json row = row_of(bench, options, contenders[i], peak);
+    if (options.profile && contenders[i].path == "fused") {
+      row["operators"] = profile(bench, contenders[i], runs, peak.own());
+    }
     // Every eager row stands behind the fused one of its precision.
-    if (contenders[i].path == "eager") {
+    if (contenders[i].path == "eager" && options.paths.size() > 1) {
       Json& fused = document["rows"].back();
       const auto ratio = [&](const char* time, const char* value) {
         return row[time][value].get<double>() / fused[time][value].get<double>();

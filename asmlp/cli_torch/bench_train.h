@@ -16,6 +16,8 @@ struct TrainBenchOptions {
   int size = 0;  // side of the images in pixels; 0: the model's
   Repetition repetition{.runs = 20, .warmup = 2};
   std::vector<std::string> precisions{"fp32"};  // "fp32", "bf16"
+  std::vector<std::string> paths{"fused", "eager"};
+  bool profile = false;  // of the operators of the fused path
 };
 
 // A document of report/machine.h's measurement_document() whose rows, one per precision and way of

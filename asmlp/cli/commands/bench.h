@@ -23,6 +23,8 @@ namespace asmlp::cli {
 struct BenchRequest {
   TaskOption task;
   bool train = false;
+  std::vector<std::string> paths;  // of training steps
+  bool profile = false;            // of training steps
   bool latency = false;
   std::vector<int> callers;  // of latency
   std::vector<std::string> models;

@@ -86,6 +86,18 @@ void add_execution_options(CLI::App& app, const std::string& backend, BenchReque
   CLI::Option* train =
       app.add_flag("--train", request.train, "measure training steps instead (needs asmlp-torch)")
           ->group(group);
+  add(app.add_option("--path", request.paths,
+                     "--train: fused (what `asmlp train` runs), eager (ATen operations as the "
+                     "authors wrote them), or both (default)")
+          ->delimiter(',')
+          ->check(CLI::IsMember({"fused", "eager"}))
+          ->needs(train)
+          ->type_name("NAME"),
+      kTrain);
+  add(app.add_flag("--profile", request.profile,
+                   "--train: what each operator of a fused step costs, by width of its input")
+          ->needs(train),
+      kTrain);
   CLI::Option* latency =
       app.add_flag("--latency", request.latency,
                    "measure the percentiles of one image's time under callers instead")
@@ -185,6 +197,7 @@ constexpr const char* kBenchFooter =
     "  asmlp bench --latency --callers 1,2,4           p50, p90, p99 as a server sees them\n"
     "  asmlp bench --from a.json b.json --markdown     earlier results in one table\n"
     "  asmlp bench --train --precision fp32,bf16       training steps\n"
+    "  asmlp bench --train --path fused --profile      where their time goes\n"
     "  asmlp bench --task detect --size 480x640        the parts of a detection\n"
     "  asmlp bench --task segment --precision bf16 --backend torch";
 

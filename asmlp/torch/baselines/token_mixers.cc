@@ -89,10 +89,9 @@ MixedBlockImpl::MixedBlockImpl(const Config& config, const TokenMixerConfig& mix
       mlp_(register_module("mlp", Mlp(config.dim(stage), config.hidden_dim(stage)))) {}
 
 torch::Tensor MixedBlockImpl::forward(const torch::Tensor& input) {
-  auto fork = fork_group_norm(input, norm1_->weight, norm1_->bias);
+  const auto fork = fork_group_norm(input, norm1_->weight, norm1_->bias);
   const auto x = add_branch(fork.x, token_mixer_(fork.normal), drop_path_, is_training());
-  fork = fork_group_norm(x, norm2_->weight, norm2_->bias);
-  return add_branch(fork.x, mlp_(fork.normal), drop_path_, is_training());
+  return mlp_->add_to({x, {}}, norm2_, drop_path_scale(x, drop_path_, is_training())).x;
 }
 
 MixedStageImpl::MixedStageImpl(const Config& config, const TokenMixerConfig& mixer, int stage,

@@ -43,7 +43,7 @@ std::vector<torch::Tensor> AsMlpImpl::forward_features(const torch::Tensor& inpu
 torch::Tensor AsMlpImpl::forward_head(const torch::Tensor& last_feature) {
   const auto x = last_feature.permute({0, 2, 3, 1});
   const auto pooled = fused_group_norm(x, norm_->weight, norm_->bias).mean({1, 2});
-  return head_ ? head_(pooled) : pooled;
+  return head_ ? fused_linear(pooled, head_->weight, head_->bias) : pooled;
 }
 
 torch::Tensor AsMlpImpl::forward(const torch::Tensor& input) {

@@ -1,13 +1,16 @@
 #include "asmlp/torch/nn/blocks.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "asmlp/torch/nn/checkpoint.h"
 #include "asmlp/torch/ops/axial_shift.h"
-#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 namespace {
 
 Projection projection(const torch::nn::Conv2d& conv) { return {conv->weight, conv->bias}; }
+Projection affine(const torch::nn::GroupNorm& norm) { return {norm->weight, norm->bias}; }
 
 torch::Tensor project(const torch::Tensor& x, const torch::nn::Conv2d& conv,
                       Activation activation = Activation::kNone) {
@@ -21,6 +24,12 @@ torch::Tensor normalized(const torch::Tensor& x, const torch::nn::GroupNorm& nor
 
 // Zeros that complete `size` to a multiple.
 int64_t missing(int64_t size, int64_t multiple) { return (multiple - size % multiple) % multiple; }
+
+// torch::constant_pad_nd copies where there is nothing to do.
+torch::Tensor zero_pad(const torch::Tensor& x, const std::vector<int64_t>& pads) {
+  const bool any = std::ranges::any_of(pads, [](int64_t pad) { return pad != 0; });
+  return any ? torch::constant_pad_nd(x, pads) : x;
+}
 
 }  // namespace
 
@@ -55,17 +64,36 @@ AxialShiftBlockImpl::AxialShiftBlockImpl(const Config& config, int dim)
       norm1_(register_module("norm1", make_norm(dim))),
       norm2_(register_module("norm2", make_norm(dim))) {}
 
+AxialShift AxialShiftBlockImpl::along_w() const {
+  return {Axis::kWidth, config_.shift_size.w, config_.dilation, config_.padding};
+}
+AxialShift AxialShiftBlockImpl::along_h() const {
+  return {Axis::kHeight, config_.shift_size.h, config_.dilation, config_.padding};
+}
+
 torch::Tensor AxialShiftBlockImpl::forward(torch::Tensor x) {
-  const AxialShift along_w{Axis::kWidth, config_.shift_size.w, config_.dilation, config_.padding};
-  const AxialShift along_h{Axis::kHeight, config_.shift_size.h, config_.dilation, config_.padding};
   x = normalized(project(x, conv1_), norm1_, Activation::kGelu);
   if (config_.connection == Connection::kParallel) {
-    x = fused_shifted_sum(x, {along_w, projection(conv2_1_)}, {along_h, projection(conv2_2_)});
+    x = project(axial_shift(x, along_w()), conv2_1_, Activation::kGelu) +
+        project(axial_shift(x, along_h()), conv2_2_, Activation::kGelu);
   } else {
-    x = project(axial_shift(x, along_w), conv2_1_, Activation::kGelu);
-    x = project(axial_shift(x, along_h), conv2_2_, Activation::kGelu);
+    x = project(axial_shift(x, along_w()), conv2_1_, Activation::kGelu);
+    x = project(axial_shift(x, along_h()), conv2_2_, Activation::kGelu);
   }
   return project(normalized(x, norm2_), conv3_);
+}
+
+FeatureMap AxialShiftBlockImpl::add_to(const FeatureMap& x, const torch::nn::GroupNorm& norm,
+                                       const torch::Tensor& scale) {
+  if (config_.connection == Connection::kParallel) {
+    return fused_shift_block(
+        x,
+        {affine(norm), projection(conv1_), affine(norm1_), projection(conv2_1_),
+         projection(conv2_2_), affine(norm2_), projection(conv3_), along_w(), along_h()},
+        scale);
+  }
+  const auto fork = fork_group_norm(x.x, norm->weight, norm->bias);
+  return {fused_add(fork.x, forward(fork.normal), scale), {}};
 }
 
 MlpImpl::MlpImpl(int dim, int hidden)
@@ -76,6 +104,11 @@ torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
   return fused_mlp(x, projection(fc1_), projection(fc2_));
 }
 
+FeatureMap MlpImpl::add_to(const FeatureMap& x, const torch::nn::GroupNorm& norm,
+                           const torch::Tensor& scale) {
+  return fused_mlp_block(x, affine(norm), projection(fc1_), projection(fc2_), scale);
+}
+
 BlockImpl::BlockImpl(const Config& config, int stage, double drop_path)
     : drop_path_(drop_path),
       norm1_(register_module("norm1", make_norm(config.dim(stage)))),
@@ -83,14 +116,11 @@ BlockImpl::BlockImpl(const Config& config, int stage, double drop_path)
       norm2_(register_module("norm2", make_norm(config.dim(stage)))),
       mlp_(register_module("mlp", Mlp(config.dim(stage), config.hidden_dim(stage)))) {}
 
-torch::Tensor BlockImpl::forward(torch::Tensor x) {
-  const auto add = [&](const torch::Tensor& past, const torch::Tensor& branch) {
-    return fused_add(past, branch, drop_path_scale(past, drop_path_, is_training()));
-  };
-  auto fork = fork_group_norm(x, norm1_->weight, norm1_->bias);
-  x = add(fork.x, axial_shift_(fork.normal));
-  fork = fork_group_norm(x, norm2_->weight, norm2_->bias);
-  return add(fork.x, mlp_(fork.normal));
+FeatureMap BlockImpl::forward(const FeatureMap& x) {
+  // The factors are drawn in this order: a resumed run draws the same.
+  const auto factors = [&] { return drop_path_scale(x.x, drop_path_, is_training()); };
+  const FeatureMap shifted = axial_shift_->add_to(x, norm1_, factors());
+  return mlp_->add_to(shifted, norm2_, factors());
 }
 
 PatchEmbedImpl::PatchEmbedImpl(const Config& config)
@@ -104,8 +134,7 @@ PatchEmbedImpl::PatchEmbedImpl(const Config& config)
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& image) {
   const int64_t p = patch_size_;
-  const auto padded =
-      torch::constant_pad_nd(image, {0, missing(image.size(3), p), 0, missing(image.size(2), p)});
+  const auto padded = zero_pad(image, {0, missing(image.size(3), p), 0, missing(image.size(2), p)});
   // A convolution whose patches do not overlap is a projection of the patches.
   const int64_t n = image.size(0), h = padded.size(2) / p, w = padded.size(3) / p;
   const auto patches = padded.reshape({n, -1, h, p, w, p})
@@ -120,8 +149,8 @@ PatchMergingImpl::PatchMergingImpl(int dim)
       norm_(register_module("norm", make_norm(4 * dim))) {}
 
 torch::Tensor PatchMergingImpl::forward(const torch::Tensor& input) {
-  const auto x = torch::constant_pad_nd(
-      input, {0, 0, 0, missing(input.size(2), 2), 0, missing(input.size(1), 2)});
+  const auto x =
+      zero_pad(input, {0, 0, 0, missing(input.size(2), 2), 0, missing(input.size(1), 2)});
   // Channels of the pixels (0,0), (1,0), (0,1), (1,1) of each 2 x 2 square (row, column).
   const int64_t n = x.size(0), h = x.size(1) / 2, w = x.size(2) / 2, c = x.size(3);
   const auto squares =
@@ -141,13 +170,18 @@ StageImpl::StageImpl(const Config& config, int stage, int first_block)
 }
 
 torch::Tensor StageImpl::run_blocks(torch::Tensor x) {
+  FeatureMap map{x, {}};
   for (const auto& block : *blocks_) {
+    if (!checkpointing_) {
+      map = block->as<Block>()->forward(map);
+      continue;
+    }
     const auto run = [block](const torch::Tensor& input) {
-      return block->as<Block>()->forward(input);
+      return block->as<Block>()->forward({input, {}}).x;
     };
-    x = checkpointing_ ? checkpoint(run, x, block->parameters()) : run(x);
+    map.x = checkpoint(run, map.x, block->parameters());
   }
-  return x;
+  return map.x;
 }
 
 torch::Tensor StageImpl::merge(const torch::Tensor& x) { return downsample_ ? downsample_(x) : x; }

@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/model/config.h"
+#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 
@@ -27,8 +28,14 @@ class AxialShiftBlockImpl : public torch::nn::Module {
  public:
   AxialShiftBlockImpl(const Config& config, int dim);
   torch::Tensor forward(torch::Tensor x);
+  // x + scale * forward(norm(x)); `scale` is that of fused_add.
+  FeatureMap add_to(const FeatureMap& x, const torch::nn::GroupNorm& norm,
+                    const torch::Tensor& scale);
 
  private:
+  AxialShift along_w() const;
+  AxialShift along_h() const;
+
   Config config_;
   torch::nn::Conv2d conv1_, conv2_1_, conv2_2_, conv3_;
   torch::nn::GroupNorm norm1_, norm2_;
@@ -40,6 +47,9 @@ class MlpImpl : public torch::nn::Module {
  public:
   MlpImpl(int dim, int hidden);
   torch::Tensor forward(const torch::Tensor& x);
+  // x + scale * forward(norm(x)).
+  FeatureMap add_to(const FeatureMap& x, const torch::nn::GroupNorm& norm,
+                    const torch::Tensor& scale);
 
  private:
   torch::nn::Conv2d fc1_, fc2_;
@@ -50,7 +60,7 @@ TORCH_MODULE(Mlp);
 class BlockImpl : public torch::nn::Module {
  public:
   BlockImpl(const Config& config, int stage, double drop_path);
-  torch::Tensor forward(torch::Tensor x);
+  FeatureMap forward(const FeatureMap& x);
 
  private:
   double drop_path_;

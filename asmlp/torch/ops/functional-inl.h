@@ -9,6 +9,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
 #include "asmlp/torch/ops/autocast.h"
+#include "asmlp/torch/ops/bf16_gemm.h"
 #include "asmlp/torch/ops/functional.h"
 #include "asmlp/torch/ops/kernels.h"
 
@@ -26,11 +27,6 @@ inline bool kernel_fits(std::initializer_list<torch::Tensor> tensors) {
   return true;
 }
 
-// Under bf16 autocast the products are LibTorch's, of bf16 numbers.
-inline bool projection_fits(std::initializer_list<torch::Tensor> tensors) {
-  return !bf16_autocast() && kernel_fits(tensors);
-}
-
 // Feature maps may be stored in bf16 too, with fp32 parameters.
 inline bool norm_fits(const torch::Tensor& x, std::initializer_list<torch::Tensor> parameters) {
   if (x.scalar_type() != at::kBFloat16) {
@@ -39,6 +35,20 @@ inline bool norm_fits(const torch::Tensor& x, std::initializer_list<torch::Tenso
   }
   return x.device().is_cpu() && x.layout() == at::kStrided && kernel_fits(parameters) &&
          parameters.begin()->scalar_type() == at::kFloat;
+}
+
+// Under bf16 autocast maps that come in fp32 are rounded first.
+inline torch::Tensor as_map(const torch::Tensor& x) {
+  return x.scalar_type() == at::kFloat && x.device().is_cpu() && bf16_autocast()
+             ? x.to(at::kBFloat16)
+             : x;
+}
+
+// Whether a map (as_map) and the parameters of its projections have kernels.
+inline bool projection_fits(const torch::Tensor& x,
+                            std::initializer_list<torch::Tensor> parameters) {
+  if (x.scalar_type() == at::kBFloat16 && !bf16_autocast()) return false;
+  return norm_fits(x, parameters);
 }
 
 // An array of S (kernels.h) in a tensor.
@@ -63,6 +73,24 @@ void dispatch_stored(const torch::Tensor& tensor, const Body& body) {
       return body(Bf16());
   }
 }
+
+// body(S(), P()), P being the type whose rows products read.
+template <typename Body>
+void dispatch_products(const torch::Tensor& tensor, const Body& body) {
+  switch (tensor.scalar_type()) {
+    case at::kFloat:
+      return body(float(), float());
+    case at::kDouble:
+      return body(double(), double());
+    default:
+      return bf16_panels() ? body(Bf16(), Bf16()) : body(Bf16(), float());
+  }
+}
+
+// How the weights of a product between maps of type S are read.
+template <typename S>
+constexpr WeightRounding kWeights =
+    std::is_same_v<S, Bf16> ? WeightRounding::kBf16 : WeightRounding::kNone;
 
 // Whether a result must remember how to differentiate itself.
 inline bool needs_gradient(std::initializer_list<torch::Tensor> tensors) {

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/config.h"
 #include "asmlp/torch/ops/autocast.h"
 #include "tests/support/gradients.h"
 
@@ -155,31 +156,118 @@ TEST(FusedMlp, KernelEqualsTheComposedForm) {
   }
 }
 
-ShiftedProjection random_shifted(std::mt19937& random, int64_t in, int64_t out, Axis axis,
-                                 at::ScalarType type) {
-  return {{axis, 1 + static_cast<int>(random() % 7), 1 + static_cast<int>(random() % 3),
-           static_cast<Padding>(random() % 4)},
-          random_projection(in, out, type)};
+Projection random_norm(int64_t channels, at::ScalarType type) {
+  return {torch::randn({channels}, type).requires_grad_(),
+          torch::randn({channels}, type).requires_grad_()};
 }
 
-TEST(ShiftedSum, KernelEqualsTheComposedForm) {
+AxialShift random_shift(std::mt19937& random, Axis axis) {
+  return {axis, 1 + static_cast<int>(random() % 7), 1 + static_cast<int>(random() % 3),
+          static_cast<Padding>(random() % 4)};
+}
+
+ShiftBlock random_block(std::mt19937& random, int64_t channels, at::ScalarType type) {
+  const auto projection = [&] {
+    return random_projection(channels, channels, type, random() % 6 != 0);
+  };
+  return {random_norm(channels, type),
+          projection(),
+          random_norm(channels, type),
+          projection(),
+          projection(),
+          random_norm(channels, type),
+          projection(),
+          random_shift(random, Axis::kWidth),
+          random_shift(random, Axis::kHeight)};
+}
+
+std::vector<torch::Tensor> inputs_of(const torch::Tensor& x,
+                                     std::initializer_list<Projection> projections) {
+  std::vector<torch::Tensor> inputs{x};
+  for (const Projection& projection : projections) {
+    inputs.push_back(projection.weight);
+    if (projection.bias.defined()) inputs.push_back(projection.bias);
+  }
+  return inputs;
+}
+std::vector<torch::Tensor> inputs_of(const torch::Tensor& x, const ShiftBlock& b) {
+  return inputs_of(x, {b.norm, b.conv1, b.norm1, b.conv2_1, b.conv2_2, b.norm2, b.conv3});
+}
+
+// Factors of which some are 0: their samples are not computed.
+torch::Tensor random_factors(int64_t samples, at::ScalarType type) {
+  return torch::rand({samples}, type) * (torch::rand({samples}, type) < 0.7);
+}
+
+// The moments that come with a map are those of its samples.
+void expect_moments(const FeatureMap& map, const std::string& what) {
+  const auto flat = map.x.detach().flatten(1);
+  const auto mean = flat.mean(1), scale = (flat.var(1, /*unbiased=*/false) + kNormEps).rsqrt();
+  EXPECT_LT(difference(map.moments, torch::stack({mean, scale}, 1)), tolerance(mean.scalar_type()))
+      << what;
+}
+
+// Sizes at which samples fill groups, blocks and segments in every way.
+torch::Tensor random_map(std::mt19937& random, int64_t channels, int i, at::ScalarType type) {
+  const auto size = [&](int limit) { return static_cast<int64_t>(1 + random() % limit); };
+  auto x = torch::randn({size(i % 3 ? 5 : 9), size(i % 3 ? 6 : 30), 1 + size(12), channels}, type);
+  if (i % 4 == 0) x = x.transpose(1, 2);
+  return x.requires_grad_();
+}
+
+TEST(ShiftBlock, KernelEqualsTheComposedForm) {
   std::mt19937 random(35);
   torch::manual_seed(35);
   for (int i = 0; i < 60; ++i) {
     const auto type = i % 2 ? torch::kFloat32 : torch::kFloat64;
-    const auto size = [&](int limit) { return static_cast<int64_t>(1 + random() % limit); };
-    const int64_t in = size(40), out = size(40);
-    auto x = torch::randn({size(3), size(i % 3 ? 6 : 30), size(9), in}, type);
-    if (i % 4 == 0) x = x.transpose(1, 2);
-    x.requires_grad_();
-    const auto first = random_shifted(random, in, out, Axis::kWidth, type);
-    const auto second = random_shifted(random, in, out, Axis::kHeight, type);
-    expect_same([&] { return fused_shifted_sum(x, first, second); },
-                [&] { return eager_shifted_sum(x, first, second); },
-                {x, first.projection.weight, first.projection.bias, second.projection.weight,
-                 second.projection.bias},
-                "case " + std::to_string(i));
+    const int64_t channels = 2 + random() % 40;
+    const auto x = random_map(random, channels, i, type);
+    const ShiftBlock block = random_block(random, channels, type);
+    const auto scale = i % 3 ? random_factors(x.size(0), type) : torch::Tensor();
+    expect_same(
+        [&] {
+          return fused_shift_block({x, {}}, block, scale).x;
+        },
+        [&] { return eager_shift_block(x, block, scale); }, inputs_of(x, block),
+        "case " + std::to_string(i));
+    expect_moments(fused_shift_block({x, {}}, block, scale), "case " + std::to_string(i));
   }
+}
+
+TEST(MlpBlock, KernelEqualsTheComposedForm) {
+  std::mt19937 random(36);
+  torch::manual_seed(36);
+  for (int i = 0; i < 60; ++i) {
+    const auto type = i % 2 ? torch::kFloat32 : torch::kFloat64;
+    const int64_t channels = 2 + random() % 40, hidden = 1 + random() % 90;
+    const auto x = random_map(random, channels, i, type);
+    const auto norm = random_norm(channels, type);
+    const auto first = random_projection(channels, hidden, type, i % 5 != 0);
+    const auto second = random_projection(hidden, channels, type, i % 7 != 0);
+    const auto scale = i % 3 ? random_factors(x.size(0), type) : torch::Tensor();
+    expect_same(
+        [&] {
+          return fused_mlp_block({x, {}}, norm, first, second, scale).x;
+        },
+        [&] { return eager_mlp_block(x, norm, first, second, scale); },
+        inputs_of(x, {norm, first, second}), "case " + std::to_string(i));
+    expect_moments(fused_mlp_block({x, {}}, norm, first, second, scale),
+                   "case " + std::to_string(i));
+  }
+}
+
+// Moments that came with a map are not computed again, and give the same.
+TEST(MlpBlock, TakesTheMomentsOfTheBlockBefore) {
+  std::mt19937 random(41);
+  torch::manual_seed(41);
+  const auto x = torch::randn({3, 9, 7, 12});
+  const ShiftBlock block = random_block(random, 12, torch::kFloat);
+  const auto first = random_projection(12, 20, torch::kFloat);
+  const auto second = random_projection(20, 12, torch::kFloat);
+  const FeatureMap map = fused_shift_block({x, {}}, block, {});
+  const auto with = fused_mlp_block(map, block.norm2, first, second, {}).x;
+  const auto without = fused_mlp_block({map.x, {}}, block.norm2, first, second, {}).x;
+  EXPECT_TRUE(with.equal(without));
 }
 
 // A block around its norm: the fork's two gradients meet, and samples have factors of their own.
@@ -212,25 +300,39 @@ TEST(Functional, RefusesShapesThatDoNotFit) {
   const auto to4 = random_projection(4, 4, torch::kFloat),
              to5 = random_projection(4, 5, torch::kFloat);
   EXPECT_THROW(fused_mlp(x, to5, to4), Error);
-  EXPECT_THROW(fused_shifted_sum(x, {{}, to4}, {{}, to5}), Error);
-  EXPECT_THROW(fused_shifted_sum(x[0], {{}, to4}, {{}, to4}), Error);
+  const auto norm4 = random_norm(4, torch::kFloat), norm5 = random_norm(5, torch::kFloat);
+  const ShiftBlock block{norm4, to4, norm4, to4, to4, norm4, to4, {}, {}};
+  ShiftBlock wrong = block;
+  wrong.conv2_2 = to5;
+  EXPECT_THROW(fused_shift_block({x, {}}, wrong, {}), Error);
+  wrong = block;
+  wrong.norm1 = norm5;
+  EXPECT_THROW(fused_shift_block({x, {}}, wrong, {}), Error);
+  EXPECT_THROW(fused_shift_block({x[0], {}}, block, {}), Error);
+  EXPECT_THROW(fused_shift_block({x, {}}, block, torch::ones({3})), Error);
+  EXPECT_THROW(fused_mlp_block({x, {}}, norm4, to4, to5, {}), Error);
+  EXPECT_THROW(fused_mlp_block({x, {}}, norm5, to4, to4, {}), Error);
   EXPECT_THROW(fused_add(x, x[0], {}), Error);
   EXPECT_THROW(fused_add(x, x, torch::ones({3})), Error);
 }
 
-TEST(Functional, MlpShiftedSumAndBlockDifferentiateTwice) {
+TEST(Functional, BlocksDifferentiateTwice) {
   std::mt19937 random(37);
   torch::manual_seed(37);
   const auto first = random_projection(4, 5, torch::kFloat64);
   const auto second = random_projection(5, 4, torch::kFloat64);
-  const auto along_w = random_shifted(random, 4, 3, Axis::kWidth, torch::kFloat64);
-  const auto along_h = random_shifted(random, 4, 3, Axis::kHeight, torch::kFloat64);
+  const ShiftBlock block = random_block(random, 4, torch::kFloat64);
   const auto gamma = torch::randn({4}, torch::kFloat64), beta = torch::randn({4}, torch::kFloat64);
-  const auto scale = torch::rand({2}, torch::kFloat64);
+  const auto scale = torch::tensor({0.75, 0.0}, torch::kFloat64);
   const auto x = torch::randn({2, 2, 3, 4}, torch::kFloat64);
   const std::function<torch::Tensor(const torch::Tensor&)> functions[] = {
       [&](const torch::Tensor& t) { return fused_mlp(t, first, second); },
-      [&](const torch::Tensor& t) { return fused_shifted_sum(t, along_w, along_h); },
+      [&](const torch::Tensor& t) {
+        return fused_shift_block({t, {}}, block, scale).x;
+      },
+      [&](const torch::Tensor& t) {
+        return fused_mlp_block({t, {}}, block.norm, first, second, scale).x;
+      },
       [&](const torch::Tensor& t) {
         const auto fork = fork_group_norm(t, gamma, beta);
         return fused_add(fork.x, fork.normal.pow(2), scale);
@@ -244,31 +346,33 @@ TEST(Functional, MlpShiftedSumAndBlockDifferentiateTwice) {
   }
 }
 
-// Rows do not depend on how they are spread: the output and the input's gradient are the same bits
-// for any number of threads.
+// Rows do not depend on how they are spread, nor do the sums of norms: the output and the input's
+// gradient are the same bits for any number of threads.
 TEST(Functional, SameBitsForAnyNumberOfThreads) {
   std::mt19937 random(38);
   torch::manual_seed(38);
   const int before = at::get_num_threads();
-  const auto x = torch::randn({3, 17, 19, 24}).requires_grad_();
+  const ShiftBlock block = random_block(random, 24, torch::kFloat);
   const auto first = random_projection(24, 50, torch::kFloat);
   const auto second = random_projection(50, 24, torch::kFloat);
-  const auto along_w = random_shifted(random, 24, 24, Axis::kWidth, torch::kFloat);
-  const auto along_h = random_shifted(random, 24, 24, Axis::kHeight, torch::kFloat);
-  const auto gamma = torch::randn({24}), beta = torch::randn({24});
-  const auto run = [&](int threads) {
-    at::set_num_threads(threads);
-    const auto fork = fork_group_norm(x, gamma, beta);
-    const auto y = fused_add(
-        fork.x, fused_mlp(fused_shifted_sum(fork.normal, along_w, along_h), first, second),
-        torch::tensor({1.0f, 0.0f, 1.25f}));
-    return std::pair(y.detach(), torch::autograd::grad({y.square().sum()}, {x})[0]);
-  };
-  const auto [y, dx] = run(1);
-  for (int threads : {2, 3, 5}) {
-    const auto [other, other_dx] = run(threads);
-    EXPECT_TRUE(other.equal(y)) << threads;
-    EXPECT_TRUE(other_dx.equal(dx)) << threads;
+  for (int64_t samples : {1, 3, 8, 13}) {
+    const auto x = torch::randn({samples, 17, 19, 24}).requires_grad_();
+    const auto scale = random_factors(samples, torch::kFloat);
+    const auto run = [&](int threads) {
+      at::set_num_threads(threads);
+      const auto fork = fork_group_norm(x, block.norm.weight, block.norm.bias);
+      const FeatureMap map =
+          fused_shift_block({fused_add(fork.x, fork.normal, scale), {}}, block, scale);
+      const auto y =
+          fused_mlp(fused_mlp_block(map, block.norm1, first, second, scale).x, first, second);
+      return std::pair(y.detach(), torch::autograd::grad({y.square().sum()}, {x})[0]);
+    };
+    const auto [y, dx] = run(1);
+    for (int threads : {2, 3, 5}) {
+      const auto [other, other_dx] = run(threads);
+      EXPECT_TRUE(other.equal(y)) << samples << " " << threads;
+      EXPECT_TRUE(other_dx.equal(dx)) << samples << " " << threads;
+    }
   }
   at::set_num_threads(before);
 }
@@ -304,30 +408,44 @@ TEST(Functional, Bf16MapsGiveTheFp32ResultRounded) {
 TEST(Functional, AutocastComputesInBf16) {
   std::mt19937 random(40);
   torch::manual_seed(40);
-  const auto x = torch::randn({2, 6, 5, 32}).requires_grad_();
+  const auto x = torch::randn({5, 6, 5, 32}).requires_grad_();
+  const auto norm = random_norm(32, torch::kFloat);
+  const ShiftBlock block = random_block(random, 32, torch::kFloat);
   const auto first = random_projection(32, 64, torch::kFloat);
   const auto second = random_projection(64, 32, torch::kFloat);
-  const auto along_w = random_shifted(random, 32, 32, Axis::kWidth, torch::kFloat);
-  const auto along_h = random_shifted(random, 32, 32, Axis::kHeight, torch::kFloat);
-  const auto run = [&](bool bf16) {
+  const auto embed = random_projection(32, 32, torch::kFloat);
+  const auto scale = torch::tensor({1.25f, 0.0f, 1.25f, 1.25f, 1.25f});
+  auto inputs = inputs_of(x, block);
+  for (const auto& tensor : {first.weight, first.bias, second.weight, embed.bias}) {
+    inputs.push_back(tensor);
+  }
+  const auto run = [&](bool bf16, bool gradients) {
     torch::Tensor y;
     {
       const AutocastGuard autocast(torch::kCPU, bf16 ? torch::kBFloat16 : torch::kFloat);
-      y = fused_mlp(fused_shifted_sum(x, along_w, along_h), first, second);
+      const auto embedded = fused_linear(x, embed.weight, embed.bias, Activation::kGelu);
+      const auto map = fused_shift_block({embedded, {}}, block, scale);
+      y = fused_mlp(fused_mlp_block(map, block.norm1, first, second, scale).x, first, second);
     }
     EXPECT_FALSE(bf16_autocast());
     EXPECT_EQ(y.scalar_type(), bf16 ? torch::kBFloat16 : torch::kFloat);
-    return torch::autograd::grad({y.to(torch::kFloat).square().mean()},
-                                 {x, first.weight, second.bias, along_w.projection.weight});
+    std::vector<torch::Tensor> results{y.detach()};
+    if (!gradients) return results;
+    for (auto& d : torch::autograd::grad({y.to(torch::kFloat).square().mean()}, inputs)) {
+      results.push_back(d);
+    }
+    return results;
   };
-  const auto expected = run(false), found = run(true);
+  const auto expected = run(false, true), found = run(true, true);
   for (size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_EQ(found[i].scalar_type(), torch::kFloat) << i;
-    const double error =
-        (found[i] - expected[i]).norm().item<double>() / expected[i].norm().item<double>();
-    EXPECT_LT(error, 8 * std::ldexp(1, -8)) << i;
+    EXPECT_EQ(found[i].scalar_type(), i == 0 ? torch::kBFloat16 : torch::kFloat) << i;
+    const double error = (found[i].to(torch::kFloat) - expected[i]).norm().item<double>() /
+                         expected[i].norm().item<double>();
+    EXPECT_LT(error, 16 * std::ldexp(1, -8)) << i;
     EXPECT_GT(error, std::ldexp(1, -12)) << i << ": that was not bf16";
   }
+  const torch::NoGradGuard no_grad;
+  EXPECT_TRUE(run(true, false)[0].equal(found[0])) << "the forward without gradients differs";
 }
 
 // Only fp32 and fp64 have kernels; other types still work.

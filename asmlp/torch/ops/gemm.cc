@@ -11,12 +11,16 @@
 #include "asmlp/core/aligned.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/kernels/kernels.h"
+#include "asmlp/kernels/vectorized-inl.h"
+#include "asmlp/torch/ops/scratch.h"
 
 namespace asmlp::nn {
 namespace {
 
 // A panel's part for one pass over the rows stays in the L1 cache (32 kB and more).
 constexpr int64_t kPassFloats = 48 * 1024 / sizeof(float);
+// Of a product of a transposed matrix there is the strip of A too, read anew for every panel.
+constexpr int64_t kTransposedFloats = 24 * 1024 / sizeof(float);
 
 // Null where the machine has only the portable tiles, which no BLAS library is slower than.
 const KernelSet* tile_kernels() {
@@ -119,52 +123,69 @@ void multiply_tiles(const float* packed, int64_t depth, int64_t cols, const floa
   }
 }
 
-// `count` values from each of `depth` rows, ld apart, one row behind the other. Whole vectors are
-// copied, the surplus overwritten by the row that follows; `room` values of each row may be read.
+// `count` values from each of `depth` rows, ld apart, one row behind the other. `room` values of
+// each row may be read.
 void pack_rows(const float* from, int64_t ld, int64_t depth, int64_t count, int64_t room,
                float* to) {
-  constexpr int64_t kCopy = 16;
-  for (int64_t k = 0; k < depth; ++k, from += ld, to += count) {
-    if (count <= kCopy && (room >= kCopy || k + 1 < depth)) {
-      std::memcpy(to, from, kCopy * sizeof(float));
+  // Whole vectors are copied, the surplus overwritten by the row that follows; the last rows, whose
+  // surplus would lie behind the arrays, value by value.
+  const int64_t vector = count <= 8 ? 8 : 16;
+  const int64_t whole = count > 16 ? 0 : room >= vector ? depth : depth - 1;
+  run_vectorized([=]() ASMLP_INLINE {
+    const float* in = from;
+    float* out = to;
+    int64_t k = 0;
+    if (vector == 8) {
+      for (; k < whole; ++k, in += ld, out += count) std::memcpy(out, in, 8 * sizeof(float));
     } else {
-      std::copy_n(from, count, to);
+      for (; k < whole; ++k, in += ld, out += count) std::memcpy(out, in, 16 * sizeof(float));
     }
-  }
+    for (; k < depth; ++k, in += ld, out += count) {
+      for (int64_t i = 0; i < count; ++i) out[i] = in[i];
+    }
+  });
 }
 
 // Columns j .. j + used of B, `width` apart, the rest of each row zero.
 void pack_panel(const float* b, int64_t ldb, int64_t depth, int64_t used, int64_t width,
                 float* to) {
-  for (int64_t k = 0; k < depth; ++k, b += ldb, to += width) {
+  run_vectorized([=]() ASMLP_INLINE {
+    const float* in = b;
+    float* out = to;
     if (used == 32 && width == 32) {
-      std::memcpy(to, b, 32 * sizeof(float));
+      for (int64_t k = 0; k < depth; ++k, in += ldb, out += 32) {
+        std::memcpy(out, in, 32 * sizeof(float));
+      }
     } else if (used == 16 && width == 16) {
-      std::memcpy(to, b, 16 * sizeof(float));
+      for (int64_t k = 0; k < depth; ++k, in += ldb, out += 16) {
+        std::memcpy(out, in, 16 * sizeof(float));
+      }
     } else {
-      std::fill(std::copy_n(b, used, to), to + width, 0.0f);
+      for (int64_t k = 0; k < depth; ++k, in += ldb, out += width) {
+        for (int64_t i = 0; i < used; ++i) out[i] = in[i];
+        for (int64_t i = used; i < width; ++i) out[i] = 0;
+      }
     }
-  }
+  });
 }
 
 // Both factors are packed: in place, the few values of a row that a tile reads would be spread over
 // as many cache lines and, with the usual powers of two between them, few cache sets.
 void multiply_transposed_tiles(const float* a, int64_t lda, const float* b, int64_t ldb,
                                int64_t depth, int64_t rows, int64_t cols, float* c, int64_t ldc,
-                               bool add, std::vector<float>& scratch) {
+                               bool add) {
   const KernelSet& kernels = *tile_kernels();
   const int64_t width = kernels.tile_cols;
-  const int64_t passes = std::max<int64_t>(1, (depth * width + kPassFloats - 1) / kPassFloats);
+  const int64_t passes =
+      std::max<int64_t>(1, (depth * width + kTransposedFloats - 1) / kTransposedFloats);
   const int64_t longest = (depth + passes - 1) / passes;
   // The tiles of C: the first `taller` of them have height + 1 rows.
   const int64_t tiles = (rows + kernels.tile_rows - 1) / kernels.tile_rows;
   const int64_t height = rows / tiles, taller = rows % tiles;
-  // The panel of B begins with a cache line: loads that cross two take twice the time. Behind A
-  // there is room for the surplus of its last copy.
-  scratch.resize(std::max<size_t>(scratch.size(), longest * (width + rows) + 32));
-  auto* panel = reinterpret_cast<float*>(
-      round_up(reinterpret_cast<int64_t>(scratch.data()), static_cast<int64_t>(kAlignment)));
-  float* strips = panel + longest * width;
+  // Behind A there is room for the surplus of its last copy.
+  Scratch scratch;
+  float* const panel = scratch.take<float>(longest * width);
+  float* const strips = scratch.take<float>(longest * rows + 32);
   for (int64_t pass = 0; pass < passes; ++pass) {
     const int64_t begin = depth * pass / passes, count = depth * (pass + 1) / passes - begin;
     const bool sums = add || pass > 0;
@@ -199,27 +220,42 @@ void multiply_transposed_tiles(const float* a, int64_t lda, const float* b, int6
   }
 }
 
-// out[i][q] = in[q][i] for 4 x 4 values: in vectors where the type allows it.
-template <typename T>
-void transpose4(const T* in, int64_t ld_in, T* out, int64_t ld_out) {
+// A 4 x 4 part of a matrix, transposed.
+void transpose4(const float* in, int64_t ld_in, float* out, int64_t ld_out) {
   using Quad = float __attribute__((vector_size(16), aligned(4), may_alias));
   using Index = int32_t __attribute__((vector_size(16)));
-  if constexpr (std::is_same_v<T, float>) {
-    const auto row = [&](int64_t q) { return *reinterpret_cast<const Quad*>(in + q * ld_in); };
-    const Quad low01 = __builtin_shuffle(row(0), row(1), Index{0, 4, 1, 5});
-    const Quad high01 = __builtin_shuffle(row(0), row(1), Index{2, 6, 3, 7});
-    const Quad low23 = __builtin_shuffle(row(2), row(3), Index{0, 4, 1, 5});
-    const Quad high23 = __builtin_shuffle(row(2), row(3), Index{2, 6, 3, 7});
-    const auto store = [&](int64_t i, Quad values) {
-      *reinterpret_cast<Quad*>(out + i * ld_out) = values;
-    };
-    store(0, __builtin_shuffle(low01, low23, Index{0, 1, 4, 5}));
-    store(1, __builtin_shuffle(low01, low23, Index{2, 3, 6, 7}));
-    store(2, __builtin_shuffle(high01, high23, Index{0, 1, 4, 5}));
-    store(3, __builtin_shuffle(high01, high23, Index{2, 3, 6, 7}));
-  } else {
-    for (int64_t q = 0; q < 4; ++q) {
-      for (int64_t i = 0; i < 4; ++i) out[i * ld_out + q] = in[q * ld_in + i];
+  const auto row = [&](int64_t q) { return *reinterpret_cast<const Quad*>(in + q * ld_in); };
+  const Quad low01 = __builtin_shuffle(row(0), row(1), Index{0, 4, 1, 5});
+  const Quad high01 = __builtin_shuffle(row(0), row(1), Index{2, 6, 3, 7});
+  const Quad low23 = __builtin_shuffle(row(2), row(3), Index{0, 4, 1, 5});
+  const Quad high23 = __builtin_shuffle(row(2), row(3), Index{2, 6, 3, 7});
+  const auto store = [&](int64_t i, Quad values) {
+    *reinterpret_cast<Quad*>(out + i * ld_out) = values;
+  };
+  store(0, __builtin_shuffle(low01, low23, Index{0, 1, 4, 5}));
+  store(1, __builtin_shuffle(low01, low23, Index{2, 3, 6, 7}));
+  store(2, __builtin_shuffle(high01, high23, Index{0, 1, 4, 5}));
+  store(3, __builtin_shuffle(high01, high23, Index{2, 3, 6, 7}));
+}
+
+// Columns of B that are rows of `values`, `used` of them, into a panel.
+void pack_transposed(const float* values, int64_t depth, int64_t used, int64_t width, float* out) {
+  constexpr int64_t kBlock = 64;  // of k: enough of a column for the processor to read ahead
+  if (used < width) std::fill_n(out, depth * width, 0.0f);
+  for (int64_t k = 0; k < depth; k += kBlock) {
+    const int64_t end = std::min(k + kBlock, depth);
+    int64_t j = 0;
+    for (; j + 4 <= used; j += 4) {
+      const float* from = values + j * depth;
+      int64_t i = k;
+      for (; i + 4 <= end; i += 4) transpose4(from + i, depth, out + i * width + j, width);
+      for (; i < end; ++i) {
+        for (int64_t q = 0; q < 4; ++q) out[i * width + j + q] = from[q * depth + i];
+      }
+    }
+    for (; j < used; ++j) {
+      const float* from = values + j * depth;
+      for (int64_t i = k; i < end; ++i) out[i * width + j] = from[i];
     }
   }
 }
@@ -248,84 +284,79 @@ SerialBlas::~SerialBlas() {
   if (threads_ > 1) set_threads()(threads_);
 }
 
-template <typename T>
-PackedWeights<T>::PackedWeights(const T* values, int64_t depth, int64_t cols, bool transposed)
-    : values_(values), depth_(depth), cols_(cols), transposed_(transposed) {
-  if (!on_tiles<T>()) return;
+template <typename P>
+PackedWeights<P>::PackedWeights(const P* values, int64_t depth, int64_t cols, bool transposed,
+                                const P* bias, WeightRounding rounding)
+    : values_(values),
+      bias_(bias),
+      depth_(depth),
+      cols_(cols),
+      transposed_(transposed),
+      rounds_(rounding == WeightRounding::kBf16) {
+  if (!on_tiles<P>()) {
+    if constexpr (std::is_same_v<P, float>) {
+      if (!rounds_) return;
+      rounded_.resize(depth * cols);
+      round_to_bf16(values, rounded_.data(), depth * cols);
+      values_ = rounded_.data();
+    }
+    return;
+  }
   width_ = tile_kernels()->tile_cols;
   panels_ = (cols + width_ - 1) / width_;
-  const int64_t bytes = round_up(panels_ * panel_elements() * int64_t{sizeof(T)}, kAlignment);
-  packed_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))));
+  const int64_t bytes = round_up(panels_ * panel_elements() * int64_t{sizeof(P)}, kAlignment);
+  packed_.reset(static_cast<P*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))));
   if (packed_ == nullptr) throw std::bad_alloc();
 }
 
-template <typename T>
-void PackedWeights<T>::pack(int64_t begin, int64_t end) {
-  constexpr int64_t kBlock = 64;  // of k: enough of a column for the processor to read ahead
-  for (int64_t panel = begin; panel < end; ++panel) {
-    T* out = packed_.get() + panel * panel_elements();
-    const int64_t first = panel * width_, used = std::min(width_, cols_ - first);
-    if (used < width_) std::fill_n(out, panel_elements(), T(0));
-    if (!transposed_) {
-      for (int64_t k = 0; k < depth_; ++k) {
-        std::copy_n(values_ + k * cols_ + first, used, out + k * width_);
+template <typename P>
+void PackedWeights<P>::pack([[maybe_unused]] int64_t begin, [[maybe_unused]] int64_t end) {
+  if constexpr (std::is_same_v<P, float>) {  // the others have no panels
+    for (int64_t panel = begin; panel < end; ++panel) {
+      float* out = packed_.get() + panel * panel_elements();
+      const int64_t first = panel * width_, used = std::min(width_, cols_ - first);
+      if (transposed_) {
+        pack_transposed(values_ + first * depth_, depth_, used, width_, out);
+      } else {
+        pack_panel(values_ + first, cols_, depth_, used, width_, out);
       }
-      continue;
-    }
-    for (int64_t k = 0; k < depth_; k += kBlock) {
-      const int64_t end = std::min(k + kBlock, depth_);
-      int64_t j = 0;
-      for (; j + 4 <= used; j += 4) {
-        const T* from = values_ + (first + j) * depth_;
-        int64_t i = k;
-        for (; i + 4 <= end; i += 4) {
-          transpose4(from + i, depth_, out + i * width_ + j, width_);
-        }
-        for (; i < end; ++i) {
-          for (int64_t q = 0; q < 4; ++q) out[i * width_ + j + q] = from[q * depth_ + i];
-        }
-      }
-      for (; j < used; ++j) {
-        const T* from = values_ + (first + j) * depth_;
-        for (int64_t i = k; i < end; ++i) out[i * width_ + j] = from[i];
-      }
+      if (rounds_) round_to_bf16(out, out, panel_elements());
     }
   }
 }
 
-template <typename T>
-void PackedWeights<T>::multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c,
-                                bool add) const {
-  if constexpr (std::is_same_v<T, float>) {
+template <typename P>
+void PackedWeights<P>::multiply(const P* a, int64_t lda, int64_t rows, P* c, bool add) const {
+  if constexpr (std::is_same_v<P, float>) {
     if (packed_ != nullptr) {
-      multiply_tiles(packed_.get(), depth_, cols_, a, lda, rows, bias, c, add);
+      multiply_tiles(packed_.get(), depth_, cols_, a, lda, rows, bias_, c, add);
       return;
     }
   }
-  if (!add && bias != nullptr) {
-    for (int64_t r = 0; r < rows; ++r) std::copy_n(bias, cols_, c + r * cols_);
+  const bool biased = !add && bias_ != nullptr;
+  if (biased) {
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(bias_, cols_, c + r * cols_);
   }
   blas(CblasNoTrans, transposed_ ? CblasTrans : CblasNoTrans, rows, cols_, depth_, a, lda, values_,
-       transposed_ ? depth_ : cols_, T(add || bias != nullptr ? 1 : 0), c, cols_);
+       transposed_ ? depth_ : cols_, P(add || biased ? 1 : 0), c, cols_);
 }
 
-template <typename T>
-void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
-                         int64_t rows, int64_t cols, T* c, int64_t ldc, bool add,
-                         std::vector<T>& scratch) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (on_tiles<T>()) {
-      multiply_transposed_tiles(a, lda, b, ldb, depth, rows, cols, c, ldc, add, scratch);
+template <typename P>
+void multiply_transposed(const P* a, int64_t lda, const P* b, int64_t ldb, int64_t depth,
+                         int64_t rows, int64_t cols, Arithmetic<P>* c, int64_t ldc, bool add) {
+  if constexpr (std::is_same_v<P, float>) {
+    if (on_tiles<P>()) {
+      multiply_transposed_tiles(a, lda, b, ldb, depth, rows, cols, c, ldc, add);
       return;
     }
   }
-  blas(CblasTrans, CblasNoTrans, rows, cols, depth, a, lda, b, ldb, T(add ? 1 : 0), c, ldc);
+  blas(CblasTrans, CblasNoTrans, rows, cols, depth, a, lda, b, ldb, P(add ? 1 : 0), c, ldc);
 }
 
-#define ASMLP_INSTANTIATE(T)                                                                   \
-  template class PackedWeights<T>;                                                             \
-  template void multiply_transposed<T>(const T*, int64_t, const T*, int64_t, int64_t, int64_t, \
-                                       int64_t, T*, int64_t, bool, std::vector<T>&);
+#define ASMLP_INSTANTIATE(P)                                                                   \
+  template class PackedWeights<P>;                                                             \
+  template void multiply_transposed<P>(const P*, int64_t, const P*, int64_t, int64_t, int64_t, \
+                                       int64_t, P*, int64_t, bool);
 ASMLP_INSTANTIATE(float)
 ASMLP_INSTANTIATE(double)
 

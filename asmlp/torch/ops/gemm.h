@@ -1,13 +1,16 @@
 // The matrix products of the training kernels, each on the calling thread: fp32 on the tiles of the
 // engine (asmlp/kernels), which come nearer to the machine's peak on these shapes than OpenBLAS
-// does; fp64, and fp32 on machines without such tiles, on the BLAS library. T is float or double;
-// matrices are row-major.
+// does; bf16 on its tiles of AMX (bf16_gemm.h); fp64, and fp32 on machines without such tiles, on
+// the BLAS library. P is float or double, or Bf16 where bf16_panels() says so; weights, biases and
+// results are of Arithmetic<P> (kernels.h). Matrices are row-major.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <vector>
+
+#include "asmlp/torch/ops/kernels.h"
 
 namespace asmlp::nn {
 
@@ -25,13 +28,20 @@ class SerialBlas {
   int threads_;
 };
 
-// The right factor B (depth x cols) of many products, in the order in which tiles read it.
-template <typename T>
+// How the weights of a product of fp32 rows are read: as they are, or to the nearest bf16, as a
+// product of bf16 numbers would.
+enum class WeightRounding { kNone, kBf16 };
+
+// The right factor B (depth x cols) of many products and what they add, in the order in which tiles
+// read it.
+template <typename P>
 class PackedWeights {
  public:
-  // Element (k, j) of B is values[k * cols + j], or values[j * depth + k] when `transposed`. The
-  // values must live as long as this. Before the first product every panel must be packed.
-  PackedWeights(const T* values, int64_t depth, int64_t cols, bool transposed);
+  // Element (k, j) of B is values[k * cols + j], or values[j * depth + k] when `transposed`; bias
+  // has `cols` values or is null. Both must live as long as this. Before the first product every
+  // panel must be packed.
+  PackedWeights(const P* values, int64_t depth, int64_t cols, bool transposed,
+                const P* bias = nullptr, WeightRounding rounding = WeightRounding::kNone);
 
   // Parts that can be packed independently, by any thread.
   int64_t panels() const { return panels_; }
@@ -39,25 +49,25 @@ class PackedWeights {
   // Multiply-adds per row and panel: what a thread should have enough of.
   int64_t panel_elements() const { return depth_ * width_; }
 
-  // C = A B + bias (null: none), or C = C + A B with `add` (bias is not used then). A is rows x
-  // depth, its rows lda elements apart; C is rows x cols, dense.
-  void multiply(const T* a, int64_t lda, int64_t rows, const T* bias, T* c, bool add = false) const;
+  // C = A B + bias, or C = C + A B with `add`. A is rows x depth, its rows lda elements apart; C is
+  // rows x cols, dense.
+  void multiply(const P* a, int64_t lda, int64_t rows, P* c, bool add = false) const;
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(P* p) const { std::free(p); }
   };
-  const T* values_;
+  const P *values_, *bias_;
   int64_t depth_, cols_, panels_ = 0, width_ = 0;
-  bool transposed_;
-  std::unique_ptr<T, Free> packed_;  // panels of depth x width
+  bool transposed_, rounds_;
+  std::unique_ptr<P, Free> packed_;  // panels of depth x width
+  std::vector<P> rounded_;           // values, for the BLAS library
 };
 
 // C = A^T B, or C + A^T B with `add`: A is depth x rows (lda between its rows), B is depth x cols
-// (ldb), C is rows x cols (ldc). `scratch` is memory that calls of one thread may share.
-template <typename T>
-void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
-                         int64_t rows, int64_t cols, T* c, int64_t ldc, bool add,
-                         std::vector<T>& scratch);
+// (ldb), C is rows x cols (ldc).
+template <typename P>
+void multiply_transposed(const P* a, int64_t lda, const P* b, int64_t ldb, int64_t depth,
+                         int64_t rows, int64_t cols, Arithmetic<P>* c, int64_t ldc, bool add);
 
 }  // namespace asmlp::nn

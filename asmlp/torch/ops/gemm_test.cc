@@ -38,10 +38,10 @@ TYPED_TEST(Product, RightFactorEqualsTheSums) {
     const bool transposed = i % 2, add = i % 3 == 0, biased = i % 5 != 0;
     const auto a = random_values<T>(random, rows * lda), b = random_values<T>(random, depth * cols);
     const auto bias = random_values<T>(random, cols), old = random_values<T>(random, rows * cols);
-    PackedWeights<T> factor(b.data(), depth, cols, transposed);
+    PackedWeights<T> factor(b.data(), depth, cols, transposed, biased ? bias.data() : nullptr);
     factor.pack(0, factor.panels());
     auto c = old;
-    factor.multiply(a.data(), lda, rows, biased ? bias.data() : nullptr, c.data(), add);
+    factor.multiply(a.data(), lda, rows, c.data(), add);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t j = 0; j < cols; ++j) {
         double sum = add ? old[r * cols + j] : biased ? bias[j] : T(0);
@@ -58,7 +58,6 @@ TYPED_TEST(Product, TransposedEqualsTheSums) {
   using T = TypeParam;
   std::mt19937 random(62);
   const auto size = [&](int limit) { return static_cast<int64_t>(1 + random() % limit); };
-  std::vector<T> scratch;
   for (int i = 0; i < 80; ++i) {
     const int64_t rows = size(70), depth = size(i % 8 ? 70 : 900), cols = size(100);
     const int64_t lda = rows + random() % 3, ldb = cols + random() % 3, ldc = cols + random() % 3;
@@ -69,8 +68,8 @@ TYPED_TEST(Product, TransposedEqualsTheSums) {
     // Exactly as much memory as the last row needs: no read may go beyond (AddressSanitizer).
     const std::vector<T> a_cut(a.begin(), a.begin() + (depth - 1) * lda + rows);
     const std::vector<T> b_cut(b.begin(), b.begin() + (depth - 1) * ldb + cols);
-    multiply_transposed(a_cut.data(), lda, b_cut.data(), ldb, depth, rows, cols, c.data(), ldc, add,
-                        scratch);
+    multiply_transposed(a_cut.data(), lda, b_cut.data(), ldb, depth, rows, cols, c.data(), ldc,
+                        add);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t j = 0; j < ldc; ++j) {
         double sum = add || j >= cols ? old[r * ldc + j] : T(0);

@@ -1,81 +1,95 @@
-#include "asmlp/model/config.h"
 #include "asmlp/torch/ops/functional-inl.h"
 #include "asmlp/torch/ops/functional.h"
+#include "asmlp/torch/ops/image_norm-inl.h"
+#include "asmlp/torch/ops/op_clock.h"
 
 namespace asmlp::nn {
 namespace {
 
-// One image at a time: between its two passes it is still in the cache. `statistics` is N x 2.
 template <typename S>
 void forward_kernel(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
-                    Activation activation, const torch::Tensor& y,
-                    const torch::Tensor& statistics) {
+                    Activation activation, const torch::Tensor& y, const torch::Tensor& moments) {
   using T = Arithmetic<S>;
-  const int64_t channels = x.size(3), pixels = x.size(1) * x.size(2);
-  const S* in = stored<S>(x);
-  const T *gamma = weight.data_ptr<T>(), *beta = bias.data_ptr<T>();
-  S* out = stored<S>(y);
-  T* kept = statistics.data_ptr<T>();
-  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      const int64_t offset = n * pixels * channels;
-      const auto m = moments(in + offset, pixels * channels, kNormEps);
-      normalize(in + offset, out + offset, pixels, channels, m, gamma, beta, activation);
-      kept[2 * n] = m.mean;
-      kept[2 * n + 1] = m.scale;
-    }
-  });
+  const int64_t channels = x.size(3);
+  const Segments segments(x.size(0), x.size(1) * x.size(2));
+  const NormParameters<T> norm{weight.data_ptr<T>(), bias.data_ptr<T>()};
+  parallel_segments(
+      segments, block_rows(2 * channels, 64), Schedule::kDynamic, [&](const RowBlock& block) {
+        for_segments(segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
+          normalize(stored<S>(x) + begin * channels, stored<S>(y) + begin * channels, rows,
+                    channels, moments_in<T>(moments)[image], norm, activation);
+        });
+      });
 }
 
-// `parts` is 2 x N x C: every image's share of d_weight and of d_bias. `d_past`, where it is
-// defined, is added to dx.
+// dx, plus `d_past` where that is defined; `sums` receives the gradients of weight and bias.
 template <typename S>
 void backward_kernel(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
-                     const torch::Tensor& statistics, const torch::Tensor& dy,
-                     Activation activation, const torch::Tensor& d_past, const torch::Tensor& dx,
-                     const torch::Tensor& parts) {
+                     const torch::Tensor& moments, const torch::Tensor& dy, Activation activation,
+                     const torch::Tensor& d_past, const torch::Tensor& dx,
+                     const ThreadSums<Arithmetic<S>>& total) {
   using T = Arithmetic<S>;
-  const int64_t images = x.size(0), channels = x.size(3), pixels = x.size(1) * x.size(2);
-  const S *in = stored<S>(x), *d_out = stored<S>(dy);
-  const S* past = d_past.defined() ? stored<S>(d_past) : nullptr;
-  const T *gamma = weight.data_ptr<T>(), *beta = bias.data_ptr<T>();
-  const T* kept = statistics.data_ptr<T>();
-  S* d_in = stored<S>(dx);
-  T *d_gamma = parts.data_ptr<T>(), *d_beta = d_gamma + images * channels;
-  at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      const int64_t offset = n * pixels * channels;
-      normalize_backward<S>(in + offset, d_out + offset, d_in + offset, pixels, channels,
-                            Moments<T>{kept[2 * n], kept[2 * n + 1]}, gamma, beta, activation,
-                            past == nullptr ? nullptr : past + offset, d_gamma + n * channels,
-                            d_beta + n * channels);
-    }
+  const int64_t channels = x.size(3), pixels = x.size(1) * x.size(2);
+  const NormParameters<T> parameters{weight.data_ptr<T>(), bias.data_ptr<T>()};
+  for_image_groups(x.size(0), pixels, Schedule::kStatic, [&](int64_t first, int64_t last) {
+    const Segments segments(last - first, pixels);
+    const int64_t offset = first * pixels * channels;
+    const S *in = stored<S>(x) + offset, *d_out = stored<S>(dy) + offset;
+    const S* past = d_past.defined() ? stored<S>(d_past) + offset : nullptr;
+    S* const d_in = stored<S>(dx) + offset;  // holds du until the sums are complete
+    Scratch scratch;
+    NormBackward<T> norm(scratch, segments, channels);
+    const auto passes = [&](const auto& body) {
+      parallel_segments(segments, block_rows(3 * channels, 64), Schedule::kDynamic,
+                        [&](const RowBlock& block) { for_segments(segments, block, body); });
+    };
+    passes([&](int64_t image, int64_t begin, int64_t rows, int64_t segment) {
+      Scratch rows_scratch;
+      const T* d = product_input<T>(rows_scratch, d_out + begin * channels, rows * channels);
+      norm_sums(in + begin * channels, d, d_in + begin * channels, rows, channels,
+                moments_in<T>(moments)[first + image], parameters, activation,
+                norm.segment(segment));
+    });
+    norm.finish(parameters.gamma, total.data());
+    passes([&](int64_t image, int64_t begin, int64_t rows, int64_t) {
+      const int64_t at = begin * channels;
+      norm_gradient<S, S>(in + at, d_in + at, past == nullptr ? nullptr : past + at, d_in + at,
+                          rows, channels, moments_in<T>(moments)[first + image], parameters.gamma,
+                          norm.means(image));
+    });
   });
 }
 
+// `moments` (N x 2) are computed here.
 torch::Tensor run_forward(const torch::Tensor& x, const torch::Tensor& weight,
                           const torch::Tensor& bias, Activation activation,
-                          torch::Tensor* statistics) {
+                          torch::Tensor* moments) {
+  const OpClock clock("norm", /*backward=*/false, x.size(3), 0, 3 * x.numel() * x.element_size());
   auto y = torch::empty_like(x);
-  *statistics = torch::empty({x.size(0), 2}, weight.options());
   dispatch_stored(x, [&](auto type) {
-    forward_kernel<decltype(type)>(x, weight, bias, activation, y, *statistics);
+    using S = decltype(type);
+    *moments = moments_of<S>(x, weight.options());
+    forward_kernel<S>(x, weight, bias, activation, y, *moments);
   });
   return y;
 }
 
-// dx, d_weight and d_bias from the tensors saved (x, weight, bias, statistics).
+// dx, d_weight and d_bias from the tensors saved (x, weight, bias, moments).
 torch::autograd::variable_list run_backward(const torch::autograd::variable_list& saved,
                                             const torch::Tensor& dy, const torch::Tensor& d_past,
                                             Activation activation) {
   const auto &x = saved[0], &weight = saved[1], &bias = saved[2];
+  const OpClock clock("norm", /*backward=*/true, x.size(3), 0,
+                      (d_past.defined() ? 4 : 3) * x.numel() * x.element_size());
   const auto dx = torch::empty_like(x);
-  const auto parts = torch::empty({2, x.size(0), x.size(3)}, weight.options());
+  torch::Tensor sums;
   dispatch_stored(x, [&](auto type) {
-    backward_kernel<decltype(type)>(x, weight, bias, saved[3], dy, activation, d_past, dx, parts);
+    using S = decltype(type);
+    const ThreadSums<Arithmetic<S>> total(2 * x.size(3), weight.options());
+    backward_kernel<S>(x, weight, bias, saved[3], dy, activation, d_past, dx, total);
+    sums = total.total();
   });
-  const auto sums = parts.sum(1);
-  return {dx, sums[0], sums[1]};
+  return {dx, sums.slice(0, 0, x.size(3)), sums.slice(0, x.size(3))};
 }
 
 class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
@@ -83,9 +97,9 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias,
                                Activation activation) {
-    torch::Tensor statistics;
-    const auto y = run_forward(x, weight, bias, activation, &statistics);
-    context->save_for_backward({x, weight, bias, statistics});
+    torch::Tensor moments;
+    const auto y = run_forward(x, weight, bias, activation, &moments);
+    context->save_for_backward({x, weight, bias, moments});
     context->saved_data["activation"] = static_cast<int64_t>(activation);
     return y;
   }
@@ -111,9 +125,9 @@ class ForkNormFunction : public torch::autograd::Function<ForkNormFunction> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context,
                                                 const torch::Tensor& x, const torch::Tensor& weight,
                                                 const torch::Tensor& bias) {
-    torch::Tensor statistics;
-    const auto y = run_forward(x, weight, bias, Activation::kNone, &statistics);
-    context->save_for_backward({x, weight, bias, statistics});
+    torch::Tensor moments;
+    const auto y = run_forward(x, weight, bias, Activation::kNone, &moments);
+    context->save_for_backward({x, weight, bias, moments});
     return {x, y};
   }
 
@@ -149,8 +163,8 @@ torch::Tensor fused_group_norm(const torch::Tensor& x, const torch::Tensor& weig
   if (needs_gradient({x, weight, bias})) {
     return GroupNormFunction::apply(rows, weight.contiguous(), bias.contiguous(), activation);
   }
-  torch::Tensor statistics;
-  return run_forward(rows, weight.contiguous(), bias.contiguous(), activation, &statistics);
+  torch::Tensor moments;
+  return run_forward(rows, weight.contiguous(), bias.contiguous(), activation, &moments);
 }
 
 ForkedNorm fork_group_norm(const torch::Tensor& x, const torch::Tensor& weight,

@@ -1,5 +1,6 @@
 #include "asmlp/torch/ops/functional-inl.h"
 #include "asmlp/torch/ops/functional.h"
+#include "asmlp/torch/ops/op_clock.h"
 #include "asmlp/torch/ops/row_blocks-inl.h"
 
 namespace asmlp::nn {
@@ -11,45 +12,65 @@ struct Extents {
   int64_t out = 0;
 };
 
-template <typename T>
-void forward_kernel(const Extents& e, const T* x, const T* weight, const T* bias, T* z, T* y,
+// z receives what the activation is applied to; with an activation, y is its result.
+template <typename S, typename P>
+void linear_forward(const Extents& e, const torch::Tensor& x, const torch::Tensor& weight,
+                    const torch::Tensor& bias, const torch::Tensor& z, const torch::Tensor& y,
                     Activation activation) {
-  PackedWeights<T> factor(weight, e.in, e.out, /*transposed=*/true);
+  using T = Arithmetic<S>;
+  PackedWeights<P> factor(weight.data_ptr<T>(), e.in, e.out, /*transposed=*/true,
+                          data_or_null<T>(bias), kWeights<S>);
   pack(factor);
-  parallel_blocks(e.rows, block_rows(e.in + e.out, 112), [&](int64_t row, int64_t end) {
-    T* z_block = z + row * e.out;
-    factor.multiply(x + row * e.in, e.in, end - row, bias, z_block);
-    if (activation == Activation::kGelu) gelu(z_block, y + row * e.out, (end - row) * e.out);
-  });
+  const S* in = stored<S>(x);
+  S *const sums = stored<S>(z), *const out = stored<S>(y);
+  parallel_blocks(e.rows, block_rows(e.in + e.out, 112), Schedule::kDynamic,
+                  [&](int64_t row, int64_t end) {
+                    Scratch scratch;
+                    const int64_t rows = end - row;
+                    S* const z_rows = sums + row * e.out;
+                    const P* x_rows = product_input<P>(scratch, in + row * e.in, rows * e.in);
+                    T* const product = product_rows(scratch, z_rows, rows * e.out);
+                    factor.multiply(x_rows, e.in, rows, product);
+                    store_rows<S>(product, z_rows, rows, e.out, nullptr);
+                    if (activation == Activation::kGelu)
+                      gelu(z_rows, out + row * e.out, rows * e.out);
+                  });
 }
 
-// dz = dy activation'(z); dx = dz W (unless null).
-template <typename T>
-void backward_kernel(const Extents& e, int64_t slices, int64_t block, const T* x, const T* weight,
-                     const T* z, const T* dy, T* dx, const ProjectionGradient& gradient,
-                     Activation activation) {
-  PackedWeights<T> factor(weight, e.out, e.in, /*transposed=*/false);
-  if (dx != nullptr) pack(factor);
-  at::parallel_for(0, slices, 1, [&](int64_t first, int64_t last) {
-    std::vector<T> buffer, scratch;
-    for (int64_t slice = first; slice < last; ++slice) {
-      const int64_t begin = e.rows * slice / slices, stop = e.rows * (slice + 1) / slices;
-      for_blocks(begin, stop, block, [&](int64_t row, int64_t end) {
+// dz = dy activation'(z); dx = dz W (unless undefined).
+template <typename S, typename P>
+void linear_backward(const Extents& e, const torch::Tensor& x, const torch::Tensor& weight,
+                     const torch::Tensor& z, const torch::Tensor& dy, const torch::Tensor& dx,
+                     ProjectionGradient<P>& gradient, Activation activation) {
+  using T = Arithmetic<S>;
+  PackedWeights<P> factor(weight.data_ptr<T>(), e.out, e.in, /*transposed=*/false, nullptr,
+                          kWeights<S>);
+  if (dx.defined()) pack(factor);
+  parallel_blocks(
+      e.rows, block_rows(2 * (e.in + e.out), 168), Schedule::kStatic,
+      [&](int64_t row, int64_t end) {
+        Scratch scratch;
         const int64_t rows = end - row;
-        const T* dz = dy + row * e.out;
+        const S* d_out = stored<S>(dy) + row * e.out;
+        const P* dz;
         if (activation == Activation::kGelu) {
-          buffer.resize(rows * e.out);
-          gelu_backward<T>(z + row * e.out, dz, buffer.data(), nullptr, rows, e.out,
-                           gradient.bias<T>(slice));
-          dz = buffer.data();
+          auto* d = scratch.take<T>(rows * e.out);
+          convert(d_out, d, rows * e.out);
+          auto* result = scratch.take<P>(rows * e.out);
+          gelu_backward<S, P>(stored<S>(z) + row * e.out, d, result, nullptr, rows, e.out,
+                              gradient.bias());
+          dz = result;
         } else {
-          add_columns(dz, rows, e.out, gradient.bias<T>(slice));
+          add_columns(d_out, rows, e.out, gradient.bias());
+          dz = product_input<P>(scratch, d_out, rows * e.out);
         }
-        gradient.add(slice, row == begin, dz, x + row * e.in, rows, scratch);
-        if (dx != nullptr) factor.multiply(dz, e.out, rows, nullptr, dx + row * e.in);
+        gradient.add(dz, product_input<P>(scratch, stored<S>(x) + row * e.in, rows * e.in), rows);
+        if (!dx.defined()) return;
+        S* const dx_rows = stored<S>(dx) + row * e.in;
+        T* const product = product_rows(scratch, dx_rows, rows * e.in);
+        factor.multiply(dz, e.out, rows, product);
+        store_rows<S>(product, dx_rows, rows, e.in, nullptr);
       });
-    }
-  });
 }
 
 // Returns y; z receives what the activation was applied to (y itself without one). When nobody will
@@ -59,14 +80,17 @@ torch::Tensor run_forward(const torch::Tensor& x, const torch::Tensor& weight,
                           torch::Tensor* z) {
   const SerialBlas serial;
   const Extents e{x.numel() / x.size(-1), x.size(-1), weight.size(0)};
+  const int64_t maps =
+      e.rows * (e.in + (keep_z && activation == Activation::kGelu ? 2 : 1) * e.out);
+  const OpClock clock("linear", /*backward=*/false, e.in, e.rows * e.in * e.out,
+                      maps * x.element_size());
   auto shape = x.sizes().vec();
   shape.back() = e.out;
   *z = torch::empty(shape, x.options());
   auto y = keep_z && activation == Activation::kGelu ? torch::empty_like(*z) : *z;
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear", [&] {
-    forward_kernel<scalar_t>(e, x.data_ptr<scalar_t>(), weight.data_ptr<scalar_t>(),
-                             data_or_null<scalar_t>(bias), z->data_ptr<scalar_t>(),
-                             y.data_ptr<scalar_t>(), activation);
+  dispatch_products(x, [&](auto stored_type, auto product_type) {
+    linear_forward<decltype(stored_type), decltype(product_type)>(e, x, weight, bias, *z, y,
+                                                                  activation);
   });
   return y;
 }
@@ -100,16 +124,21 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const SerialBlas serial;
     const auto dy = gradients[0].contiguous();
     const Extents e{x.numel() / x.size(-1), x.size(-1), weight.size(0)};
-    const int64_t block = block_rows(e.in + e.out, 168), slices = slice_count(e.rows, 64);
+    const int64_t products = context->needs_input_grad(0) ? 2 : 1;
+    const OpClock clock(
+        "linear", /*backward=*/true, e.in, products * e.rows * e.in * e.out,
+        e.rows * (products * e.in + (z.defined() ? 2 : 1) * e.out) * x.element_size());
     const auto dx = context->needs_input_grad(0) ? torch::empty_like(x) : torch::Tensor();
-    const ProjectionGradient gradient(slices, e.out, e.in, x.options());
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
-      backward_kernel<scalar_t>(
-          e, slices, block, x.data_ptr<scalar_t>(), weight.data_ptr<scalar_t>(),
-          data_or_null<scalar_t>(z), dy.data_ptr<scalar_t>(),
-          dx.defined() ? dx.data_ptr<scalar_t>() : nullptr, gradient, activation);
+    torch::autograd::variable_list result(4);
+    result[0] = dx;
+    dispatch_products(x, [&](auto stored_type, auto product_type) {
+      using P = decltype(product_type);
+      ProjectionGradient<P> gradient(e.out, e.in, weight.options());
+      linear_backward<decltype(stored_type), P>(e, x, weight, z, dy, dx, gradient, activation);
+      result[1] = gradient.weight();
+      if (bias.defined()) result[2] = gradient.bias_sum();
     });
-    return {dx, gradient.weight(), bias.defined() ? gradient.bias() : torch::Tensor(), {}};
+    return result;
   }
 };
 
@@ -119,10 +148,11 @@ torch::Tensor fused_linear(const torch::Tensor& x, const torch::Tensor& weight,
                            const torch::Tensor& bias, Activation activation) {
   check_projection(x.sizes(), weight, bias);
   const Projection projection = dense({weight, bias});
-  if (x.numel() == 0 || !projection_fits({x, projection.weight, projection.bias})) {
+  const auto map = as_map(x);
+  if (x.numel() == 0 || !projection_fits(map, {projection.weight, projection.bias})) {
     return eager_linear(x, weight, bias, activation);
   }
-  const auto rows = x.contiguous();
+  const auto rows = map.contiguous();
   if (needs_gradient({x, weight, bias})) {
     return LinearFunction::apply(rows, projection.weight, optional(projection.bias), activation);
   }

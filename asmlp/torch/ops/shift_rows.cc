@@ -1,6 +1,11 @@
 #include "asmlp/torch/ops/shift_rows.h"
 
 #include <algorithm>
+#include <bit>
+#include <type_traits>
+
+#include "asmlp/core/tensor.h"
+#include "asmlp/torch/ops/kernels.h"
 
 namespace asmlp::nn {
 
@@ -36,9 +41,38 @@ ShiftRows::ShiftRows(const AxialShift& shift, bool adjoint, int64_t h, int64_t w
   first_.push_back(static_cast<int>(source_.size()));
 }
 
-// A group of a pixel is one contiguous run.
+namespace {
+
+// A number of a map as one that can be added.
 template <typename T>
-void ShiftRows::gather(const T* in, int64_t begin, int64_t end, T* out, bool add) const {
+T number(T x) {
+  return x;
+}
+float number(Bf16 x) { return std::bit_cast<float>(uint32_t{x.bits} << 16); }
+
+template <typename T, typename Out>
+void copy_run(const T* from, int64_t count, Out* to) {
+  if constexpr (std::is_same_v<T, Out>) {
+    std::copy_n(from, count, to);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = number(from[i]);
+  }
+}
+
+template <typename T, typename Out>
+void add_run(const T* from, int64_t count, Out* to) {
+  if constexpr (std::is_same_v<Out, Bf16>) {
+    for (int64_t i = 0; i < count; ++i) to[i] = {f32_to_bf16(number(to[i]) + number(from[i]))};
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] += number(from[i]);
+  }
+}
+
+}  // namespace
+
+// A group of a pixel is one contiguous run.
+template <typename T, typename Out>
+void ShiftRows::gather(const T* in, int64_t begin, int64_t end, Out* out, bool add) const {
   const int64_t extent = along_h_ ? h_ : w_;
   const int64_t step = along_h_ ? w_ * channels_ : channels_;  // between positions of the axis
   for (int64_t row = begin; row < end; ++row, out += channels_) {
@@ -48,18 +82,15 @@ void ShiftRows::gather(const T* in, int64_t begin, int64_t end, T* out, bool add
       const int64_t c = groups_[g].begin, count = groups_[g].end - c;
       const int* source = source_.data() + first_[g * extent + p];
       const int* stop = source_.data() + first_[g * extent + p + 1];
-      T* to = out + c;
+      Out* to = out + c;
       if (!add) {
         if (source == stop) {
-          std::fill_n(to, count, T(0));
+          std::fill_n(to, count, Out{});
           continue;
         }
-        std::copy_n(axis_start + *source++ * step + c, count, to);
+        copy_run(axis_start + *source++ * step + c, count, to);
       }
-      for (; source != stop; ++source) {
-        const T* from = axis_start + *source * step + c;
-        for (int64_t i = 0; i < count; ++i) to[i] += from[i];
-      }
+      for (; source != stop; ++source) add_run(axis_start + *source * step + c, count, to);
     }
   }
 }
@@ -68,5 +99,7 @@ template void ShiftRows::gather(const float*, int64_t, int64_t, float*, bool) co
 template void ShiftRows::gather(const double*, int64_t, int64_t, double*, bool) const;
 template void ShiftRows::gather(const c10::BFloat16*, int64_t, int64_t, c10::BFloat16*, bool) const;
 template void ShiftRows::gather(const c10::Half*, int64_t, int64_t, c10::Half*, bool) const;
+template void ShiftRows::gather(const Bf16*, int64_t, int64_t, Bf16*, bool) const;
+template void ShiftRows::gather(const Bf16*, int64_t, int64_t, float*, bool) const;
 
 }  // namespace asmlp::nn

@@ -34,9 +34,10 @@ class ShiftRows {
   ShiftRows(const AxialShift& shift, bool adjoint, int64_t h, int64_t w, int64_t channels);
 
   // Pixels [begin, end) of all N * h * w of the shifted map, dense, at `out`; added to what is
-  // there with `add`. `in` is the whole map. T is float, double, or one of c10's 16-bit types.
-  template <typename T>
-  void gather(const T* in, int64_t begin, int64_t end, T* out, bool add = false) const;
+  // there with `add`. `in` is the whole map. T is float, double, or one of c10's 16-bit types; or T
+  // is Bf16 and Out the same or, for sums, float.
+  template <typename T, typename Out = T>
+  void gather(const T* in, int64_t begin, int64_t end, Out* out, bool add = false) const;
 
  private:
   int64_t h_, w_, channels_;

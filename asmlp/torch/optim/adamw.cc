@@ -3,33 +3,27 @@
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
-#include <cmath>
+#include "asmlp/torch/optim/update_kernels.h"
 
 namespace asmlp::train {
 namespace {
 
 constexpr int64_t kAdamWPart = 1 << 16;  // elements that one thread takes at a time
 
-// In one pass over memory, the constants in fp32.
 void loop_adamw(const torch::Tensor& parameter, torch::Tensor& first, torch::Tensor& second,
                 const AdamWUpdate& update) {
   const torch::Tensor gradients = parameter.grad().contiguous();
-  const float* __restrict gradient = gradients.data_ptr<float>();
-  float* __restrict p = parameter.data_ptr<float>();
-  float* __restrict m = first.data_ptr<float>();
-  float* __restrict v = second.data_ptr<float>();
-  const auto keep = static_cast<float>(update.keep), scale = static_cast<float>(update.scale);
-  const auto b1 = static_cast<float>(update.b1), b2 = static_cast<float>(update.b2);
-  const auto step_size = static_cast<float>(update.step_size);
-  const auto root_v_scale = static_cast<float>(update.root_v_scale);
-  const auto eps = static_cast<float>(update.eps);
+  const float* gradient = gradients.data_ptr<float>();
+  float* p = parameter.data_ptr<float>();
+  float* m = first.data_ptr<float>();
+  float* v = second.data_ptr<float>();
+  const AdamWFactors factors{
+      static_cast<float>(update.scale),     static_cast<float>(update.b1),
+      static_cast<float>(update.b2),        static_cast<float>(update.keep),
+      static_cast<float>(update.step_size), static_cast<float>(update.root_v_scale),
+      static_cast<float>(update.eps)};
   at::parallel_for(0, gradients.numel(), kAdamWPart, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] * scale;
-      m[i] = b1 * m[i] + (1 - b1) * g;
-      v[i] = b2 * v[i] + (1 - b2) * g * g;
-      p[i] = p[i] * keep - step_size * m[i] / (std::sqrt(v[i]) * root_v_scale + eps);
-    }
+    adamw_range(gradient + begin, p + begin, m + begin, v + begin, end - begin, factors);
   });
 }
 

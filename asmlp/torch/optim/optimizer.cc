@@ -12,23 +12,12 @@
 #include "asmlp/torch/optim/adamw.h"
 #include "asmlp/torch/optim/param_groups.h"
 #include "asmlp/torch/optim/sgd.h"
+#include "asmlp/torch/optim/update_kernels.h"
 
 namespace asmlp::train {
 namespace {
 
 constexpr int64_t kPart = 1 << 16;  // elements that one thread takes at a time
-
-double squares(const float* g, int64_t count) {
-  double sums[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int k = 0; k < 8; ++k) sums[k] += double{g[i + k]} * g[i + k];
-  }
-  for (; i < count; ++i) sums[0] += double{g[i]} * g[i];
-  double total = 0;
-  for (double sum : sums) total += sum;
-  return total;
-}
 
 std::vector<Moment> moments_of(const torch::Tensor& parameter, const OptimizerOptions& options) {
   if (!parameter.requires_grad()) return {};
@@ -83,7 +72,7 @@ double Optimizer::gradient_norm() const {
     std::vector<double> parts((count + kPart - 1) / kPart);
     at::parallel_for(0, static_cast<int64_t>(parts.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t part = begin; part < end; ++part) {
-        parts[part] = squares(g + part * kPart, std::min(kPart, count - part * kPart));
+        parts[part] = sum_of_squares(g + part * kPart, std::min(kPart, count - part * kPart));
       }
     });
     for (double part : parts) total += part;
@@ -150,7 +139,9 @@ void update_average(torch::nn::Module& average, const torch::nn::Module& module,
     }
     float* a = to[i].data_ptr<float>();
     const float* b = from[i].data_ptr<float>();
-    for (int64_t k = 0, n = to[i].numel(); k < n; ++k) a[k] = keep * a[k] + add * b[k];
+    at::parallel_for(0, to[i].numel(), kPart, [=](int64_t begin, int64_t end) {
+      average_range(b + begin, a + begin, end - begin, keep, add);
+    });
   }
 }
 
