@@ -111,3 +111,48 @@ def markdown(document):
     if document["failures"]:
         parts += ["## Failures\n", "\n".join(f"- {text}" for text in document["failures"]) + "\n"]
     return "\n".join(parts)
+
+
+def training_rows(document):
+    """The tables of train_peer.sh: steps, or peak memory."""
+    lines = []
+    if document["kind"] == "memory":
+        for row in document["rows"]:
+            theirs = "-" if row["pytorch_mb"] is None else f"{row['pytorch_mb']:.0f}"
+            below = "-" if row["below"] is None else f"{100 * row['below']:.0f} %"
+            lines.append(["yes" if row["checkpointing"] else "no", f"{row['asmlp_mb']:.0f}", theirs, row["allocator"], below])
+        return table(["checkpointing", ">asmlp MB", ">PyTorch MB", "its allocator", ">asmlp is below by"], lines)
+    for row in document["rows"]:
+        ms, ratio = row["ms"], row.get("asmlp_is_faster")
+        lines.append([row["precision"], NAMES[row["program"]], row["setting"], f"{ms['median']:.1f}", f"{ms['min']:.1f}",
+                      f"{ms['p10']:.1f}-{ms['p90']:.1f}", f"{row['images_per_second']:.2f}",
+                      f"**{ratio['median']:.2f} x** ({ratio['p10']:.2f}-{ratio['p90']:.2f})" if ratio else "-",
+                      f"{row['loss_difference']:.1e}" if ratio else "-", f"{100 * row['others_took']:.0f} %"])
+    return table(["precision", "program", "setting", ">step ms", ">min", ">10-90 %", ">images/s", ">asmlp is faster",
+                  ">loss differs", ">others took"], lines)
+
+
+def training_markdown(document):
+    machine, versions = document["machine"], document["versions"]
+    memory = document["kind"] == "memory"
+    parts = [
+        f"# {document['model']}: {'the peak memory of training' if memory else 'training steps'} in asmlp and PyTorch\n",
+        f"`benchmarks/train_peer.sh {document['command']}`, {document['date']}. {machine['name']}, {machine['cores']} cores "
+        f"usable ({', '.join(machine['features'])}), {machine['memory_gib']} GiB, Linux {machine['kernel']}; load "
+        f"{machine['load_before']:.1f} before, {machine['load_after']:.1f} after. {document['img_size']} pixels, batch "
+        f"{document['batch']}, {document['threads']} threads each.\n",
+        f"Versions: {', '.join(f'{name} {value}' for name, value in versions.items())}.\n",
+        training_rows(document)]
+    if not memory:
+        parts += [f"{document['rounds']} rounds of {document['steps']} steps, the programs in turn; a round's time is the "
+                  "median of its steps. *asmlp is faster*: the median of the rounds' ratios, and their 10-90 %. *Others "
+                  "took*: which part of the processors other programs used in the meantime; far above 0 %, only the ratios "
+                  "mean something.\n",
+                  "## Settings that were tried\n",
+                  table(["precision", "setting", ">fastest ms"],
+                        [[one["precision"], one["setting"], "failed" if one["ms"] is None else f"{one['ms']:.1f}"]
+                         for one in document["tried"]])]
+    for title in ("skipped", "failures"):
+        if document[title]:
+            parts += [f"## {title.capitalize()}\n", "\n".join(f"- {text}" for text in document[title]) + "\n"]
+    return "\n".join(parts)

@@ -24,8 +24,27 @@ def check(found, expected):
         sys.exit(f"self_test.py: found {found!r}, expected {expected!r}")
 
 
+def check_training(machine):
+    """The tables of train_peer.sh."""
+    ms = report.spread([100.0, 200.0, 300.0])
+    row = {"precision": "fp32", "setting": "eager", "ms": ms, "images_per_second": 40.0, "others_took": 0.5}
+    document = {"kind": "steps", "machine": machine, "versions": {"torch": "2"}, "date": "today", "command": "--quick",
+                "model": "m", "img_size": 224, "batch": 8, "threads": 2, "rounds": 3, "steps": 1, "skipped": ["bf16: slow"],
+                "failures": [], "tried": [{"precision": "bf16", "setting": "bad", "ms": None}],
+                "rows": [{"program": "asmlp", **row}, {"program": "torch", **row, "loss_difference": 1e-7,
+                                                       "asmlp_is_faster": report.spread([2.0])}]}
+    text = report.training_markdown(document)
+    for line in ["| fp32 | asmlp | eager | 200.0 | 100.0 | 120.0-280.0 | 40.00 | - | - | 50 % |",
+                 "| fp32 | PyTorch | eager | 200.0 | 100.0 | 120.0-280.0 | 40.00 | **2.00 x** (2.00-2.00) | 1.0e-07 | 50 % |",
+                 "| bf16 | bad | failed |", "- bf16: slow"]:
+        check(line in text, True)
+    document.update(kind="memory", rows=[{"checkpointing": True, "asmlp_mb": 700.0, "pytorch_mb": 1000.0,
+                                          "allocator": "glibc", "below": 0.3}])
+    check("| yes | 700 | 1000 | glibc | 30 % |" in report.training_markdown(document), True)
+
+
 def main():
-    for path in HERE.glob("*.py"):
+    for path in [*HERE.glob("*.py"), HERE.parent / "train_peer.py"]:
         ast.parse(path.read_text(), str(path))
     ramp = [10.0 * k for k in range(11)]
     check(round(report.quantile(ramp[::-1], 0.234), 9), 23.4)
@@ -49,6 +68,7 @@ def main():
                  "| fp32 | 8 | OpenVINO | bad | failed |", "- torch: none"]:
         check(line in text, True)
     check("Failures" in text, False)
+    check_training(document["machine"])
     print("self_test.py: passed")
 
 

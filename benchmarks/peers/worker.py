@@ -202,7 +202,13 @@ def serve_onnxruntime(job, x):
     return (lambda: session.run_with_iobinding(binding)), lambda: flat(binding.copy_outputs_to_cpu())
 
 
-PEERS = {"torch": serve_torch, "openvino": serve_openvino, "onnxruntime": serve_onnxruntime}
+def serve_training(job, x):
+    import train_step
+
+    return train_step.serve(job, x)
+
+
+PEERS = {"torch": serve_torch, "openvino": serve_openvino, "onnxruntime": serve_onnxruntime, "training": serve_training}
 
 
 def serve(job, answer):
