@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
-#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/thread_pool.h"
+#include "asmlp/torch/ops/allocator.h"
 
 namespace asmlp::nn {
 namespace {
@@ -112,16 +112,7 @@ int configure_runtime(int threads) {
   if (threads == 0) threads = available_cores();
   threads = take_threads(threads);
 
-  static std::once_flag once;
-  std::call_once(once, [] {
-#ifdef __GLIBC__
-    // Blocks up to 1 GB come from the heap, the heap is never given back (-1), and it grows in
-    // steps of 64 MB. Best effort: a refusal costs speed only.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, -1);
-    mallopt(M_TOP_PAD, 64 << 20);
-#endif
-  });
+  install_memory_pool();
   return threads;
 }
 

@@ -5,8 +5,9 @@ namespace asmlp::nn {
 
 // Sets LibTorch's intra-op threads (0: OMP_NUM_THREADS where it is set, by which whoever starts
 // several processes on a machine divides it, else all cores this process may use) and, once per
-// process, tells malloc to keep freed memory: activations of tens of megabytes would otherwise be
-// mapped, zeroed and unmapped by the kernel in every step, which costs more than the arithmetic.
+// process, gives LibTorch's tensors the memory pool (allocator.h): activations of tens of megabytes
+// would otherwise be mapped, zeroed and unmapped by the kernel in every step, which costs more than
+// the arithmetic.
 // Where the system refuses some of the threads (ulimit -u), LibTorch gets the others, and a warning
 // is logged once. Returns the number of threads. Error(kInvalidArgument) when `threads` is outside
 // 0..256.
