@@ -11,6 +11,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/out_of_memory.h"
+#include "asmlp/torch/distributed/shared_gradients.h"
 #include "asmlp/torch/distributed/shared_sum.h"
 #include "asmlp/torch/distributed/system_limits.h"
 #include "asmlp/torch/distributed/token_store.h"
@@ -180,7 +181,7 @@ class ConnectedWorld : public World {
       group_ =
           make_process_group(transport_, c10::make_intrusive<c10d::PrefixStore>("group", store_),
                              r.rank, r.size, here.address, options.collective_limit);
-      share_memory();
+      if (options.local_sums == LocalSums::kMemory) share_memory();
     });
   }
 
@@ -213,10 +214,7 @@ class ConnectedWorld : public World {
   void all_reduce(torch::Tensor& tensor) override {
     const torch::NoGradGuard no_grad;
     if (shared_ && SharedSum::takes(tensor)) {
-      const bool came = shared_->sum(tensor, collective_limit_, [this] {
-        if (const auto lost = watch_->lost()) throw *lost;
-      });
-      if (!came) no_answer("a sum in shared memory took too long");
+      if (!shared_->sum(tensor, patience())) no_answer("a sum in shared memory took too long");
       return;
     }
     guarded([&] {
@@ -237,6 +235,16 @@ class ConnectedWorld : public World {
   std::unique_ptr<GradientSync> synchronize(const std::vector<torch::Tensor>& parameters) override {
     require(!parameters.empty(), ErrorCode::kInvalidArgument,
             "there are no parameters to synchronize");
+    if (shared_ && SharedGradients::takes(parameters)) {
+      const size_t bytes = SharedGradients::bytes(parameters, size());
+      if (auto memory = shared_by_all(bytes)) {
+        return std::make_unique<SharedGradients>(
+            parameters, std::move(memory),
+            SharedGradients::Place{rank(), size(), patience(), [this] {
+                                     no_answer("a gradient in shared memory took too long");
+                                   }});
+      }
+    }
     return make_gradient_sync(parameters, group_);
   }
 
@@ -262,6 +270,12 @@ class ConnectedWorld : public World {
     }
   }
 
+  Patience patience() const {
+    return {collective_limit_, [this] {
+              if (const auto lost = watch_->lost()) throw *lost;
+            }};
+  }
+
   // Collective: where all processes see rank 0's memory, they use it.
   void share_memory() {
     if (rank() == 0) {
@@ -273,11 +287,31 @@ class ConnectedWorld : public World {
     } else if (const std::string name = text_of(*store_, "memory"); !name.empty()) {
       shared_ = SharedSum::open(name, rank(), size());
     }
-    auto ready = torch::tensor(shared_ ? 1 : 0, torch::kInt64);
     const auto memory = std::exchange(shared_, nullptr);
-    all_reduce(ready);
-    if (ready.item<int64_t>() == size()) shared_ = memory;
-    if (memory) memory->unlink();
+    if (all_have(memory != nullptr)) shared_ = memory;
+    if (memory) memory->drop_name();
+  }
+
+  // Collective: memory of rank 0's that all processes have opened, or null everywhere.
+  std::shared_ptr<SharedMemory> shared_by_all(size_t bytes) {
+    std::shared_ptr<SharedMemory> memory;
+    if (rank() == 0) {
+      try {
+        memory = SharedMemory::create(bytes);
+      } catch (const Error&) {  // there is too little
+      }
+    }
+    const std::string name = all_gather(*this, memory ? memory->name() : "").front();
+    if (rank() != 0) memory = SharedMemory::open(name, bytes);
+    const bool all = all_have(memory != nullptr);
+    if (memory) memory->drop_name();
+    return all ? memory : nullptr;
+  }
+
+  bool all_have(bool mine) {
+    auto count = torch::tensor(mine ? 1 : 0, torch::kInt64);
+    all_reduce(count);
+    return count.item<int64_t>() == size();
   }
 
   [[noreturn]] void no_answer(const std::string& what) {

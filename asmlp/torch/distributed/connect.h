@@ -11,8 +11,15 @@
 
 namespace asmlp::dist {
 
+// By which way the processes of one machine add up.
+enum class LocalSums {
+  kMemory,   // shared memory, where all processes see it
+  kNetwork,  // the transport's
+};
+
 struct ConnectOptions {
   Transport transport = Transport::kGloo;
+  LocalSums local_sums = LocalSums::kMemory;
   // How long the processes wait for each other at the start: the machines of a job do not start at
   // once.
   std::chrono::milliseconds join_limit{std::chrono::minutes(5)};

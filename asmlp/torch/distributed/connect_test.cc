@@ -89,10 +89,14 @@ torch::nn::Sequential small_model() {
 }
 
 // Every process has its part of each batch, and the whole of it for comparison.
-void gradients() {
-  const auto world = connect_here();
+void gradients(LocalSums sums, torch::ScalarType type) {
+  ConnectOptions options = quick_options();
+  options.local_sums = sums;
+  const auto world = connect(*rendezvous_from_environment(), options);
   constexpr int64_t kPart = 4, kSteps = 4;
   torch::nn::Sequential model = small_model(), alone = small_model();
+  model->to(type);
+  alone->to(type);
   // Other values than rank 0's, until they are broadcast.
   for (torch::Tensor& p : model->parameters()) {
     const torch::NoGradGuard no_grad;
@@ -108,23 +112,27 @@ void gradients() {
   for (int64_t step = 0; step < kSteps; ++step) {
     const int64_t pieces = 1 + step % 2;  // every second step accumulates two backward passes
     for (torch::Tensor& p : model->parameters()) {
+      // Dropped or kept, the next ones are the same.
+      if (step < 2) p.mutable_grad() = torch::Tensor();
       if (p.grad().defined()) p.mutable_grad().zero_();
     }
     alone->zero_grad();
     for (int64_t piece = 0; piece < pieces; ++piece) {
       torch::manual_seed(uint64_t(100 * step + piece));
       const int64_t all = kPart * world->size(), first = kPart * world->rank();
-      const torch::Tensor images = torch::randn({all, 3, 24, 20});
+      const torch::Tensor images = torch::randn({all, 3, 24, 20}).to(type);
       const torch::Tensor labels = torch::randint(7, {all}, torch::kInt64);
       loss_of(alone, images, labels).backward();
       const torch::Tensor loss = loss_of(model, images.slice(0, first, first + kPart),
                                          labels.slice(0, first, first + kPart));
       sync->before_backward(loss, piece == pieces - 1);
       loss.backward();
+      sync->after_backward();
     }
     const auto ours = model->parameters(), reference = alone->parameters();
     for (size_t i = 0; i < ours.size(); ++i) {
-      const torch::Tensor a = ours[i].grad().contiguous(), b = reference[i].grad().contiguous();
+      const torch::Tensor a = ours[i].grad().to(torch::kFloat).contiguous();
+      const torch::Tensor b = reference[i].grad().to(torch::kFloat).contiguous();
       worst = std::max(worst, test::relative_error({a.data_ptr<float>(), size_t(a.numel())},
                                                    {b.data_ptr<float>(), size_t(b.numel())}));
       torch::Tensor zeroth = a.clone();
@@ -140,6 +148,17 @@ void gradients() {
   EXPECT_LT(worst, bound);
 }
 
+void no_gradient() {
+  const auto world = connect_here();
+  const torch::Tensor used = torch::ones({7}).requires_grad_(), unused = used.clone().detach();
+  const auto sync = world->synchronize({used, unused.requires_grad_()});
+  const torch::Tensor loss = (used * used).sum();
+  sync->before_backward(loss, true);
+  loss.backward();
+  const auto error = test::error_of(ErrorCode::kInvalidArgument, [&] { sync->after_backward(); });
+  EXPECT_THAT(error, HasSubstr("of 2 parameters, 1 got no gradient"));
+}
+
 // Works together until something happens to the rank `victim`.
 void together(int victim, const std::function<void()>& accident) {
   const auto world = connect_here();
@@ -152,6 +171,7 @@ void together(int victim, const std::function<void()>& accident) {
       const torch::Tensor loss = (weight * weight).sum();
       sync->before_backward(loss, true);
       loss.backward();
+      sync->after_backward();
       world->all_reduce(x);
       x.fill_(1);
       std::this_thread::sleep_for(2ms);
@@ -181,7 +201,10 @@ void meet_in_vain() {
 
 const std::map<std::string, std::function<void()>> cases{
     {"collectives", collectives},
-    {"gradients", gradients},
+    {"gradients", [] { gradients(LocalSums::kMemory, torch::kFloat); }},
+    {"gradients in fp64", [] { gradients(LocalSums::kMemory, torch::kDouble); }},
+    {"gradients by gloo", [] { gradients(LocalSums::kNetwork, torch::kFloat); }},
+    {"no gradient", no_gradient},
     {"killed 0", [] { together(0, [] { ::raise(SIGKILL); }); }},
     {"killed 1", [] { together(1, [] { ::raise(SIGKILL); }); }},
     {"stopped 0", [] { together(0, [] { ::raise(SIGSTOP); }); }},
@@ -280,8 +303,14 @@ void expect_success(const std::string& name, int size) {
 TEST(Connect, Collectives) { expect_success("collectives", 3); }
 
 TEST(Connect, GradientsAreThoseOfOneProcessWithTheWholeBatch) {
-  for (const int size : {2, 3}) expect_success("gradients", size);
+  for (const int size : {2, 3}) {
+    expect_success("gradients", size);
+    expect_success("gradients by gloo", size);
+  }
+  expect_success("gradients in fp64", 2);
 }
+
+TEST(Connect, AParameterWithoutAGradientIsNamed) { expect_success("no gradient", 2); }
 
 // Whatever happens to a process, the others end and name it.
 TEST(Connect, TheLossOfAProcessEndsTheOthersWithItsName) {

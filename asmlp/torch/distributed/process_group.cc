@@ -101,6 +101,7 @@ class ReducerSync : public GradientSync {
     reducer_->rebuild_buckets();
     reducer_->prepare_for_backward({loss});
   }
+  void after_backward() override {}  // the reducer's hooks have waited for the buckets
 
  private:
   std::unique_ptr<c10d::Reducer> reducer_;

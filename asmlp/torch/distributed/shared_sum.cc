@@ -1,45 +1,13 @@
 #include "asmlp/torch/distributed/shared_sum.h"
 
-#include <fcntl.h>
-#include <linux/futex.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
-#include <climits>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include "asmlp/core/error.h"
 
 namespace asmlp::dist {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Looks at the counter before the process goes to sleep: some ten microseconds, less than a wake-up
-// costs.
-constexpr int kLooks = 400;
-constexpr std::chrono::milliseconds kNap{50};
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-// std::atomic's own wait() is for the threads of one process only.
-void sleep_while(std::atomic<uint32_t>& word, uint32_t value) {
-  const timespec nap{0, std::chrono::nanoseconds(kNap).count()};
-  ::syscall(SYS_futex, &word, FUTEX_WAIT, value, &nap, nullptr, 0);
-}
-void wake(std::atomic<uint32_t>& word) {
-  ::syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
 
 template <typename T>
 void add(const void* from, void* to, int64_t bytes) {
@@ -62,54 +30,22 @@ struct SharedSum::Member {
   } parts[2];
 };
 
-SharedSum::SharedSum(std::string name, int fd, int rank, int size)
-    : name_(std::move(name)), rank_(rank), size_(size) {
-  static_assert(std::atomic<uint32_t>::is_always_lock_free);
-  void* memory = ::mmap(nullptr, static_cast<size_t>(size) * sizeof(Member), PROT_READ | PROT_WRITE,
-                        MAP_SHARED, fd, 0);
-  if (memory != MAP_FAILED) memory_ = memory;
-}
-
-SharedSum::~SharedSum() {
-  unlink();
-  if (memory_ != nullptr) ::munmap(memory_, static_cast<size_t>(size_) * sizeof(Member));
-}
+size_t SharedSum::bytes_of(int size) { return static_cast<size_t>(size) * sizeof(Member); }
 
 std::unique_ptr<SharedSum> SharedSum::create(int rank, int size) {
-  std::random_device random;
-  const std::string name = fmt::format("/asmlp-{:08x}{:08x}{:08x}", random(), random(), random());
-  const int fd = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
-  const int opened = errno;
-  require(fd >= 0, ErrorCode::kIo, "{}: cannot create shared memory: {}", name,
-          std::strerror(opened));
-  // Allocated now: a full /dev/shm is an error here and not a signal later.
-  const int full = ::posix_fallocate(fd, 0, static_cast<off_t>(size) * off_t{sizeof(Member)});
-  std::unique_ptr<SharedSum> shared(new SharedSum(name, fd, rank, size));
-  shared->linked_ = true;
-  ::close(fd);
-  require(full == 0 && shared->memory_ != nullptr, ErrorCode::kIo,
-          "{}: cannot get shared memory for {} processes: {}", name, size, std::strerror(full));
-  return shared;
+  return std::unique_ptr<SharedSum>(
+      new SharedSum(SharedMemory::create(bytes_of(size)), rank, size));
 }
 
 std::unique_ptr<SharedSum> SharedSum::open(const std::string& name, int rank, int size) {
-  const int fd = ::shm_open(name.c_str(), O_RDWR, 0);
-  if (fd < 0) return nullptr;
-  struct stat status {};
-  const bool whole = ::fstat(fd, &status) == 0 &&
-                     status.st_size == static_cast<off_t>(size) * off_t{sizeof(Member)};
-  std::unique_ptr<SharedSum> shared;
-  if (whole) shared.reset(new SharedSum(name, fd, rank, size));
-  ::close(fd);
-  return shared && shared->memory_ != nullptr ? std::move(shared) : nullptr;
-}
-
-void SharedSum::unlink() {
-  if (std::exchange(linked_, false)) ::shm_unlink(name_.c_str());
+  auto memory = SharedMemory::open(name, bytes_of(size));
+  if (!memory) return nullptr;
+  return std::unique_ptr<SharedSum>(new SharedSum(std::move(memory), rank, size));
 }
 
 SharedSum::Member& SharedSum::member(int rank) const {
-  return static_cast<Member*>(memory_)[rank];  // zeros at first, which are its atomics' values
+  return static_cast<Member*>(
+      memory_->data())[rank];  // zeros at first, which are its atomics' values
 }
 
 bool SharedSum::takes(const torch::Tensor& tensor) {
@@ -119,36 +55,7 @@ bool SharedSum::takes(const torch::Tensor& tensor) {
          (type == torch::kFloat || type == torch::kDouble || type == torch::kInt64);
 }
 
-bool SharedSum::await(int peer, uint32_t turn, std::chrono::milliseconds limit,
-                      const std::function<void()>& check) {
-  std::atomic<uint32_t>& theirs = member(peer).turn;
-  const auto come = [&] { return static_cast<int32_t>(theirs.load() - turn) >= 0; };
-  for (int look = 0; look < kLooks; ++look) {
-    if (come()) return true;
-    pause();
-  }
-  const Clock::time_point deadline = Clock::now() + limit;
-  std::atomic<uint32_t>& asleep = member(rank_).asleep;
-  bool result = true;
-  while (true) {
-    // Either this process sees the turn, or the other one sees that it sleeps.
-    asleep.store(1);
-    const uint32_t seen = theirs.load();
-    if (come()) break;
-    sleep_while(theirs, seen);
-    if (come()) break;
-    check();
-    if (Clock::now() >= deadline) {
-      result = false;
-      break;
-    }
-  }
-  asleep.store(0);
-  return result;
-}
-
-bool SharedSum::sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
-                    const std::function<void()>& check) {
+bool SharedSum::sum(torch::Tensor& tensor, const Patience& patience) {
   const auto values = tensor.contiguous();
   const auto bytes = static_cast<int64_t>(values.nbytes());
   const uint32_t turn = ++turn_;
@@ -157,12 +64,14 @@ bool SharedSum::sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
   mine.bytes = bytes;
   mine.type = static_cast<int32_t>(values.scalar_type());
   std::memcpy(mine.values, values.data_ptr(), static_cast<size_t>(bytes));
+  // Sequentially consistent: a process that is about to sleep is seen, or has seen the turn.
   member(rank_).turn.store(turn);
   bool sleepers = false;
   for (int peer = 0; peer < size_; ++peer) sleepers |= member(peer).asleep.load() != 0;
   if (sleepers) wake(member(rank_).turn);
   for (int peer = 0; peer < size_; ++peer) {
-    if (peer != rank_ && !await(peer, turn, limit, check)) return false;
+    if (peer == rank_) continue;
+    if (!await_turn(member(peer).turn, turn, member(rank_).asleep, patience)) return false;
   }
   auto total = torch::zeros_like(values);
   for (int peer = 0; peer < size_; ++peer) {

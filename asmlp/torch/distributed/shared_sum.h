@@ -7,10 +7,10 @@
 
 #include <torch/types.h>
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
+
+#include "asmlp/torch/distributed/shared_memory.h"
 
 namespace asmlp::dist {
 
@@ -19,39 +19,32 @@ class SharedSum {
   // The largest tensor, in bytes.
   static constexpr int64_t kCapacity = 32 << 10;
 
-  // Memory for `size` processes, under a name that no other has: for rank 0, which gives `name()`
-  // to the others. Error(kIo) when the system has none to share.
+  // Memory for `size` processes: for rank 0, which gives `name()` to the others. Error(kIo) when
+  // the system has none to share.
   static std::unique_ptr<SharedSum> create(int rank, int size);
   // The same memory in another process, or null where it cannot be seen: on another machine.
   static std::unique_ptr<SharedSum> open(const std::string& name, int rank, int size);
-  ~SharedSum();
-  SharedSum(const SharedSum&) = delete;
-  SharedSum& operator=(const SharedSum&) = delete;
 
-  const std::string& name() const { return name_; }
-  // Takes the name away: when all have opened it, so that nothing is left when a process is killed.
-  void unlink();
+  const std::string& name() const { return memory_->name(); }
+  // When all have opened it.
+  void drop_name() { memory_->drop_name(); }
 
   // Whether sum() takes such a tensor: on CPU, fp32, fp64 or int64, up to kCapacity bytes.
   static bool takes(const torch::Tensor& tensor);
   // Collective, in place: added in the order of the ranks, the same bits everywhere. False when a
-  // process has not come within `limit`. While it waits it calls `check` several times a second,
-  // which may throw; sums cannot go on then. Error(kMismatch) when the tensors of two processes
-  // differ in bytes or type.
-  bool sum(torch::Tensor& tensor, std::chrono::milliseconds limit,
-           const std::function<void()>& check);
+  // process has not come within the limit; sums cannot go on then. Error(kMismatch) when the
+  // tensors of two processes differ in bytes or type.
+  bool sum(torch::Tensor& tensor, const Patience& patience);
 
  private:
   struct Member;
-  SharedSum(std::string name, int fd, int rank, int size);
+  SharedSum(std::shared_ptr<SharedMemory> memory, int rank, int size)
+      : memory_(std::move(memory)), rank_(rank), size_(size) {}
+  static size_t bytes_of(int size);
   Member& member(int rank) const;
-  bool await(int peer, uint32_t turn, std::chrono::milliseconds limit,
-             const std::function<void()>& check);
 
-  std::string name_;
-  bool linked_ = false;
+  std::shared_ptr<SharedMemory> memory_;
   int rank_, size_;
-  void* memory_ = nullptr;
   uint32_t turn_ = 0;  // of the last sum; it may wrap
 };
 

@@ -4,7 +4,6 @@
 #include <torch/torch.h>
 
 #include <chrono>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -16,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 60s;
+const Patience kPatience{60s, [] {}};
 
 // Members of one memory; each has a mapping of its own, as processes have.
 std::vector<std::unique_ptr<SharedSum>> members(int size) {
@@ -26,7 +25,7 @@ std::vector<std::unique_ptr<SharedSum>> members(int size) {
     all.push_back(SharedSum::open(all[0]->name(), rank, size));
     EXPECT_NE(all.back(), nullptr);
   }
-  all[0]->unlink();
+  all[0]->drop_name();
   return all;
 }
 
@@ -49,7 +48,7 @@ TEST(SharedSum, IsTheSumInTheOrderOfTheRanks) {
           ASSERT_TRUE(SharedSum::takes(mine));
           auto expected = torch::zeros_like(mine);
           for (int other = 0; other < size; ++other) expected += value(other, turn);
-          ASSERT_TRUE(all[static_cast<size_t>(rank)]->sum(mine, kPatience, [] {}));
+          ASSERT_TRUE(all[static_cast<size_t>(rank)]->sum(mine, kPatience));
           ASSERT_TRUE(mine.equal(expected)) << size << " members, turn " << turn;
         }
       });
@@ -61,8 +60,8 @@ TEST(SharedSum, IsTheSumInTheOrderOfTheRanks) {
 TEST(SharedSum, TakesNumbersInPlaceInAnyStrides) {
   auto all = members(2);
   auto first = torch::arange(12, torch::kDouble).view({3, 4}).t(), second = first.clone();
-  std::thread other([&] { EXPECT_TRUE(all[1]->sum(second, kPatience, [] {})); });
-  EXPECT_TRUE(all[0]->sum(first, kPatience, [] {}));
+  std::thread other([&] { EXPECT_TRUE(all[1]->sum(second, kPatience)); });
+  EXPECT_TRUE(all[0]->sum(first, kPatience));
   other.join();
   EXPECT_TRUE(first.equal(2 * torch::arange(12, torch::kDouble).view({3, 4}).t()));
   EXPECT_TRUE(second.equal(first));
@@ -79,37 +78,40 @@ TEST(SharedSum, DoesNotWaitForEver) {
   auto all = members(2);
   auto mine = torch::ones({3});
   int checks = 0;
-  EXPECT_FALSE(all[0]->sum(mine, 200ms, [&] { ++checks; }));
+  EXPECT_FALSE(all[0]->sum(mine, {200ms, [&] { ++checks; }}));
   EXPECT_GE(checks, 1);
-  EXPECT_THROW(
-      all[1]->sum(mine, kPatience, [] {}) &&
-          all[1]->sum(mine, kPatience, [] { fail(ErrorCode::kIo, "the other one is gone"); }),
-      Error);
+  EXPECT_THROW(all[1]->sum(mine, kPatience) &&
+                   all[1]->sum(mine, {60s, [] { fail(ErrorCode::kIo, "the other one is gone"); }}),
+               Error);
 }
 
 TEST(SharedSum, TensorsThatDifferAreNotAdded) {
   for (const auto& wrong : {torch::ones({4}), torch::ones({3}, torch::kInt64)}) {
     auto all = members(2);
     auto first = torch::ones({3}), second = wrong.clone();
-    std::thread other([&] { EXPECT_THROW(all[1]->sum(second, kPatience, [] {}), Error); });
-    test::expect_words(
-        test::error_of(ErrorCode::kMismatch, [&] { all[0]->sum(first, kPatience, [] {}); }),
-        {"rank 0 adds 12 bytes of Float", "rank 1", "same step"});
+    std::thread other([&] { EXPECT_THROW(all[1]->sum(second, kPatience), Error); });
+    test::expect_words(test::error_of(ErrorCode::kMismatch, [&] { all[0]->sum(first, kPatience); }),
+                       {"rank 0 adds 12 bytes of Float", "rank 1", "same step"});
     other.join();
   }
 }
 
-TEST(SharedSum, LeavesNothingBehind) {
-  const auto file = [](const std::string& name) { return "/dev/shm" + name; };
+TEST(SharedSum, IsFoundByItsNameAsLongAsThatIsKept) {
   auto first = SharedSum::create(0, 2);
   const std::string name = first->name();
-  EXPECT_TRUE(std::filesystem::exists(file(name)));
   EXPECT_EQ(SharedSum::open(name, 1, 3), nullptr);  // of another number of processes
   EXPECT_EQ(SharedSum::open(name + "0", 1, 2), nullptr);
+  EXPECT_EQ(SharedSum::open("", 1, 2), nullptr);
   const auto second = SharedSum::open(name, 1, 2);
   ASSERT_NE(second, nullptr);
-  first.reset();
-  EXPECT_FALSE(std::filesystem::exists(file(name)));
+  first->drop_name();
+  EXPECT_EQ(SharedSum::open(name, 1, 2), nullptr);
+  // It is still there for those who have it.
+  auto a = torch::ones({3}), b = torch::ones({3});
+  std::thread other([&] { EXPECT_TRUE(second->sum(b, kPatience)); });
+  EXPECT_TRUE(first->sum(a, kPatience));
+  other.join();
+  EXPECT_TRUE(a.eq(2).all().item<bool>());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace {
 class SingleSync : public GradientSync {
  public:
   void before_backward(const torch::Tensor&, bool) override {}
+  void after_backward() override {}
 };
 
 class SingleWorld : public World {

@@ -32,18 +32,18 @@ class GradientSync {
  public:
   virtual ~GradientSync();
 
-  // Call it before every loss.backward(), in every process alike. With `complete`, this backward is
-  // the last of the step: when it returns, every parameter's grad (what earlier calls accumulated
-  // included) is the mean of the processes' gradients, the same bits everywhere; buckets of
-  // parameters travel while the rest of backward computes. Without `complete`, the gradient only
-  // accumulates locally.
+  // Call these before and after every loss.backward(), in every process alike. With `complete`,
+  // this backward is the last of the step: when after_backward() returns, every parameter's grad
+  // (what earlier calls accumulated included) is the mean of the processes' gradients, the same
+  // bits everywhere; buckets of parameters travel while the rest of backward computes. Without
+  // `complete`, the gradient only accumulates locally.
   //
-  // `loss` must depend on every parameter. The gradient tensors belong to the buckets: set them to
-  // zero in place between steps (zero_grad(false)) rather than dropping them.
+  // `loss` must depend on every parameter. The gradients may be dropped between the steps.
   //
-  // A lost process shows as PeerLost or as LibTorch's c10::Error, out of backward(); World::explain
-  // turns the second into the first.
+  // A lost process shows as PeerLost or as LibTorch's c10::Error, out of backward() or these;
+  // World::explain turns the second into the first.
   virtual void before_backward(const torch::Tensor& loss, bool complete) = 0;
+  virtual void after_backward() = 0;
 };
 
 // All functions but the getters are collective: every process calls the same ones in the same
@@ -72,8 +72,8 @@ class World {
   virtual std::unique_ptr<GradientSync> synchronize(
       const std::vector<torch::Tensor>& parameters) = 0;
 
-  // For the handler of an exception that came out of backward(): throws PeerLost, naming the rank,
-  // when `error` comes from the loss of a process; returns otherwise.
+  // For the handler of an exception that came out of a backward pass: throws PeerLost, naming the
+  // rank, when `error` comes from the loss of a process; returns otherwise.
   virtual void explain(const std::exception& error) = 0;
 };
 

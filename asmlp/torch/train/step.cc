@@ -30,6 +30,7 @@ void Step::backward(const torch::Tensor& loss, bool complete) {
   sync_->before_backward(share, complete);
   try {
     share.backward();
+    sync_->after_backward();
   } catch (const std::exception& error) {
     world_.explain(error);
     throw;
@@ -92,7 +93,7 @@ StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool sto
                     (clip ? options_.optimizer.clip_grad / result.gradient_norm : 1.0) / scale);
   }
   scaler_.update(overflow);
-  optimizer_.zero_grad(/*keep_memory=*/world_.size() > 1);
+  optimizer_.zero_grad();
   return result;
 }
 
