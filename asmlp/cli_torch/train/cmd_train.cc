@@ -91,7 +91,7 @@ void announce(const train::Trainer& trainer, const fs::path& folder, bool resume
   const train::TrainOptions& options = trainer.options();
   const train::RunState& state = trainer.state();
   const train::TaskFacts& facts = trainer.facts();
-  std::string machine = fmt::format("{} threads", state.threads);
+  std::string machine = fmt::format("{} thread{}", state.threads, state.threads == 1 ? "" : "s");
   if (state.world > 1) machine = fmt::format("{} processes of {}", state.world, machine);
   if (trainer.device().is_cuda()) machine += " on " + trainer.device().str();
   if (options.run.amp != train::Amp::kOff) {
@@ -260,7 +260,7 @@ int run_train(TrainArguments& arguments) {
     require(!already || !arguments.given.contains("nproc"), ErrorCode::kInvalidArgument,
             "--nproc {}: {} has started this process as one of several already; leave --nproc out",
             nproc, already ? already->source : "");
-    if (!already) return launch_workers(nproc, arguments.words);
+    if (!already) return launch_workers(nproc, arguments.options.run.threads, arguments.words);
   }
   const std::unique_ptr<dist::World> world = join_world(arguments.options);
   divide_batch(arguments, saved, *world);

@@ -88,8 +88,10 @@ struct Worker {
 
 class Launcher {
  public:
-  Launcher(int nproc, std::span<const char* const> arguments)
-      : workers_(static_cast<size_t>(nproc)), arguments_(arguments.begin(), arguments.end()) {
+  Launcher(int nproc, int threads, std::span<const char* const> arguments)
+      : workers_(static_cast<size_t>(nproc)),
+        threads_(threads),
+        arguments_(arguments.begin(), arguments.end()) {
     arguments_.push_back(nullptr);
   }
   ~Launcher() {
@@ -129,16 +131,18 @@ class Launcher {
   }
 
   std::vector<std::string> environment(size_t rank, const std::string& port) const {
-    const int cores = available_cores(), nproc = static_cast<int>(workers_.size());
+    const std::string nproc = std::to_string(workers_.size());
     std::map<std::string, std::string> ours{
-        {"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(nproc)},
-        {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
-        {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", port},
-        {dist::kTokenVariable, token_},       {kLauncherVariable, std::to_string(::getpid())},
+        {"RANK", std::to_string(rank)},
+        {"WORLD_SIZE", nproc},
+        {"LOCAL_RANK", std::to_string(rank)},
+        {"LOCAL_WORLD_SIZE", nproc},
+        {"MASTER_ADDR", "127.0.0.1"},
+        {"MASTER_PORT", port},
+        {dist::kTokenVariable, token_},
+        {kLauncherVariable, std::to_string(::getpid())},
+        {"OMP_NUM_THREADS", std::to_string(threads_)},
     };
-    if (!std::getenv("OMP_NUM_THREADS")) {
-      ours["OMP_NUM_THREADS"] = std::to_string(std::max(1, cores / nproc));
-    }
     if (!std::getenv("NCCL_SOCKET_IFNAME")) ours["NCCL_SOCKET_IFNAME"] = "lo";
     std::vector<std::string> result;
     for (const auto& [name, value] : ours) result.push_back(name + '=' + value);
@@ -263,6 +267,7 @@ class Launcher {
   }
 
   std::vector<Worker> workers_;  // by rank
+  int threads_;                  // of each
   std::vector<const char*> arguments_;
   const std::string token_ = dist::make_token();
   int code_ = 0;
@@ -272,7 +277,33 @@ class Launcher {
 
 }  // namespace
 
-int launch_workers(int nproc, std::span<const char* const> arguments) {
+WorkerThreads divide_threads(int nproc, int wanted, const char* environment, int cores) {
+  const int set = environment ? std::clamp(std::atoi(environment), 0, 256) : 0;
+  const auto count = [](int number, const char* what, const char* many) {
+    return fmt::format("{} {}", number, number == 1 ? what : many);
+  };
+  WorkerThreads result;
+  result.threads = wanted > 0 ? wanted : set > 0 ? set : std::max(1, cores / nproc);
+  const char* from = wanted > 0 ? "--threads" : set > 0 ? "OMP_NUM_THREADS" : nullptr;
+  const std::string each = fmt::format("{} of {}", count(nproc, "process", "processes"),
+                                       count(result.threads, "thread", "threads"));
+  if (nproc * result.threads <= cores) {
+    result.note =
+        fmt::format("{} each ({})", each,
+                    from ? from : fmt::format("{} divided", count(cores, "core", "cores")));
+    return result;
+  }
+  const int fitting = cores / nproc;
+  result.note = fmt::format(
+      "{} each{} are more than the {} that this machine gives: they wait for one another; {}", each,
+      from ? fmt::format(" ({})", from) : "", count(cores, "core", "cores"),
+      from && fitting >= 1 ? fmt::format("leave {} out, which makes it {} each", from,
+                                         count(fitting, "thread", "threads"))
+                           : fmt::format("--nproc {} is faster", cores));
+  return result;
+}
+
+int launch_workers(int nproc, int threads, std::span<const char* const> arguments) {
   require(nproc >= 1 && nproc <= kMaxWorkers, ErrorCode::kInvalidArgument,
           "nproc is {}, must be between 1 and {}", nproc, kMaxWorkers);
   // A pipe of this program and the output of all workers but one, and what a worker, which is as
@@ -284,8 +315,11 @@ int launch_workers(int nproc, std::span<const char* const> arguments) {
           "--nproc {}: this takes {} files and sockets, the system gives this process {} more; "
           "raise `ulimit -n` by {}",
           nproc, needed, unused, needed - unused);
+  const WorkerThreads divided =
+      divide_threads(nproc, threads, std::getenv("OMP_NUM_THREADS"), available_cores());
+  print_note(fmt::format("--nproc {}: {}", nproc, divided.note));
   const SignalPipe signals;
-  return Launcher(nproc, arguments).run();
+  return Launcher(nproc, divided.threads, arguments).run();
 }
 
 bool is_launched_worker() {
