@@ -32,6 +32,7 @@ ROOMS = [
     ["engine", "report"],
     ["engine/heads"],
     ["api", "quantize", "report/draw", "study", "torch/ops", "torch/distributed"],
+    ["torch/ops/conv"],
     ["torch/nn"],
     ["torch/baselines", "torch/io", "torch/data/augment", "torch/optim"],
     ["torch/data"],

@@ -19,6 +19,8 @@ Validators torch_validators();
 // engine and on LibTorch.
 BenchRunners torch_bench();
 int bench_training(const BenchRequest& request);
+// Training steps of a detector or a segmentor, part by part.
+int bench_dense_training(const BenchRequest& request, Task task);
 
 // Error when the options name what only the native engine has: --isa, another --precision.
 void check_torch_run(const RunOptions& run);

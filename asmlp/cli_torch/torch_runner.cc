@@ -114,9 +114,12 @@ BenchRunners torch_bench() {
   };
   return {.backend = "torch",
           .forward = [](const BenchRequest& r) { return bench_forward(r, torch_backend()); },
-          .train = bench_training,
           .detect = dense(Task::kDetect),
-          .segment = dense(Task::kSegment)};
+          .segment = dense(Task::kSegment),
+          .train =
+              [](const BenchRequest& r, Task task) {
+                return task == Task::kClassify ? bench_training(r) : bench_dense_training(r, task);
+              }};
 }
 
 }  // namespace asmlp::cli

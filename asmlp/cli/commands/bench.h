@@ -47,7 +47,8 @@ struct BenchRequest {
 struct BenchRunners {
   using Run = std::function<int(const BenchRequest& request)>;
   std::string backend;  // the name that --backend has for it
-  Run forward, train, detect, segment;
+  Run forward, detect, segment;
+  std::function<int(const BenchRequest& request, Task task)> train;
 };
 
 // The native engine; training steps, and rows of detectors and segmentors on both backends, are

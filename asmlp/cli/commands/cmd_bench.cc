@@ -29,7 +29,7 @@ class Unused {
   std::vector<std::pair<const CLI::Option*, unsigned>> options_;
 };
 constexpr unsigned kForward = 1, kTrain = 2, kDetect = 4, kFrom = 8, kLatency = 16, kSegment = 32;
-constexpr unsigned kDense = kDetect | kSegment;
+constexpr unsigned kTrainDense = 64, kDense = kDetect | kSegment;
 
 void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
   const std::string group = "Rows (lists, separated by commas; every combination is a row)";
@@ -43,13 +43,13 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
                      "mask_rcnn_asmlp_tiny, segmentors: upernet_asmlp_tiny)")
           ->delimiter(',')
           ->type_name("NAME|FILE"),
-      kForward | kTrain | kDense | kLatency);
+      kForward | kTrain | kDense | kTrainDense | kLatency);
   add(app.add_option("-b,--batch,--batch-size", request.batches,
                      "images per run (default 1; of training steps 8)")
           ->delimiter(',')
           ->check(CLI::Range(1, 4096))
           ->type_name("N"),
-      kForward | kTrain | kDetect);
+      kForward | kTrain | kTrainDense | kDetect);
   add(app.add_option("--img-size", request.sizes,
                      "side of the input in pixels; default: the model's")
           ->delimiter(',')
@@ -60,7 +60,7 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
                      "detectors and segmentors: height x width of the resized image (default: the "
                      "model's short side, and four thirds of it)")
           ->type_name("N|HxW"),
-      kDense);
+      kDense | kTrainDense);
   add(app.add_option("--precision", request.precisions,
                      fmt::format("numbers of the matrix products (default fp32): {}; training "
                                  "steps: fp32, bf16",
@@ -68,7 +68,7 @@ void add_row_options(CLI::App& app, BenchRequest& request, Unused& unused) {
           ->delimiter(',')
           ->check(CLI::IsMember(precision_names()))
           ->type_name("NAME"),
-      kForward | kTrain | kDense | kLatency);
+      kForward | kTrain | kDense | kTrainDense | kLatency);
   add(app.add_option("--isa", request.isas,
                      "instruction sets (`asmlp info --cpu` lists them); default: $ASMLP_ISA or the "
                      "best")
@@ -124,19 +124,19 @@ void add_execution_options(CLI::App& app, const std::string& backend, BenchReque
                      "threads; 0 takes every usable core (default)")
           ->check(CLI::Range(0, 256))
           ->type_name("N"),
-      kForward | kTrain | kDense | kLatency);
+      kForward | kTrain | kDense | kTrainDense | kLatency);
   add(app.add_option(
              "--runs", request.runs,
              "timed runs per row (default 30; training steps 20, detectors and segmentors 10; "
              "of --latency: requests of each caller, default 100)")
           ->check(CLI::Range(1, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDense | kLatency);
+      kForward | kTrain | kDense | kTrainDense | kLatency);
   add(app.add_option("--warmup", request.warmup,
                      "runs before those (default 3; training steps 2, detectors and segmentors 1)")
           ->check(CLI::Range(0, 1'000'000))
           ->type_name("N"),
-      kForward | kTrain | kDense | kLatency);
+      kForward | kTrain | kDense | kTrainDense | kLatency);
   add(app.add_option("--cold-starts", request.starts,
                      "fresh processes per row, for cold start and memory (default 5; 0: none)")
           ->check(CLI::Range(0, 1000))
@@ -153,14 +153,16 @@ int bench(const BenchRequest& request, const BenchRunners& runners, const Unused
   const std::string model = request.models.empty() ? "" : request.models.front();
   const Task task = decide_task(request.task, {.model = model, .data = ""});
   if (request.train) {
-    require(task == Task::kClassify, ErrorCode::kUnsupported,
-            "bench --train measures classifiers, not {}s", model_kind(task));
-    unused.check(kTrain, "training steps");
+    if (task == Task::kClassify) {
+      unused.check(kTrain, "training steps");
+    } else {
+      unused.check(kTrainDense, fmt::format("training steps of {}s", model_kind(task)));
+    }
     for (const std::string& precision : request.precisions) {
       require(precision == "fp32" || precision == "bf16", ErrorCode::kUnsupported,
               "--precision {}: training steps are measured in fp32 and bf16", precision);
     }
-    return runners.train(request);
+    return runners.train(request, task);
   }
   require(!request.latency || task == Task::kClassify, ErrorCode::kUnsupported,
           "bench --latency measures classifiers, not {}s", model_kind(task));
@@ -198,6 +200,7 @@ constexpr const char* kBenchFooter =
     "  asmlp bench --from a.json b.json --markdown     earlier results in one table\n"
     "  asmlp bench --train --precision fp32,bf16       training steps\n"
     "  asmlp bench --train --path fused --profile      where their time goes\n"
+    "  asmlp bench --train --task detect               the parts of a detector's training step\n"
     "  asmlp bench --task detect --size 480x640        the parts of a detection\n"
     "  asmlp bench --task segment --precision bf16 --backend torch";
 
@@ -209,8 +212,8 @@ BenchRunners native_bench(Arguments arguments) {
   native.forward = [](const BenchRequest& request) {
     return bench_forward(request, native_backend());
   };
-  native.train = [arguments](const BenchRequest&) -> int {
-    exec_torch("`bench --train`", arguments, Task::kClassify);
+  native.train = [arguments](const BenchRequest&, Task task) -> int {
+    exec_torch("`bench --train`", arguments, task);
   };
   const auto dense = [arguments](Task task) -> BenchRunners::Run {
     return [=](const BenchRequest& request) {

@@ -21,9 +21,8 @@ ConvModuleImpl::ConvModuleImpl(int in, int out, int kernel, AfterConv after)
 }
 
 torch::Tensor ConvModuleImpl::forward(const torch::Tensor& x) {
-  const auto y = conv(x);
-  if (after_ == AfterConv::kNothing) return y;
-  return torch::relu(bn_ ? bn_(y) : y);
+  if (bn_) return bn_(convolve(x, conv), AfterSum::kRelu);
+  return convolve(x, conv, after_ == AfterConv::kRelu ? AfterSum::kRelu : AfterSum::kNothing);
 }
 
 // bn(conv(x)) = scale * (W x - mean) + shift with scale = gamma / sqrt(var + eps).

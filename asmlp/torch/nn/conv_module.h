@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/nn/sync_batch_norm.h"
+#include "asmlp/torch/ops/conv/conv.h"
 
 namespace asmlp::nn {
 
@@ -12,6 +13,13 @@ enum class AfterConv {
   kRelu,           // convolution with bias, ReLU
   kBatchNormRelu,  // convolution without bias, SyncBatchNorm2d, ReLU
 };
+
+// fused_conv (ops/conv/conv.h) with the weights of `conv`, which must have stride 1 and keep the
+// size of the map.
+inline torch::Tensor convolve(const torch::Tensor& x, const torch::nn::Conv2d& conv,
+                              AfterSum after = AfterSum::kNothing) {
+  return fused_conv(x, conv->weight, conv->bias, after);
+}
 
 // A k x k convolution of stride 1 and padding k / 2 (k odd: the map keeps its size) under the name
 // "conv", the norm under "bn": the ConvModule of mmcv, whose initialization it has too (Kaiming

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/distributed/world.h"
+#include "asmlp/torch/ops/conv/batch_norm.h"
 
 namespace asmlp::nn {
 
@@ -22,11 +23,11 @@ class SyncBatchNorm2dImpl : public torch::nn::Module {
 
   explicit SyncBatchNorm2dImpl(int channels);
 
-  // x is N x channels x H x W of any memory layout; N may be 0 in some of the processes. In
-  // training with several processes it is collective, and so is its backward: every process calls
-  // the same norms in the same order. Error(kInvalidArgument) for another number of channels, or
-  // when training sees fewer than two values per channel.
-  torch::Tensor forward(const torch::Tensor& x);
+  // The norm, then `after`. x is N x channels x H x W of any memory layout; N may be 0 in some of
+  // the processes. In training with several processes it is collective, and so is its backward:
+  // every process calls the same norms in the same order. Error(kInvalidArgument) for another
+  // number of channels, or when training sees fewer than two values per channel.
+  torch::Tensor forward(const torch::Tensor& x, AfterSum after = AfterSum::kNothing);
 
   // The processes to take statistics over; null for this one alone. It must outlive the last
   // backward pass.

@@ -98,6 +98,16 @@ int take_threads(int wanted) {
   return found;
 }
 
+// OpenBLAS has threads of its own, by default one for each core. Between products they spin, and
+// take a core from whoever works there.
+void limit_blas_threads(int threads) {
+  using SetThreads = void (*)(int);
+  if (const auto set =
+          reinterpret_cast<SetThreads>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
+    set(threads);
+  }
+}
+
 }  // namespace
 
 void keep_to_one_thread() {
@@ -112,6 +122,7 @@ int configure_runtime(int threads) {
   if (threads == 0) threads = environment;
   if (threads == 0) threads = available_cores();
   threads = take_threads(threads);
+  limit_blas_threads(threads);
 
   install_memory_pool();
 #ifdef __GLIBC__

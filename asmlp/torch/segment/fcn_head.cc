@@ -20,7 +20,7 @@ FcnHeadImpl::FcnHeadImpl(const FcnHeadConfig& config, int in_channels, int num_c
 torch::Tensor FcnHeadImpl::forward(const torch::Tensor& map) {
   auto x = map;
   for (const auto& conv : *convs_) x = conv->as<nn::ConvModule>()->forward(x);
-  return conv_seg_(torch::feature_dropout(x, dropout_, is_training()));
+  return nn::convolve(torch::feature_dropout(x, dropout_, is_training()), conv_seg_);
 }
 
 }  // namespace asmlp::segment

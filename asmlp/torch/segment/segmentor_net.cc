@@ -17,8 +17,7 @@ SegmentorNetImpl::SegmentorNetImpl(const SegmentorConfig& config) : config_(conf
       FcnHead(auxiliary, channels[static_cast<size_t>(auxiliary.stage)], config.num_classes));
 }
 
-SegmentorOutput SegmentorNetImpl::forward(const torch::Tensor& images) {
-  const auto maps = backbone_(images);
+SegmentorOutput SegmentorNetImpl::heads(const std::vector<torch::Tensor>& maps) {
   SegmentorOutput output{decode_head_(maps), {}};
   if (is_training()) {
     output.auxiliary = auxiliary_head_(maps[static_cast<size_t>(config_.auxiliary_head.stage)]);

@@ -28,7 +28,9 @@ class SegmentorNetImpl : public torch::nn::Module {
 
   // Images N x in_chans x H x W, normalized, any size. The logits cover the image padded to whole
   // patches; resize them (bilinear, corners not aligned) to the image or to its labels.
-  SegmentorOutput forward(const torch::Tensor& images);
+  SegmentorOutput forward(const torch::Tensor& images) { return heads(backbone_(images)); }
+  // The second half of that: from the maps of the backbone.
+  SegmentorOutput heads(const std::vector<torch::Tensor>& maps);
 
   nn::Backbone& backbone() { return backbone_; }
   // The processes whose batches the batch norms of the heads see together.

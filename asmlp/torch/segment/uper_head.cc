@@ -68,7 +68,7 @@ torch::Tensor UperHeadImpl::forward(const std::vector<torch::Tensor>& maps) {
   }
   for (auto& level : levels) level = resize_like(level, levels[0]);
   const auto x = fpn_bottleneck_(torch::cat(levels, 1));
-  return conv_seg_(torch::feature_dropout(x, dropout_, is_training()));
+  return nn::convolve(torch::feature_dropout(x, dropout_, is_training()), conv_seg_);
 }
 
 }  // namespace asmlp::segment

@@ -36,8 +36,12 @@ BoxOutput BoxHeadImpl::forward(const torch::Tensor& pooled) {
     for (const auto& conv : *shared_convs_) x = conv->as<nn::ConvModule>()->forward(x);
   }
   x = x.flatten(1);  // channel, row, column
-  for (const auto& fc : *shared_fcs_) x = torch::relu(fc->as<Linear>()->forward(x));
-  return {fc_cls_(x), fc_reg_(x)};
+  const auto layer = [](const torch::Tensor& values, const torch::nn::LinearImpl& fc,
+                        nn::AfterSum after) {
+    return nn::fused_dense(values, fc.weight, fc.bias, after);
+  };
+  for (const auto& fc : *shared_fcs_) x = layer(x, *fc->as<Linear>(), nn::AfterSum::kRelu);
+  return {layer(x, *fc_cls_, nn::AfterSum::kNothing), layer(x, *fc_reg_, nn::AfterSum::kNothing)};
 }
 
 }  // namespace asmlp::detect

@@ -23,23 +23,11 @@ MaskHeadImpl::MaskHeadImpl(const MaskHeadConfig& config, int in_channels, int nu
   nn::init_kaiming(conv_logits_);
 }
 
-// What upsample_, a transposed convolution of 2 x 2 with stride 2, computes: every cell becomes
-// four of its own, so it is one matrix product. (LibTorch's goes image by image through columns.)
-torch::Tensor MaskHeadImpl::upsampled(const torch::Tensor& x) {
-  const int64_t n = x.size(0), h = x.size(2), w = x.size(3), out = upsample_->weight.size(1);
-  const auto weight = upsample_->weight.permute({0, 2, 3, 1}).reshape({-1, 4 * out});
-  const auto cells = torch::matmul(x.permute({0, 2, 3, 1}).reshape({n * h * w, x.size(1)}), weight);
-  return cells.view({n, h, w, 2, 2, out})
-      .permute({0, 1, 3, 2, 4, 5})
-      .reshape({n, 2 * h, 2 * w, out})
-      .add(upsample_->bias)
-      .permute({0, 3, 1, 2});
-}
-
 torch::Tensor MaskHeadImpl::forward(const torch::Tensor& pooled) {
   auto x = pooled;
   for (const auto& conv : *convs_) x = conv->as<nn::ConvModule>()->forward(x);
-  return conv_logits_(torch::relu(upsampled(x)));
+  return nn::upsampled_conv(x, upsample_->weight, upsample_->bias, conv_logits_->weight,
+                            conv_logits_->bias);
 }
 
 }  // namespace asmlp::detect

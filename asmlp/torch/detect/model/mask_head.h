@@ -17,8 +17,6 @@ class MaskHeadImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& pooled);
 
  private:
-  torch::Tensor upsampled(const torch::Tensor& x);
-
   torch::nn::ModuleList convs_;  // of ConvModule
   torch::nn::ConvTranspose2d upsample_;
   torch::nn::Conv2d conv_logits_;

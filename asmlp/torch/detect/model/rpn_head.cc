@@ -17,9 +17,9 @@ RpnHeadImpl::RpnHeadImpl(int in_channels, int channels, int anchors)
 RpnOutput RpnHeadImpl::forward(const std::vector<torch::Tensor>& pyramid) {
   RpnOutput output;
   for (const auto& map : pyramid) {
-    const auto x = torch::relu(rpn_conv_(map));
-    output.logits.push_back(rpn_cls_(x));
-    output.deltas.push_back(rpn_reg_(x));
+    const auto x = nn::convolve(map, rpn_conv_, nn::AfterSum::kRelu);
+    output.logits.push_back(nn::convolve(x, rpn_cls_));
+    output.deltas.push_back(nn::convolve(x, rpn_reg_));
   }
   return output;
 }

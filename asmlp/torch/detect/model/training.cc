@@ -49,20 +49,26 @@ class LossesOfBatch {
   DetectorLosses run() {
     {
       const nn::AutocastGuard autocast(images_.device().type(), pass_.precision);
-      pyramid_ = net_.features(images_);
+      const std::vector<torch::Tensor> maps = net_.backbone()(images_);
+      done("backbone", maps);
+      pyramid_ = net_.pyramid(maps);
+      done("pyramid", pyramid_);
       rpn_ = net_.rpn(pyramid_);
+      done("RPN", rpn_.logits);
     }
     for (torch::Tensor& map : pyramid_) map = widen(map);
     for (auto* maps : {&rpn_.logits, &rpn_.deltas}) {
       for (torch::Tensor& map : *maps) map = widen(map);
     }
     train_rpn();
+    done("RPN losses", {});
     std::vector<ImageSize> sizes;
     for (const Truth& truth : truths_) sizes.push_back(truth.image);
     std::vector<torch::Tensor> proposals;
     for (const ProposedRois& p : propose_all(config_, rpn_, sizes, config_.rpn.train_proposals)) {
       proposals.push_back(p.boxes);
     }
+    done("proposals", {});
     for (size_t stage = 0; stage < config_.stages.size(); ++stage) {
       proposals = train_stage(stage, proposals);
     }
@@ -77,6 +83,10 @@ class LossesOfBatch {
 
   void add(const std::string& prefix, const char* name, const torch::Tensor& loss, double weight) {
     losses_.emplace_back(prefix + name, weight == 1 ? loss : loss * weight);
+  }
+
+  void done(const char* part, const std::vector<torch::Tensor>& results) const {
+    if (pass_.done) pass_.done(part, results);
   }
 
   void train_rpn() {
@@ -125,8 +135,10 @@ class LossesOfBatch {
     const std::string prefix = config_.stages.size() > 1 ? fmt::format("s{}.", stage) : "";
     add(prefix, "loss_cls", loss.classes, config.class_weight * config.weight);
     add(prefix, "loss_bbox", loss.boxes, config.weight);
+    done("box heads", {});
     if (has_masks(config_.kind)) {
       add(prefix, "loss_mask", masks_loss(stage, samples), config.mask_weight * config.weight);
+      done("mask heads", {});
     }
     if (stage + 1 == config_.stages.size()) return {};
 

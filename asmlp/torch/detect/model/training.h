@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,11 +15,16 @@
 
 namespace asmlp::detect {
 
+// Told of each part of the forward pass when it is done, with the tensors that it gave: "backbone",
+// "pyramid", "RPN", "RPN losses", "proposals", and once per stage "box heads" and "mask heads".
+using PartDone = std::function<void(const char* part, const std::vector<torch::Tensor>& results)>;
+
 // How a detector computes a batch.
 struct TrainingPass {
   uint64_t seed = 0;  // of the sampling of anchors and regions: the same seed, the same samples
   // Autocast's (nn/autocast.h) of backbone, neck and heads; what is between them is fp32.
   torch::ScalarType precision = torch::kFloat;
+  PartDone done = {};  // for measurements
 };
 
 // The losses with their weights by the names of mmdetection's logs: loss_rpn_cls, loss_rpn_bbox,
