@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "asmlp/image/labels/label_png.h"
 #include "tests/support/command.h"
@@ -125,6 +126,29 @@ TEST_F(Backends, MeasureTheSameScores) {
   const Json ours = ade("native"), theirs = ade("torch");
   expect_same_form(ours, theirs);
   EXPECT_NEAR(ours["miou"].get<double>(), theirs["miou"].get<double>(), 0.05);
+}
+
+// The parts of a step add up to it.
+TEST_F(Backends, BenchMeasuresTheTrainingStepsOfDenseTasks) {
+  for (const auto& [model, first, last] :
+       {std::tuple{"mask_rcnn_scenes.safetensors", "backbone", "pyramid back"},
+        std::tuple{"upernet_scenes.safetensors", "backbone", "heads back"}}) {
+    const Outcome outcome = run({"bench", "--train", "--model", bundled(model), "--runs", "1",
+                                 "--warmup", "0", "--size", "96x128", "--threads", "1", "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json row = outcome.json()["rows"].at(0);
+    double sum = 0;
+    std::vector<std::string> parts;
+    for (const Json& part : row["parts"]) {
+      parts.push_back(part["part"].get<std::string>());
+      sum += part["ms"]["median"].get<double>();
+    }
+    EXPECT_EQ(parts.front(), first);
+    EXPECT_THAT(parts, testing::IsSupersetOf({last, "backbone back", "update"}));
+    EXPECT_NEAR(sum, row["step_ms"]["median"].get<double>(), 1e-3 * sum);
+    EXPECT_EQ(row["width"].get<int>(), 128);
+  }
+  EXPECT_NE(run({"bench", "--train", "--task", "segment", "--batch", "1"}).code, 0);
 }
 
 TEST_F(Backends, BenchMeasuresBothInTurn) {

@@ -1,6 +1,7 @@
 #include "asmlp/torch/nn/conv_module.h"
 
 #include "asmlp/core/error.h"
+#include "asmlp/torch/ops/conv/levels.h"
 
 namespace asmlp::nn {
 
@@ -23,6 +24,13 @@ ConvModuleImpl::ConvModuleImpl(int in, int out, int kernel, AfterConv after)
 torch::Tensor ConvModuleImpl::forward(const torch::Tensor& x) {
   if (bn_) return bn_(convolve(x, conv), AfterSum::kRelu);
   return convolve(x, conv, after_ == AfterConv::kRelu ? AfterSum::kRelu : AfterSum::kNothing);
+}
+
+torch::Tensor ConvModuleImpl::forward_levels(const std::vector<torch::Tensor>& levels) {
+  auto y = conv_of_levels(levels, conv->weight);
+  if (conv->bias.defined()) y = y + conv->bias.view({1, -1, 1, 1});
+  if (bn_) return bn_(y, AfterSum::kRelu);
+  return after_ == AfterConv::kRelu ? torch::relu(y) : y;
 }
 
 // bn(conv(x)) = scale * (W x - mean) + shift with scale = gamma / sqrt(var + eps).

@@ -3,6 +3,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 #include "asmlp/torch/nn/sync_batch_norm.h"
 #include "asmlp/torch/ops/conv/conv.h"
 
@@ -29,6 +31,8 @@ class ConvModuleImpl : public torch::nn::Module {
   ConvModuleImpl(int in, int out, int kernel, AfterConv after);
   // N x in x h x w to N x out x h x w; N may be 0.
   torch::Tensor forward(const torch::Tensor& x);
+  // The same of maps side by side, resized to the first one's height and width (conv_of_levels).
+  torch::Tensor forward_levels(const std::vector<torch::Tensor>& levels);
   // See below; nothing to do without a norm.
   void fold_batch_norm();
 

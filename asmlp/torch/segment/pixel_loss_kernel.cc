@@ -10,6 +10,40 @@ namespace {
 
 using Line = std::vector<float>;
 
+// Taps turned around: position j of the narrow axis is the sum of `count` wide ones from first[j]
+// on, weights[i * narrow + j] of the i-th.
+struct TapSources {
+  int64_t count = 0;
+  std::vector<int32_t> first;
+  Line weights;
+
+  TapSources(const Taps& taps, int64_t narrow) : first(static_cast<size_t>(narrow)) {
+    const auto wide = static_cast<int32_t>(taps.low.size());
+    std::vector<int32_t> last(first.size(), 0);
+    std::ranges::fill(first, wide);
+    const auto visit = [&](const auto& add) {
+      for (int32_t x = 0; x < wide; ++x) {
+        const auto i = static_cast<size_t>(x);
+        add(static_cast<size_t>(taps.low[i]), x, 1 - taps.part[i]);
+        add(static_cast<size_t>(taps.high[i]), x, taps.part[i]);
+      }
+    };
+    visit([&](size_t j, int32_t x, float) {
+      first[j] = std::min(first[j], x);
+      last[j] = std::max(last[j], x + 1);
+    });
+    for (size_t j = 0; j < first.size(); ++j) {
+      count = std::max<int64_t>(count, last[j] - std::min(first[j], last[j]));
+    }
+    // So that `count` positions follow each first one.
+    for (int32_t& x : first) x = std::max(0, std::min(x, static_cast<int32_t>(wide - count)));
+    weights.assign(static_cast<size_t>(count) * first.size(), 0.0f);
+    visit([&](size_t j, int32_t x, float weight) {
+      weights[static_cast<size_t>(x - first[j]) * first.size() + j] += weight;
+    });
+  }
+};
+
 // The loss of one row of labels after the other. Memory for one row: all of it stays in the cache.
 class RowLoss {
  public:
@@ -18,6 +52,7 @@ class RowLoss {
         classes_(image.classes),
         width_(image.width),
         pixels_(std::ssize(image.columns.low)),
+        sources_(image.columns, width_),
         line_(static_cast<size_t>(classes_ * width_)),
         values_(static_cast<size_t>(classes_ * pixels_)),
         largest_(static_cast<size_t>(pixels_)),
@@ -160,21 +195,26 @@ class RowLoss {
 
   // The adjoint of widen(): line_ = what values_ make of the blended row.
   void narrow() {
-    std::ranges::fill(line_, 0.0f);
-    const int32_t *low = image_.columns.low.data(), *high = image_.columns.high.data();
-    const float* part = image_.columns.part.data();
-    for (int64_t k = 0; k < classes_; ++k) {
-      float* out = line_.data() + k * width_;
-      const float* in = values_.data() + k * pixels_;
-      for (int64_t x = 0; x < pixels_; ++x) {
-        out[low[x]] += (1 - part[x]) * in[x];
-        out[high[x]] += part[x] * in[x];
+    const int32_t* first = sources_.first.data();
+    const float *weights = sources_.weights.data(), *values = values_.data();
+    float* line = line_.data();
+    run_vectorized([this, first, weights, values, line]() ASMLP_INLINE {
+      for (int64_t k = 0; k < classes_; ++k) {
+        float* out = line + k * width_;
+        const float* in = values + k * pixels_;
+        for (int64_t j = 0; j < width_; ++j) out[j] = 0;
+        for (int64_t i = 0; i < sources_.count; ++i) {
+          const float* weight = weights + i * width_;
+#pragma GCC ivdep
+          for (int64_t j = 0; j < width_; ++j) out[j] += weight[j] * in[first[j] + i];
+        }
       }
-    }
+    });
   }
 
   const PixelLossImage& image_;
   int64_t classes_, width_, pixels_;
+  TapSources sources_;
   Line line_, values_, largest_, own_, sums_, factors_;
 };
 

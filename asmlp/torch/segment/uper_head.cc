@@ -50,9 +50,9 @@ UperHeadImpl::UperHeadImpl(const UperHeadConfig& config, const std::vector<int>&
 torch::Tensor UperHeadImpl::pyramid_pooling(const torch::Tensor& coarsest) {
   std::vector<torch::Tensor> parts{coarsest};
   for (const auto& branch : *psp_modules_) {
-    parts.push_back(resize_like(branch->as<PoolBranch>()->forward(coarsest), coarsest));
+    parts.push_back(branch->as<PoolBranch>()->forward(coarsest));
   }
-  return bottleneck_(torch::cat(parts, 1));
+  return bottleneck_->forward_levels(parts);
 }
 
 torch::Tensor UperHeadImpl::forward(const std::vector<torch::Tensor>& maps) {
@@ -66,8 +66,7 @@ torch::Tensor UperHeadImpl::forward(const std::vector<torch::Tensor>& maps) {
     sum = lateral + resize_like(sum, lateral);
     levels[k] = fpn_convs_->at<ConvModuleImpl>(k).forward(sum);
   }
-  for (auto& level : levels) level = resize_like(level, levels[0]);
-  const auto x = fpn_bottleneck_(torch::cat(levels, 1));
+  const auto x = fpn_bottleneck_->forward_levels(levels);
   return nn::convolve(torch::feature_dropout(x, dropout_, is_training()), conv_seg_);
 }
 
