@@ -51,6 +51,17 @@ inline bool projection_fits(const torch::Tensor& x,
   return norm_fits(x, parameters);
 }
 
+// The same of operators whose products have kernels in fp32 and fp64 alone.
+inline bool product_fits(std::initializer_list<torch::Tensor> tensors) {
+  return !bf16_autocast() && kernel_fits(tensors);
+}
+
+// Whether these compute a bf16 map of autocast from fp32 ones: LibTorch's own products of bf16 are
+// many times slower where the processor has no tiles for them.
+inline bool widens_bf16(const torch::Tensor& x) {
+  return x.device().is_cpu() && bf16_autocast() && !bf16_panels();
+}
+
 // An array of S (kernels.h) in a tensor.
 template <typename S>
 S* stored(const torch::Tensor& tensor) {

@@ -52,6 +52,19 @@ void parallel_blocks(int64_t rows, int64_t block, Schedule schedule, const Body&
                  [&](int64_t i) { body(rows * i / count, rows * (i + 1) / count); });
 }
 
+// [begin, end) in even blocks of about `block` rows, one after the other: body(first, last).
+template <typename Body>
+void for_blocks(int64_t begin, int64_t end, int64_t block, const Body& body) {
+  const int64_t rows = end - begin, count = std::max<int64_t>(1, (rows + block - 1) / block);
+  for (int64_t i = 0; i < count; ++i)
+    body(begin + rows * i / count, begin + rows * (i + 1) / count);
+}
+
+// Slices of the rows that sum apart, one thread each.
+inline int64_t slice_count(int64_t rows, int64_t block) {
+  return std::clamp<int64_t>(rows / block, 1, at::get_num_threads());
+}
+
 // The rows (pixels) of images in segments of at most 64, none of which holds two images. Sums over
 // an image are made segment by segment, so that their bits do not depend on the blocks.
 class Segments {

@@ -51,24 +51,24 @@ torch::Tensor weight_order(const torch::Tensor& ordered, const torch::Tensor& we
 template <typename T>
 class ConvProduct {
  public:
-  ConvProduct(const ConvMap& map, const T* weights, int64_t cols, bool transposed)
+  ConvProduct(const ConvMap& map, const T* weights, int64_t cols, bool transposed, const T* bias)
       : map_(map), parts_(parts_of(map)), cols_(cols) {
     const int64_t depth = map.depth() / parts_;
     for (int64_t part = 0; part < parts_; ++part) {
-      factors_.emplace_back(weights + part * depth * cols, depth, cols, transposed);
+      factors_.emplace_back(weights + part * depth * cols, depth, cols, transposed,
+                            part == 0 ? bias : nullptr);
       pack(factors_.back());
     }
   }
   int64_t parts() const { return parts_; }
   int64_t part_depth() const { return map_.depth() / parts_; }
   // Rows [begin, end) of the set to y, dense.
-  void run(const T* x, const RowSet& rows, int64_t begin, int64_t end, const T* bias, T* y,
+  void run(const T* x, const RowSet& rows, int64_t begin, int64_t end, T* y,
            std::vector<T>& buffer) const {
     for (int64_t part = 0; part < parts_; ++part) {
       const T* taps = neighbors(map_, x, rows, begin, end, part * map_.kernel / parts_,
                                 (part + 1) * map_.kernel / parts_, buffer);
-      factors_[static_cast<size_t>(part)].multiply(taps, part_depth(), end - begin, bias, y,
-                                                   part > 0);
+      factors_[static_cast<size_t>(part)].multiply(taps, part_depth(), end - begin, y, part > 0);
     }
   }
 
@@ -81,11 +81,11 @@ class ConvProduct {
 template <typename T>
 void conv_forward(const ConvMap& map, const T* x, const T* weights, const T* bias, T* y,
                   int64_t out, AfterSum after) {
-  const ConvProduct<T> product(map, weights, out, /*transposed=*/true);
+  const ConvProduct<T> product(map, weights, out, /*transposed=*/true, bias);
   parallel_blocks(map.rows(), conv_block_rows(map, product.part_depth(), out, 96),
-                  [&](int64_t begin, int64_t end) {
+                  Schedule::kDynamic, [&](int64_t begin, int64_t end) {
                     thread_local std::vector<T> buffer;
-                    product.run(x, {map.rows()}, begin, end, bias, y + begin * out, buffer);
+                    product.run(x, {map.rows()}, begin, end, y + begin * out, buffer);
                     if (after == AfterSum::kRelu) relu(y + begin * out, (end - begin) * out);
                   });
 }
@@ -149,16 +149,16 @@ void conv_adjoint(const ConvMap& map, const T* dz, const T* weights, const RowSe
                   int64_t in) {
   if (rows.list != nullptr) std::fill_n(dx, map.rows() * in, T(0));
   if (rows.count == 0) return;
-  const ConvProduct<T> product(map, weights, in, /*transposed=*/false);
+  const ConvProduct<T> product(map, weights, in, /*transposed=*/false, nullptr);
   parallel_blocks(rows.count, conv_block_rows(map, product.part_depth(), in, 96),
-                  [&](int64_t begin, int64_t end) {
+                  Schedule::kDynamic, [&](int64_t begin, int64_t end) {
                     thread_local std::vector<T> buffer, result;
                     if (rows.list == nullptr) {
-                      product.run(dz, rows, begin, end, nullptr, dx + begin * in, buffer);
+                      product.run(dz, rows, begin, end, dx + begin * in, buffer);
                       return;
                     }
                     result.resize(static_cast<size_t>((end - begin) * in));
-                    product.run(dz, rows, begin, end, nullptr, result.data(), buffer);
+                    product.run(dz, rows, begin, end, result.data(), buffer);
                     for (int64_t i = begin; i < end; ++i) {
                       std::copy_n(result.data() + (i - begin) * in, in, dx + rows[i] * in);
                     }
@@ -171,7 +171,7 @@ void conv_gradients(const ConvMap& map, const T* x, const T* dz, const RowSet& r
                     int64_t slices, T* d_weights, T* d_bias) {
   const int64_t parts = parts_of(map), depth = map.depth() / parts;
   at::parallel_for(0, slices, 1, [&](int64_t first, int64_t last) {
-    std::vector<T> buffer, compact, scratch;
+    std::vector<T> buffer, compact;
     for (int64_t slice = first; slice < last; ++slice) {
       const int64_t start = rows.count * slice / slices, stop = rows.count * (slice + 1) / slices;
       for_blocks(start, stop, conv_block_rows(map, depth, out, 168),
@@ -183,7 +183,7 @@ void conv_gradients(const ConvMap& map, const T* x, const T* dz, const RowSet& r
                                                (part + 1) * map.kernel / parts, buffer);
                      multiply_transposed(values, out, taps, depth, end - begin, out, depth,
                                          d_weights + (slice * parts + part) * out * depth, depth,
-                                         begin != start, scratch);
+                                         begin != start);
                    }
                  });
     }
@@ -302,7 +302,11 @@ void check_conv(const torch::Tensor& x, const torch::Tensor& weight, const torch
 torch::Tensor fused_conv(const torch::Tensor& x, const torch::Tensor& weight,
                          const torch::Tensor& bias, AfterSum after) {
   check_conv(x, weight, bias);
-  if (x.numel() == 0 || !projection_fits({x, weight, bias})) {
+  if (widens_bf16(x)) {
+    const AutocastGuard fp32(torch::kCPU, torch::kFloat);
+    return fused_conv(x.to(torch::kFloat), weight, bias, after).to(torch::kBFloat16);
+  }
+  if (x.numel() == 0 || !product_fits({x, weight, bias})) {
     return eager_conv(x, weight, bias, after);
   }
   const auto map = x.contiguous(kChannelsLast);

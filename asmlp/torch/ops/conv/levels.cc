@@ -141,8 +141,14 @@ torch::Tensor add_taps(const torch::Tensor& products, int64_t kernel, int64_t he
 torch::Tensor conv_of_levels(const std::vector<torch::Tensor>& levels,
                              const torch::Tensor& weight) {
   check_levels(levels, weight);
-  bool fits = projection_fits({weight}) && levels[0].numel() > 0;
-  for (const auto& level : levels) fits = fits && projection_fits({weight, level});
+  if (widens_bf16(levels[0])) {
+    const AutocastGuard fp32(torch::kCPU, torch::kFloat);
+    std::vector<torch::Tensor> widened;
+    for (const auto& level : levels) widened.push_back(level.to(torch::kFloat));
+    return conv_of_levels(widened, weight).to(torch::kBFloat16);
+  }
+  bool fits = product_fits({weight}) && levels[0].numel() > 0;
+  for (const auto& level : levels) fits = fits && product_fits({weight, level});
   if (!fits) return eager_conv_of_levels(levels, weight);
   const int64_t kernel = weight.size(2), height = levels[0].size(2), width = levels[0].size(3);
   std::vector<int64_t> channels;
