@@ -9,6 +9,7 @@ find_package(JPEG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)  # error handlers of one file
 find_package(LibArchive REQUIRED)
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
+pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 if(ASMLP_CLI)
   find_package(CLI11 REQUIRED)

@@ -6,7 +6,7 @@ set -euo pipefail
 base_packages=(
   build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libarchive-dev
+  libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev fonts-dejavu-core
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
@@ -15,7 +15,7 @@ base_packages=(
 cross_packages=(g++-aarch64-linux-gnu qemu-user-static)
 arm64_packages=(
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
-  libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libarchive-dev
+  libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev libgtest-dev libgmock-dev
 )
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev libopencv-imgproc-dev nettle-dev iproute2)

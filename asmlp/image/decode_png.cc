@@ -1,16 +1,22 @@
-// PNG by libspng. Which files are accepted is Pillow's choice: the chunks before the pixels must be
-// whole (checksums included), of the pixels only the checksum of the deflate stream counts, and
-// nothing that follows them matters. So the decoder gets a file of the header and the pixels only.
+// PNG. Which files are accepted is Pillow's choice: the chunks before the pixels must be whole
+// (checksums included), of the pixels only the checksum of the deflate stream counts, and nothing
+// that follows them matters. Files that are in order are decoded here (png_rows.h); libspng has the
+// others, interlaced and damaged ones, and says what is wrong with them. It gets a file of the
+// header and the pixels only.
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "asmlp/image/codecs.h"
 #include "asmlp/image/png_codec.h"
+#include "asmlp/image/png_rows.h"
 
 namespace asmlp {
 namespace {
@@ -25,10 +31,24 @@ uint32_t big_endian_at(std::string_view text, size_t at) {
 
 // What of a PNG file matters.
 struct PngParts {
-  std::string reduced;  // a file of header, pixels, and end
+  std::string header;                    // the signature and the chunk IHDR, for reduced_png
+  std::vector<std::string_view> pixels;  // the contents of the chunks IDAT
   PngPalette palette;
   bool indexed = false;
 };
+constexpr size_t kPngSignature = 8, kPngHeader = 13;
+
+// A file of header, pixels, and end, whose checksums nobody looks at.
+std::string reduced_png(const PngParts& parts) {
+  std::string file = parts.header;
+  for (const std::string_view content : parts.pixels) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      file += static_cast<char>(content.size() >> shift & 255);
+    }
+    file.append("IDAT").append(content).append("0000");
+  }
+  return file += std::string_view("\0\0\0\0IEND0000", 12);
+}
 
 void take_palette(std::string_view content, const std::string& what, PngPalette& palette) {
   const size_t entries = content.size() / 3;
@@ -62,10 +82,7 @@ void check_stream(std::string_view stream, uint64_t most, const std::string& wha
           "{}: cannot decode the PNG data: the pixels are damaged (their checksum is wrong)", what);
 }
 
-uint32_t crc_of(std::string_view text) {
-  return static_cast<uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
-}
+uint32_t crc_of(std::string_view text) { return libdeflate_crc32(0, text.data(), text.size()); }
 
 // Room for the rows that the header announces: 8 bytes a pixel at most, and the first byte of each
 // row, of which an interlaced image has twice as many.
@@ -80,7 +97,6 @@ PngParts parts_of(std::span<const std::byte> bytes, const std::string& what,
                   const DecodeOptions& options) {
   const PixelStyle style = options.style;
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  constexpr size_t kSignature = 8, kHeader = 13;
   const auto truncated = [&] {
     fail(ErrorCode::kBadFormat, "{}: cannot decode the PNG data: the file is truncated", what);
   };
@@ -89,30 +105,24 @@ PngParts parts_of(std::span<const std::byte> bytes, const std::string& what,
   for (int i = 0; i < 256; ++i) {
     parts.palette[i].fill(style == PixelStyle::kPillow ? static_cast<uint8_t>(i) : uint8_t{0});
   }
-  bool pixels = false, damaged = false;
-  size_t first_pixels = 0;
-  for (size_t at = kSignature;;) {
+  bool damaged = false;
+  for (size_t at = kPngSignature;;) {
     if (at + 8 > text.size()) {
-      if (!pixels) truncated();
+      if (parts.pixels.empty()) truncated();
       break;
     }
     const size_t length = big_endian_at(text, at);
     const std::string_view type = text.substr(at + 4, 4);
     const std::string_view content = text.substr(at + 8, length);
     if (type == "IDAT") {
-      require(!parts.reduced.empty(), ErrorCode::kBadFormat, "{}: a PNG file without its header",
+      require(!parts.header.empty(), ErrorCode::kBadFormat, "{}: a PNG file without its header",
               what);
-      if (!pixels) first_pixels = at;
-      pixels = true;
       // Of a file that ends in its pixels, what is there: the decoder says what is missing.
-      for (int shift = 24; shift >= 0; shift -= 8) {
-        parts.reduced += static_cast<char>(content.size() >> shift & 255);
-      }
-      parts.reduced.append(type).append(content).append("0000");
+      parts.pixels.push_back(content);
       damaged = damaged ||
                 (at + 12 + length <= text.size() &&
                  crc_of(text.substr(at + 4, length + 4)) != big_endian_at(text, at + 8 + length));
-    } else if (pixels) {
+    } else if (!parts.pixels.empty()) {
       break;
     } else {
       if (at + 12 + length > text.size()) truncated();
@@ -121,35 +131,31 @@ PngParts parts_of(std::span<const std::byte> bytes, const std::string& what,
               "{}: cannot decode the PNG data: the checksum of its chunk at byte {} is wrong", what,
               at);
       require(type != "IEND", ErrorCode::kBadFormat, "{}: a PNG file without pixels", what);
-      if (type == "IHDR" && parts.reduced.empty()) {
-        require(length >= kHeader, ErrorCode::kBadFormat, "{}: a PNG header of {} bytes", what,
+      if (type == "IHDR" && parts.header.empty()) {
+        require(length >= kPngHeader, ErrorCode::kBadFormat, "{}: a PNG header of {} bytes", what,
                 length);
-        parts.reduced = text.substr(0, kSignature);
-        parts.reduced += std::string_view("\0\0\0\r", 4);
-        parts.reduced += text.substr(at + 4, 4 + kHeader);
-        parts.reduced += "0000";  // no checksum is looked at any more
+        parts.header = text.substr(0, kPngSignature);
+        parts.header += std::string_view("\0\0\0\r", 4);
+        parts.header += text.substr(at + 4, 4 + kPngHeader);
+        parts.header += "0000";
       } else if (type == "PLTE") {
         take_palette(content, what, parts.palette);
       }
     }
     at += 12 + length;
   }
-  std::string stream;
-  for (size_t at = first_pixels; damaged && at + 8 <= text.size();) {
-    const size_t length = big_endian_at(text, at);
-    if (text.substr(at + 4, 4) != "IDAT") break;
-    stream += text.substr(at + 8, length);
-    at += 12 + length;
+  if (damaged) {
+    std::string stream;
+    for (const std::string_view content : parts.pixels) stream += content;
+    check_stream(stream, most_png_bytes(parts.header, options.max_pixels), what);
   }
-  if (damaged) check_stream(stream, most_png_bytes(parts.reduced, options.max_pixels), what);
   // Rows of palette indices are laid out as rows of gray samples, which need no palette.
-  constexpr size_t kColorType = kSignature + 8 + 9, kInterlaced = kSignature + 8 + 12;
-  parts.indexed =
-      parts.reduced[kColorType] == SPNG_COLOR_TYPE_INDEXED && parts.reduced[kColorType - 1] <= 8;
-  if (parts.indexed) parts.reduced[kColorType] = SPNG_COLOR_TYPE_GRAYSCALE;
-  if (parts.reduced[kInterlaced] != 0) parts.reduced[kInterlaced] = 1;
-  parts.reduced[kInterlaced - 2] = 0;  // only one method of compression exists
-  parts.reduced += std::string_view("\0\0\0\0IEND0000", 12);
+  constexpr size_t kColorType = kPngSignature + 8 + 9, kInterlaced = kPngSignature + 8 + 12;
+  std::string& header = parts.header;
+  parts.indexed = header[kColorType] == SPNG_COLOR_TYPE_INDEXED && header[kColorType - 1] <= 8;
+  if (parts.indexed) header[kColorType] = SPNG_COLOR_TYPE_GRAYSCALE;
+  if (header[kInterlaced] != 0) header[kInterlaced] = 1;
+  header[kInterlaced - 2] = 0;  // only one method of compression exists
   return parts;
 }
 
@@ -199,20 +205,109 @@ void convert_row(const uint8_t* in, const spng_ihdr& header, const PngPalette* p
   }
 }
 
+// The header of a file that decode_rows takes: one of PNG's formats, not interlaced.
+std::optional<spng_ihdr> plain_header(const std::string& bytes) {
+  spng_ihdr header{};
+  header.width = big_endian_at(bytes, kPngSignature + 8);
+  header.height = big_endian_at(bytes, kPngSignature + 12);
+  const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[kPngSignature + 16 + i]); };
+  const int depth = header.bit_depth = at(0);
+  const int color = header.color_type = at(1);
+  header.filter_method = at(3);
+  header.interlace_method = at(4);
+  const bool whole_bytes = depth == 8 || depth == 16;
+  const bool gray =
+      color == SPNG_COLOR_TYPE_GRAYSCALE && (whole_bytes || depth == 1 || depth == 2 || depth == 4);
+  const bool others = whole_bytes && (color == SPNG_COLOR_TYPE_TRUECOLOR ||
+                                      color == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
+                                      color == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA);
+  constexpr uint32_t kMost = 0x7fffffff;
+  if ((!gray && !others) || header.filter_method != 0 || header.interlace_method != 0 ||
+      header.width < 1 || header.width > kMost || header.height < 1 || header.height > kMost) {
+    return std::nullopt;
+  }
+  return header;
+}
+
+uint64_t bits_of_pixel(const spng_ihdr& header) {
+  const int samples = header.color_type == SPNG_COLOR_TYPE_TRUECOLOR         ? 3
+                      : header.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA ? 4
+                      : header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ? 2
+                                                                             : 1;
+  return static_cast<uint64_t>(samples) * header.bit_depth;
+}
+
+// The window of a file in order; nothing for others.
+std::optional<Image> decode_rows(const PngParts& parts, const spng_ihdr& header, PixelStyle style,
+                                 const Window& window) {
+  const uint64_t bits = bits_of_pixel(header);
+  const size_t stride = (header.width * bits + 7) / 8 + 1, size = stride * header.height;
+  // Of usual pictures one buffer after the other would cost a page fault every 4 kB.
+  constexpr size_t kMostKept = size_t{4} << 20;
+  thread_local std::unique_ptr<uint8_t[]> kept;
+  std::unique_ptr<uint8_t[]> large;
+  if (size + kPngSlack > kMostKept) {
+    large.reset(new uint8_t[size + kPngSlack]);
+  } else if (kept == nullptr) {
+    kept.reset(new uint8_t[kMostKept]);
+  }
+  uint8_t* const rows = large ? large.get() : kept.get();
+  if (!unpack_png_rows(parts.pixels, {rows, size})) return std::nullopt;
+  // What is right of the window and below it has no influence on it.
+  const int right = window.left + window.width, bottom = window.top + window.height;
+  const size_t pixel = std::max<size_t>(bits / 8, 1);
+  const size_t count = (static_cast<uint64_t>(right) * bits + 7) / 8;
+  const PngPalette* palette = parts.indexed ? &parts.palette : nullptr;
+  const bool as_is = header.color_type == SPNG_COLOR_TYPE_TRUECOLOR && header.bit_depth == 8;
+  const size_t bytes = static_cast<size_t>(window.width) * 3, skip = size_t{3} * window.left;
+  std::vector<uint8_t> row(static_cast<size_t>(right) * 3);
+  Image image(window.height, window.width, 3);
+  for (int y = 0; y < static_cast<int>(header.height); ++y) {
+    uint8_t* raw = rows + stride * static_cast<size_t>(y);
+    if (y >= bottom) {
+      if (raw[0] > 4) return std::nullopt;
+      continue;
+    }
+    if (!unfilter_png_row(raw, y > 0 ? raw - stride + 1 : nullptr, count, pixel)) {
+      return std::nullopt;
+    }
+    if (y < window.top) continue;
+    if (!as_is) convert_row(raw + 1, header, palette, style, right, row.data());
+    std::copy_n((as_is ? raw + 1 : row.data()) + skip, bytes, image.row(y - window.top));
+  }
+  return image;
+}
+
 }  // namespace
 
 Image decode_png(std::span<const std::byte> bytes, const std::string& what,
                  const DecodeOptions& options, const ChooseWindow& choose) {
   const PngParts parts = parts_of(bytes, what, options);
+  std::optional<Window> chosen;
+  if (const std::optional<spng_ihdr> plain = plain_header(parts.header)) {
+    check_image_size(plain->height, plain->width, options.max_pixels, what);
+    const int height = static_cast<int>(plain->height), width = static_cast<int>(plain->width);
+    const uint64_t size = (plain->width * bits_of_pixel(*plain) + 7) / 8 * plain->height;
+    if (size <= kMaxDeflateRatio * bytes.size()) {
+      chosen = choose ? checked_window(choose, height, width, what) : Window{0, 0, height, width};
+      if (std::optional<Image> image = decode_rows(parts, *plain, options.style, *chosen)) {
+        return *std::move(image);
+      }
+    }
+  }
+  const std::string reduced = reduced_png(parts);
   const PngContext context = new_png_context(0, what);
   check_png(spng_set_crc_action(context.get(), SPNG_CRC_USE, SPNG_CRC_USE), what);
-  check_png(spng_set_png_buffer(context.get(), parts.reduced.data(), parts.reduced.size()), what);
+  check_png(spng_set_png_buffer(context.get(), reduced.data(), reduced.size()), what);
   const spng_ihdr header = read_png_header(context.get(), options.max_pixels, what);
   // RAW keeps the file's pixel format, which is the only way to Pillow's reading of each of them.
   const size_t size = raw_png_size(context.get(), header, bytes.size(), what);
   const int height = static_cast<int>(header.height), width = static_cast<int>(header.width);
   const Window all{0, 0, height, width};
-  const Window window = choose ? checked_window(choose, height, width, what) : all;
+  // It may be drawn, and so once only.
+  const Window window = chosen   ? *chosen
+                        : choose ? checked_window(choose, height, width, what)
+                                 : all;
   const PngPalette* palette = parts.indexed ? &parts.palette : nullptr;
   const size_t stride = size / header.height;
   if (choose && header.interlace_method == SPNG_INTERLACE_NONE) {

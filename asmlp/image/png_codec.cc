@@ -4,12 +4,6 @@
 #include "asmlp/image/codecs.h"
 
 namespace asmlp {
-namespace {
-
-// Deflate cannot shrink data more than this.
-constexpr uint64_t kMaxDeflateRatio = 1032;
-
-}  // namespace
 
 PngContext new_png_context(int flags, const std::string& what) {
   PngContext context(spng_ctx_new(flags));

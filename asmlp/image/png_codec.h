@@ -10,6 +10,9 @@
 
 namespace asmlp {
 
+// Deflate cannot shrink data more than this.
+inline constexpr uint64_t kMaxDeflateRatio = 1032;
+
 struct FreePngContext {
   void operator()(spng_ctx* context) const { spng_ctx_free(context); }
 };
