@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -14,9 +15,17 @@
 
 namespace asmlp {
 
+// decode_scaled_window's for a decoder: the size that the window is to be resized to, and the box
+// of the window in the image that came, when that is at a scale.
+struct Scaling {
+  int height = 0, width = 0;
+  std::optional<Box> box = {};
+};
+
 // These two give the window that `choose` takes, or all of the image without one.
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
-                  const DecodeOptions& options, const ChooseWindow& choose = {});
+                  const DecodeOptions& options, const ChooseWindow& choose = {},
+                  Scaling* scaling = nullptr);
 Image decode_png(std::span<const std::byte> bytes, const std::string& what,
                  const DecodeOptions& options, const ChooseWindow& choose = {});
 Image decode_webp(std::span<const std::byte> bytes, const std::string& what,

@@ -52,9 +52,9 @@ bool is_tiff(std::string_view text) {
 
 // The stored pixels: all, or the window that `choose` takes.
 Image decode_stored(std::span<const std::byte> bytes, const std::string& what,
-                    const ChooseWindow& choose, const DecodeOptions& options) {
+                    const ChooseWindow& choose, const DecodeOptions& options, Scaling* scaling) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with("\xff\xd8\xff")) return decode_jpeg(bytes, what, options, choose);
+  if (text.starts_with("\xff\xd8\xff")) return decode_jpeg(bytes, what, options, choose, scaling);
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return decode_png(bytes, what, options, choose);
   Image image;
   if (text.starts_with("RIFF") && text.substr(0, 12).ends_with("WEBP")) {
@@ -76,12 +76,12 @@ Image decode_stored(std::span<const std::byte> bytes, const std::string& what,
 
 // The whole image, or the window that `choose` takes.
 Image decode(std::span<const std::byte> bytes, const std::string& what, const ChooseWindow& choose,
-             const DecodeOptions& options) {
+             const DecodeOptions& options, Scaling* scaling = nullptr) {
   require(!bytes.empty(), ErrorCode::kBadFormat, "{}: the file is empty", what);
   require(bytes.size() <= options.max_file_bytes, ErrorCode::kTooLarge,
           "{}: {} bytes; {} are the most", what, bytes.size(), options.max_file_bytes);
   const int orientation = options.exif == Exif::kApply ? file_orientation(bytes, options.style) : 1;
-  if (orientation == 1) return decode_stored(bytes, what, choose, options);
+  if (orientation == 1) return decode_stored(bytes, what, choose, options, scaling);
   ChooseWindow choose_stored;
   if (choose) {
     choose_stored = [&](int height, int width) {
@@ -91,7 +91,12 @@ Image decode(std::span<const std::byte> bytes, const std::string& what, const Ch
       return stored_window(window, orientation, height, width);
     };
   }
-  return upright(decode_stored(bytes, what, choose_stored, options), orientation);
+  if (scaling != nullptr && swaps_sides(orientation)) std::swap(scaling->height, scaling->width);
+  Image stored = decode_stored(bytes, what, choose_stored, options, scaling);
+  if (scaling != nullptr && scaling->box) {
+    scaling->box = upright_box(*scaling->box, orientation, stored.height, stored.width);
+  }
+  return upright(std::move(stored), orientation);
 }
 
 }  // namespace
@@ -112,6 +117,18 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& what,
 Image decode_image_window(std::span<const std::byte> bytes, const std::string& what,
                           const ChooseWindow& choose, const DecodeOptions& options) {
   return decode(bytes, what, choose, options);
+}
+
+ScaledWindow decode_scaled_window(std::span<const std::byte> bytes, const std::string& what,
+                                  const ChooseWindow& choose, int height, int width,
+                                  const DecodeOptions& options) {
+  require(height >= 1 && width >= 1, ErrorCode::kInvalidArgument,
+          "a window to be resized to {} x {} (height x width)", height, width);
+  Scaling scaling{height, width};
+  ScaledWindow result{decode(bytes, what, choose, options, &scaling), {}};
+  result.box =
+      scaling.box.value_or(Box{0, 0, double(result.image.height), double(result.image.width)});
+  return result;
 }
 
 Image decode_image(const std::filesystem::path& path, const DecodeOptions& options) {

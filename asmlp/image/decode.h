@@ -50,6 +50,22 @@ using ChooseWindow = std::function<Window(int height, int width)>;
 Image decode_image_window(std::span<const std::byte> bytes, const std::string& what,
                           const ChooseWindow& choose, const DecodeOptions& options = {});
 
+// A window that is to be resized to height x width, in a picture that may be smaller than the
+// stored one: where it lies in `image`, in pixels of that, which need not be whole. Around it
+// `image` may hold what a filter reaches.
+struct ScaledWindow {
+  Image image;
+  Box box;
+};
+
+// decode_image_window for resize_box(image, height, width, box): of a JPEG whose window is at least
+// 2, 4, or 8 times as high and as wide as that, each block of 8 x 8 pixels is brought to 4 x 4,
+// 2 x 2, or 1 x 1 (libjpeg's scaled inverse DCT, as Pillow's Image.draft): much faster, and not the
+// same bytes. Everything else is decode_image_window's window, with a box around all of it.
+ScaledWindow decode_scaled_window(std::span<const std::byte> bytes, const std::string& what,
+                                  const ChooseWindow& choose, int height, int width,
+                                  const DecodeOptions& options = {});
+
 // decode_image of a picture whose labels are for height x width pixels. Where the options apply
 // EXIF orientation, but only the stored pixels have that size, those are what is labeled: the
 // picture is not turned, and `stored` (if not null) becomes true.

@@ -112,9 +112,12 @@ struct Decoder {
     return true;
   }
 
-  bool start(J_COLOR_SPACE colors) noexcept {
+  // `divisor` 1, 2, 4, or 8: of a block of 8 x 8 pixels that part of each side comes.
+  bool start(J_COLOR_SPACE colors, int divisor) noexcept {
     if (setjmp(errors.escape)) return false;
     info.out_color_space = colors;
+    info.scale_num = 1;
+    info.scale_denom = static_cast<unsigned>(divisor);
     jpeg_start_decompress(&info);
     return true;
   }
@@ -193,6 +196,27 @@ Image rgb_from_inverted_cmyk(const std::vector<uint8_t>& cmyk, int height, int w
   return image;
 }
 
+// The largest divisor that leaves a window of at least the wanted size.
+int divisor_of(const Window& window, const Scaling& scaling) {
+  int divisor = 1;
+  while (divisor < 8 && window.height >= 2 * divisor * scaling.height &&
+         window.width >= 2 * divisor * scaling.width) {
+    divisor *= 2;
+  }
+  return divisor;
+}
+
+// The pixels of a picture at 1 / divisor that the window touches, and where it lies in them.
+Window touched(const Window& window, int divisor, Box& box) {
+  const Window whole{window.top / divisor, window.left / divisor,
+                     (window.top + window.height + divisor - 1) / divisor - window.top / divisor,
+                     (window.left + window.width + divisor - 1) / divisor - window.left / divisor};
+  const double d = divisor;
+  box = {window.top / d - whole.top, window.left / d - whole.left, window.height / d,
+         window.width / d};
+  return whole;
+}
+
 }  // namespace
 
 int count_jpeg_scans(std::span<const std::byte> bytes, int most) {
@@ -230,7 +254,7 @@ void check_jpeg_scans(std::span<const std::byte> bytes, int64_t pixels, const st
 }
 
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
-                  const DecodeOptions& options, const ChooseWindow& choose) {
+                  const DecodeOptions& options, const ChooseWindow& choose, Scaling* scaling) {
   Decoder decoder;
   const auto check = [&](bool good) {
     require(good, decoder.errors.code, "{}: cannot decode the JPEG data: {}", what,
@@ -246,16 +270,24 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& what,
           "{}: a JPEG file of {} components; 1, 3 and 4 can be read", what, components);
   const Window window =
       choose ? checked_window(choose, height, width, what) : Window{0, 0, height, width};
+  const int divisor =
+      choose && scaling != nullptr && components != 4 ? divisor_of(window, *scaling) : 1;
   // libjpeg-turbo repeats gray into RGB itself.
-  check(decoder.start(components == 4 ? JCS_CMYK : JCS_RGB));
-  if (choose && components != 4 && decoder.has_parts()) {
-    Image image(window.height, window.width, 3);
+  check(decoder.start(components == 4 ? JCS_CMYK : JCS_RGB, divisor));
+  const bool parts = choose && components != 4 && decoder.has_parts();
+  if (parts) {
+    Box box;
+    const Window part = divisor > 1 ? touched(window, divisor, box) : window;
+    Image image(part.height, part.width, 3);
     std::vector<uint8_t> row(static_cast<size_t>(width) * 3);
-    check(decoder.read_window(window, row.data(), image.pixels.data()));
-    if (!decoder.warned()) return image;
-    // Whether such a file is tolerated shows at its end.
-    return crop(decode_jpeg(bytes, what, options), window);
+    check(decoder.read_window(part, row.data(), image.pixels.data()));
+    if (!decoder.warned()) {
+      if (divisor > 1) scaling->box = box;
+      return image;
+    }
   }
+  // Whether a file with warnings is tolerated shows at its end.
+  if (parts || divisor > 1) return crop(decode_jpeg(bytes, what, options), window);
   Image image;
   if (components == 4) {
     std::vector<uint8_t> cmyk(static_cast<size_t>(height) * width * 4);

@@ -67,4 +67,13 @@ Window stored_window(const Window& window, int orientation, int height, int widt
   return stored;
 }
 
+Box upright_box(const Box& box, int orientation, int height, int width) {
+  const Turn turn = turn_of(orientation);
+  Box result = box;
+  if (turn.flip_rows) result.top = height - box.top - box.height;
+  if (turn.flip_columns) result.left = width - box.left - box.width;
+  if (turn.swap) result = {result.left, result.top, result.width, result.height};
+  return result;
+}
+
 }  // namespace asmlp

@@ -22,4 +22,7 @@ Image upright(Image stored, int orientation);
 // Where the part `window` of the upright picture lies in the stored one of height x width pixels.
 Window stored_window(const Window& window, int orientation, int height, int width);
 
+// Where the box of a stored picture of height x width pixels lies in the upright one.
+Box upright_box(const Box& box, int orientation, int height, int width);
+
 }  // namespace asmlp

@@ -33,9 +33,15 @@ struct Axis {
   int first = 0, last = 0;  // inputs [first, last) that any output of the window needs
 };
 
-// Weights of outputs [begin, begin + count) of an axis resized from `in` to `out` samples.
-Axis plan_axis(int in, int out, int begin, int count, Interpolation interpolation) {
-  const double scale = static_cast<double>(in) / out;
+// A part of the inputs of an axis, [start, start + length).
+struct Part {
+  double start = 0, length = 0;
+};
+
+// Weights of outputs [begin, begin + count) of an axis of which `part` of the `in` samples is
+// resized to `out`.
+Axis plan_axis(int in, Part part, int out, int begin, int count, Interpolation interpolation) {
+  const double scale = part.length / out;
   const double filter_scale = std::max(scale, 1.0);
   const double support = support_of(interpolation) * filter_scale;
   const double inverse = 1.0 / filter_scale;
@@ -49,7 +55,7 @@ Axis plan_axis(int in, int out, int begin, int count, Interpolation interpolatio
   axis.first = in;
   std::vector<double> exact(stride);
   for (int i = 0; i < count; ++i) {
-    const double center = (begin + i + 0.5) * scale;
+    const double center = part.start + (begin + i + 0.5) * scale;
     const int lo = std::max(0, static_cast<int>(center - support + 0.5));
     const int hi = std::min(in, static_cast<int>(center + support + 0.5));
     double sum = 0;
@@ -114,39 +120,66 @@ void check_area(const Image& image, int64_t height, int64_t width) {
       image.height, image.width, height, width, kMaxPixels);
 }
 
-}  // namespace
-
-Image resize_window(const Image& image, int height, int width, const Window& window,
-                    Interpolation interpolation) {
-  require(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1,
-          ErrorCode::kInvalidArgument,
-          "cannot resize an image of {} x {} (height x width) to {} x {}", image.height,
-          image.width, height, width);
-  require(window.height >= 1 && window.width >= 1 && window.top >= 0 && window.left >= 0 &&
-              window.top <= height - window.height && window.left <= width - window.width,
-          ErrorCode::kInvalidArgument,
-          "the window {} x {} (height x width) at row {}, column {} is outside {} x {}",
-          window.height, window.width, window.top, window.left, height, width);
+// resize_window of the part `box` of the image.
+Image resize_part(const Image& image, const Box& box, int height, int width, const Window& window,
+                  Interpolation interpolation) {
   check_area(image, window.height, window.width);
-  const bool resize_rows = height != image.height, resize_columns = width != image.width;
+  const bool all_rows = box.top == 0 && box.height == image.height;
+  const bool all_columns = box.left == 0 && box.width == image.width;
+  const bool resize_rows = height != image.height || !all_rows;
+  const bool resize_columns = width != image.width || !all_columns;
   if (!resize_rows && !resize_columns) return crop(image, window);
 
   Axis vertical;
   int first = window.top, count = window.height;
   if (resize_rows) {
-    vertical = plan_axis(image.height, height, window.top, window.height, interpolation);
+    vertical = plan_axis(image.height, {box.top, box.height}, height, window.top, window.height,
+                         interpolation);
     first = vertical.first;
     count = vertical.last - vertical.first;
   }
   check_area(image, count, window.width);
   Image narrowed;
   if (resize_columns) {
-    const Axis horizontal = plan_axis(image.width, width, window.left, window.width, interpolation);
+    const Axis horizontal = plan_axis(image.width, {box.left, box.width}, width, window.left,
+                                      window.width, interpolation);
     narrowed = horizontal_pass(image, first, count, horizontal);
   } else {
     narrowed = crop(image, {first, window.left, count, window.width});
   }
   return resize_rows ? vertical_pass(narrowed, vertical) : narrowed;
+}
+
+void check_sides(const Image& image, int height, int width) {
+  require(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1,
+          ErrorCode::kInvalidArgument,
+          "cannot resize an image of {} x {} (height x width) to {} x {}", image.height,
+          image.width, height, width);
+}
+
+}  // namespace
+
+Image resize_window(const Image& image, int height, int width, const Window& window,
+                    Interpolation interpolation) {
+  check_sides(image, height, width);
+  require(window.height >= 1 && window.width >= 1 && window.top >= 0 && window.left >= 0 &&
+              window.top <= height - window.height && window.left <= width - window.width,
+          ErrorCode::kInvalidArgument,
+          "the window {} x {} (height x width) at row {}, column {} is outside {} x {}",
+          window.height, window.width, window.top, window.left, height, width);
+  const Box all{0, 0, double(image.height), double(image.width)};
+  return resize_part(image, all, height, width, window, interpolation);
+}
+
+Image resize_box(const Image& image, int height, int width, const Box& box,
+                 Interpolation interpolation) {
+  check_sides(image, height, width);
+  require(box.height > 0 && box.width > 0 && box.top >= 0 && box.left >= 0 &&
+              box.top + box.height <= image.height && box.left + box.width <= image.width,
+          ErrorCode::kInvalidArgument,
+          "the box {} x {} (height x width) at row {}, column {} is outside {} x {}", box.height,
+          box.width, box.top, box.left, image.height, image.width);
+  return resize_part(image, box, height, width, {0, 0, height, width}, interpolation);
 }
 
 Image resize(const Image& image, int height, int width, Interpolation interpolation) {

@@ -16,6 +16,14 @@ struct Window {
   int width = 0;
 };
 
+// A rectangle that need not begin and end with pixels.
+struct Box {
+  double top = 0;
+  double left = 0;
+  double height = 0;
+  double width = 0;
+};
+
 // Image.resize((width, height), ...): antialiased, horizontal pass first, 22-bit fixed-point
 // weights, rounded to 8 bits between the passes. height, width >= 1 and `image` not empty, else
 // Error(kInvalidArgument); more than 2^28 pixels in the result or between the passes are
@@ -26,6 +34,11 @@ Image resize(const Image& image, int height, int width, Interpolation interpolat
 // window must lie inside height x width and not be empty.
 Image resize_window(const Image& image, int height, int width, const Window& window,
                     Interpolation interpolation);
+
+// Image.resize((width, height), ..., box): the box inside of the image, resized; the filter reaches
+// beyond the box. Errors as resize's, and kInvalidArgument for a box that is empty or not inside.
+Image resize_box(const Image& image, int height, int width, const Box& box,
+                 Interpolation interpolation);
 
 // torchvision Resize(size): the short side becomes `size`, the long one int(size * long / short).
 Image resize_short_side(const Image& image, int size, Interpolation interpolation);
