@@ -1,7 +1,13 @@
 #include "asmlp/core/out_of_memory.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <system_error>
 
 namespace asmlp {
@@ -37,6 +43,13 @@ std::string refused(const std::error_code& code) {
   }
 }
 
+// The first number in a file; -1 for "max", or when there is no such file.
+int64_t number_in(const char* path) {
+  int64_t value = -1;
+  std::ifstream file(path);
+  return file >> value ? value : -1;
+}
+
 }  // namespace
 
 ExceptionText explain_exception(const std::exception& error) {
@@ -55,6 +68,32 @@ ExceptionText explain_exception(const std::exception& error) {
     if (!reason.empty()) return {false, reason + " (" + text + ")"};
   }
   return {false, text};
+}
+
+int64_t available_memory() {
+  int64_t available = 0;
+  const auto limit_to = [&](int64_t left) {
+    left = std::max<int64_t>(1, left);
+    available = available > 0 ? std::min(available, left) : left;
+  };
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("MemAvailable:", 0) == 0) limit_to(std::atoll(line.c_str() + 13) * 1024);
+  }
+  const int64_t limit = number_in("/sys/fs/cgroup/memory.max");
+  int64_t used = number_in("/sys/fs/cgroup/memory.current");
+  // What was read from files counts as used, and is given back when it is wanted.
+  std::ifstream statistics("/sys/fs/cgroup/memory.stat");
+  for (std::string line; used >= 0 && std::getline(statistics, line);) {
+    if (line.rfind("inactive_file ", 0) == 0) used -= std::atoll(line.c_str() + 14);
+  }
+  if (limit >= 0 && used >= 0) limit_to(limit - used);
+  rlimit addresses{};
+  const int64_t pages = number_in("/proc/self/statm");
+  if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY && pages >= 0) {
+    limit_to(static_cast<int64_t>(addresses.rlim_cur) - pages * sysconf(_SC_PAGESIZE));
+  }
+  return available;
 }
 
 }  // namespace asmlp

@@ -1,8 +1,10 @@
-// Memory that could not be had: with what it was for, and in the words of other libraries.
+// Memory that could not be had: with what it was for, and in the words of other libraries; and how
+// much is left.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -40,5 +42,9 @@ struct ExceptionText {
   std::string message;         // without C++ frames and source lines; sizes stay
 };
 ExceptionText explain_exception(const std::exception& error);
+
+// Memory that processes can still take without swapping, in bytes: the system's estimate, what the
+// cgroup leaves, or what `ulimit -v` leaves this process, whichever is least. 0 when nobody says.
+int64_t available_memory();
 
 }  // namespace asmlp

@@ -22,6 +22,8 @@ struct Sample {
   // fills it.
   std::string encoded = {};
   DecodeOptions decoding = {};  // of `encoded`
+  // The picture where somebody keeps it (dataset/cache), instead of `image`.
+  PixelView view = {};
 };
 
 // Something that could not be read, and the number of samples lost with it.
@@ -52,6 +54,10 @@ class Dataset {
   // Whether its bytes are a whole picture is then for the decoder to find out.
   virtual Sample get_encoded(int64_t index) const { return get(index); }
   virtual int target(int64_t index) const = 0;  // without decoding
+  // The file that get() reads; empty where pictures are no files of their own.
+  virtual std::filesystem::path file(int64_t) const { return {}; }
+  // What set_decoding said.
+  virtual DecodeOptions decoding() const { return {}; }
   // Sample::name, without decoding.
   virtual std::string name(int64_t index) const {
     return std::string(1, '#') += std::to_string(index);

@@ -18,6 +18,8 @@ class Subset final : public Dataset {
   Sample get(int64_t index) const override { return whole_->get(at(index)); }
   Sample get_encoded(int64_t index) const override { return whole_->get_encoded(at(index)); }
   int target(int64_t index) const override { return whole_->target(at(index)); }
+  std::filesystem::path file(int64_t index) const override { return whole_->file(at(index)); }
+  DecodeOptions decoding() const override { return whole_->decoding(); }
   std::string name(int64_t index) const override { return whole_->name(at(index)); }
   const std::vector<std::string>& classes() const override { return whole_->classes(); }
 

@@ -21,4 +21,13 @@ Image::Image(int height, int width, int channels)
   }
 }
 
+Image copy_of(const PixelView& view) {
+  Image image;
+  image.height = view.height;
+  image.width = view.width;
+  image.channels = view.channels;
+  image.pixels.assign(view.pixels, view.row(view.height));
+  return image;
+}
+
 }  // namespace asmlp

@@ -211,7 +211,7 @@ int center_offset(int length, int crop) {
   return (length - crop) % 2 != 0 && half % 2 != 0 ? half + 1 : half;
 }
 
-Image crop(const Image& image, const Window& window) {
+Image crop(const PixelView& image, const Window& window) {
   Image out(window.height, window.width, image.channels);
   const int64_t left = std::clamp<int64_t>(window.left, 0, image.width);
   const int64_t right = std::clamp<int64_t>(int64_t{window.left} + window.width, left, image.width);

@@ -51,6 +51,6 @@ std::pair<int, int> short_side_target(int height, int width, int size);
 int center_offset(int length, int crop);
 
 // Copies a rectangle; what lies outside the image is zero. window.height, window.width >= 0.
-Image crop(const Image& image, const Window& window);
+Image crop(const PixelView& image, const Window& window);
 
 }  // namespace asmlp

@@ -35,13 +35,6 @@ int open_for(const std::filesystem::path& path, int flags) {
   return file;
 }
 
-// The number in a file of one number; -1 for "max", or when there is no such file.
-int64_t read_number(const char* path) {
-  int64_t value = -1;
-  std::ifstream file(path);
-  return file >> value ? value : -1;
-}
-
 }  // namespace
 
 StudyChild::StudyChild(const std::filesystem::path& program,
@@ -102,21 +95,6 @@ StudyPosition read_position(const std::filesystem::path& log) {
     }
   }
   return position;
-}
-
-int64_t available_memory() {
-  int64_t available = 0;
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("MemAvailable:", 0) == 0) available = std::atoll(line.c_str() + 13) * 1024;
-  }
-  const int64_t limit = read_number("/sys/fs/cgroup/memory.max");
-  const int64_t used = read_number("/sys/fs/cgroup/memory.current");
-  if (limit >= 0 && used >= 0) {
-    const int64_t left = std::max<int64_t>(1, limit - used);
-    available = available > 0 ? std::min(available, left) : left;
-  }
-  return available;
 }
 
 }  // namespace asmlp::study

@@ -49,8 +49,4 @@ struct StudyPosition {
 };
 StudyPosition read_position(const std::filesystem::path& log);
 
-// Memory that new processes can take without swapping, in bytes: the system's estimate, or what
-// the cgroup leaves if that is less. 0 when the system does not say.
-int64_t available_memory();
-
 }  // namespace asmlp::study

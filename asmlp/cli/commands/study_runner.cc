@@ -9,6 +9,7 @@
 #include <ostream>
 #include <utility>
 
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/printable.h"

@@ -166,7 +166,10 @@ LabeledImage Ade20k::get(int64_t index) const {
   DecodeOptions labels;
   labels.max_pixels = decoding_.max_pixels;
   LabeledImage pair{{}, read_label_png(from.labels, labels), from.image.stem().string()};
-  pair.image = decode_labeled_image(from.image, pair.labels.height, pair.labels.width, decoding_);
+  std::optional<Image> kept = kept_ ? kept_(index) : std::nullopt;
+  pair.image =
+      kept ? *std::move(kept)
+           : decode_labeled_image(from.image, pair.labels.height, pair.labels.width, decoding_);
   require(pair.image.height == pair.labels.height && pair.image.width == pair.labels.width,
           ErrorCode::kMismatch, "{}: {} x {} labels for {} x {} pixels (width x height) of {}",
           from.labels.string(), pair.labels.width, pair.labels.height, pair.image.width,

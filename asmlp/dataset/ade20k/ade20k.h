@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -66,6 +68,10 @@ class Ade20k {
   // How the images are decoded from now on; by default as OpenCV does. Where EXIF orientation is
   // applied, labels that were made on the stored pixels keep those.
   void set_decoding(const DecodeOptions& decoding) { decoding_ = decoding; }
+  const DecodeOptions& decoding() const { return decoding_; }
+  // Where images are looked up before their files are read (dataset/cache).
+  using FindImage = std::function<std::optional<Image>(int64_t index)>;
+  void set_kept(FindImage find) { kept_ = std::move(find); }
   // One sentence about the files that are no images (LeftOut::note); empty when there are none.
   const std::string& left_out() const { return left_out_; }
 
@@ -84,6 +90,7 @@ class Ade20k {
   std::vector<Files> files_;
   std::vector<SegmentationClass> classes_;
   DecodeOptions decoding_{.style = PixelStyle::kOpenCv};
+  FindImage kept_;
   std::string left_out_;
   std::string split_;
   bool named_ = false, colored_ = false;

@@ -79,8 +79,8 @@ class ImageFolder final : public Dataset {
 
   Sample get(int64_t index) const override {
     Sample sample = read(index);
-    sample.image = decode_image(std::as_bytes(std::span(sample.encoded)), file(index).path.string(),
-                                decoding_);
+    sample.image = decode_image(std::as_bytes(std::span(sample.encoded)),
+                                entry(index).path.string(), decoding_);
     sample.encoded = {};
     return sample;
   }
@@ -90,22 +90,24 @@ class ImageFolder final : public Dataset {
     return is_jpeg(sample.encoded) ? sample : get(index);
   }
 
-  int target(int64_t index) const override { return file(index).target; }
+  fs::path file(int64_t index) const override { return entry(index).path; }
+  DecodeOptions decoding() const override { return decoding_; }
+  int target(int64_t index) const override { return entry(index).target; }
 
-  std::string name(int64_t index) const override { return file(index).name; }
+  std::string name(int64_t index) const override { return entry(index).name; }
 
   const std::vector<std::string>& classes() const override { return list_.classes; }
 
  private:
-  const ImageFile& file(int64_t index) const {
+  const ImageFile& entry(int64_t index) const {
     check_index(*this, index);
     return list_.files[static_cast<size_t>(index)];
   }
 
   Sample read(int64_t index) const {
-    const ImageFile& entry = file(index);
-    return {Image(), entry.target, entry.name,
-            read_file(entry.path, decoding_.max_file_bytes, Inputs::kRegular), decoding_};
+    const ImageFile& from = entry(index);
+    return {Image(), from.target, from.name,
+            read_file(from.path, decoding_.max_file_bytes, Inputs::kRegular), decoding_};
   }
 
   fs::path root_;
