@@ -273,7 +273,8 @@ std::string slug(const std::string& name) {
 
 std::string identity_of(const nlohmann::json& options) {
   Value essential = options;
-  for (const char* key : {"workers", "log-interval", "checkpoint-interval", "report-images"}) {
+  for (const char* key :
+       {"workers", "cache", "cache-dir", "log-interval", "checkpoint-interval", "report-images"}) {
     essential.erase(key);
   }
   return essential.dump(2, ' ', false, Value::error_handler_t::replace);

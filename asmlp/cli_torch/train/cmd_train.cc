@@ -161,6 +161,17 @@ train::Outcome run_logged(train::Trainer& trainer, train::Observers& observers,
   }
 }
 
+// Whether the images came fast enough.
+void note_data_wait(const TrainDisplay& display) {
+  constexpr double kMuch = 0.1;
+  if (display.data_wait() < kMuch) return;
+  print_note(
+      fmt::format("{:.0f} % of the training time was spent waiting for images: --cache "
+                  "ram or disk keeps them decoded, --decode fast is for large photos "
+                  "(docs/guide/data.md)",
+                  100 * display.data_wait()));
+}
+
 // The run of this process, which is one of the world's; rank 0 speaks and writes for all.
 int run_in(dist::World& world, const TrainArguments& arguments) {
   const bool resume = arguments.resumes;
@@ -209,7 +220,8 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
   const int code =
       !finished && StopSignals::requested() ? 128 + StopSignals::last_signal() : kExitOk;
   if (!speaks) return trainer.hangs() ? leave(code) : code;
-  const Json summary = summary_json(trainer, folder, outcome, display.images_per_second());
+  const Json summary = summary_json(trainer, folder, outcome, display);
+  note_data_wait(display);
   log->close(finished ? "finished" : "stopped", summary);
   if (arguments.json) print_json(summary);
   const train::RunState& end = trainer.state();

@@ -20,6 +20,8 @@ double TrainDisplay::images_per_second() const {
   return seconds_ > 0 ? double(images_) / seconds_ : 0;
 }
 
+double TrainDisplay::data_wait() const { return seconds_ > 0 ? data_wait_ / seconds_ : 0; }
+
 // Of the whole run. It counts validation too: that is part of the wall time so far.
 double TrainDisplay::seconds_left(const train::StepReport& r) const {
   const int64_t step = r.epoch * r.batches + r.batch + 1;
@@ -30,6 +32,7 @@ double TrainDisplay::seconds_left(const train::StepReport& r) const {
 void TrainDisplay::on_step(const train::StepReport& r) {
   const Clock::time_point now = Clock::now();
   seconds_ += std::chrono::duration<double>(now - last_).count();
+  data_wait_ += r.data_wait;
   last_ = now;
   images_ += r.images;
   epochs_ = r.epochs;

@@ -27,6 +27,7 @@ class TrainDisplay : public train::Observer {
 
   int64_t skipped() const { return skipped_; }
   double images_per_second() const;  // of training steps, validation left out
+  double data_wait() const;          // share of their time that was spent waiting for images
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -37,8 +38,9 @@ class TrainDisplay : public train::Observer {
   int log_interval_;
   int64_t first_step_;
   int epochs_ = 0;
-  int64_t images_ = 0;  // of the steps seen by this object
-  double seconds_ = 0;  // spent in them
+  int64_t images_ = 0;    // of the steps seen by this object
+  double seconds_ = 0;    // spent in them
+  double data_wait_ = 0;  // of these, waiting for images
   int64_t skipped_ = 0;
   int64_t bad_ = 0;
   bool validating_ = false;

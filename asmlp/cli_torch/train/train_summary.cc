@@ -7,7 +7,7 @@
 namespace asmlp::cli {
 
 Json summary_json(const train::Trainer& trainer, const std::filesystem::path& folder,
-                  train::Outcome outcome, double images_per_second) {
+                  train::Outcome outcome, const TrainDisplay& display) {
   const train::RunState& state = trainer.state();
   const train::TaskFacts& facts = trainer.facts();
   Json json{{"outcome", outcome == train::Outcome::kFinished ? "finished" : "stopped"},
@@ -21,7 +21,8 @@ Json summary_json(const train::Trainer& trainer, const std::filesystem::path& fo
             {"parameters", trainer.parameters()},
             {"multiply_adds", facts.multiply_adds},
             {"world_size", state.world},
-            {"train_images_per_second", images_per_second}};
+            {"train_images_per_second", display.images_per_second()},
+            {"data_wait", display.data_wait()}};
   if (state.best_epoch >= 0) {
     json["best_" + facts.eval_metric] = state.best;
     json["best_epoch"] = state.best_epoch + 1;  // from 1

@@ -28,6 +28,18 @@ class RandomAccessSource final : public DataSource {
     for (int64_t i = 0; i < size(); ++i) ++counts.at(static_cast<size_t>(dataset_->target(i)));
     return counts;
   }
+  std::optional<CacheContents> cache_contents(const std::string& what,
+                                              int channels) const override {
+    if (size() == 0 || dataset_->file(0).empty()) return std::nullopt;
+    CacheContents contents;
+    contents.what = what;
+    contents.size = size();
+    contents.file = [set = dataset_](int64_t index) { return set->file(index); };
+    contents.decode = [set = dataset_](int64_t index) { return set->get(index).image; };
+    contents.decoding = dataset_->decoding();
+    contents.channels = channels;
+    return contents;
+  }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     return std::make_unique<Loader>(
@@ -54,6 +66,10 @@ class RenumberedSource final : public DataSource {
     for (size_t i = 0; i < own.size(); ++i) counts.at(static_cast<size_t>(places_[i])) = own[i];
     return counts;
   }
+  std::optional<CacheContents> cache_contents(const std::string& what,
+                                              int channels) const override {
+    return source_->cache_contents(what, channels);
+  }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
     transform.targets = places_;
@@ -77,6 +93,12 @@ class ShardSource final : public DataSource {
     fail(ErrorCode::kUnsupported,
          "the number of images of each class is not known of tar shards before they are read: give "
          "class-weights as numbers, one per class");
+  }
+  std::optional<CacheContents> cache_contents(const std::string& what, int) const override {
+    fail(ErrorCode::kUnsupported,
+         "cache: {}: tar shards are read from end to end, and no decoded images of them are kept; "
+         "leave --cache out, or train on the folder of images that the shards were made from",
+         what);
   }
   std::unique_ptr<BatchSource> batches(Transform transform,
                                        const LoaderOptions& options) const override {
@@ -103,6 +125,10 @@ TensorSample transformed(const Sample& sample, const Transform& transform, Rando
 }
 
 TensorSample LabeledSource::get(int64_t index, Random& random) const {
+  if (const auto view = transform_.cache ? transform_.cache->find(index) : std::nullopt) {
+    Sample sample{.target = dataset_->target(index), .name = dataset_->name(index), .view = *view};
+    return transformed(sample, transform_, random);
+  }
   return transformed(transform_.encoded ? dataset_->get_encoded(index) : dataset_->get(index),
                      transform_, random);
 }

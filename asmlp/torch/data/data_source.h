@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "asmlp/dataset/cache/image_cache.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/torch/data/batch_source.h"
 
@@ -23,6 +25,8 @@ struct Transform {
   bool encoded = false;
   // Per class of the samples its number for the network; empty: the same.
   std::vector<int> targets = {};
+  // Where pictures are looked up before their files are read; they reach `apply` as Sample::view.
+  std::shared_ptr<const ImageCache> cache = nullptr;
   // Writes channels * height * width floats. Called from several threads at once. An Error says
   // that the sample cannot be used: it is then treated as one that cannot be read.
   std::function<void(const Sample&, Random&, std::span<float>)> apply;
@@ -55,6 +59,11 @@ class DataSource {
   // Images of each class, in the order of classes(). Error(kUnsupported) for tar shards, which show
   // the class of an image only when they are read.
   virtual std::vector<int64_t> class_counts() const = 0;
+  // The images for a cache (`channels` as CacheContents has them; `what` names them in messages);
+  // nothing where they are in memory anyway. Error(kUnsupported) for tar shards, which are read
+  // from end to end.
+  virtual std::optional<CacheContents> cache_contents(const std::string& what,
+                                                      int channels) const = 0;
   // The images in batches. Must not outlive the DataSource. Errors: those of Loader, or of
   // ShardLoader.
   virtual std::unique_ptr<BatchSource> batches(Transform transform,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "asmlp/image/preprocess.h"
+
 namespace asmlp::segment {
 namespace {
 
@@ -36,6 +38,26 @@ data::TensorSample AdeTestSource::get(int64_t index, data::Random&) const {
   info.width = info.padded_width = info.original_width = sample.image.width;
   info.label_map = pixels_of(sample.labels).squeeze(2);
   return result;
+}
+
+CacheContents cache_contents(const Ade20k& plain, const std::string& what) {
+  const auto data = std::make_shared<const Ade20k>(plain);
+  CacheContents contents;
+  contents.what = what;
+  contents.size = data->size();
+  contents.file = [data](int64_t index) { return data->files(index).image; };
+  contents.decode = [data](int64_t index) { return data->get(index).image; };
+  contents.decoding = data->decoding();
+  return contents;
+}
+
+void use_cache(Ade20k& data, std::shared_ptr<const ImageCache> cache) {
+  if (cache == nullptr) return;
+  data.set_kept([cache = std::move(cache)](int64_t index) -> std::optional<Image> {
+    const std::optional<PixelView> view = cache->find(index);
+    if (!view) return std::nullopt;
+    return to_rgb(copy_of(*view));
+  });
 }
 
 Image image_of(const data::Batch& batch, int64_t i) {

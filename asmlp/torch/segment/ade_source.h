@@ -1,10 +1,13 @@
 // ADE20K, and data sets laid out like it, as samples for data::Loader.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/dataset/cache/image_cache.h"
 #include "asmlp/torch/data/loader.h"
 #include "asmlp/torch/segment/train_transform.h"
 
@@ -40,6 +43,12 @@ class AdeTestSource final : public data::SampleSource {
   const Ade20k* data_;
   std::vector<int> places_;
 };
+
+// The images for a cache: `plain` is the data without one, `what` names them in messages.
+CacheContents cache_contents(const Ade20k& plain, const std::string& what);
+
+// Takes images from the cache where that has them.
+void use_cache(Ade20k& data, std::shared_ptr<const ImageCache> cache);
 
 // Image `i` of a batch of AdeTestSource's samples, without the batch's padding.
 Image image_of(const data::Batch& batch, int64_t i);

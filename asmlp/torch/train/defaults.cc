@@ -65,7 +65,6 @@ TrainOptions default_options(Task task, Start start) {
     o.schedule.decay = Decay::kPoly;
     o.schedule.usual_warmup = {.steps = 1500};
     o.optimizer.weight_decay = 0.01;
-    o.run.workers = 4;
   }
   if (start == Start::kFile) fine_tune(o);
   return o;

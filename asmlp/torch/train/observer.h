@@ -25,6 +25,7 @@ struct StepReport {
   double lr = 0;
   double loss_scale = 1;    // with fp16
   int64_t bad_samples = 0;  // that could not be read, in this step
+  double data_wait = 0;     // seconds that this process waited for its images in this step
   bool skipped = false;     // the loss or the gradient was not finite: no update
 };
 

@@ -100,6 +100,8 @@ void every_option_survives(Task task) {
   const TrainOptions base = defaults_of(task);
   const std::set<std::string> free{"data",
                                    "workers",
+                                   "cache",
+                                   "cache-dir",
                                    "threads",
                                    "checkpoint-interval",
                                    "log-interval",
@@ -113,7 +115,7 @@ void every_option_survives(Task task) {
                                    "train-annotations",
                                    "val-images",
                                    "val-annotations"};
-  const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp"};
+  const std::set<std::string> warns{"batch-size", "accumulation-steps", "device", "amp", "decode"};
   for (const std::string& name : option_names(task)) {
     if (name == "task") continue;
     const TrainOptions other = changed(base, name);

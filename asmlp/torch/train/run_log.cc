@@ -27,6 +27,8 @@ constexpr ScalarTag kGradientNorm{
     "train/grad_norm", "Norm of the whole gradient before clipping; mean since the point before"};
 constexpr ScalarTag kImagesPerSecond{"train/images_per_second",
                                      "Of all processes, validation left out"};
+constexpr ScalarTag kDataWait{"train/data_wait",
+                              "Share of the time that the training waited for images"};
 constexpr ScalarTag kEpochLoss{"train/epoch_loss", "Mean over the steps of the epoch"};
 
 double seconds_between(std::chrono::steady_clock::time_point a,
@@ -117,6 +119,7 @@ void RunLog::on_step(const StepReport& report) {
   epoch_ = report.epoch;
   epochs_ = report.epochs;
   seconds_ += seconds_between(last_, now);
+  data_wait_ += report.data_wait;
   last_ = now;
   ++step_;
   ++steps_;
@@ -143,7 +146,8 @@ void RunLog::log_steps(const StepReport& report) {
   line.images_per_second = seconds_ > 0 ? double(steps_ * facts_.images_per_step) / seconds_ : NAN;
   line.seconds = seconds_before_ + seconds_between(start_, last_);
   const int64_t finite = finite_;
-  seconds_ = loss_sum_ = norm_sum_ = 0;
+  const double data_wait = seconds_ > 0 ? data_wait_ / seconds_ : NAN;
+  data_wait_ = seconds_ = loss_sum_ = norm_sum_ = 0;
   steps_ = finite_ = 0;
 
   guarded("the event file", [&] { open_events(); });
@@ -166,6 +170,7 @@ void RunLog::log_steps(const StepReport& report) {
     events_->scalar(kLr, line.step, line.lr);
     events_->scalar(kGradientNorm, line.step, line.gradient_norm);
     events_->scalar(kImagesPerSecond, line.step, line.images_per_second);
+    events_->scalar(kDataWait, line.step, data_wait);
     events_->flush();
   });
   part_sums_.clear();

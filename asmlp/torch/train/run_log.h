@@ -83,7 +83,8 @@ class RunLog : public Observer {
   Clock::time_point start_ = Clock::now();
   // Since the last line:
   Clock::time_point last_ = start_;
-  double seconds_ = 0;  // in training steps
+  double seconds_ = 0;    // in training steps
+  double data_wait_ = 0;  // of them, for images
   int64_t steps_ = 0, finite_ = 0;
   double loss_sum_ = 0, norm_sum_ = 0;
   std::map<std::string, double> part_sums_;

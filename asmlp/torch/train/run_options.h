@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "asmlp/dataset/cache/image_cache.h"
 #include "asmlp/schema/option_info.h"
 #include "asmlp/torch/train/device.h"
 
@@ -13,7 +14,9 @@ namespace asmlp::train {
 struct RunOptions {
   uint64_t seed = 42;
   int nproc = 1;
-  int workers = 2;
+  std::optional<int> workers;
+  CacheMode cache = CacheMode::kOff;
+  std::string cache_dir;
   int threads = 0;
   std::string device = "auto";  // resolve_device
   Amp amp = Amp::kOff;
@@ -36,7 +39,19 @@ struct RunOptions {
                      "otherwise",
                      kFree});
     field("workers", self.workers,
-          OptionInfo{{.low = 0, .high = 256}, "Threads that load and augment images", kFree});
+          OptionInfo{{.low = 0, .high = 256},
+                     "Threads that load and augment images (default: as many as this process has "
+                     "cores, at most 8)",
+                     kFree});
+    field("cache", self.cache,
+          OptionInfo{{},
+                     "Keep decoded images: ram (as many as fit into the free memory), disk (in one "
+                     "file, which processes and later runs share), or off; the batches are the "
+                     "same. For sets that fit: docs/guide/data.md",
+                     kFree});
+    field(
+        "cache-dir", self.cache_dir,
+        OptionInfo{{}, "Folder of the file of --cache disk (default: cache/ in the run's)", kFree});
     field("threads", self.threads,
           OptionInfo{{.low = 0, .high = 256},
                      "Threads of the arithmetic; 0: all cores, or those of the run that is "

@@ -1,5 +1,6 @@
 #include "asmlp/torch/train/step.h"
 
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -45,7 +46,10 @@ StepResult Step::run(data::BatchStream& stream, const StepPlace& place, bool sto
   // processes.
   std::vector<double> mine{0, 0, stop ? 1.0 : 0.0, 0};
   for (int i = 0; i < micro_batches; ++i) {
+    const auto asked = std::chrono::steady_clock::now();
     std::optional<data::Batch> batch = stream.next(give_up);
+    result.data_wait +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
     if (stream.gave_up()) {
       result.gave_up = true;
       return result;

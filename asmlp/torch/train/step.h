@@ -32,6 +32,7 @@ struct StepResult {
   double gradient_norm = 0;                           // before clipping
   bool skipped = false;          // loss or gradient was not finite: the weights are as before
   bool stop = false;             // somebody was asked to stop
+  double data_wait = 0;          // seconds, in this process: until the batches were there
   bool gave_up = false;          // in this process: the data did not come
   int64_t bad_samples = 0;       // in all processes
   std::vector<std::string> bad;  // named in this one

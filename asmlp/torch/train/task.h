@@ -72,6 +72,10 @@ class TrainingTask {
   // What makes two models the same for a run that goes on, as JSON: not their names and origins.
   virtual std::string model_json() const = 0;
 
+  // Opens what the options keep of the images (RunOptions::cache), before the batches are asked
+  // for; files of it go below the run's folder. Errors: DataSource::cache_contents'.
+  virtual void open_caches(const std::filesystem::path& run_folder) = 0;
+
   // The batches of training and of validation; they must not outlive the task.
   virtual std::unique_ptr<data::BatchSource> training_batches() const = 0;
   virtual std::unique_ptr<data::BatchSource> validation_batches() const = 0;

@@ -51,6 +51,7 @@ Trainer::Trainer(TrainOptions options, std::unique_ptr<TrainingTask> task, fs::p
   max_bad_ = bad_limit(options_, facts.training_images);
   max_bad_validation_ = bad_limit(options_, facts.validation_images);
 
+  task_->open_caches(files_.folder());
   source_ = task_->training_batches();
   require(steps_per_epoch() >= 1, ErrorCode::kInvalidArgument,
           "accumulation-steps {}: an epoch has {} batches only",
@@ -218,6 +219,7 @@ std::optional<StepReport> Trainer::train_step(data::BatchStream& stream,
   report.gradient_norm = result.gradient_norm;
   report.skipped = result.skipped;
   report.bad_samples = result.bad_samples;
+  report.data_wait = result.data_wait;
   count_bad(result.bad_samples, result.bad);
   if (result.skipped) {
     ++state_.skipped;
@@ -339,9 +341,14 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
   };
   auto saved_at = Clock::now();
   train_mode();
+  // Of the next epoch: its first batches are made while this one ends and is validated.
+  std::optional<data::BatchStream> ahead;
   while (!finished()) {
     data::BatchStream stream =
-        source_->start(state_.epoch, step_in_epoch() * options_.schedule.accumulation_steps);
+        ahead ? *std::move(ahead)
+              : source_->start(state_.epoch,
+                               step_in_epoch() * options_.schedule.accumulation_steps);
+    ahead.reset();
     while (step_in_epoch() < steps_per_epoch()) {
       if (stopping()) {
         show_samples(observer);
@@ -370,6 +377,7 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
       }
     }
     show_samples(observer);  // of an epoch with fewer images than were asked for
+    if (state_.epoch + 1 < options_.schedule.epochs) ahead.emplace(source_->start(state_.epoch + 1));
     if (!finish_epoch(observer, stop)) {
       save_state(observer);
       require_saved(stopped_text());

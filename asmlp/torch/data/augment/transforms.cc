@@ -23,11 +23,15 @@ Image with_channels(Image image, size_t channels) {
 Image padded_crop(const Sample& sample, const Preprocessing& preprocessing, int padding,
                   Random& random) {
   const int channels = static_cast<int>(preprocessing.mean.size());
-  const Image view =
-      sample.encoded.empty()
-          ? resize_and_crop(sample.image, preprocessing, channels)
-          : resize_and_crop(decode_image(bytes_of(sample), sample.name, sample.decoding),
-                            preprocessing, channels);
+  Image view;
+  if (!sample.encoded.empty()) {
+    view = resize_and_crop(decode_image(bytes_of(sample), sample.name, sample.decoding),
+                           preprocessing, channels);
+  } else if (sample.view.pixels != nullptr) {
+    view = resize_and_crop(copy_of(sample.view), preprocessing, channels);
+  } else {
+    view = resize_and_crop(sample.image, preprocessing, channels);
+  }
   const int y = static_cast<int>(random.below(2 * padding + 1)) - padding;
   const int x = static_cast<int>(random.below(2 * padding + 1)) - padding;
   return crop(view, {y, x, preprocessing.size, preprocessing.size});
@@ -38,17 +42,29 @@ Image resized_crop(const Sample& sample, const Preprocessing& preprocessing,
   const auto choose = [&](int height, int width) {
     return random_resized_window(height, width, augmentation.scale, augmentation.ratio, random);
   };
-  const Image& image = sample.image;
+  const size_t channels = preprocessing.mean.size();
+  const int size = preprocessing.size;
+  if (sample.encoded.empty()) {
+    const PixelView image = picture_of(sample);
+    const Image view = with_channels(crop(image, choose(image.height, image.width)), channels);
+    return resize(view, size, size, draw_interpolation(augmentation.interpolation, random));
+  }
+  if (augmentation.decode == CropDecoding::kFast) {
+    ScaledWindow window =
+        decode_scaled_window(bytes_of(sample), sample.name, choose, size, size, sample.decoding);
+    return resize_box(with_channels(std::move(window.image), channels), size, size, window.box,
+                      draw_interpolation(augmentation.interpolation, random));
+  }
   const Image view = with_channels(
-      sample.encoded.empty()
-          ? crop(image, choose(image.height, image.width))
-          : decode_image_window(bytes_of(sample), sample.name, choose, sample.decoding),
-      preprocessing.mean.size());
-  return resize(view, preprocessing.size, preprocessing.size,
-                draw_interpolation(augmentation.interpolation, random));
+      decode_image_window(bytes_of(sample), sample.name, choose, sample.decoding), channels);
+  return resize(view, size, size, draw_interpolation(augmentation.interpolation, random));
 }
 
 }  // namespace
+
+PixelView picture_of(const Sample& sample) {
+  return sample.view.pixels != nullptr ? sample.view : PixelView(sample.image);
+}
 
 void validate(const Augmentation& augmentation) {
   check_ranges(augmentation, "");

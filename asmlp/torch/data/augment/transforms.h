@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/image/resize.h"
@@ -19,8 +20,17 @@
 
 namespace asmlp::data {
 
+// How the crop of a JPEG is decoded: every pixel, as Pillow has it, or at the scale that it is
+// resized to (decode_scaled_window).
+enum class CropDecoding { kExact, kFast };
+constexpr auto names_of(CropDecoding) {
+  return std::array{std::pair{CropDecoding::kExact, "exact"},
+                    std::pair{CropDecoding::kFast, "fast"}};
+}
+
 // The defaults are the authors' recipe for ImageNet.
 struct Augmentation {
+  CropDecoding decode = CropDecoding::kExact;
   // Set: the image is brought to the network's size as for evaluation, zero-padded by this many
   // pixels on every side and cropped at random (small images). Unset: RandomResizedCrop.
   std::optional<int> crop_padding;
@@ -36,6 +46,12 @@ struct Augmentation {
   int erase_count = 1;  // most rectangles of one erasing
 
   static void visit(auto& self, auto&& field) {
+    field("decode", self.decode,
+          OptionInfo{{},
+                     "JPEGs of training: exact (Pillow's bytes), or fast: a crop that is at least "
+                     "twice as large as the input is decoded at 1/2, 1/4, or 1/8, as Pillow's "
+                     "draft mode does; for photos of many megapixels",
+                     OnResume::kWarns});
     field("crop-padding", self.crop_padding,
           OptionInfo{{.low = 0, .high = 4096},
                      "Zero-pad by this many pixels and crop at random, instead of the random "
@@ -80,10 +96,13 @@ void flip_horizontally(Image& image);
 std::array<uint8_t, 3> fill_color(const Preprocessing& preprocessing);
 
 // Crop, flip, RandAugment or color jitter, normalize, erase. Of an encoded sample only the crop is
-// decoded; the result is the same. `out` holds C x size x size floats with C =
-// preprocessing.mean.size().
+// decoded; the result is the same, but for CropDecoding::kFast. `out` holds C x size x size floats
+// with C = preprocessing.mean.size().
 void transform_for_training(const Sample& sample, const Preprocessing& preprocessing,
                             const Augmentation& augmentation, Random& random, std::span<float> out);
+
+// The picture of a sample that is not encoded, in `image` or kept by somebody.
+PixelView picture_of(const Sample& sample);
 
 // The evaluation pipeline: resize the short side, center crop, normalize. `out` as above.
 void transform_for_evaluation(const Image& image, const Preprocessing& preprocessing,

@@ -345,5 +345,34 @@ TEST(TrainingTransform, TheGeneratorDecidesEverything) {
             std::vector(gray.begin() + 512, gray.end()));
 }
 
+// The same crop and the same draws; nearly the same pixels, and the very same where the crop is
+// small.
+TEST(Transform, FastDecodingChangesLittle) {
+  Sample sample;
+  sample.encoded = read_file(test::data("photos/china.jpg"));
+  sample.name = "china.jpg";
+  Augmentation exact, fast;
+  exact.erase_probability = fast.erase_probability = 0;
+  exact.rand_augment.reset();
+  fast.rand_augment.reset();
+  fast.decode = CropDecoding::kFast;
+  int equal = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const Preprocessing p = preprocessing_of(3, seed % 2 == 0 ? 64 : 224);
+    std::vector<float> a(3 * p.size * p.size), b(a.size());
+    Random one(seed), two(seed);
+    transform_for_training(sample, p, exact, one, a);
+    transform_for_training(sample, p, fast, two, b);
+    EXPECT_EQ(one.next(), two.next());
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]) * 0.25;
+    // Of values up to 1, color jitter included: 30 dB.
+    EXPECT_LT(sum / double(a.size()), 1e-3) << seed;
+    equal += sum == 0;
+  }
+  EXPECT_GT(equal, 5);
+  EXPECT_LT(equal, 35);
+}
+
 }  // namespace
 }  // namespace asmlp::data::transforms_test

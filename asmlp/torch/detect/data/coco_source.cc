@@ -6,6 +6,7 @@
 #include "asmlp/core/log.h"
 #include "asmlp/dataset/coco/coco_pixels.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/preprocess.h"
 #include "asmlp/torch/data/dense_input.h"
 
 namespace asmlp::detect {
@@ -34,6 +35,25 @@ ImageObject object_of(const CocoAnnotation& annotation, int source) {
           annotation.label,
           source,
           annotation.has_outline()};
+}
+
+// The picture that the cache keeps, or what `read` reads.
+template <typename Read>
+Image kept_or(const ImageCache* cache, int64_t index, const Read& read) {
+  const std::optional<PixelView> view = cache != nullptr ? cache->find(index) : std::nullopt;
+  return view ? to_rgb(copy_of(*view)) : read(index);
+}
+
+CacheContents coco_contents(const std::string& what, int64_t size, const DecodeOptions& decoding,
+                            std::function<fs::path(int64_t)> file,
+                            std::function<Image(int64_t)> decode) {
+  CacheContents contents;
+  contents.what = what;
+  contents.size = size;
+  contents.file = std::move(file);
+  contents.decode = std::move(decode);
+  contents.decoding = decoding;
+  return contents;
 }
 
 }  // namespace
@@ -76,6 +96,15 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
     }
   };
   if (masks_ == ObjectMasks::kLeftOut) mask_of = nullptr;
+  Image pixels = kept_or(cache_.get(), index, [&](int64_t i) { return read(i); });
+  return train_sample(ObjectImage(std::move(pixels), std::move(objects)), mask_of, options_, input_,
+                      random);
+}
+
+Image CocoTrainingSource::read(int64_t index) const {
+  const int number = used_[static_cast<size_t>(index)].image;
+  const CocoImage& image = annotations_->images[static_cast<size_t>(number)];
+  const fs::path path = folder_ / image.file_name;
   bool stored = false;
   Image pixels = read_coco_image(path, image, decoding_, stored);
   if (stored && !told_.exchange(true)) {
@@ -84,8 +113,17 @@ data::TensorSample CocoTrainingSource::get(int64_t index, data::Random& random) 
                             "orientation is not applied to it and to others like it",
                             path.string()));
   }
-  return train_sample(ObjectImage(std::move(pixels), std::move(objects)), mask_of, options_, input_,
-                      random);
+  return pixels;
+}
+
+CacheContents CocoTrainingSource::cache_contents(const std::string& what) const {
+  return coco_contents(
+      what, size(), decoding_,
+      [this](int64_t index) {
+        const int number = used_[static_cast<size_t>(index)].image;
+        return folder_ / annotations_->images[static_cast<size_t>(number)].file_name;
+      },
+      [this](int64_t index) { return read(index); });
 }
 
 int CocoTrainingSource::group(int64_t index) const {
@@ -106,11 +144,25 @@ CocoTestSource::CocoTestSource(fs::path images, const CocoAnnotations& annotatio
 
 data::TensorSample CocoTestSource::get(int64_t index, data::Random&) const {
   check_index(index, size());
+  return data::test_sample(kept_or(cache_.get(), index, [&](int64_t i) { return read(i); }),
+                           input_);
+}
+
+Image CocoTestSource::read(int64_t index) const {
   const CocoImage& image = annotations_->images[static_cast<size_t>(index)];
   bool stored = false;
-  const Image pixels = read_coco_image(folder_ / image.file_name, image, decoding_, stored);
+  Image pixels = read_coco_image(folder_ / image.file_name, image, decoding_, stored);
   if (stored) ++stored_;
-  return data::test_sample(pixels, input_);
+  return pixels;
+}
+
+CacheContents CocoTestSource::cache_contents(const std::string& what) const {
+  return coco_contents(
+      what, size(), decoding_,
+      [this](int64_t index) {
+        return folder_ / annotations_->images[static_cast<size_t>(index)].file_name;
+      },
+      [this](int64_t index) { return read(index); });
 }
 
 }  // namespace asmlp::detect

@@ -4,8 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "asmlp/dataset/cache/image_cache.h"
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/dataset/dataset.h"
 #include "asmlp/image/decode.h"
@@ -34,6 +38,9 @@ class CocoTrainingSource final : public data::SampleSource {
 
   int64_t size() const override { return static_cast<int64_t>(used_.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
+  // The images for a cache, and the cache; `what` names them in messages.
+  CacheContents cache_contents(const std::string& what) const;
+  void use_cache(std::shared_ptr<const ImageCache> cache) { cache_ = std::move(cache); }
   // 1 for an image that is wider than high, else 0.
   int group(int64_t index) const override;
 
@@ -44,6 +51,8 @@ class CocoTrainingSource final : public data::SampleSource {
   int64_t outlined() const { return outlined_; }
 
  private:
+  Image read(int64_t index) const;
+
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   TrainTransformOptions options_;
@@ -53,6 +62,7 @@ class CocoTrainingSource final : public data::SampleSource {
   mutable std::atomic<bool> told_ = false;  // about pixels that are not turned
   std::vector<CocoTrainingImage> used_;
   int64_t objects_ = 0, outlined_ = 0;
+  std::shared_ptr<const ImageCache> cache_;
 };
 
 // Every image of the annotations as a test sees it (test_sample); the index is that into
@@ -65,16 +75,22 @@ class CocoTestSource final : public data::SampleSource {
 
   int64_t size() const override { return static_cast<int64_t>(annotations_->images.size()); }
   data::TensorSample get(int64_t index, data::Random& random) const override;
+  // As CocoTrainingSource.
+  CacheContents cache_contents(const std::string& what) const;
+  void use_cache(std::shared_ptr<const ImageCache> cache) { cache_ = std::move(cache); }
   // Images read so far that were not turned although EXIF orientation is applied: their size in the
   // annotations shows that those were made on the stored pixels.
   int64_t stored() const { return stored_; }
 
  private:
+  Image read(int64_t index) const;
+
   std::filesystem::path folder_;
   const CocoAnnotations* annotations_;
   DenseInput input_;
   DecodeOptions decoding_;
   mutable std::atomic<int64_t> stored_ = 0;
+  std::shared_ptr<const ImageCache> cache_;
 };
 
 }  // namespace asmlp::detect

@@ -73,12 +73,25 @@ class ClassifyTask final : public TrainingTask {
     return to_json(architecture);
   }
 
+  void open_caches(const std::filesystem::path& run_folder) override {
+    if (options_.run.cache == CacheMode::kOff) return;
+    const int channels = static_cast<int>(architecture_.spec.preprocessing.mean.size());
+    const auto contents = [&](const data::DataSource& source, const char* split) {
+      return source.cache_contents(cached_split(options_, split), channels);
+    };
+    caches_ =
+        train::open_caches(contents(*training_, "training"), contents(*validation_, "validation"),
+                           options_, run_folder, world_);
+  }
+
   std::unique_ptr<data::BatchSource> training_batches() const override {
-    return training_source(*training_, architecture_.spec.preprocessing, options_, world_);
+    return training_source(*training_, architecture_.spec.preprocessing, options_, world_,
+                           caches_.training);
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
     return evaluation_source(*validation_, architecture_.spec.preprocessing,
-                             options_.schedule.batch_size, options_.run.workers, world_);
+                             options_.schedule.batch_size, loader_workers(options_), world_,
+                             caches_.validation);
   }
 
   std::shared_ptr<torch::nn::Module> make_model() const override {
@@ -142,6 +155,7 @@ class ClassifyTask final : public TrainingTask {
   std::shared_ptr<const data::DataSource> training_, validation_;
   dist::World& world_;
   Architecture architecture_;
+  ImageCaches caches_;
   torch::Tensor class_weights_;  // undefined for none
   TaskFacts facts_;
 };

@@ -1,11 +1,13 @@
 #include "asmlp/torch/train/tasks/dense_task.h"
 
+#include "asmlp/torch/train/sources.h"
+
 namespace asmlp::train {
 
 data::LoaderOptions training_loading(const TrainOptions& options, data::Remainder remainder,
                                      const dist::World& world) {
   return {.batch_size = options.schedule.batch_size,
-          .workers = options.run.workers,
+          .workers = loader_workers(options),
           .seed = options.run.seed,
           .rank = world.rank(),
           .world = world.size(),
@@ -15,8 +17,10 @@ data::LoaderOptions training_loading(const TrainOptions& options, data::Remainde
 }
 
 data::LoaderOptions validation_loading(const TrainOptions& options, const dist::World& world) {
-  return {
-      .batch_size = 1, .workers = options.run.workers, .rank = world.rank(), .world = world.size()};
+  return {.batch_size = 1,
+          .workers = loader_workers(options),
+          .rank = world.rank(),
+          .world = world.size()};
 }
 
 }  // namespace asmlp::train

@@ -12,6 +12,7 @@
 #include "asmlp/torch/detect/evaluate.h"
 #include "asmlp/torch/detect/model/detector_file.h"
 #include "asmlp/torch/detect/model/training.h"
+#include "asmlp/torch/train/sources.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
 #include "asmlp/torch/train/tasks/detect_pictures.h"
 #include "asmlp/torch/train/tasks/say.h"
@@ -116,6 +117,16 @@ class DetectTask final : public DenseTask<DetectorSpec, detect::DetectorNet> {
                            options.model.decoding().max_pixels) {
     check_outlines();
     describe(training_images_.size(), validation_images_.size(), "bbox_AP");
+  }
+
+  void open_caches(const std::filesystem::path& run_folder) override {
+    if (options_.run.cache == CacheMode::kOff) return;
+    ImageCaches caches =
+        train::open_caches(training_images_.cache_contents(cached_split(options_, "training")),
+                           validation_images_.cache_contents(cached_split(options_, "validation")),
+                           options_, run_folder, world_);
+    training_images_.use_cache(std::move(caches.training));
+    validation_images_.use_cache(std::move(caches.validation));
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {

@@ -14,6 +14,7 @@
 #include "asmlp/torch/segment/evaluate.h"
 #include "asmlp/torch/segment/loss.h"
 #include "asmlp/torch/segment/segmentor_file.h"
+#include "asmlp/torch/train/sources.h"
 #include "asmlp/torch/train/tasks/dense_task.h"
 #include "asmlp/torch/train/tasks/say.h"
 #include "asmlp/torch/train/tasks/segment_pictures.h"
@@ -94,6 +95,16 @@ class SegmentTask final : public DenseTask<SegmentorSpec, segment::SegmentorNet>
         training_images_(training_, spec_.preprocessing, options.segmentation),
         validation_images_(validation_) {
     describe(training_images_.size(), validation_images_.size(), "mIoU");
+  }
+
+  void open_caches(const std::filesystem::path& run_folder) override {
+    if (options_.run.cache == CacheMode::kOff) return;
+    ImageCaches caches = train::open_caches(
+        segment::cache_contents(training_, cached_split(options_, "training")),
+        segment::cache_contents(validation_, cached_split(options_, "validation")), options_,
+        run_folder, world_);
+    segment::use_cache(training_, std::move(caches.training));
+    segment::use_cache(validation_, std::move(caches.validation));
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
