@@ -21,7 +21,7 @@ from pathlib import Path
 ROOMS = [
     ["core"],
     ["core/files", "schema", "kernels", "metrics"],
-    ["kernels/arm", "model"],
+    ["kernels/arm", "model", "torch/kernels"],
     ["detection", "model/baselines"],
     ["model/description", "weights/pytorch"],
     ["image", "weights"],

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "asmlp/model/baselines/checks.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 

@@ -126,7 +126,10 @@ TensorSample transformed(const Sample& sample, const Transform& transform, Rando
 
 TensorSample LabeledSource::get(int64_t index, Random& random) const {
   if (const auto view = transform_.cache ? transform_.cache->find(index) : std::nullopt) {
-    Sample sample{.target = dataset_->target(index), .name = dataset_->name(index), .view = *view};
+    Sample sample{.image = {},
+                  .target = dataset_->target(index),
+                  .name = dataset_->name(index),
+                  .view = *view};
     return transformed(sample, transform_, random);
   }
   return transformed(transform_.encoded ? dataset_->get_encoded(index) : dataset_->get(index),

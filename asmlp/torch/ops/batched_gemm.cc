@@ -7,7 +7,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
 #include "asmlp/torch/ops/functional-inl.h"
-#include "asmlp/torch/ops/gemm.h"
+#include "asmlp/torch/kernels/gemm.h"
 
 namespace asmlp::nn {
 namespace {

@@ -9,9 +9,9 @@
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
 #include "asmlp/torch/ops/autocast.h"
-#include "asmlp/torch/ops/bf16_gemm.h"
+#include "asmlp/torch/kernels/bf16_gemm.h"
 #include "asmlp/torch/ops/functional.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 

@@ -10,7 +10,7 @@
 #include <torch/torch.h>
 
 #include "asmlp/torch/ops/axial_shift.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 

@@ -9,10 +9,10 @@
 #include <atomic>
 #include <vector>
 
-#include "asmlp/torch/ops/bf16_gemm.h"
-#include "asmlp/torch/ops/gemm.h"
-#include "asmlp/torch/ops/kernels.h"
-#include "asmlp/torch/ops/scratch.h"
+#include "asmlp/torch/kernels/bf16_gemm.h"
+#include "asmlp/torch/kernels/gemm.h"
+#include "asmlp/torch/kernels/kernels.h"
+#include "asmlp/torch/kernels/scratch.h"
 
 namespace asmlp::nn {
 

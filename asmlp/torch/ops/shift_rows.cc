@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 

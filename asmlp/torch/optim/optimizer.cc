@@ -111,15 +111,8 @@ void Optimizer::step(double lr, double gradient_scale) {
   options_.opt == Opt::kSgd ? step_sgd(lr, gradient_scale) : step_adamw(lr, gradient_scale);
 }
 
-void Optimizer::zero_grad(bool keep_memory) {
-  for (OptimizerSlot& slot : slots_) {
-    torch::Tensor& gradient = slot.parameter.mutable_grad();
-    if (!keep_memory) {
-      gradient = torch::Tensor();
-    } else if (gradient.defined()) {
-      gradient.zero_();
-    }
-  }
+void Optimizer::zero_grad() {
+  for (OptimizerSlot& slot : slots_) slot.parameter.mutable_grad() = torch::Tensor();
 }
 
 void update_average(torch::nn::Module& average, const torch::nn::Module& module, double decay) {

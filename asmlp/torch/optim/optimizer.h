@@ -118,9 +118,8 @@ class Optimizer {
   // Applies one update with the gradients multiplied by `gradient_scale`.
   void step(double lr, double gradient_scale);
 
-  // Forgets the gradients; with `keep_memory` they are set to zero where they are, for those who
-  // own that memory (dist::GradientSync).
-  void zero_grad(bool keep_memory = false);
+  // Forgets the gradients.
+  void zero_grad();
 
   std::vector<OptimizerSlot>& slots() { return slots_; }
   int64_t updates() const { return updates_; }  // t in adamw.h

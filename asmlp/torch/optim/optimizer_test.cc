@@ -149,14 +149,10 @@ TEST(Sgd, NesterovNeedsMomentum) {
   EXPECT_NO_THROW(validate(options));
 }
 
-TEST(AdamW, GradientsAreForgottenInTwoWays) {
+TEST(AdamW, GradientsAreForgotten) {
   auto module = small_module(), other = small_module();
   Optimizer optimizer(*module, {.weight_decay = 0});
   set_gradients(*module, *other, 1);
-  const void* memory = module->parameters()[0].grad().data_ptr();
-  optimizer.zero_grad(/*keep_memory=*/true);
-  EXPECT_EQ(module->parameters()[0].grad().data_ptr(), memory);
-  EXPECT_EQ(optimizer.gradient_norm(), 0);
   optimizer.zero_grad();
   EXPECT_FALSE(module->parameters()[0].grad().defined());
 }

@@ -1,30 +1,24 @@
-#include "asmlp/torch/ops/scratch.h"
+#include "asmlp/torch/kernels/scratch.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 #include <new>
 #include <vector>
 
 #include "asmlp/core/aligned.h"
+#include "asmlp/torch/kernels/aligned_array.h"
 
 namespace asmlp::nn {
 namespace {
 
 constexpr size_t kLeastChunk = size_t{4} << 20;
 
-struct FreeChunk {
-  void operator()(std::byte* p) const { std::free(p); }
-};
 struct ScratchChunk {
-  std::unique_ptr<std::byte, FreeChunk> memory;
+  AlignedArray<std::byte> memory;
   size_t size = 0;
 };
 
 ScratchChunk make_chunk(size_t bytes) {
-  void* memory = std::aligned_alloc(kAlignment, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return {std::unique_ptr<std::byte, FreeChunk>(static_cast<std::byte*>(memory)), bytes};
+  return {make_aligned<std::byte>(static_cast<int64_t>(bytes)), bytes};
 }
 
 // Chunks are filled in order; the bytes before chunks[chunk].memory + used are taken.

@@ -1,14 +1,13 @@
-#include "asmlp/torch/ops/bf16_gemm.h"
+#include "asmlp/torch/kernels/bf16_gemm.h"
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "asmlp/core/aligned.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/kernels/gemm.h"
 #include "asmlp/kernels/vectorized-inl.h"
-#include "asmlp/torch/ops/scratch.h"
+#include "asmlp/torch/kernels/scratch.h"
 
 // The panels of these kernels hold pairs of k: word (k / 2, j) is elements (k, j) and (k + 1, j),
 // the first one in its lower half (packed_matrix.h with a depth_group of 2).
@@ -182,10 +181,7 @@ void use_bf16_panel_kernels(const KernelSet* kernels) { bf16_panels_in_use() = k
 PackedWeights<Bf16>::PackedWeights(const float* values, int64_t depth, int64_t cols,
                                    bool transposed, const float* bias, WeightRounding)
     : values_(values), transposed_(transposed), matrix_(*bf16_panel_kernels(), cols, depth) {
-  const int64_t bytes = round_up(matrix_.bytes(), static_cast<int64_t>(kAlignment));
-  memory_.reset(
-      static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))));
-  if (memory_ == nullptr) throw std::bad_alloc();
+  memory_ = make_aligned<std::byte>(matrix_.bytes());
   matrix_.place(memory_.get());
   const int64_t padded = matrix_.panels() * matrix_.tile_cols();
   std::vector<float> start(static_cast<size_t>(padded));

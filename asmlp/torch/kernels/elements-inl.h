@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "asmlp/kernels/vectorized-inl.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 namespace {

@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "asmlp/torch/ops/elements-inl.h"
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/elements-inl.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 namespace {

@@ -1,4 +1,4 @@
-#include "asmlp/torch/ops/gemm.h"
+#include "asmlp/torch/kernels/gemm.h"
 
 #include <gtest/gtest.h>
 

@@ -6,11 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/aligned_array.h"
+#include "asmlp/torch/kernels/kernels.h"
 
 namespace asmlp::nn {
 
@@ -54,14 +53,11 @@ class PackedWeights {
   void multiply(const P* a, int64_t lda, int64_t rows, P* c, bool add = false) const;
 
  private:
-  struct Free {
-    void operator()(P* p) const { std::free(p); }
-  };
   const P *values_, *bias_;
   int64_t depth_, cols_, panels_ = 0, width_ = 0;
   bool transposed_, rounds_;
-  std::unique_ptr<P, Free> packed_;  // panels of depth x width
-  std::vector<P> rounded_;           // values, for the BLAS library
+  AlignedArray<P> packed_;  // panels of depth x width
+  std::vector<P> rounded_;  // values, for the BLAS library
 };
 
 // C = A^T B, or C + A^T B with `add`: A is depth x rows (lda between its rows), B is depth x cols

@@ -1,6 +1,6 @@
-#include "asmlp/torch/ops/kernels.h"
+#include "asmlp/torch/kernels/kernels.h"
 
-#include "asmlp/torch/ops/elements-inl.h"
+#include "asmlp/torch/kernels/elements-inl.h"
 
 namespace asmlp::nn {
 namespace {

@@ -2,10 +2,8 @@
 // the kernels of the engine whose instruction takes bf16 faster than fp32 (AMX).
 #pragma once
 
-#include <memory>
-
 #include "asmlp/kernels/packed_matrix.h"
-#include "asmlp/torch/ops/gemm.h"
+#include "asmlp/torch/kernels/gemm.h"
 
 namespace asmlp::nn {
 
@@ -28,13 +26,10 @@ class PackedWeights<Bf16> {
   void multiply(const Bf16* a, int64_t lda, int64_t rows, float* c, bool add = false) const;
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
   const float* values_;
   bool transposed_;
   PackedMatrix matrix_;
-  std::unique_ptr<std::byte, Free> memory_;
+  AlignedArray<std::byte> memory_;
 };
 
 template <>

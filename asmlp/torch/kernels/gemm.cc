@@ -1,18 +1,17 @@
-#include "asmlp/torch/ops/gemm.h"
+#include "asmlp/torch/kernels/gemm.h"
 
 #include <cblas.h>
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <type_traits>
 
 #include "asmlp/core/aligned.h"
 #include "asmlp/core/cpu.h"
 #include "asmlp/kernels/kernels.h"
 #include "asmlp/kernels/vectorized-inl.h"
-#include "asmlp/torch/ops/scratch.h"
+#include "asmlp/torch/kernels/scratch.h"
 
 namespace asmlp::nn {
 namespace {
@@ -304,9 +303,7 @@ PackedWeights<P>::PackedWeights(const P* values, int64_t depth, int64_t cols, bo
   }
   width_ = tile_kernels()->tile_cols;
   panels_ = (cols + width_ - 1) / width_;
-  const int64_t bytes = round_up(panels_ * panel_elements() * int64_t{sizeof(P)}, kAlignment);
-  packed_.reset(static_cast<P*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))));
-  if (packed_ == nullptr) throw std::bad_alloc();
+  packed_ = make_aligned<P>(panels_ * panel_elements());
 }
 
 template <typename P>
