@@ -96,6 +96,7 @@ struct RowBlock {
 template <typename Body>
 void parallel_segments(const Segments& segments, int64_t block, Schedule schedule,
                        const Body& body) {
+  if (segments.count() == 0) return;
   const int64_t pieces = std::clamp<int64_t>(segments.rows() / block, 1, segments.count());
   parallel_blocks(segments.count(), std::max<int64_t>(1, segments.count() / pieces), schedule,
                   [&](int64_t first, int64_t last) {
@@ -118,6 +119,7 @@ void for_segments(const Segments& segments, const RowBlock& block, const Body& b
 template <typename Body>
 void for_image_groups(int64_t images, int64_t pixels, Schedule schedule, const Body& body) {
   constexpr int64_t kGroupRows = 448;
+  if (images == 0) return;
   const int64_t least = std::max<int64_t>(1, kGroupRows / pixels);
   int64_t groups = (images + least - 1) / least;
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();

@@ -125,8 +125,16 @@ TEST_F(OpenCaches, DetectorsAndSegmentorsSeeTheSameImages) {
   for (const Task task : {Task::kDetect, Task::kSegment}) {
     TrainOptions options = default_options(task);
     options.model.data = (folder_.path() / "scenes").string();
-    options.model.choice = R"({"name": "small", "config": {"num_classes": 10},
-        "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 8}})";
+    options.model.choice = task == Task::kDetect ? R"({"name": "small", "config": {
+        "num_classes": 10, "fpn_channels": 8,
+        "backbone": {"embed_dim": 8, "depths": [1, 1], "shift_size": 3},
+        "rpn": {"channels": 8, "anchors": {"strides": [4, 8], "scale": 4}},
+        "roi": {"levels": 2}, "box_head": {"fc_channels": 16}, "mask_head": {"convs": 1, "channels": 8}},
+        "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 8}})"
+                                                 : R"({"name": "small", "config": {
+        "num_classes": 10, "backbone": {"embed_dim": 8, "depths": [1, 1, 1], "shift_size": 3},
+        "decode_head": {"channels": 8}, "auxiliary_head": {"channels": 8, "stage": 1}},
+        "preprocessing": {"short_side": 48, "long_side": 64, "pad_multiple": 1}})";
     options.detection.short_sides = {40, 48};
     options.detection.long_side = 64;
     options.detection.crop_short_sides = {48};
