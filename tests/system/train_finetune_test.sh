@@ -48,11 +48,11 @@ says "5 epochs of 24 steps"
 # Two processes are two again; one has the same batch.
 asmlp_in_work 0 train grays --config recipe.yaml --output two --nproc 2 --max-steps 5 --freeze 1 \
   --layer-decay 0.8 --opt sgd --lr 0.02 --class-weights 1,2,1,1,1,1,1,1,1,1
-says "2 processes of 1 threads"
+says "2 processes of 1 thread"
 says "frozen: the patch embedding and 1 stage"
 cp -r "$work/two" "$work/one"
 asmlp_in_work 0 train --resume two --max-steps 8
-says "2 processes of 1 threads"
+says "2 processes of 1 thread"
 says "resumed from two/last.safetensors at epoch 1, step 5"
 asmlp_in_work 0 train --resume one --nproc 1 --max-steps 8
 says "32 images by batch-size 16, accumulation-steps 2 and 1 process"

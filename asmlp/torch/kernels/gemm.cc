@@ -72,24 +72,29 @@ constexpr float kNoBias[64] = {};
 // A column of tiles whose C has fewer columns than a tile: computed beside C and copied.
 class PartialColumns {
  public:
-  PartialColumns(float* c, int64_t ldc, int64_t rows, int64_t cols, int64_t width, bool load)
-      : c_(c), ldc_(ldc), rows_(rows), cols_(cols), width_(width), values_(rows * width) {
+  PartialColumns(Scratch& scratch, float* c, int64_t ldc, int64_t rows, int64_t cols, int64_t width,
+                 bool load)
+      : c_(c),
+        ldc_(ldc),
+        rows_(rows),
+        cols_(cols),
+        width_(width),
+        values_(scratch.take<float>(rows * width)) {
     if (!load) return;
     for (int64_t r = 0; r < rows; ++r) {
-      std::copy_n(c + r * ldc, cols, values_.data() + r * width);
+      std::fill(std::copy_n(c + r * ldc, cols, values_ + r * width), values_ + (r + 1) * width,
+                0.0f);
     }
   }
-  float* data() { return values_.data(); }
+  float* data() { return values_; }
   void store() const {
-    for (int64_t r = 0; r < rows_; ++r) {
-      std::copy_n(values_.data() + r * width_, cols_, c_ + r * ldc_);
-    }
+    for (int64_t r = 0; r < rows_; ++r) std::copy_n(values_ + r * width_, cols_, c_ + r * ldc_);
   }
 
  private:
   float* c_;
   int64_t ldc_, rows_, cols_, width_;
-  std::vector<float> values_;
+  float* values_;
 };
 
 void multiply_tiles(const float* packed, int64_t depth, int64_t cols, const float* a, int64_t lda,
@@ -101,7 +106,8 @@ void multiply_tiles(const float* packed, int64_t depth, int64_t cols, const floa
   for (int64_t j = 0; j < cols; j += width) {
     const int64_t used = std::min(width, cols - j);
     const bool whole = used == width;
-    PartialColumns partial(c + j, cols, whole ? 0 : rows, used, width, add);
+    Scratch scratch;
+    PartialColumns partial(scratch, c + j, cols, whole ? 0 : rows, used, width, add);
     TileArgs args{};
     args.lda = lda;
     args.ldc = whole ? cols : width;
@@ -197,7 +203,8 @@ void multiply_transposed_tiles(const float* a, int64_t lda, const float* b, int6
       const int64_t used = std::min(width, cols - j);
       const bool whole = used == width;
       pack_panel(b + begin * ldb + j, ldb, count, used, width, panel);
-      PartialColumns partial(c + j, ldc, whole ? 0 : rows, used, width, sums);
+      Scratch aside;
+      PartialColumns partial(aside, c + j, ldc, whole ? 0 : rows, used, width, sums);
       TileArgs args{};
       args.b = panel;
       args.bias = kNoBias;
