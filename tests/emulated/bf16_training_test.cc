@@ -7,8 +7,8 @@
 
 #include "asmlp/core/tensor.h"
 #include "asmlp/kernels/kernels.h"
-#include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/kernels/bf16_gemm.h"
+#include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn::bf16_training_test {

@@ -9,9 +9,9 @@
 #include <ostream>
 #include <utility>
 
-#include "asmlp/core/out_of_memory.h"
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/core/out_of_memory.h"
 #include "asmlp/core/printable.h"
 #include "asmlp/core/stop_signals.h"
 #include "asmlp/core/thread_pool.h"

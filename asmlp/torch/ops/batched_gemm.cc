@@ -6,8 +6,8 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/ops/functional-inl.h"
 #include "asmlp/torch/kernels/gemm.h"
+#include "asmlp/torch/ops/functional-inl.h"
 
 namespace asmlp::nn {
 namespace {

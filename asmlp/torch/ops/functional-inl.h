@@ -8,10 +8,10 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/core/tensor.h"
-#include "asmlp/torch/ops/autocast.h"
 #include "asmlp/torch/kernels/bf16_gemm.h"
-#include "asmlp/torch/ops/functional.h"
 #include "asmlp/torch/kernels/kernels.h"
+#include "asmlp/torch/ops/autocast.h"
+#include "asmlp/torch/ops/functional.h"
 
 namespace asmlp::nn {
 

@@ -9,8 +9,8 @@
 
 #include <torch/torch.h>
 
-#include "asmlp/torch/ops/axial_shift.h"
 #include "asmlp/torch/kernels/kernels.h"
+#include "asmlp/torch/ops/axial_shift.h"
 
 namespace asmlp::nn {
 

@@ -345,9 +345,9 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
   std::optional<data::BatchStream> ahead;
   while (!finished()) {
     data::BatchStream stream =
-        ahead ? *std::move(ahead)
-              : source_->start(state_.epoch,
-                               step_in_epoch() * options_.schedule.accumulation_steps);
+        ahead
+            ? *std::move(ahead)
+            : source_->start(state_.epoch, step_in_epoch() * options_.schedule.accumulation_steps);
     ahead.reset();
     while (step_in_epoch() < steps_per_epoch()) {
       if (stopping()) {
@@ -377,7 +377,8 @@ Outcome Trainer::run(Observer& observer, const std::atomic<bool>* stop,
       }
     }
     show_samples(observer);  // of an epoch with fewer images than were asked for
-    if (state_.epoch + 1 < options_.schedule.epochs) ahead.emplace(source_->start(state_.epoch + 1));
+    if (state_.epoch + 1 < options_.schedule.epochs)
+      ahead.emplace(source_->start(state_.epoch + 1));
     if (!finish_epoch(observer, stop)) {
       save_state(observer);
       require_saved(stopped_text());
