@@ -295,13 +295,8 @@ Json measure_dense_training(const DenseTrainBenchOptions& options) {
 int bench_dense_training(const BenchRequest& request, Task task) {
   DenseTrainBenchOptions options;
   options.task = task;
-  const auto one = [](const auto& values, const char* option, auto otherwise) {
-    require(values.size() <= 1, ErrorCode::kInvalidArgument,
-            "{}: training steps are measured for one value at a time", option);
-    return values.empty() ? otherwise : values.front();
-  };
-  options.model = one(request.models, "--model", options.model);
-  options.batch = one(request.batches, "--batch", options.batch);
+  options.model = one_value(request.models, "--model", options.model);
+  options.batch = one_value(request.batches, "--batch", options.batch);
   if (!request.size.empty()) {
     std::tie(options.height, options.width) = parse_pair("--size", request.size, 'x');
     require(options.height >= 32 && options.width >= 32, ErrorCode::kInvalidArgument,

@@ -65,14 +65,9 @@ std::string training_text(const Json& document, bool markdown) {
 
 int bench_training(const BenchRequest& request) {
   TrainBenchOptions bench;
-  const auto one = [](const auto& values, const char* option, auto otherwise) {
-    require(values.size() <= 1, ErrorCode::kInvalidArgument,
-            "{}: training steps are measured for one value at a time", option);
-    return values.empty() ? otherwise : values.front();
-  };
-  bench.model = one(request.models, "--model", bench.model);
-  bench.batch = one(request.batches, "--batch", bench.batch);
-  bench.size = one(request.sizes, "--img-size", bench.size);
+  bench.model = one_value(request.models, "--model", bench.model);
+  bench.batch = one_value(request.batches, "--batch", bench.batch);
+  bench.size = one_value(request.sizes, "--img-size", bench.size);
   if (!request.precisions.empty()) bench.precisions = request.precisions;
   if (!request.paths.empty()) bench.paths = request.paths;
   bench.profile = request.profile;

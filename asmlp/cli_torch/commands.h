@@ -2,10 +2,13 @@
 // `asmlp ... --backend torch`.
 #pragma once
 
+#include <vector>
+
 #include "asmlp/cli/commands/bench.h"
 #include "asmlp/cli/commands/validate.h"
 #include "asmlp/cli/options/torch_program.h"
 #include "asmlp/cli/terminal/program.h"
+#include "asmlp/core/error.h"
 
 namespace asmlp::cli {
 
@@ -19,6 +22,14 @@ Validators torch_validators();
 // engine and on LibTorch.
 BenchRunners torch_bench();
 int bench_training(const BenchRequest& request);
+// The one value of an option of training steps, or `otherwise`. Error(kInvalidArgument) for
+// several.
+template <typename T>
+T one_value(const std::vector<T>& values, const char* option, T otherwise) {
+  require(values.size() <= 1, ErrorCode::kInvalidArgument,
+          "{}: training steps are measured for one value at a time", option);
+  return values.empty() ? otherwise : values.front();
+}
 // Training steps of a detector or a segmentor, part by part.
 int bench_dense_training(const BenchRequest& request, Task task);
 

@@ -135,6 +135,19 @@ inline c10::optional<torch::Tensor> optional(const torch::Tensor& tensor) {
   return tensor.defined() ? c10::make_optional(tensor) : c10::nullopt;
 }
 
+// One factor per sample, to be multiplied with x.
+inline torch::Tensor per_sample(const torch::Tensor& scale, const torch::Tensor& x) {
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = scale.numel();
+  return scale.reshape(shape);
+}
+
+// x + scale * branch, sample by sample; scale is undefined for 1.
+inline torch::Tensor eager_sum(const torch::Tensor& x, const torch::Tensor& branch,
+                               const torch::Tensor& scale) {
+  return scale.defined() ? x + branch * per_sample(scale, x).to(branch.options()) : x + branch;
+}
+
 inline torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   return activation == Activation::kGelu ? torch::gelu(x) : x;
 }

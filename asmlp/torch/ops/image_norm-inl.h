@@ -118,6 +118,70 @@ T sample_factor(const torch::Tensor& scale, int64_t sample) {
   return scale.defined() ? scale.data_ptr<T>()[sample] : T(1);
 }
 
+template <typename T>
+NormParameters<T> parameters_of(const Projection& norm) {
+  return {norm.weight.data_ptr<T>(), norm.bias.data_ptr<T>()};
+}
+
+// The norm of a block of x, a map of the whole batch with its moments, into dense rows.
+template <typename S, typename P>
+void normalize_batch(const torch::Tensor& x, const torch::Tensor& moments, const Projection& norm,
+                     const ImageGroup& group, const RowBlock& block, P* out) {
+  using T = Arithmetic<S>;
+  const int64_t c = x.size(-1);
+  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
+    normalize(stored<S>(x) + group.batch_row(image, begin) * c, out + (begin - block.begin) * c,
+              rows, c, moments_in<T>(moments)[group.images[image]], parameters_of<T>(norm),
+              Activation::kNone);
+  });
+}
+
+// factor * dy of a block, dy being a map of the whole batch, into dense rows.
+template <typename S, typename P>
+void scale_batch(const torch::Tensor& dy, const torch::Tensor& factors, const ImageGroup& group,
+                 const RowBlock& block, P* out) {
+  const int64_t c = dy.size(-1);
+  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
+    scale(stored<S>(dy) + group.batch_row(image, begin) * c,
+          sample_factor<Arithmetic<S>>(factors, group.images[image]),
+          out + (begin - block.begin) * c, rows * c);
+  });
+}
+
+// The first pass back through that norm: the sums of a block, whose gradient `d_normal` (dense
+// rows) is kept at `kept`, rows of the block, too.
+template <typename S>
+void sum_norm_batch(const torch::Tensor& x, const torch::Tensor& moments, const ImageGroup& group,
+                    const RowBlock& block, const Arithmetic<S>* d_normal, S* kept,
+                    const NormBackward<Arithmetic<S>>& norm) {
+  const int64_t c = x.size(-1);
+  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t s) {
+    const int64_t at = (begin - block.begin) * c;
+    norm_sums(stored<S>(x) + group.batch_row(image, begin) * c, d_normal + at, kept + at, rows, c,
+              moments_in<Arithmetic<S>>(moments)[group.images[image]], {}, Activation::kNone,
+              norm.segment(s));
+  });
+}
+
+// The second pass: dx = dy + the norm's gradient, `kept` being the group's rows of the first pass.
+template <typename S>
+void norm_gradient_batch(const torch::Tensor& x, const torch::Tensor& moments,
+                         const torch::Tensor& gamma, const ImageGroup& group, const S* kept,
+                         const NormBackward<Arithmetic<S>>& norm, const torch::Tensor& dy,
+                         const torch::Tensor& dx) {
+  using T = Arithmetic<S>;
+  const int64_t c = x.size(-1);
+  parallel_segments(
+      group.segments, block_rows(4 * c, 64), Schedule::kDynamic, [&](const RowBlock& block) {
+        for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t) {
+          const int64_t at = group.batch_row(image, begin) * c;
+          norm_gradient<S, S>(stored<S>(x) + at, kept + begin * c, stored<S>(dy) + at,
+                              stored<S>(dx) + at, n, c, moments_in<T>(moments)[group.images[image]],
+                              gamma.data_ptr<T>(), norm.means(image));
+        });
+      });
+}
+
 // The numbers of the samples that a branch is computed for: all, or those whose factor (one per
 // sample, undefined for 1) is not 0, and that drop path therefore keeps.
 inline std::vector<int64_t> kept_samples(int64_t samples, const torch::Tensor& scale) {
@@ -172,15 +236,6 @@ inline FeatureMap with_moments(const FeatureMap& map, const torch::Tensor& param
 // Factors of the parameters' type, without gradient; undefined as before.
 inline torch::Tensor factors_like(const torch::Tensor& scale, const torch::Tensor& parameter) {
   return scale.defined() ? scale.detach().to(parameter.options()).contiguous() : torch::Tensor();
-}
-
-// x + scale * branch, sample by sample.
-inline torch::Tensor eager_sum(const torch::Tensor& x, const torch::Tensor& branch,
-                               const torch::Tensor& scale) {
-  if (!scale.defined()) return x + branch;
-  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-  shape[0] = scale.numel();
-  return x + branch * scale.to(branch.options()).reshape(shape);
 }
 
 }  // namespace asmlp::nn

@@ -32,18 +32,13 @@ struct MlpMaps {
 template <typename S, typename P>
 const P* input_rows(const MlpMaps& m, const ImageGroup& group, const RowBlock& block,
                     Scratch& scratch) {
-  using T = Arithmetic<S>;
   const int64_t in = m.in();
-  const S* x = stored<S>(m.x);
   if (!m.normed()) {
-    return product_input<P>(scratch, x + (group.first_row() + block.begin) * in, block.rows() * in);
+    const S* rows = stored<S>(m.x) + (group.first_row() + block.begin) * in;
+    return product_input<P>(scratch, rows, block.rows() * in);
   }
   auto* normal = scratch.take<P>(block.rows() * in);
-  const NormParameters<T> norm{m.norm.weight.data_ptr<T>(), m.norm.bias.data_ptr<T>()};
-  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
-    normalize(x + group.batch_row(image, begin) * in, normal + (begin - block.begin) * in, rows, in,
-              moments_in<T>(m.moments)[group.images[image]], norm, Activation::kNone);
-  });
+  normalize_batch<S>(m.x, m.moments, m.norm, group, block, normal);
   return normal;
 }
 
@@ -109,19 +104,13 @@ struct MlpGradients {
 template <typename S, typename P>
 const P* branch_gradient(const MlpMaps& m, const ImageGroup& group, const RowBlock& block,
                          const torch::Tensor& dy, Scratch& scratch) {
-  using T = Arithmetic<S>;
   const int64_t out = m.out();
-  const S* d_out = stored<S>(dy);
   if (!m.normed()) {
-    return product_input<P>(scratch, d_out + (group.first_row() + block.begin) * out,
-                            block.rows() * out);
+    const S* rows = stored<S>(dy) + (group.first_row() + block.begin) * out;
+    return product_input<P>(scratch, rows, block.rows() * out);
   }
   auto* d = scratch.take<P>(block.rows() * out);
-  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
-    scale(d_out + group.batch_row(image, begin) * out,
-          sample_factor<T>(m.scale, group.images[image]), d + (begin - block.begin) * out,
-          rows * out);
-  });
+  scale_batch<S>(dy, m.scale, group, block, d);
   return d;
 }
 
@@ -174,28 +163,13 @@ void mlp_backward(const MlpMaps& m, const torch::Tensor& z, const torch::Tensor&
               T* const d_in = product_rows(scratch, kept, rows * in);
               first.multiply(dz, hidden, rows, d_in);
               if (!m.normed()) return store_rows<S>(d_in, kept, rows, in, nullptr);
-              for_segments(
-                  segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t s) {
-                    const int64_t at = (begin - block.begin) * in;
-                    norm_sums(stored<S>(m.x) + group.batch_row(image, begin) * in, d_in + at,
-                              kept + at, n, in, moments_in<T>(m.moments)[group.images[image]], {},
-                              Activation::kNone, norm.segment(s));
-                  });
+              sum_norm_batch(m.x, m.moments, group, block, d_in, kept, norm);
             });
         if (!m.normed()) return;
-        const T* gamma = m.norm.weight.data_ptr<T>();
-        norm.finish(gamma, gradients.norm.data());
+        norm.finish(m.norm.weight.data_ptr<T>(), gradients.norm.data());
         if (!dx.defined()) return;
-        parallel_segments(
-            segments, block_rows(4 * in, 64), Schedule::kDynamic, [&](const RowBlock& block) {
-              for_segments(segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t) {
-                const int64_t at = group.batch_row(image, begin) * in;
-                norm_gradient<S, S>(stored<S>(m.x) + at, stored<S>(between) + begin * in,
-                                    stored<S>(dy) + at, stored<S>(dx) + at, n, in,
-                                    moments_in<T>(m.moments)[group.images[image]], gamma,
-                                    norm.means(image));
-              });
-            });
+        norm_gradient_batch<S>(m.x, m.moments, m.norm.weight, group, stored<S>(between), norm, dy,
+                               dx);
       });
 }
 

@@ -39,7 +39,7 @@ class AddFunction : public torch::autograd::Function<AddFunction> {
                                                  torch::autograd::variable_list gradients) {
     const auto scale = context->get_saved_variables()[0];
     if (at::GradMode::is_enabled()) {
-      return {gradients[0], gradients[0] * expanded(scale, gradients[0]), {}};
+      return {gradients[0], gradients[0] * per_sample(scale, gradients[0]), {}};
     }
     const auto dy = gradients[0].contiguous();
     const auto d_branch = torch::empty_like(dy);
@@ -53,13 +53,6 @@ class AddFunction : public torch::autograd::Function<AddFunction> {
       });
     });
     return {dy, d_branch, {}};
-  }
-
-  // One factor per sample, to be multiplied with x.
-  static torch::Tensor expanded(const torch::Tensor& scale, const torch::Tensor& x) {
-    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-    shape[0] = scale.numel();
-    return scale.reshape(shape);
   }
 };
 
@@ -77,7 +70,7 @@ torch::Tensor fused_add(const torch::Tensor& x, const torch::Tensor& branch,
   const auto factors =
       scale.detach().to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).contiguous();
   if (x.numel() == 0 || !norm_fits(x, {factors}) || branch.scalar_type() != x.scalar_type()) {
-    return x + branch * AddFunction::expanded(scale, x).to(branch.options());
+    return eager_sum(x, branch, scale);
   }
   return AddFunction::apply(x.contiguous(), branch.contiguous(), factors);
 }

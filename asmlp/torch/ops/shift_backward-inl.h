@@ -90,18 +90,9 @@ class ShiftBackward {
                       [&](const RowBlock& block) {
                         back_to_norm(group, block, z_moments, first, norm1, second, norm);
                       });
-    const T* gamma = m_.block.norm.weight.template data_ptr<T>();
-    norm.finish(gamma, gradients_.norm.data());
+    norm.finish(m_.block.norm.weight.template data_ptr<T>(), gradients_.norm.data());
     if (!dx_.defined()) return;
-    parallel_segments(
-        segments, block_rows(4 * c_, 64), Schedule::kDynamic, [&](const RowBlock& block) {
-          for_segments(segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t) {
-            const int64_t at = group.batch_row(image, begin) * c_;
-            norm_gradient<S, S>(
-                stored<S>(m_.x) + at, second + begin * c_, stored<S>(dy_) + at, stored<S>(dx_) + at,
-                n, c_, moments_in<T>(m_.moments)[group.images[image]], gamma, norm.means(image));
-          });
-        });
+    norm_gradient_batch<S>(m_.x, m_.moments, m_.block.norm.weight, group, second, norm, dy_, dx_);
   }
 
   // Through conv3: `du` becomes the gradient of norm2's output.
@@ -111,11 +102,7 @@ class ShiftBackward {
     const int64_t rows = block.rows();
     const S* y = rows_of(kept_.y, group);
     auto* d = scratch.take<P>(rows * c_);
-    for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t) {
-      scale(stored<S>(dy_) + group.batch_row(image, begin) * c_,
-            sample_factor<T>(m_.scale, group.images[image]), d + (begin - block.begin) * c_,
-            n * c_);
-    });
+    scale_batch<S>(dy_, m_.scale, group, block, d);
     auto* normal = scratch.take<P>(rows * c_);
     normalize_block(group.segments, block, y, normal, c_, moments, parameters_of<T>(m_.block.norm2),
                     Activation::kNone);
@@ -184,17 +171,12 @@ class ShiftBackward {
     });
     add_columns(dz, rows, c_, gradients_.conv1.bias());
     auto* normal = scratch.take<P>(rows * c_);
-    normalize_input<S>(m_, group, block, normal);
+    normalize_batch<S>(m_.x, m_.moments, m_.block.norm, group, block, normal);
     gradients_.conv1.add(dz, normal, rows);
     S* const to = d_normal + block.begin * c_;
     T* const product = product_rows(scratch, to, rows * c_);
     weights_.conv1.multiply(dz, c_, rows, product);
-    for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t n, int64_t s) {
-      const int64_t at = (begin - block.begin) * c_;
-      norm_sums(stored<S>(m_.x) + group.batch_row(image, begin) * c_, product + at, to + at, n, c_,
-                moments_in<T>(m_.moments)[group.images[image]], {}, Activation::kNone,
-                norm.segment(s));
-    });
+    sum_norm_batch(m_.x, m_.moments, group, block, product, to, norm);
   }
 
   const ShiftMaps& m_;

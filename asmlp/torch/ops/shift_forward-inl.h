@@ -37,11 +37,6 @@ struct ShiftKept {
   torch::Tensor z_moments, y_moments;
 };
 
-template <typename T>
-NormParameters<T> parameters_of(const Projection& norm) {
-  return {norm.weight.data_ptr<T>(), norm.bias.data_ptr<T>()};
-}
-
 // The norm of a block's rows, which are the group's own.
 template <typename S, typename P>
 void normalize_block(const Segments& segments, const RowBlock& block, const S* x, P* out,
@@ -50,17 +45,6 @@ void normalize_block(const Segments& segments, const RowBlock& block, const S* x
   for_segments(segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
     normalize(x + begin * channels, out + (begin - block.begin) * channels, rows, channels,
               moments[image], norm, activation);
-  });
-}
-
-// The norm of a block of x, which is of the whole batch.
-template <typename S, typename P>
-void normalize_input(const ShiftMaps& m, const ImageGroup& group, const RowBlock& block, P* out) {
-  const int64_t c = m.channels();
-  for_segments(group.segments, block, [&](int64_t image, int64_t begin, int64_t rows, int64_t) {
-    normalize(stored<S>(m.x) + group.batch_row(image, begin) * c, out + (begin - block.begin) * c,
-              rows, c, moments_in<Arithmetic<S>>(m.moments)[group.images[image]],
-              parameters_of<Arithmetic<S>>(m.block.norm), Activation::kNone);
   });
 }
 
@@ -157,7 +141,7 @@ class ShiftForward {
   void project_input(const ImageGroup& group, const RowBlock& block, S* z, RowMoments<T>* sums) {
     Scratch scratch;
     auto* normal = scratch.take<P>(block.rows() * c_);
-    normalize_input<S>(m_, group, block, normal);
+    normalize_batch<S>(m_.x, m_.moments, m_.block.norm, group, block, normal);
     S* const to = z + block.begin * c_;
     T* const product = product_rows(scratch, to, block.rows() * c_);
     weights_.conv1.multiply(normal, c_, block.rows(), product);
