@@ -38,6 +38,20 @@ void make_folder(const fs::path& folder) {
           error.message());
 }
 
+// An entry of a file of the study that has one per key.
+std::optional<Json> find_entry(const fs::path& file, const std::string& key) {
+  const Json all = read_json(file);
+  const auto found = all.find(key);
+  if (found == all.end() || !found->is_object()) return std::nullopt;
+  return *found;
+}
+
+void save_entry(const fs::path& file, const std::string& key, Json entry) {
+  Json all = read_json(file);
+  all[key] = std::move(entry);
+  write_json(file, all);
+}
+
 std::string timing_key(const StudyConfig& config, int threads) {
   return fmt::format("{} {} threads", short_hash(identity_of(config.options)), threads);
 }
@@ -93,16 +107,19 @@ void StudyFolder::save_result(const StudyRun& run, Json result) const {
 }
 
 std::optional<Json> StudyFolder::timing(const StudyConfig& config, int threads) const {
-  const Json all = read_json(root_ / "timing.json");
-  const auto found = all.find(timing_key(config, threads));
-  if (found == all.end() || !found->is_object()) return std::nullopt;
-  return *found;
+  return find_entry(root_ / "timing.json", timing_key(config, threads));
 }
 
 void StudyFolder::save_timing(const StudyConfig& config, int threads, Json timing) const {
-  Json all = read_json(root_ / "timing.json");
-  all[timing_key(config, threads)] = std::move(timing);
-  write_json(root_ / "timing.json", all);
+  save_entry(root_ / "timing.json", timing_key(config, threads), std::move(timing));
+}
+
+std::optional<Json> StudyFolder::speed(const StudyConfig& config) const {
+  return find_entry(root_ / "speed.json", short_hash(identity_of(config.options)));
+}
+
+void StudyFolder::save_speed(const StudyConfig& config, Json speed) const {
+  save_entry(root_ / "speed.json", short_hash(identity_of(config.options)), std::move(speed));
 }
 
 Json read_train_json(const fs::path& file) { return read_json(file); }

@@ -3,7 +3,8 @@
 //   runs/NAME_seedN_HASH/   one run: recipe.yaml as given to `asmlp train`, the files of the run,
 //                           train.log, and result.json when it is over
 //   timing.json             how long a step of each configuration takes
-//   results.{md,csv,json}, top1.png, cost.png
+//   speed.json              what --speed measured
+//   results.{md,csv,json}, top1.png, cost.svg
 #pragma once
 
 #include <filesystem>
@@ -44,6 +45,10 @@ class StudyFolder {
   // The same for a configuration's timing with so many threads.
   std::optional<Json> timing(const StudyConfig& config, int threads) const;
   void save_timing(const StudyConfig& config, int threads, Json timing) const;
+
+  // The same for a configuration's speed on the native engine.
+  std::optional<Json> speed(const StudyConfig& config) const;
+  void save_speed(const StudyConfig& config, Json speed) const;
 
  private:
   std::filesystem::path root_;

@@ -13,7 +13,6 @@
 #include "asmlp/schema/fields.h"
 #include "asmlp/schema/nearest.h"
 #include "asmlp/schema/text.h"
-#include "asmlp/study/plan_file.h"
 
 namespace asmlp::study {
 namespace {
@@ -169,12 +168,13 @@ std::vector<GridPoint> expand_grid(const Value& grid, const std::string& where) 
 // Expands what a file says.
 class Expander {
  public:
-  Expander(std::string what, fs::path folder)
-      : what_(std::move(what)), folder_(std::move(folder)) {}
+  Expander(std::string what, fs::path folder, std::optional<std::string> data)
+      : what_(std::move(what)), folder_(std::move(folder)), data_(std::move(data)) {}
 
   StudyPlan expand(PlanFile file) {
     plan_.name = file.name.text;
     base_ = read_base(file.base, what_ + ": base", folder_, file.epochs);
+    if (data_) base_["data"] = *data_;
     require(file.epochs.has_value(), ErrorCode::kInvalidArgument,
             "{}: `epochs` is missing: every run of a study has as many", what_);
     plan_.epochs = *file.epochs;
@@ -196,12 +196,11 @@ class Expander {
   void add_variant(const PlanVariant& variant, const std::vector<uint64_t>& all_seeds,
                    const std::string& where) {
     const std::string& name = variant.name.text;
-    const std::string& group = variant.group.text;
     const std::vector<uint64_t>& seeds = variant.seeds ? *variant.seeds : all_seeds;
     Value options = base_;
     if (!variant.set.is_null()) apply_map(options, variant.set, where + ": set", folder_);
     if (variant.grid.is_null()) {
-      add(name, group, seeds, options, where);
+      add(variant, name, seeds, options, where);
       return;
     }
     for (const GridPoint& point : expand_grid(variant.grid, where + ": grid")) {
@@ -210,13 +209,14 @@ class Expander {
         set_option(changed, key, value, where + ": grid");
       }
       inline_model(changed, folder_);
-      add(name.empty() ? point.name : fmt::format("{} {}", name, point.name), group, seeds, changed,
-          where);
+      add(variant, name.empty() ? point.name : fmt::format("{} {}", name, point.name), seeds,
+          changed, where);
     }
   }
 
-  void add(const std::string& name, const std::string& group, const std::vector<uint64_t>& seeds,
+  void add(const PlanVariant& variant, const std::string& name, const std::vector<uint64_t>& seeds,
            const Value& options, const std::string& where) {
+    const std::string& group = variant.group.text;
     for (const StudyVariant& other : plan_.variants) {
       require(other.name != name || other.group != group, ErrorCode::kInvalidArgument,
               "{}: the name '{}' is given twice in group '{}'", where, excerpt(name),
@@ -234,7 +234,7 @@ class Expander {
         config.seeds.push_back(seed);
       }
     }
-    plan_.variants.push_back({name, group, seeds, place->second});
+    plan_.variants.push_back({name, group, seeds, place->second, variant.claim});
   }
 
   void choose_baseline(const std::string& name) {
@@ -250,6 +250,7 @@ class Expander {
 
   std::string what_;
   fs::path folder_;
+  std::optional<std::string> data_;  // instead of the base's
   StudyPlan plan_;
   Value base_;
   std::map<std::string, size_t> configs_;  // by identity
@@ -304,12 +305,14 @@ std::vector<StudyRun> StudyPlan::runs() const {
   return all;
 }
 
-StudyPlan parse_study(const std::string& text, const std::string& what, const fs::path& folder) {
-  return Expander(what, folder).expand(read_plan_file(text, what));
+StudyPlan parse_study(const std::string& text, const std::string& what, const fs::path& folder,
+                      const std::optional<std::string>& data) {
+  return Expander(what, folder, data).expand(read_plan_file(text, what));
 }
 
-StudyPlan load_study(const fs::path& path) {
-  StudyPlan plan = parse_study(read_file(path, kMaxYamlBytes), path.string(), path.parent_path());
+StudyPlan load_study(const fs::path& path, const std::optional<std::string>& data) {
+  StudyPlan plan =
+      parse_study(read_file(path, kMaxYamlBytes), path.string(), path.parent_path(), data);
   if (plan.name.empty()) plan.name = path.stem().string();
   return plan;
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "asmlp/study/plan_file.h"
+
 namespace asmlp::study {
 
 // What studies write: keys keep their order.
@@ -28,6 +30,7 @@ struct StudyVariant {
   std::string group;            // "" when the file names none
   std::vector<uint64_t> seeds;  // at least one, all different
   size_t config = 0;            // index in StudyPlan::configs
+  std::optional<Claim> claim;   // against the baseline
 };
 
 // One training run: a configuration with a seed.
@@ -53,12 +56,15 @@ struct StudyPlan {
 // Reads a study. `folder` is where a relative `recipe` and `model` file are looked for.
 // Error(kInvalidArgument) naming `what` and the key: unknown keys (with the nearest known), names
 // given twice, seeds given twice, an option that is the study's own (seed, epochs, threads,
-// output). The training options themselves are checked by `asmlp train`.
+// output). The training options themselves are checked by `asmlp train`. `data` replaces the data
+// set of `base`; variants that set their own keep it.
 StudyPlan parse_study(const std::string& text, const std::string& what,
-                      const std::filesystem::path& folder);
+                      const std::filesystem::path& folder,
+                      const std::optional<std::string>& data = std::nullopt);
 
 // parse_study of a file; the study is called after it unless it has a `name`.
-StudyPlan load_study(const std::filesystem::path& path);
+StudyPlan load_study(const std::filesystem::path& path,
+                     const std::optional<std::string>& data = std::nullopt);
 
 // The options that decide a run's result, as text with sorted keys: those that only say how to run
 // (workers, log and checkpoint intervals) are left out. Equal text, equal run.

@@ -43,6 +43,8 @@ PlanFile read_plan_file(const std::string& text, const std::string& what) {
     check_seeds(variant.seeds, where);
     require(!variant.name.text.empty() || !variant.grid.is_null(), ErrorCode::kInvalidArgument,
             "{} needs a `name`", where);
+    require(!variant.claim || !file.baseline.text.empty(), ErrorCode::kInvalidArgument,
+            "{}: `claim` compares it with the `baseline`, which the study does not name", where);
   }
   return file;
 }

@@ -2,10 +2,12 @@
 // the format.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "asmlp/schema/codec.h"
@@ -19,16 +21,24 @@ struct PlanName {
   std::string text;
 };
 
+// What somebody claims of a variant against the baseline.
+enum class Claim { kBetter, kWorse };
+constexpr auto names_of(Claim) {
+  return std::array{std::pair{Claim::kBetter, "better"}, std::pair{Claim::kWorse, "worse"}};
+}
+
 struct PlanVariant {
   PlanName name;
   PlanName group;
   nlohmann::json set;   // a map of options, or null
   nlohmann::json grid;  // a map of lists, or null
   std::optional<std::vector<uint64_t>> seeds;
+  std::optional<Claim> claim;
 
   static void visit(auto& self, auto&& field) {
     field("name", self.name);
     field("group", self.group);
+    field("claim", self.claim);
     field("set", self.set);
     field("grid", self.grid);
     field("seeds", self.seeds);
@@ -59,7 +69,7 @@ struct PlanFile {
 
 // Reads a study's YAML. Error(kInvalidArgument) naming `what` and the key: unknown keys (with the
 // nearest known), values of the wrong type or out of range, seeds given twice, `base` or `seeds`
-// missing, not one of `variants` and `grid`.
+// missing, not one of `variants` and `grid`, a claim without a `baseline`.
 PlanFile read_plan_file(const std::string& text, const std::string& what);
 
 }  // namespace asmlp::study

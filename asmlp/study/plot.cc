@@ -82,32 +82,6 @@ void draw_scale(Canvas& canvas, const Axis& axis, int height) {
               {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
 }
 
-// One mark of the second picture.
-struct Point {
-  std::string name;
-  double cost = 0;
-  double top1 = 0;
-  bool baseline = false;
-};
-
-// Every configuration once, though the baseline may stand in several groups.
-std::vector<Point> points_of(const Json& document) {
-  std::vector<Point> points;
-  std::vector<Json> seen;
-  for (const Json& group : document["groups"]) {
-    for (const Json& row : group["rows"]) {
-      if (!row.contains("mean") || !row["multiply_adds"].is_number()) continue;
-      if (std::find(seen.begin(), seen.end(), row["options"]) != seen.end()) continue;
-      seen.push_back(row["options"]);
-      points.push_back({row["name"].get<std::string>(), number(row, "multiply_adds"),
-                        number(row, "mean"), row["baseline"] == true});
-    }
-  }
-  std::sort(points.begin(), points.end(),
-            [](const Point& a, const Point& b) { return a.top1 > b.top1; });
-  return points;
-}
-
 }  // namespace
 
 std::optional<Axis> top1_axis(const Json& document) {
@@ -152,64 +126,6 @@ void write_study_top1(const std::filesystem::path& path, const Json& document) {
       draw_row(canvas, row, *axis, y);
       y += kRow;
     }
-  }
-  canvas.save(path);
-}
-
-void write_study_cost(const std::filesystem::path& path, const Json& document) {
-  const std::vector<Point> points = points_of(document);
-  if (points.empty()) return;
-  constexpr int kLeft = 70, kSize = 460, kLine = 20, kList = 380;
-  Range costs, tops;
-  for (const Point& point : points) {
-    costs.add(point.cost * 1e-6);
-    tops.add(point.top1);
-  }
-  const Axis x_axis = make_axis(costs, 6, AxisKind::kRound);
-  const Axis y_axis = make_axis(tops, 6, AxisKind::kRound, kPercentages);
-  const int width = kLeft + kSize + 30 + kList + kMargin;
-  const int height =
-      std::max(kTop + kSize + kBottom, kTop + kLine * static_cast<int>(points.size()) + kMargin);
-  Canvas canvas(width, height, kPaper);
-  draw_title(canvas, document, "top-1 against multiply-adds", width);
-  for (const double value : x_axis.ticks) {
-    const double x = kLeft + kSize * x_axis.share(value);
-    canvas.fill(x, kTop, 1, kSize, kGrid);
-    canvas.text(x, kTop + kSize + 18, short_number(value),
-                {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
-  }
-  for (const double value : y_axis.ticks) {
-    const double y = kTop + kSize * (1 - y_axis.share(value));
-    canvas.fill(kLeft, y, kSize, 1, kGrid);
-    canvas.text(kLeft - 8, y + 4, short_number(value),
-                {.size = 12, .color = kMuted, .anchor = Anchor::kRight});
-  }
-  canvas.text(kLeft + kSize / 2.0, kTop + kSize + 38, "millions of multiply-adds of one image",
-              {.size = 12, .color = kMuted, .anchor = Anchor::kCenter});
-  canvas.text(24, kTop + kSize / 2.0, "top-1 in %",
-              {.size = 12, .color = kMuted, .anchor = Anchor::kCenter, .angle = 90});
-  // Marks of nearly equal cost would cover each other's numbers: those move aside.
-  std::vector<std::pair<double, double>> taken;
-  int index = 0;
-  for (const Point& point : points) {
-    const Color color = point.baseline ? kBaseline : kMean;
-    const double x = kLeft + kSize * x_axis.share(point.cost * 1e-6);
-    const double y = kTop + kSize * (1 - y_axis.share(point.top1));
-    canvas.fill(x - 3.5, y - 3.5, 7, 7, color);
-    double label_x = x + 6, label_y = y + 4;
-    const auto covered = [&](const auto& other) {
-      return std::abs(other.first - label_x) < 16 && std::abs(other.second - label_y) < 11;
-    };
-    while (std::any_of(taken.begin(), taken.end(), covered)) label_x += 16;
-    taken.emplace_back(label_x, label_y);
-    const std::string text = std::to_string(++index);
-    canvas.text(label_x, label_y, text, {.size = 11});
-    const double line = kTop + kLine * index - 6;
-    canvas.fill(kLeft + kSize + 30, line - 8, 7, 7, color);
-    canvas.text(kLeft + kSize + 64, line, text, {.size = 13, .anchor = Anchor::kRight});
-    canvas.text(kLeft + kSize + 76, line,
-                fmt::format("{:.2f} %   {:.2f} M   {}", point.top1, point.cost * 1e-6, point.name),
-                {.size = 13, .bold = point.baseline, .max_width = kList - 46});
   }
   canvas.save(path);
 }

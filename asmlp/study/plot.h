@@ -1,4 +1,4 @@
-// The results of a study as pictures.
+// The accuracies of a study as a picture.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +9,7 @@
 
 namespace asmlp::study {
 
-// The axis of the first picture: all seeds' top-1 and one standard deviation around every mean, not
+// The axis of the picture: all seeds' top-1 and one standard deviation around every mean, not
 // beyond 100 %. Nothing while no run has finished.
 std::optional<Axis> top1_axis(const Json& document);
 
@@ -17,9 +17,5 @@ std::optional<Axis> top1_axis(const Json& document);
 // deviation to both sides; a line at the baseline's mean. Written as PNG, atomically; Error(kIo).
 // Nothing is written while no run has finished.
 void write_study_top1(const std::filesystem::path& path, const Json& document);
-
-// Top-1 against multiply-adds, a numbered mark per configuration. Nothing is written while no
-// finished run says its multiply-adds.
-void write_study_cost(const std::filesystem::path& path, const Json& document);
 
 }  // namespace asmlp::study

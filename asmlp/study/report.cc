@@ -34,39 +34,78 @@ std::string spread_text(const Json& row) {
   return fmt::format("{:.2f}", number(row, "deviation"));
 }
 
+// A number of the row with some digits, or "-".
+std::string decimal(const Json& row, const char* key, int digits) {
+  return row.contains(key) ? fmt::format("{:.{}f}", number(row, key), digits) : "-";
+}
+
 std::vector<std::string> comparison_cells(const Json& row) {
   if (row["baseline"] == true) return {"baseline", "", ""};
   if (!row.contains("difference")) return {"-", "-", "-"};
-  return {fmt::format("{:+.2f}", number(row, "difference")),
-          fmt::format("{:.2f}", number(row, "standard_error")), row["verdict"].get<std::string>()};
+  return {fmt::format("{:+.2f}", number(row, "difference")), decimal(row, "standard_error", 2),
+          row["verdict"].get<std::string>()};
 }
 
-Table group_table(const Json& group, bool compared) {
+bool any_row(const Json& document, const char* key) {
+  for (const Json& group : document["groups"]) {
+    for (const Json& row : group["rows"]) {
+      if (row.contains(key)) return true;
+    }
+  }
+  return false;
+}
+
+// Columns that not every study has.
+struct Parts {
+  bool compared, claims, speed;
+  explicit Parts(const Json& document)
+      : compared(document.contains("baseline")),
+        claims(any_row(document, "claim")),
+        speed(any_row(document, "engine")) {}
+};
+
+Table group_table(const Json& group, const Parts& parts) {
   std::vector<Column> columns{{"variant"},
                               {"seeds", Align::kRight},
                               {"top-1 %", Align::kRight},
+                              {"std. error", Align::kRight},
                               {"spread", Align::kRight},
                               {"parameters", Align::kRight},
                               {"multiply-adds", Align::kRight},
-                              {"images/s", Align::kRight}};
-  if (compared) {
-    columns.insert(
-        columns.end(),
-        {{"difference", Align::kRight}, {"std. error", Align::kRight}, {"beyond 2 errors"}});
+                              {"train images/s", Align::kRight}};
+  if (parts.speed) {
+    columns.insert(columns.end(),
+                   {{"engine ms", Align::kRight}, {"engine images/s", Align::kRight}});
   }
+  if (parts.compared) {
+    columns.insert(columns.end(),
+                   {{"difference", Align::kRight}, {"its std. error", Align::kRight}, {"verdict"}});
+  }
+  if (parts.claims) columns.push_back({"claim"});
   Table table(columns);
   for (const Json& row : group["rows"]) {
-    const bool any = row.contains("mean");
     std::vector<std::string> cells{
         row["name"].get<std::string>(),
         fmt::format("{}/{}", row["seeds"].size(), row["seeds_planned"].get<size_t>()),
-        any ? fmt::format("{:.2f}", number(row, "mean")) : "-",
+        decimal(row, "mean", 2),
+        decimal(row, "mean_error", 2),
         spread_text(row),
         count(row["parameters"]),
         count(row["multiply_adds"]),
-        any ? fmt::format("{:.0f}", number(row, "images_per_second")) : "-"};
-    if (compared) {
+        decimal(row, "images_per_second", 0)};
+    if (parts.speed) {
+      const Json engine = row.value("engine", Json::object());
+      const double ms = engine.value("ms", 0.0);
+      cells.push_back(decimal(engine, "ms", ms < 10 ? 2 : 1));
+      cells.push_back(decimal(engine, "images_per_second", 0));
+    }
+    if (parts.compared) {
       for (std::string& cell : comparison_cells(row)) cells.push_back(std::move(cell));
+    }
+    if (parts.claims) {
+      cells.push_back(row.contains("claim")
+                          ? fmt::format("{}: {}", word(row["claim"]), word(row["claim_is"]))
+                          : "");
     }
     table.add_row(std::move(cells));
   }
@@ -115,23 +154,68 @@ std::string header(const Json& document) {
   return text;
 }
 
+// What the columns of speed were measured with; "" without them.
+std::string speed_legend(const Json& document) {
+  std::vector<std::string> how;
+  for (const Json& group : document["groups"]) {
+    for (const Json& row : group["rows"]) {
+      if (!row.contains("engine")) continue;
+      const Json& engine = row["engine"];
+      const std::string text = fmt::format(
+          "batch 1 and batch {}, {}, {}, {} thread{}", engine.value("batch", 0),
+          printable(engine.value("precision", "?")), printable(engine.value("isa", "?")),
+          engine.value("threads", 0), engine.value("threads", 0) == 1 ? "" : "s");
+      if (std::ranges::count(how, text) == 0) how.push_back(text);
+    }
+  }
+  if (how.empty()) return "";
+  return fmt::format(
+      "engine ms, engine images/s: forward passes of the native engine ({}); -: a network that "
+      "only "
+      "LibTorch runs, or not measured.\n",
+      fmt::join(how, "; "));
+}
+
 std::string legend(const Json& document) {
   std::string text = fmt::format(
       "top-1: validation images, last epoch, mean over the seeds; spread: sample standard "
-      "deviation (of two seeds: both values); images/s: training, of one process, the fastest of "
-      "its runs (processes x threads at a time: {}).\n",
+      "deviation (of two seeds: both values); train images/s: of one training process on LibTorch, "
+      "the fastest of its runs (processes x threads at a time: {}).\n",
       words(document["processes_x_threads"]));
-  if (!document.contains("baseline")) return text;
+  text += speed_legend(document);
   if (!document.contains("spread")) {
-    return text + "Differences need at least two seeds of some variant.\n";
+    return text + "Standard errors need at least two seeds of some variant; verdicts, of two.\n";
   }
-  return text + fmt::format(
-                    "difference: to the baseline ({}); its standard error comes from the spread "
-                    "within all configurations of the study, {:.3f} with {} degrees of freedom. "
-                    "higher, lower: by more than two standard errors, which chance alone does in "
-                    "about one comparison of twenty.\n",
-                    word(document["baseline"]), document["spread"]["deviation"].get<double>(),
-                    document["spread"]["degrees_of_freedom"].get<int>());
+  text += fmt::format(
+      "std. error: of the mean, from the spread within all configurations of the study, {:.3f} "
+      "with "
+      "{} degrees of freedom.\n",
+      document["spread"]["deviation"].get<double>(),
+      document["spread"]["degrees_of_freedom"].get<int>());
+  if (!document.contains("baseline") || !document.contains("residuals")) return text;
+  const Json& residuals = document["residuals"];
+  text += fmt::format(
+      "difference: to the baseline ({}), seed by seed; its standard error comes from what is left "
+      "of the spread without what the seeds have in common, {:.3f} with {} degrees of freedom. "
+      "better, worse: by more than two standard errors, which chance alone does in about {:.0f} of "
+      "100 comparisons; undecided: less than that, or one seed.\n",
+      word(document["baseline"]), residuals["deviation"].get<double>(),
+      residuals["degrees_of_freedom"].get<int>(),
+      100 * residuals["chance_beyond_two_errors"].get<double>());
+  if (Parts(document).claims) {
+    text +=
+        "claim: what the study's file says of the variant against the baseline, and whether "
+        "these runs support it.\n";
+  }
+  return text;
+}
+
+std::string csv_cell(const Json& map, const std::string& key) {
+  const Json value = map.contains(key) ? map[key] : Json();
+  return value.is_null()           ? ""
+         : value.is_string()       ? value.get<std::string>()
+         : value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
+                                   : value.dump();
 }
 
 }  // namespace
@@ -142,11 +226,12 @@ std::string study_text(const Json& document, StudyMarkup markup) {
   std::string text =
       fmt::format("{}{}{}", plain ? "study " : "# Study: ", name, plain ? ": " : "\n\n");
   text += header(document);
+  const Parts parts(document);
   for (const Json& group : document["groups"]) {
     const std::string title = word(group["name"]);
     if (!title.empty()) text += fmt::format("\n{}{}\n", plain ? "" : "## ", title);
     text += '\n';
-    const Table table = group_table(group, document.contains("baseline"));
+    const Table table = group_table(group, parts);
     text += plain ? table.str(2) : table.markdown();
   }
   if (const std::string missing = gaps(document); !missing.empty()) text += '\n' + missing;
@@ -154,19 +239,16 @@ std::string study_text(const Json& document, StudyMarkup markup) {
 }
 
 std::string study_csv(const Json& document) {
-  const std::vector<std::string> keys{"mean",
-                                      "deviation",
-                                      "min",
-                                      "max",
-                                      "parameters",
-                                      "multiply_adds",
-                                      "images_per_second",
-                                      "difference",
-                                      "standard_error",
-                                      "verdict"};
+  const std::vector<std::string> keys{
+      "mean",       "mean_error",    "deviation",         "min",        "max",
+      "parameters", "multiply_adds", "images_per_second", "difference", "standard_error",
+      "verdict",    "claim",         "claim_is",          "family"};
+  // Keys of the row's map "engine".
+  const std::vector<std::string> engine_keys{"ms", "images_per_second", "threads"};
   std::vector<std::string> titles{"group",         "variant",    "baseline",
                                   "seeds_planned", "seeds_done", "seeds_failed"};
   titles.insert(titles.end(), keys.begin(), keys.end());
+  for (const std::string& key : engine_keys) titles.push_back("engine_" + key);
   std::string text = csv_line(titles);
   for (const Json& group : document["groups"]) {
     for (const Json& row : group["rows"]) {
@@ -174,13 +256,9 @@ std::string study_csv(const Json& document) {
           group["name"].get<std::string>(),    row["name"].get<std::string>(),
           row["baseline"] == true ? "1" : "0", std::to_string(row["seeds_planned"].get<size_t>()),
           std::to_string(row["seeds"].size()), std::to_string(row["failed"].size())};
-      for (const std::string& key : keys) {
-        const Json value = row.contains(key) ? row[key] : Json();
-        cells.push_back(value.is_null()           ? ""
-                        : value.is_string()       ? value.get<std::string>()
-                        : value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
-                                                  : value.dump());
-      }
+      for (const std::string& key : keys) cells.push_back(csv_cell(row, key));
+      const Json engine = row.value("engine", Json::object());
+      for (const std::string& key : engine_keys) cells.push_back(csv_cell(engine, key));
       text += csv_line(cells);
     }
   }

@@ -11,43 +11,11 @@
 #include <set>
 
 #include "asmlp/report/machine.h"
+#include "asmlp/schema/fields.h"
+#include "asmlp/study/family.h"
+#include "asmlp/study/statistics.h"
 
 namespace asmlp::study {
-
-Sample describe_sample(const std::vector<double>& values) {
-  Sample sample;
-  if (values.empty()) return sample;
-  sample.n = static_cast<int>(values.size());
-  for (double value : values) sample.mean += value / sample.n;
-  double squares = 0;
-  for (double value : values) squares += (value - sample.mean) * (value - sample.mean);
-  if (sample.n > 1) sample.deviation = std::sqrt(squares / (sample.n - 1));
-  sample.min = *std::min_element(values.begin(), values.end());
-  sample.max = *std::max_element(values.begin(), values.end());
-  return sample;
-}
-
-PooledDeviation pool(const std::vector<Sample>& samples) {
-  PooledDeviation all;
-  double squares = 0;
-  for (const Sample& sample : samples) {
-    if (sample.n < 2) continue;
-    all.freedom += sample.n - 1;
-    squares += (sample.n - 1) * sample.deviation * sample.deviation;
-  }
-  if (all.freedom > 0) all.deviation = std::sqrt(squares / all.freedom);
-  return all;
-}
-
-std::optional<Comparison> compare(const Sample& a, const Sample& b, const PooledDeviation& spread) {
-  if (a.n == 0 || b.n == 0 || spread.freedom == 0) return std::nullopt;
-  Comparison comparison;
-  comparison.difference = a.mean - b.mean;
-  comparison.standard_error = spread.deviation * std::sqrt(1.0 / a.n + 1.0 / b.n);
-  const bool beyond = std::abs(comparison.difference) > 2 * comparison.standard_error;
-  comparison.verdict = !beyond ? "undecided" : comparison.difference > 0 ? "higher" : "lower";
-  return comparison;
-}
 
 namespace {
 
@@ -55,6 +23,7 @@ namespace {
 struct Outcomes {
   std::vector<uint64_t> seeds;  // finished
   std::vector<double> top1;     // of these
+  BySeed by_seed;               // the same
   std::vector<double> best;     // the best epoch's: flattered, for comparison with other tables
   std::vector<double> rates;
   Json failed = Json::array();
@@ -64,16 +33,24 @@ struct Outcomes {
 
 class Document {
  public:
-  Document(const StudyPlan& plan, const FindResult& find) : plan_(plan) {
+  Document(const StudyPlan& plan, const FindResult& find, const FindSpeed& speed)
+      : plan_(plan), speed_(speed) {
     for (const StudyRun& run : plan.runs()) {
       if (auto result = find(run)) results_[{run.config, run.seed}] = std::move(*result);
     }
     std::vector<Sample> samples;
+    std::vector<BySeed> by_seed;
     for (size_t c = 0; c < plan.configs.size(); ++c) {
-      samples.push_back(describe_sample(outcomes(c, plan.configs[c].seeds).top1));
+      const Outcomes all = outcomes(c, plan.configs[c].seeds);
+      samples.push_back(describe_sample(all.top1));
+      by_seed.push_back(all.by_seed);
     }
     spread_ = pool(samples);
-    if (plan.baseline) baseline_ = sample_of(plan.variants[*plan.baseline]);
+    residuals_ = residual_spread(by_seed);
+    if (plan.baseline) {
+      const StudyVariant& variant = plan.variants[*plan.baseline];
+      baseline_ = outcomes(variant.config, variant.seeds).by_seed;
+    }
   }
 
   Json json() const {
@@ -94,6 +71,12 @@ class Document {
     json["processes_x_threads"] = settings;
     if (spread_.freedom > 0) {
       json["spread"] = {{"deviation", spread_.deviation}, {"degrees_of_freedom", spread_.freedom}};
+    }
+    if (residuals_.freedom > 0) {
+      json["residuals"] = {
+          {"deviation", residuals_.deviation},
+          {"degrees_of_freedom", residuals_.freedom},
+          {"chance_beyond_two_errors", chance_beyond_two_errors(residuals_.freedom)}};
     }
     if (plan_.baseline) json["baseline"] = plan_.variants[*plan_.baseline].name;
     json["groups"] = Json::array();
@@ -138,16 +121,13 @@ class Document {
       }
       all.seeds.push_back(seed);
       all.top1.push_back(train["last_top1"].get<double>());
+      all.by_seed[seed] = all.top1.back();
       all.best.push_back(train.value("best_top1", all.top1.back()));
       all.rates.push_back(train.value("train_images_per_second", 0.0));
       if (train.contains("parameters")) all.parameters = train["parameters"];
       if (train.contains("multiply_adds")) all.multiply_adds = train["multiply_adds"];
     }
     return all;
-  }
-
-  Sample sample_of(const StudyVariant& variant) const {
-    return describe_sample(outcomes(variant.config, variant.seeds).top1);
   }
 
   Json row(const StudyVariant& variant) const {
@@ -163,22 +143,32 @@ class Document {
              {"best_top1", all.best},
              {"parameters", all.parameters},
              {"multiply_adds", all.multiply_adds},
+             {"family", family_of(plan_.configs[variant.config].options)},
              {"failed", all.failed},
              {"missing", all.missing},
              {"options", plan_.configs[variant.config].options}};
+    if (speed_) {
+      if (const auto speed = speed_(plan_.configs[variant.config])) row["engine"] = *speed;
+    }
     if (top1.n > 0) {
       row["mean"] = top1.mean;
       row["min"] = top1.min;
       row["max"] = top1.max;
       if (top1.n > 1) row["deviation"] = top1.deviation;
+      if (spread_.freedom > 0) row["mean_error"] = spread_.deviation / std::sqrt(top1.n);
       // Of the run that other work on the machine disturbed least.
       row["images_per_second"] = describe_sample(all.rates).max;
     }
     if (plan_.baseline && !is_baseline) {
-      if (const auto found = compare(top1, baseline_, spread_)) {
+      if (const auto found = compare(all.by_seed, baseline_, residuals_)) {
+        row["pairs"] = found->pairs;
         row["difference"] = found->difference;
-        row["standard_error"] = found->standard_error;
+        if (found->standard_error) row["standard_error"] = *found->standard_error;
         row["verdict"] = found->verdict;
+      }
+      if (variant.claim) {
+        row["claim"] = name_of(*variant.claim);
+        row["claim_is"] = judge_claim(*variant.claim, row.value("verdict", "undecided"));
       }
     }
     return row;
@@ -199,15 +189,22 @@ class Document {
   }
 
   const StudyPlan& plan_;
+  const FindSpeed& speed_;
   std::map<std::pair<size_t, uint64_t>, Json> results_;
-  PooledDeviation spread_;
-  Sample baseline_;
+  Spread spread_;     // within configurations
+  Spread residuals_;  // without what the seeds have in common
+  BySeed baseline_;
 };
 
 }  // namespace
 
-Json study_document(const StudyPlan& plan, const FindResult& find) {
-  return Document(plan, find).json();
+const char* judge_claim(Claim claim, const std::string& verdict) {
+  if (verdict == "undecided") return "undecided";
+  return verdict == name_of(claim) ? "supported" : "not supported";
+}
+
+Json study_document(const StudyPlan& plan, const FindResult& find, const FindSpeed& speed) {
+  return Document(plan, find, speed).json();
 }
 
 }  // namespace asmlp::study

@@ -2,14 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <fstream>
-#include <random>
 #include <set>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
 #include "asmlp/study/child.h"
+#include "asmlp/study/cost_chart.h"
+#include "asmlp/study/family.h"
 #include "asmlp/study/folder.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/plot.h"
@@ -126,6 +126,9 @@ TEST(StudyPlan, MistakesAreNamedWithWhatWasMeant) {
   EXPECT_THAT(with("name: serial", "name: 'a|b'"), HasSubstr("'|'"));
   EXPECT_THAT(with("name: serial, ", ""), HasSubstr("variant 2 needs a `name`"));
   EXPECT_THAT(with("baseline: five", "baseline: fife"), HasSubstr("did you mean 'five'"));
+  EXPECT_THAT(with("name: serial, ", "name: serial, claim: good, "), HasSubstr("better"));
+  EXPECT_THAT(error_of("seeds: [1]\nepochs: 1\nbase: {}\nvariants: [{name: a, claim: worse}]"),
+              HasSubstr("`baseline`"));
   EXPECT_THAT(with("lr: 1e-3", "epochs: 9"), HasSubstr("all runs have the `epochs`"));
   EXPECT_THAT(with("lr: 1e-3", "seed: 9"), HasSubstr("`seeds`"));
   EXPECT_THAT(with("data: /data", "threads: 2"), HasSubstr("--jobs"));
@@ -134,6 +137,14 @@ TEST(StudyPlan, MistakesAreNamedWithWhatWasMeant) {
   EXPECT_THAT(with("base:", "grid: {lr: [1]}\nbase:"), HasSubstr("`variants` or `grid`"));
   EXPECT_THAT(error_of("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(error_of("seeds: [1]"), HasSubstr("`base` is missing"));
+}
+
+TEST(StudyPlan, AnotherDataSetReplacesThatOfTheBase) {
+  const std::string own = replaced(kStudy, "lr: 1e-3", "data: mine");
+  const StudyPlan plan = parse_study(own, "s.yaml", ".", "/elsewhere");
+  EXPECT_EQ(plan.configs[0].options["data"], "/elsewhere");
+  EXPECT_EQ(plan.configs[plan.variants[1].config].options["data"], "mine");
+  EXPECT_EQ(plan_of(own).configs[0].options["data"], "/data");
 }
 
 TEST(StudyPlan, BaseMayBeARecipeAndItsModelAFileOrAName) {
@@ -162,47 +173,6 @@ TEST(StudyPlan, BaseMayBeARecipeAndItsModelAFileOrAName) {
   EXPECT_NE(load_study(folder.path() / "s.yaml").runs()[0].folder, before);
 }
 
-TEST(StudyStatistics, MeanDeviationAndStandardErrorOfHandComputedSamples) {
-  const Sample sample = describe_sample({90, 92, 97});
-  EXPECT_DOUBLE_EQ(sample.mean, 93);
-  EXPECT_DOUBLE_EQ(sample.deviation, std::sqrt(13));
-  EXPECT_EQ(sample.min, 90);
-  EXPECT_EQ(sample.max, 97);
-  EXPECT_EQ(describe_sample({5}).deviation, 0);
-  EXPECT_EQ(describe_sample({}).n, 0);
-  // (2 * 13 + 1 * 2) / 3
-  const PooledDeviation spread = pool({sample, describe_sample({1, 3}), describe_sample({7}), {}});
-  EXPECT_EQ(spread.freedom, 3);
-  EXPECT_DOUBLE_EQ(spread.deviation, std::sqrt(28.0 / 3));
-  const auto found = compare(sample, describe_sample({80, 80}), spread);
-  ASSERT_TRUE(found);
-  EXPECT_DOUBLE_EQ(found->difference, 13);
-  EXPECT_DOUBLE_EQ(found->standard_error, spread.deviation * std::sqrt(1.0 / 3 + 1.0 / 2));
-  EXPECT_STREQ(found->verdict, "higher");
-  EXPECT_FALSE(compare(sample, {}, spread));
-  EXPECT_FALSE(compare(sample, sample, {}));
-}
-
-// The promise of the legend: with equal means, chance goes beyond two standard errors in about one
-// comparison of twenty (for 30 degrees of freedom: 5.5 %).
-TEST(StudyStatistics, TwoErrorsAreExceededByChanceInFivePerCent) {
-  std::mt19937 random(5);
-  std::normal_distribution<double> normal(90, 0.3);
-  int beyond = 0;
-  constexpr int kRounds = 20000;
-  for (int round = 0; round < kRounds; ++round) {
-    std::vector<Sample> samples;
-    for (int v = 0; v < 15; ++v) {
-      samples.push_back(describe_sample({normal(random), normal(random), normal(random)}));
-    }
-    const auto found = compare(samples[0], samples[1], pool(samples));
-    beyond += std::string(found->verdict) != "undecided" ? 1 : 0;
-  }
-  // Four standard deviations of a binomial count around 5.46 %.
-  const double expected = 0.0546, error = std::sqrt(expected * (1 - expected) / kRounds);
-  EXPECT_NEAR(double(beyond) / kRounds, expected, 4 * error);
-}
-
 // Finished runs whose top-1 depends on variant and seed; one has failed, one is missing.
 std::optional<Json> made_up(const StudyPlan& plan, const StudyRun& run) {
   const std::string& name = plan.configs[run.config].name;
@@ -225,7 +195,13 @@ std::optional<Json> made_up(const StudyPlan& plan, const StudyRun& run) {
 
 Json made_up_document() {
   const StudyPlan plan = plan_of(kStudy);
-  return study_document(plan, [&](const StudyRun& run) { return made_up(plan, run); });
+  return study_document(
+      plan, [&](const StudyRun& run) { return made_up(plan, run); },
+      [](const StudyConfig& config) -> std::optional<Json> {
+        if (config.name != "five") return std::nullopt;
+        return Json{{"ms", 1.25},   {"images_per_second", 1000.5}, {"batch", 32},
+                    {"threads", 1}, {"precision", "fp32"},         {"isa", "avx2"}};
+      });
 }
 
 TEST(StudyResults, TheBaselineStandsInEveryGroupAndGapsAreTold) {
@@ -239,7 +215,8 @@ TEST(StudyResults, TheBaselineStandsInEveryGroupAndGapsAreTold) {
   const Json& shift = document["groups"][1]["rows"];
   ASSERT_EQ(shift.size(), 3u);  // 1, 5 (the baseline), 5x1
   EXPECT_TRUE(shift[1]["baseline"]);
-  EXPECT_EQ(shift[0]["verdict"], "lower");
+  EXPECT_EQ(shift[0]["verdict"], "worse");
+  EXPECT_EQ(shift[0]["pairs"], 2);
   EXPECT_EQ(shift[2]["verdict"], "undecided");
   EXPECT_NEAR(shift[0]["difference"].get<double>(), -10, 1e-9);
   const std::string text = study_text(document, StudyMarkup::kMarkdown);
@@ -268,13 +245,76 @@ TEST(StudyResults, AStudyWithoutARunHasATableAndNoPicture) {
   EXPECT_EQ(document["runs"]["missing"], 9);
   EXPECT_THAT(study_text(document, StudyMarkup::kPlain), HasSubstr("0/2"));
   write_study_top1(folder.path() / "a.png", document);
-  write_study_cost(folder.path() / "b.png", document);
+  write_study_cost(folder.path() / "b.svg", document);
   EXPECT_TRUE(fs::is_empty(folder.path()));
   write_study_top1(folder.path() / "a.png", made_up_document());
-  write_study_cost(folder.path() / "b.png", made_up_document());
-  for (const char* name : {"a.png", "b.png"}) {
-    EXPECT_THAT(read_file(folder.path() / name), testing::StartsWith("\x89PNG"));
-  }
+  write_study_cost(folder.path() / "b.svg", made_up_document());
+  EXPECT_THAT(read_file(folder.path() / "a.png"), testing::StartsWith("\x89PNG"));
+  EXPECT_EQ(read_file(folder.path() / "b.svg"), study_cost_svg(made_up_document()));
+}
+
+TEST(StudyResults, SpeedHasColumnsWhereItWasMeasured) {
+  const Json document = made_up_document();
+  EXPECT_DOUBLE_EQ(document["groups"][0]["rows"][0]["engine"]["ms"], 1.25);
+  EXPECT_FALSE(document["groups"][0]["rows"][1].contains("engine"));
+  const std::string text = study_text(document, StudyMarkup::kMarkdown);
+  EXPECT_THAT(text, HasSubstr("| engine ms | engine images/s |"));
+  EXPECT_THAT(text, HasSubstr("| 1.25 | 1000 |"));
+  EXPECT_THAT(text, HasSubstr("batch 1 and batch 32, fp32, avx2, 1 thread)"));
+  EXPECT_THAT(study_csv(document), HasSubstr(",1.25,1000.5,1\n"));
+  const StudyPlan plan = plan_of(kStudy);
+  const Json without =
+      study_document(plan, [&](const StudyRun& run) { return made_up(plan, run); });
+  EXPECT_THAT(study_text(without, StudyMarkup::kMarkdown), Not(HasSubstr("engine")));
+}
+
+TEST(StudyResults, ClaimsAreJudgedByTheVerdict) {
+  EXPECT_STREQ(judge_claim(Claim::kBetter, "better"), "supported");
+  EXPECT_STREQ(judge_claim(Claim::kBetter, "worse"), "not supported");
+  EXPECT_STREQ(judge_claim(Claim::kWorse, "worse"), "supported");
+  EXPECT_STREQ(judge_claim(Claim::kWorse, "undecided"), "undecided");
+  const StudyPlan plan =
+      plan_of(replaced(kStudy, "  - group: shift\n", "  - group: shift\n    claim: worse\n"));
+  const Json document =
+      study_document(plan, [&](const StudyRun& run) { return made_up(plan, run); });
+  const Json& shift = document["groups"][1]["rows"];
+  EXPECT_EQ(shift[0]["claim_is"], "supported");
+  EXPECT_FALSE(shift[1].contains("claim"));  // the baseline itself
+  EXPECT_EQ(shift[2]["claim_is"], "undecided");
+  EXPECT_THAT(study_text(document, StudyMarkup::kPlain), HasSubstr("worse: supported"));
+}
+
+TEST(StudyCost, PanelsAreOfCostsThatDifferAndSizesAreJoined) {
+  Json document = made_up_document();
+  EXPECT_THAT(study_cost_svg(document), Not(HasSubstr("multiply-adds")));  // all have as many
+  Json& rows = document["groups"][0]["rows"];
+  EXPECT_THAT(study_cost_svg(document), Not(HasSubstr("fill=\"none\"")));
+  rows[1]["parameters"] = 2000000;
+  rows[1]["multiply_adds"] = 9000000;
+  document["groups"].erase(1);
+  const std::string svg = study_cost_svg(document);
+  EXPECT_THAT(svg, HasSubstr("millions of parameters"));
+  EXPECT_THAT(svg, HasSubstr("millions of multiply-adds"));
+  EXPECT_THAT(svg, HasSubstr("training on LibTorch"));
+  EXPECT_THAT(svg, Not(HasSubstr("native engine")));  // measured of one: no difference to show
+  EXPECT_THAT(svg, HasSubstr("fill=\"none\""));       // the line of a family of two sizes
+  rows[1]["name"] = "a<b";
+  EXPECT_THAT(study_cost_svg(document), HasSubstr("a&lt;b"));
+}
+
+TEST(StudyFamily, IsReadFromTheModelOfTheOptions) {
+  const auto family = [](const char* model) {
+    return family_of({{"model", nlohmann::json::parse(model)}});
+  };
+  EXPECT_EQ(family_of(nlohmann::json::object()), "AS-MLP");
+  EXPECT_EQ(family(R"("swin_mobile_patch4_window7_224")"), "Swin");
+  EXPECT_EQ(family(R"({"model": "swin_mobile_patch4_window7_224"})"), "Swin");
+  EXPECT_EQ(family(R"({"config": {"embed_dim": 8, "depths": [1, 1]}})"), "AS-MLP");
+  EXPECT_EQ(family(R"({"token_mixer": "axial_mlp", "config": {"embed_dim": 8, "depths": [1, 1]}})"),
+            "axial_mlp");
+  EXPECT_EQ(family(R"({"family": "res_mlp", "config": {"embed_dim": 16}})"), "ResMLP");
+  EXPECT_EQ(family(R"({"config": {"embed_dim": -1}})"), "");
+  EXPECT_EQ(family(R"("weights.safetensors")"), "");
 }
 
 // Means near 100 % and their deviations gave an axis to 105.
@@ -324,6 +364,9 @@ TEST(StudyFolder, TimingsAreKeptPerConfigurationAndThreads) {
   EXPECT_EQ((*folder.timing(plan.configs[0], 1))["steps"], 5);
   EXPECT_EQ((*folder.timing(plan.configs[1], 1))["steps"], 6);
   EXPECT_FALSE(folder.timing(plan.configs[0], 2));
+  folder.save_speed(plan.configs[1], {{"ms", 2}});
+  EXPECT_EQ((*folder.speed(plan.configs[1]))["ms"], 2);
+  EXPECT_FALSE(folder.speed(plan.configs[0]));
 }
 
 TEST(StudyChild, PositionIsTheLastStepLineOfTheLog) {

@@ -78,6 +78,21 @@ study out --json >out.json 2>log || fail "the finished study again"
 cat out/runs/*/train.log | cksum | cmp - before || fail "finished runs were trained again"
 python3 same.py || fail "another table from the records"
 
+# The speed of the engine is measured beside the finished runs and kept in the results.
+study out --data grays --speed --json >speed.json 2>log || fail "the speed of the models"
+study out --json >again.json 2>log || fail "the results with the speed"
+cat out/runs/*/train.log | cksum | cmp - before || fail "--speed: finished runs were trained again"
+python3 - <<'PYTHON' || fail "the speed in the results"
+import json
+rows = [json.load(open(name))["groups"][0]["rows"] for name in ("speed.json", "again.json")]
+assert rows[0] == rows[1], rows
+for row in rows[0]:
+    engine = row["engine"]
+    assert engine["ms"] > 0 and engine["images_per_second"] > 0 and engine["threads"] == 1, row
+PYTHON
+grep -q "engine ms" out/results.md || fail "no column of the speed"
+grep -q "<svg" out/cost.svg || fail "no chart of the cost"
+
 # One changed configuration: only that is trained. A data set that is not there fails at once.
 sed -i 's/shift_size: 1/shift_size: [1, 3]/' study.yaml
 study out --json >changed.json 2>log || fail "the changed study"

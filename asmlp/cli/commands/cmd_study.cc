@@ -24,6 +24,8 @@ struct StudyArguments {
   std::string output;
   std::string jobs = "auto";
   std::optional<double> budget;
+  std::optional<std::string> data;
+  bool speed = false;
   bool dry_run = false;
   bool json = false;
 };
@@ -36,7 +38,8 @@ constexpr const char* kStudyFooter =
     "docs/guide/studies.md has the format.\n"
     "Examples:\n"
     "  asmlp study studies/paper_ablation.yaml --dry-run       what it will take\n"
-    "  asmlp study studies/paper_ablation.yaml --output out/ablation --budget 50";
+    "  asmlp study studies/paper_ablation.yaml --output out/ablation --budget 50\n"
+    "  asmlp study studies/imagenette_shift.yaml --data ~/imagenette --jobs 2 --speed";
 
 int parse_jobs(const std::string& text) {
   if (text == "auto") return 0;
@@ -50,7 +53,7 @@ int parse_jobs(const std::string& text) {
 
 int run_study(const StudyArguments& options) {
   const std::filesystem::path file = options.file;
-  const StudyPlan plan = study::load_study(file);
+  const StudyPlan plan = study::load_study(file, options.data);
   require(
       !options.output.empty() || stays_inside(plan.name), ErrorCode::kBadFormat,
       "{}: its name '{}' leads out of the folder output/; rename the study, or say with --output "
@@ -84,6 +87,7 @@ int run_study(const StudyArguments& options) {
     if (!quiet()) print_screen(runner.estimate_text());
     end = runner.run();
   }
+  if (end == PoolEnd::kDone && options.speed) end = runner.measure_speed();
   const Json document = runner.document();
   if (options.json) {
     print_json(document);
@@ -93,11 +97,13 @@ int run_study(const StudyArguments& options) {
   const Json& runs = document["runs"];
   const bool whole = runs["finished"] == runs["planned"];
   if (!whole) {
-    print_note(fmt::format("{}; continue with: asmlp study {} --output {}",
+    print_note(fmt::format("{}; continue with: asmlp study {} --output {}{}{}",
                            end == PoolEnd::kInterrupted ? "stopped"
                            : end == PoolEnd::kOutOfTime ? "the budget is used up"
                                                         : "some runs failed",
-                           options.file, settings.output.string()));
+                           options.file, settings.output.string(),
+                           options.data ? " --data " + *options.data : "",
+                           options.speed ? " --speed" : ""));
   }
   if (end == PoolEnd::kInterrupted) return 128 + StopSignals::last_signal();
   return whole ? kExitOk : kExitFailed;
@@ -116,6 +122,10 @@ Command add_study(CLI::App& program) {
   app->add_option("-o,--output", options->output,
                   "folder of the study (default: output/<name of the study>)")
       ->type_name("DIR");
+  app->add_option("--data", options->data,
+                  "the data set, instead of the one that the study's file names as `data` of its "
+                  "`base`; a study that has begun goes on with the same one")
+      ->type_name("DIR");
   app->add_option("--jobs", options->jobs,
                   "training processes at a time, which share the cores; auto (default): one per "
                   "core as far as memory allows")
@@ -125,6 +135,9 @@ Command add_study(CLI::App& program) {
                   "missing (default: no limit)")
       ->check(CLI::PositiveNumber)
       ->type_name("MINUTES");
+  app->add_flag("--speed", options->speed,
+                "when all runs have ended, measure each AS-MLP on the native engine, too (one "
+                "thread, batch 1 and 32); kept in the results");
   app->add_flag(
       "--dry-run", options->dry_run,
       "train every configuration for some seconds, say what the study would take, and end");

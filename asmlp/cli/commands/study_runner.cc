@@ -17,6 +17,7 @@
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/report/build_info.h"
 #include "asmlp/report/table.h"
+#include "asmlp/study/cost_chart.h"
 #include "asmlp/study/plot.h"
 #include "asmlp/study/results.h"
 
@@ -378,7 +379,9 @@ PoolEnd StudyRunner::run() {
 }
 
 Json StudyRunner::document() const {
-  return study_document(plan_, [this](const StudyRun& run) { return folder_.result(run); });
+  return study_document(
+      plan_, [this](const StudyRun& run) { return folder_.result(run); },
+      [this](const StudyConfig& config) { return folder_.speed(config); });
 }
 
 void StudyRunner::write_results() const {
@@ -391,7 +394,7 @@ void StudyRunner::write_results() const {
   write("results.csv", study_csv(all));
   write("results.md", study_text(all, StudyMarkup::kMarkdown));
   write_study_top1(root / "top1.png", all);
-  write_study_cost(root / "cost.png", all);
+  write_study_cost(root / "cost.svg", all);
 }
 
 }  // namespace asmlp::cli

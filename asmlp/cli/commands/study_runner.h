@@ -52,9 +52,14 @@ class StudyRunner {
   // Trains what is not finished. After every run that ends, the results are written anew.
   PoolEnd run();
 
+  // Measures, one after the other, the speed of a finished run's model of every configuration that
+  // the native engine runs and that was not measured before, by `asmlp bench` with one thread;
+  // writes the results anew. A model that cannot be measured is a note. What ended it.
+  PoolEnd measure_speed();
+
   // study_document of what is on disk now.
   Json document() const;
-  // results.md, results.csv, results.json, top1.png, cost.png.
+  // results.md, results.csv, results.json, top1.png, cost.svg.
   void write_results() const;
 
  private:
@@ -69,9 +74,9 @@ class StudyRunner {
   };
 
   StudyJob timing_job(size_t config);
-  void note_timing(size_t config, const StudyChild& child);
   StudyJob training_job(Active& active);
   void note_end(Active& active, const StudyChild& child);
+  StudyJob speed_job(size_t config, const std::filesystem::path& weights);
   void show_progress();
   std::string progress_text() const;
   void say(const std::string& line);
