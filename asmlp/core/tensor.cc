@@ -99,6 +99,24 @@ float f16_to_f32(uint16_t bits) {
   return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
 
+uint16_t f32_to_f16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value), magnitude = bits & 0x7fffffffu;
+  const uint32_t sign = (bits >> 16) & 0x8000u;
+  uint32_t half = 0;
+  if (magnitude > 0x7f800000u) {  // NaN
+    half = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
+  } else if (magnitude >= 0x477ff000u) {  // from 65520, half way to what would be 2^16
+    half = 0x7c00u;
+  } else if (magnitude < 0x38800000u) {
+    // Below 2^-14 halves are multiples of 2^-24, which is the last place of fp32 numbers at 0.5:
+    // the sum rounds.
+    half = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+  } else {
+    half = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  }
+  return static_cast<uint16_t>(sign | half);
+}
+
 void release_pages(const Tensor& tensor) {
   if (!tensor.mapped) return;
   // Whole pages only: the first and the last may hold a part of a neighbor.

@@ -57,6 +57,8 @@ inline float bf16_to_f32(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
+// The nearest half, ties to even, as its bits; infinity from 65520 on. A NaN stays a (quiet) NaN.
+uint16_t f32_to_f16(float value);
 // The nearest bfloat16, ties to even, as its bits. A NaN stays a (quiet) NaN.
 inline uint16_t f32_to_bf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);

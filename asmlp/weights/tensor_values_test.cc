@@ -37,6 +37,32 @@ TEST(TensorValues, AllHalvesAndBfloats) {
   }
 }
 
+// Every half, the floats around it, and the middle to its neighbor with the floats around that.
+TEST(TensorValues, FloatsBecomeTheNearestHalf) {
+  const auto expect = [](float value, uint32_t half) {
+    ASSERT_EQ(f32_to_f16(value), half) << value;
+    ASSERT_EQ(f32_to_f16(-value), half | 0x8000u) << value;
+  };
+  for (uint32_t half = 0; half < 0x7c00; ++half) {
+    const auto low = static_cast<float>(decode(static_cast<uint16_t>(half), 5, 10));
+    const auto high = half == 0x7bff
+                          ? 65536.0f
+                          : static_cast<float>(decode(static_cast<uint16_t>(half + 1), 5, 10));
+    const float middle = low + (high - low) / 2;  // exact: 12 bits
+    expect(low, half);
+    expect(std::nextafter(low, high), half);
+    expect(std::nextafter(middle, low), half);
+    expect(middle, half % 2 == 0 ? half : half + 1);
+    expect(std::nextafter(middle, high), half + 1);
+    expect(std::nextafter(high, low), half + 1);
+  }
+  expect(INFINITY, 0x7c00);
+  expect(std::numeric_limits<float>::max(), 0x7c00);
+  expect(std::numeric_limits<float>::denorm_min(), 0);
+  EXPECT_TRUE(std::isnan(f16_to_f32(f32_to_f16(NAN))));
+  EXPECT_TRUE(std::isnan(f16_to_f32(f32_to_f16(std::bit_cast<float>(0x7f800001u)))));
+}
+
 template <typename T>
 Tensor tensor_of(DType dtype, std::vector<T> values) {
   auto owner = std::make_shared<std::vector<T>>(std::move(values));
