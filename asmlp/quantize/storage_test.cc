@@ -1,4 +1,4 @@
-#include "asmlp/weights/storage.h"
+#include "asmlp/quantize/storage.h"
 
 #include <gtest/gtest.h>
 
