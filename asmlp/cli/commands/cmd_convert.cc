@@ -9,6 +9,7 @@
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
+#include "asmlp/quantize/storage.h"
 #include "asmlp/weights/model_file.h"
 #include "asmlp/weights/quantized.h"
 
@@ -26,6 +27,7 @@ struct ConvertOptions {
   std::string class_map;   // one class name per line
   std::string shift_size;  // "5" or "5,7"
   std::string name;        // of the model; "": its own
+  std::string dtype;       // of the weights: a name of storage_name; "": as they are
   bool dequantize = false;
   OutputOptions output;
 };
@@ -61,6 +63,14 @@ void dequantize(ModelFile& model, const std::string& file) {
       "rounding stays");
 }
 
+// The type that --dtype names.
+DType dtype_named(const std::string& name) {
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    if (name == storage_name(dtype)) return dtype;
+  }
+  return DType::kF32;
+}
+
 int convert(const ConvertOptions& options) {
   require(fs::path(options.out).extension() == ".safetensors", ErrorCode::kInvalidArgument,
           "{}: the output's name must end in .safetensors", options.out);
@@ -75,17 +85,18 @@ int convert(const ConvertOptions& options) {
   if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
   ModelFile model = load_model_file(options.in, load);
   if (options.dequantize) dequantize(model, options.in);
+  if (!options.dtype.empty()) model.tensors = stored_as(model.tensors, dtype_named(options.dtype));
   if (!options.name.empty()) set_name(model.description, options.name);
   name_classes(model.description, options.class_map, options.in, &model.notes);
   save_model_file(options.out, model);
   if (options.output.json) {
-    Json json = model_to_json(model.description, options.out);
+    Json json = model_to_json(model.description, options.out, model.tensors);
     json["converted_from"] = options.in;
     json["notes"] = model.notes;
     print_json(json);
     return kExitOk;
   }
-  print_out(describe_model(model.description, options.out));
+  print_out(describe_model(model.description, options.out, model.tensors));
   for (const std::string& note : model.notes) print_note(note);
   return kExitOk;
 }
@@ -103,7 +114,8 @@ Command add_convert(CLI::App& program) {
       "An existing OUT is replaced in one step.\n"
       "Examples:\n"
       "  asmlp convert asmlp_tiny_patch4_shift5_224.pth tiny.safetensors\n"
-      "  asmlp convert cascade_mask_rcnn.pth cascade.safetensors --shift-size 5");
+      "  asmlp convert cascade_mask_rcnn.pth cascade.safetensors --shift-size 5\n"
+      "  asmlp convert model.safetensors small.safetensors --dtype bf16      half the size");
   app->add_option("in", options->in, "checkpoint to read (.pth, .pt, .bin, .safetensors)")
       ->type_name("IN")
       ->required();
@@ -122,6 +134,12 @@ Command add_convert(CLI::App& program) {
   app->add_option("--class-map,--classes", options->class_map,
                   "text file with one class name per line, stored in OUT")
       ->type_name("FILE");
+  app->add_option(
+         "--dtype", options->dtype,
+         "store weights in this type, rounded to nearest: fp32, bf16, or fp16 (default: as "
+         "they are); vectors (norms, biases) and int8 layers stay")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->type_name("TYPE");
   app->add_flag("--dequantize", options->dequantize,
                 "write int8 weights of `asmlp quantize` as fp32 ones");
   app->add_option("--name", options->name, "name of the model, stored in OUT")->type_name("NAME");

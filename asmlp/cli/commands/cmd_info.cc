@@ -38,6 +38,7 @@ struct Described {
   Description model;
   std::filesystem::path file;
   std::vector<std::string> notes;
+  TensorMap tensors;  // of a weight file
 };
 
 // Shift positions of a model that is not from a file of weights.
@@ -103,7 +104,7 @@ Described find_model(const InfoOptions& options) {
     load.non_finite = NonFinite::kNote;
     ModelFile file = load_model_file(path, load);
     name_classes(file.description, "", path, &file.notes);
-    found = {std::move(file.description), path, std::move(file.notes)};
+    found = {std::move(file.description), path, std::move(file.notes), std::move(file.tensors)};
   }
   if (options.img_size) set_image_size(found.model, *options.img_size);
   validate(found.model);
@@ -219,9 +220,9 @@ int run_info(InfoOptions options) {
   }
   if (!options.model.empty()) {
     const Described found = find_model(options);
-    json["model"] = model_to_json(found.model, found.file);
+    json["model"] = model_to_json(found.model, found.file, found.tensors);
     json["model"]["notes"] = found.notes;
-    add(describe_model(found.model, found.file));
+    add(describe_model(found.model, found.file, found.tensors));
     for (const std::string& note : found.notes)
       text += "note: " + printable(note, LineBreaks::kIndented) + '\n';
     if (options.params) {

@@ -8,6 +8,7 @@
 #include "asmlp/model/description/description_json.h"
 #include "asmlp/model/description/model_name.h"
 #include "asmlp/model/params.h"
+#include "asmlp/quantize/storage.h"
 #include "asmlp/report/table.h"
 #include "asmlp/schema/fields.h"
 
@@ -116,6 +117,16 @@ void add_model(Lines& lines, const SegmentorSpec& spec) {
   if (spec.quantization.images > 0) add_quantization(lines, spec.quantization);
 }
 
+// "bf16 (18.2 MB), fp32 (0.1 MB)".
+std::string storage_text(const TensorMap& tensors) {
+  std::string text;
+  for (const StorageShare& share : storage_shares(tensors)) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", storage_name(share.dtype),
+                        format_bytes(double(share.bytes)));
+  }
+  return text;
+}
+
 std::vector<Param> table_of(const Description& model) {
   if (const auto* architecture = std::get_if<Architecture>(&model.model)) {
     require(is_as_mlp(*architecture), ErrorCode::kUnsupported,
@@ -130,7 +141,8 @@ std::vector<Param> table_of(const Description& model) {
 
 }  // namespace
 
-std::string describe_model(const Description& model, const std::filesystem::path& file) {
+std::string describe_model(const Description& model, const std::filesystem::path& file,
+                           const TensorMap& tensors) {
   const int64_t parameters = parameter_count(model);
   const MapSize size = counted_size(model);
   const int64_t macs = multiply_adds(model, size.h, size.w);
@@ -142,6 +154,7 @@ std::string describe_model(const Description& model, const std::filesystem::path
     const auto bytes = std::filesystem::file_size(file, error);
     lines.add("file", file.string() + (error ? "" : " (" + format_bytes(double(bytes)) + ")"));
   }
+  if (!tensors.empty()) lines.add("stored in", storage_text(tensors));
   lines.add("parameters",
             fmt::format("{} ({:.2f} M)", group_digits(parameters), double(parameters) * 1e-6));
   lines.add("multiply-adds", fmt::format("{} ({}) at {} x {}", group_digits(macs), count_text(macs),
@@ -152,11 +165,20 @@ std::string describe_model(const Description& model, const std::filesystem::path
   return lines.str();
 }
 
-Json model_to_json(const Description& model, const std::filesystem::path& file) {
+Json model_to_json(const Description& model, const std::filesystem::path& file,
+                   const TensorMap& tensors) {
   const MapSize size = counted_size(model);
   Json json = write_json(model);
   json["name"] = model_name(model);
-  if (!file.empty()) json["file"] = file.string();
+  if (!file.empty()) {
+    json["file"] = file.string();
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(file, error);
+    if (!error) json["file_bytes"] = bytes;
+  }
+  for (const StorageShare& share : storage_shares(tensors)) {
+    json["storage"][storage_name(share.dtype)] = share.elements;
+  }
   json["parameters"] = parameter_count(model);
   if (model.task() == Task::kClassify) {
     json["img_size"] = size.h;
