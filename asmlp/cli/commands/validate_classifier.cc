@@ -40,6 +40,8 @@ Json results_json(const ValidateOptions& options, const LoadedModel& loaded,
                {"top5", meter.top5()},
                {"top5_err", 100 - meter.top5()},
                {"loss", meter.loss()},
+               {"ece", evaluation.calibration.ece()},
+               {"confidence", evaluation.calibration.confidence()},
                {"param_count", parameter_count(spec.config) * 1e-6},
                {"img_size", spec.preprocessing.size},
                {"crop_pct", spec.preprocessing.crop_pct},
@@ -126,6 +128,9 @@ std::string summary_text(const Json& json, const LoadedModel& loaded) {
     table.add_row({"unreadable", group_digits(json["failed"].get<int64_t>())});
   }
   table.add_row({"loss", fmt::format("{:.4f}", json["loss"].get<double>())});
+  table.add_row({"calibration", fmt::format("ECE {:.2f} %, mean confidence {:.2f} %",
+                                            json["ece"].get<double>() * 100,
+                                            json["confidence"].get<double>() * 100)});
   table.add_row(
       {"speed", fmt::format("{:.1f} images/s, {:.2f} s, {} thread{}, {}, {}",
                             json["images_per_second"].get<double>(), json["seconds"].get<double>(),

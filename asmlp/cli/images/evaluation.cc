@@ -71,6 +71,7 @@ Evaluation evaluate(const Dataset& dataset, const std::vector<int>& targets, con
                      options.valid, room);
       const int predicted = top_k(logits, 1).front();
       result.meter.add(logits, target);
+      result.calibration.add(logits, target);
       if (options.on_image) {
         options.on_image(names[static_cast<size_t>(batch.item(slot))], target, logits);
       }

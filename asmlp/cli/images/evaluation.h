@@ -12,6 +12,7 @@
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/dataset.h"
+#include "asmlp/metrics/calibration.h"
 #include "asmlp/metrics/topk.h"
 #include "asmlp/model/spec.h"
 
@@ -39,6 +40,7 @@ struct Evaluation {
     ErrorCode code;
   };
   TopKMeter meter;
+  CalibrationMeter calibration;  // among the same classes
   std::unique_ptr<ConfusionMatrix> confusion;
   std::vector<SheetItem> samples;   // spread evenly over the data
   std::vector<SheetItem> mistakes;  // most confident first
