@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
        [&](CLI::App& program) { return add_detect(program, native_dense_backend(), arguments); },
        [&](CLI::App& program) { return add_segment(program, native_dense_backend(), arguments); },
        [&](CLI::App& program) { return add_validate(program, native_validators(arguments)); },
-       add_convert, add_quantize,
+       add_convert, add_quantize, add_calibrate,
        [&](CLI::App& program) { return add_forward(program, native_backend(), arguments); },
        [&](CLI::App& program) { return add_bench(program, native_bench(arguments)); }, add_dataset,
        train, add_study},

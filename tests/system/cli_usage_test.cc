@@ -26,14 +26,18 @@ TEST(Help, OfEverySubcommandIsCompleteAndOnStandardOutput) {
       {"info", {"--list", "--cpu", "--params", "--img-size", "--config", "--shift-size"}},
       {"predict", {"--topk", "--cam"}},
       {"validate", {"--split", "--limit", "--sheet", "--confusion", "--backend"}},
-      {"convert", {"--shift-size", "--config", "--model", "--class-map", "--name"}},
+      {"convert", {"--shift-size", "--config", "--model", "--class-map", "--name", "--dtype"}},
+      {"calibrate",
+       {"--data", "--split", "--limit", "--temperature", "--typical-score", "--output"}},
       {"forward", {"--input", "--output", "--backend", "--precision"}}};
   for (Help& help : expected) {
     const auto add = [&](const std::vector<std::string>& more) {
       help.options.insert(help.options.end(), more.begin(), more.end());
     };
     add({"--json", "--verbose", "--quiet", "--help"});
-    if (help.command != "info" && help.command != "convert") add(model), add(run_options);
+    const bool by_model_options =
+        help.command != "info" && help.command != "convert" && help.command != "calibrate";
+    if (by_model_options) add(model), add(run_options);
     if (help.command == "predict" || help.command == "validate") add(image);
     const Outcome outcome = run({help.command, "--help"});
     EXPECT_EQ(outcome.code, 0);

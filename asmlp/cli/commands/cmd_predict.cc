@@ -1,6 +1,8 @@
 // asmlp predict: what is on these images?
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "asmlp/api/batch_runner.h"
 #include "asmlp/cli/commands/commands.h"
@@ -9,6 +11,7 @@
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
+#include "asmlp/cli/options/origin_number.h"
 #include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
@@ -75,7 +78,8 @@ class CamWriter {
 // The classes of images in every form that can be asked for.
 class Predictions {
  public:
-  explicit Predictions(const ModelSpec& spec) {
+  explicit Predictions(const ModelSpec& spec)
+      : typical_score_(origin_number(spec.origin, kTypicalScoreKey)) {
     csv_ = csv_line({"filename", "rank", "index", "label", "prob"});
     for (int i = 0; i < spec.config.num_classes; ++i) {
       label_width_ = std::max(label_width_, display_width(printable(class_label(spec.classes, i))));
@@ -105,6 +109,11 @@ class Predictions {
     }
     Json entry = {{"file", file.string()}, {"predictions", std::move(list)}};
     std::string text = printable(file.string()) + '\n' + table.str(2);
+    if (typical_score_) {
+      const bool unsure = !(predictions.front().probability >= *typical_score_);  // NaN, too
+      entry["unsure"] = unsure;
+      if (unsure) text += "  unsure: lower than 95 % of the scores of what the model knows\n";
+    }
     if (!cam.empty()) {
       entry["cam"] = cam.string();
       text += "  heat-map " + printable(cam.string()) + '\n';
@@ -121,15 +130,28 @@ class Predictions {
     return text;
   }
 
+  std::optional<double> typical_score_;  // of a calibrated model (`asmlp calibrate`)
   std::string csv_;
   int label_width_ = 0;
 };
+
+// What a model that the user has not chosen can say at all: it has no other answers.
+std::string known_classes(const ModelSpec& spec, const fs::path& file) {
+  constexpr size_t kAll = 12, kFew = 5;
+  const std::string name = spec.name.empty() ? file.stem().string() : spec.name;
+  const size_t shown = spec.classes.size() <= kAll ? spec.classes.size() : kFew;
+  return fmt::format("{} knows {} classes only{}{}{} (`asmlp info {}` says more)", name,
+                     spec.config.num_classes, shown > 0 ? ": " : "",
+                     fmt::join(std::span(spec.classes).first(shown), ", "),
+                     shown < spec.classes.size() ? ", ..." : "", file.string());
+}
 
 int run_predict(const PredictOptions& options) {
   check_results(options.results);
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;
+  if (loaded.bundled && !options.output.json) print_note(known_classes(spec, loaded.file));
   Predictions predictions(spec);
   ImageReport report("predict", options.output.json, found,
                      {{"model",
@@ -189,17 +211,20 @@ int run_predict(const PredictOptions& options) {
 
 Command add_predict(CLI::App& program) {
   auto options = std::make_shared<PredictOptions>();
-  CLI::App* app =
-      add_subcommand(program, "predict", "Classify images",
-                     "A file that cannot be read is named on standard error, the others are done, "
-                     "and the exit code\n"
-                     "is 1. Pictures are turned upright as their EXIF orientation says.\n"
-                     "Examples:\n"
-                     "  asmlp predict photo.jpg --topk 3\n"
-                     "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
-                     "  asmlp predict 'photos/*.png' --json > predictions.json\n"
-                     "  curl -s https://example.org/photo.jpg | asmlp predict -\n"
-                     "  asmlp predict @list.txt --exif ignore");
+  CLI::App* app = add_subcommand(
+      program, "predict", "Classify images",
+      "A file that cannot be read is named on standard error, the others are done, "
+      "and the exit code\n"
+      "is 1. Pictures are turned upright as their EXIF orientation says. Of a model of "
+      "`asmlp calibrate`,\n"
+      "images are marked as unsure whose score is lower than those of what it "
+      "knows.\n"
+      "Examples:\n"
+      "  asmlp predict photo.jpg --topk 3\n"
+      "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
+      "  asmlp predict 'photos/*.png' --json > predictions.json\n"
+      "  curl -s https://example.org/photo.jpg | asmlp predict -\n"
+      "  asmlp predict @list.txt --exif ignore");
   app->add_option("images", options->images, kImagesHelp)->type_name("IMG")->required();
   app->add_option("--topk", options->topk, "classes to print per image (default 5)")
       ->check(CLI::Range(1, 1 << 20))

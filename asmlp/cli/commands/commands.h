@@ -15,6 +15,7 @@ Command add_info(CLI::App& program);
 Command add_predict(CLI::App& program);
 Command add_convert(CLI::App& program);
 Command add_quantize(CLI::App& program);
+Command add_calibrate(CLI::App& program);
 Command add_dataset(CLI::App& program);
 Command add_study(CLI::App& program);
 
