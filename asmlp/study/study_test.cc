@@ -7,13 +7,12 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
-#include "asmlp/study/child.h"
+#include "asmlp/model/baselines/architecture.h"
 #include "asmlp/study/cost_chart.h"
 #include "asmlp/study/family.h"
 #include "asmlp/study/folder.h"
 #include "asmlp/study/plan.h"
 #include "asmlp/study/plot.h"
-#include "asmlp/study/pool.h"
 #include "asmlp/study/results.h"
 #include "tests/support/support.h"
 
@@ -302,21 +301,6 @@ TEST(StudyCost, PanelsAreOfCostsThatDifferAndSizesAreJoined) {
   EXPECT_THAT(study_cost_svg(document), HasSubstr("a&lt;b"));
 }
 
-TEST(StudyFamily, IsReadFromTheModelOfTheOptions) {
-  const auto family = [](const char* model) {
-    return family_of({{"model", nlohmann::json::parse(model)}});
-  };
-  EXPECT_EQ(family_of(nlohmann::json::object()), "AS-MLP");
-  EXPECT_EQ(family(R"("swin_mobile_patch4_window7_224")"), "Swin");
-  EXPECT_EQ(family(R"({"model": "swin_mobile_patch4_window7_224"})"), "Swin");
-  EXPECT_EQ(family(R"({"config": {"embed_dim": 8, "depths": [1, 1]}})"), "AS-MLP");
-  EXPECT_EQ(family(R"({"token_mixer": "axial_mlp", "config": {"embed_dim": 8, "depths": [1, 1]}})"),
-            "axial_mlp");
-  EXPECT_EQ(family(R"({"family": "res_mlp", "config": {"embed_dim": 16}})"), "ResMLP");
-  EXPECT_EQ(family(R"({"config": {"embed_dim": -1}})"), "");
-  EXPECT_EQ(family(R"("weights.safetensors")"), "");
-}
-
 // Means near 100 % and their deviations gave an axis to 105.
 TEST(StudyPlot, AccuraciesEndAtAHundred) {
   for (const auto& [mean, spread] :
@@ -331,6 +315,35 @@ TEST(StudyPlot, AccuraciesEndAtAHundred) {
     EXPECT_EQ(axis->high, 100) << mean;
     EXPECT_DOUBLE_EQ(axis->ticks.back(), 100) << mean;
     EXPECT_LT(axis->low, mean);
+  }
+}
+
+// The files in studies/ name networks that exist; the comparison at equal cost is at equal cost.
+TEST(StudyFiles, NameKnownNetworksOfEqualCost) {
+  int files = 0;
+  for (const auto& file : fs::directory_iterator(test::source_folder() / "studies")) {
+    const StudyPlan plan = load_study(file.path(), "/elsewhere");
+    EXPECT_TRUE(plan.baseline.has_value()) << file.path();
+    for (const StudyConfig& config : plan.configs) {
+      EXPECT_NE(family_of(config.options), "") << file.path() << ": " << config.name;
+      EXPECT_EQ(config.options["data"], "/elsewhere") << file.path();
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 5);
+  const StudyPlan mixers = load_study(test::source_folder() / "studies/imagenette_mixers.yaml");
+  const auto cost = [&](size_t k) {
+    const Architecture model =
+        resolve_architecture(mixers.configs[mixers.variants[k].config].options["model"].dump());
+    const int side = model.spec.preprocessing.size;
+    return std::pair{double(parameter_count(model)), double(multiply_adds(model, side, side))};
+  };
+  const auto [parameters, products] = cost(0);
+  for (size_t k = 1; k < mixers.variants.size(); ++k) {
+    const std::string& name = mixers.variants[k].name;
+    EXPECT_NEAR(cost(k).second / products, 1, 0.05) << name;
+    if (name == "global") continue;  // its layers over all positions have too many weights
+    EXPECT_NEAR(cost(k).first / parameters, 1, 0.05) << name;
   }
 }
 
@@ -367,55 +380,6 @@ TEST(StudyFolder, TimingsAreKeptPerConfigurationAndThreads) {
   folder.save_speed(plan.configs[1], {{"ms", 2}});
   EXPECT_EQ((*folder.speed(plan.configs[1]))["ms"], 2);
   EXPECT_FALSE(folder.speed(plan.configs[0]));
-}
-
-TEST(StudyChild, PositionIsTheLastStepLineOfTheLog) {
-  const test::TemporaryFolder folder;
-  const fs::path log = folder.path() / "train.log";
-  EXPECT_EQ(read_position(log).steps, 0);
-  std::ofstream(log) << "asmlp-torch: note: 12 parameters\n"
-                     << std::string(10000, 'x') << "\nepoch 1/4 step 24/24 9 img/s\n"
-                     << "epoch 1/4  loss 0.5  lr 2e-3\nepoch 2/4 step 3/24 8 img/s loss 1\nnote\n";
-  EXPECT_EQ(read_position(log).step, 27);
-  EXPECT_EQ(read_position(log).steps, 96);
-}
-
-TEST(StudyPool, RunsAllNotesCodesAndStopsAtTheDeadline) {
-  const test::TemporaryFolder folder;
-  const auto job = [&](const std::string& name, const std::string& script, auto note) {
-    StudyJob made;
-    made.arguments = {"-c", script};
-    made.out = folder.path() / (name + ".out");
-    made.log = folder.path() / (name + ".log");
-    made.finished = note;
-    return made;
-  };
-  std::vector<int> codes;
-  const auto note = [&](const StudyChild& child) { codes.push_back(child.code()); };
-  std::vector<StudyJob> jobs;
-  for (int code : {0, 3, 0, 5}) {
-    jobs.push_back(job(std::to_string(jobs.size()),
-                       "echo out; echo err >&2; exit " + std::to_string(code), note));
-  }
-  jobs.push_back(job("killed", "kill -9 $$", note));
-  EXPECT_EQ(run_pool("/bin/sh", jobs, 2, std::nullopt, nullptr), PoolEnd::kDone);
-  EXPECT_THAT(codes, testing::UnorderedElementsAre(0, 3, 0, 5, 137));
-  EXPECT_EQ(read_file(folder.path() / "0.out"), "out\n");
-  EXPECT_EQ(read_file(folder.path() / "0.log"), "err\n");
-  EXPECT_EQ(failure_of(folder.path() / "1.out", folder.path() / "1.log", 3),
-            "ended with code 3; its log ends with: err");
-
-  // Asked to stop, a process may end in its own way; one that was not started yet is not.
-  codes.clear();
-  const std::vector<StudyJob> patient{
-      job("a", "trap 'kill $!; exit 7' TERM; sleep 60 & wait", note), job("b", "exit 1", note)};
-  EXPECT_EQ(
-      run_pool("/bin/sh", patient, 1, StudyClock::now() + std::chrono::milliseconds(300), nullptr),
-      PoolEnd::kOutOfTime);
-  EXPECT_THAT(codes, ElementsAre(7));
-  codes.clear();
-  EXPECT_EQ(run_pool("/nowhere", {job("c", "", note)}, 1, std::nullopt, nullptr), PoolEnd::kDone);
-  EXPECT_THAT(codes, ElementsAre(127));
 }
 
 }  // namespace
