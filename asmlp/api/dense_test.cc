@@ -23,8 +23,8 @@ namespace {
 
 using test::data;
 
-std::shared_ptr<const Model> detector_model() { return bundled_model("mask_rcnn_scenes"); }
-std::shared_ptr<const Model> segmentor_model() { return bundled_model("upernet_scenes"); }
+std::shared_ptr<const Model> detector_model() { return trained_model("mask_rcnn_scenes"); }
+std::shared_ptr<const Model> segmentor_model() { return trained_model("upernet_scenes"); }
 
 void expect_same(const std::vector<Detection>& found,
                  const std::vector<detect::Detection>& expected) {
@@ -75,8 +75,8 @@ TEST(LoadDense, InfoSaysWhatTheFileSays) {
 
 TEST(LoadDense, EveryModelHasABackbone) {
   for (const std::string name : {"mask_rcnn_scenes", "upernet_scenes"}) {
-    const auto model = bundled_model(name);
-    const auto file = test::source_folder() / "models" / (name + ".safetensors");
+    const auto model = trained_model(name);
+    const auto file = data("models") / (name + ".safetensors");
     CheckpointOptions load;
     load.backbone_of_any_task = true;
     const Checkpoint checkpoint = load_checkpoint(file, load);
@@ -96,7 +96,9 @@ TEST(LoadDense, EveryModelHasABackbone) {
 }
 
 TEST(LoadDense, AnotherTaskIsRefusedByName) {
-  const auto classifier = bundled_model("asmlp_nano_patch2_shift5_28.fashion_mnist");
+  const auto classifier = load_model(test::source_folder() /
+                                     "models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors")
+                              .model;
   const auto message = [](const auto& call) {
     return test::error_of(ErrorCode::kUnsupported, call);
   };

@@ -17,8 +17,8 @@ namespace {
 using test::data;
 
 TEST(Segmentor, GivesTheEnginesLabels) {
-  SegmentorEngine engine(bundled_model("upernet_scenes")->segmentor(), {.threads = 1});
-  Segmentor segmentor(bundled_model("upernet_scenes"));
+  SegmentorEngine engine(trained_model("upernet_scenes")->segmentor(), {.threads = 1});
+  Segmentor segmentor(trained_model("upernet_scenes"));
   std::vector<DecodedImage> images;
   std::vector<ImageView> views;
   for (const auto& file : {scene_files().front(), data("photos/chelsea.png")}) {
@@ -35,7 +35,7 @@ TEST(Segmentor, GivesTheEnginesLabels) {
         const ClassShare& share = found.shares[i];
         const auto pixels = std::ranges::count(found.labels, share.label);
         EXPECT_DOUBLE_EQ(share.share, double(pixels) / double(found.labels.size()));
-        EXPECT_EQ(share.name, bundled_model("upernet_scenes")->info().classes[size_t(share.label)]);
+        EXPECT_EQ(share.name, trained_model("upernet_scenes")->info().classes[size_t(share.label)]);
         if (i > 0) {
           EXPECT_LE(share.share, found.shares[i - 1].share);
         }
@@ -63,33 +63,33 @@ TEST(Segmentor, GivesTheEnginesLabels) {
 TEST(Segmentor, OptionsReachTheEngine) {
   const auto file = data("photos/chelsea.png");
   const Image image = to_rgb(decode_image(file));
-  SegmentorEngine engine(bundled_model("upernet_scenes")->segmentor());
+  SegmentorEngine engine(trained_model("upernet_scenes")->segmentor());
   SegmentOptions options;
   options.flip = options.multi_scale = true;
   options.short_side = options.long_side = 80;
-  DenseInput input = bundled_model("upernet_scenes")->segmentor()->spec().preprocessing;
+  DenseInput input = trained_model("upernet_scenes")->segmentor()->spec().preprocessing;
   input.short_side = input.long_side = 80;
-  EXPECT_EQ(Segmentor(bundled_model("upernet_scenes"), options).segment(file).labels,
+  EXPECT_EQ(Segmentor(trained_model("upernet_scenes"), options).segment(file).labels,
             engine.segment(image, input, {.multi_scale = true, .flip = true}).pixels);
   options = {};
   options.window = 64;
   options.full_size = true;
   EXPECT_EQ(
-      Segmentor(bundled_model("upernet_scenes"), options).segment(file).labels,
+      Segmentor(trained_model("upernet_scenes"), options).segment(file).labels,
       engine.segment(image, {.full_size = true, .sliding = segment::SlidingWindow{64, 42}}).pixels);
 }
 
 TEST(Segmentor, TakesTensors) {
-  const DenseInput& input = bundled_model("upernet_scenes")->segmentor()->spec().preprocessing;
+  const DenseInput& input = trained_model("upernet_scenes")->segmentor()->spec().preprocessing;
   const Image image = to_rgb(decode_image(scene_files().front()));
   const size_t length = image.pixels.size();
   std::vector<float> values(2 * length);
   normalize_into(image, input, image.height, image.width, std::span(values).first(length));
-  SegmentorEngine engine(bundled_model("upernet_scenes")->segmentor());
+  SegmentorEngine engine(trained_model("upernet_scenes")->segmentor());
   DenseInput own_size = input;
   own_size.pad_multiple = 1;
   const auto expected = engine.segment(image, own_size, {.full_size = true}).pixels;
-  const auto found = Segmentor(bundled_model("upernet_scenes"))
+  const auto found = Segmentor(trained_model("upernet_scenes"))
                          .segment(TensorView{values.data(), 2, 3, image.height, image.width});
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].labels, expected);
@@ -100,7 +100,7 @@ TEST(Segmentor, RefusesWhatIsOutOfRange) {
   const auto refused = [](const auto& change) {
     SegmentOptions options;
     change(options);
-    return error_of([&] { Segmentor segmentor(bundled_model("upernet_scenes"), options); });
+    return error_of([&] { Segmentor segmentor(trained_model("upernet_scenes"), options); });
   };
   const auto kInvalid = ErrorCode::kInvalidArgument;
   EXPECT_EQ(refused([](auto& o) { o.threads = 257; }), kInvalid);
@@ -108,7 +108,7 @@ TEST(Segmentor, RefusesWhatIsOutOfRange) {
   EXPECT_EQ(refused([](auto& o) { o.window = -1; }), kInvalid);
   EXPECT_EQ(refused([](auto& o) { o.window_stride = 5; }), kInvalid);
   EXPECT_EQ(refused([](auto& o) { o.window = 32, o.window_stride = 33; }), kInvalid);
-  Segmentor segmentor(bundled_model("upernet_scenes"));
+  Segmentor segmentor(trained_model("upernet_scenes"));
   const std::uint8_t pixels[12]{};
   std::uint8_t labels[4];
   const ImageView view{pixels, 2, 2};

@@ -46,8 +46,9 @@ pkg() { PKG_CONFIG_PATH=$(dirname "$pc") pkg-config "$@" asmlp; }
 "$CXX" -std=c++17 "$project/examples/classify.cc" -o "$work/classify_pc" \
   $(pkg --cflags --libs) "-Wl,-rpath,$(pkg --variable=libdir)" >"$work/log" 2>&1 || fail "pkg-config"
 
+data=$project/tests/data
 model=$project/models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
-photos=("$project"/tests/data/photos/*.jpg "$project"/tests/data/photos/*.png)
+photos=("$data"/photos/*.jpg "$data"/photos/*.png)
 predict() { "$prefix/bin/asmlp" predict --json --model "$model" --topk 3 "$@" 2>"$work/log"; }
 
 # The lines "probability label" of stdin are the predictions of FILE, to the bit of a float.
@@ -94,12 +95,12 @@ EXPECTED
 
 # Objects and regions: the same from C++, from C, and from the frames of a video, where there is
 # OpenCV (a picture as a sequence of one; its JPEG decoder may differ by a unit).
-scene=$project/tests/data/coco_base/val2017/000000000001.jpg
-"$work/build/detect" "$project/models/mask_rcnn_scenes.safetensors" "$scene" >"$work/out" 2>"$work/log" ||
+scene=$data/coco_base/val2017/000000000001.jpg
+"$work/build/detect" "$data/models/mask_rcnn_scenes.safetensors" "$scene" >"$work/out" 2>"$work/log" ||
   fail "detect"
 grep -qE "^0\.[0-9]+ [A-Z].* at [0-9.]+, [0-9.]+ to [0-9.]+, [0-9.]+$" "$work/out" || fail "detect: no objects"
 grep -qE "^[1-9][0-9]* of [1-9][0-9]+ pixels$" "$work/out" || fail "detect: no masks"
-"$work/build/segment_c" "$project/models/upernet_scenes.safetensors" "$scene" >"$work/out" 2>"$work/log" ||
+"$work/build/segment_c" "$data/models/upernet_scenes.safetensors" "$scene" >"$work/out" 2>"$work/log" ||
   fail "segment_c"
 tail -n +2 "$work/out" | awk '{ sum += $1 } END { exit !(NR > 1 && sum > 0.99999 && sum < 1.00001) }' ||
   fail "segment_c: the shares do not add up to 1"
@@ -109,13 +110,13 @@ for program in build/detect build/segment_c; do
   [[ $code == 1 ]] && grep -q "the model is a classifier" "$work/log" || fail "$program takes a classifier"
 done
 if [[ -x $work/build/camera ]]; then
-  "$work/build/camera" "$project/models/mask_rcnn_scenes.safetensors" "$scene" 1 >"$work/out" 2>"$work/log" ||
+  "$work/build/camera" "$data/models/mask_rcnn_scenes.safetensors" "$scene" 1 >"$work/out" 2>"$work/log" ||
     fail "camera"
   grep -qE "^[1-9][0-9]* objects, [A-Z]" "$work/out" || fail "camera: no objects"
 fi
 
 # The authors' file, and one that does not say its shift size.
-checkpoints=$project/tests/data/golden/checkpoints
+checkpoints=$data/golden/checkpoints
 "$work/build/own_weights" "$checkpoints/official_legacy.pth" >"$work/out" 2>"$work/log" ||
   fail "own_weights official_legacy.pth"
 "$work/build/own_weights" "$checkpoints/bare_state_dict_half.pth" 3 >"$work/out" 2>"$work/log" ||

@@ -49,6 +49,13 @@ struct RunSettings {
   std::string in = {};                        // the file that is standard input
 };
 
+// This process's environment with "NAME=value", for RunSettings: the first entry of a name counts.
+inline std::vector<std::string> environment_with(const std::string& entry) {
+  std::vector<std::string> all{entry};
+  for (char** at = environ; *at != nullptr; ++at) all.emplace_back(*at);
+  return all;
+}
+
 inline Outcome run(const std::vector<std::string>& arguments, const RunSettings& settings = {}) {
   const TemporaryFolder folder;
   const std::string out = folder.path() / "out", err = folder.path() / "err";

@@ -33,17 +33,15 @@ inline Checkpoint write_filled_model(const std::filesystem::path& file, int in_c
   return checkpoint;
 }
 
-// The bundled model of models/<name>.safetensors, loaded once per program.
-inline std::shared_ptr<const Model> bundled_model(const std::string& name) {
+// The model of tests/data/models/<name>.safetensors, loaded once per program.
+inline std::shared_ptr<const Model> trained_model(const std::string& name) {
   static std::map<std::string, std::shared_ptr<const Model>> models;
   std::shared_ptr<const Model>& model = models[name];
-  if (!model) {
-    model = load_model(test::source_folder() / "models" / (name + ".safetensors")).model;
-  }
+  if (!model) model = load_model(test::data("models") / (name + ".safetensors")).model;
   return model;
 }
 
-// Pictures as the bundled detector and segmentor know them.
+// Pictures as those models know them.
 inline std::vector<std::filesystem::path> scene_files() {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(test::data("coco_base/val2017"))) {

@@ -16,7 +16,7 @@ class AloneWithEveryTask : public testing::Test {
     settings_.program = folder_.path() / "bin/asmlp";
     fs::copy_file(ASMLP_BIN, settings_.program);
     settings_.environment = {"PATH=" + (folder_.path() / "nowhere").string(),
-                             "ASMLP_MODEL_DIR=" + (source_folder() / "models").string()};
+                             "ASMLP_MODEL_DIR=" + data("models").string()};
   }
   Outcome alone(std::vector<std::string> words, const std::vector<std::string>& more = {}) const {
     words.insert(words.end(), more.begin(), more.end());
@@ -34,10 +34,10 @@ TEST_F(AloneWithEveryTask, EveryTaskRuns) {
       {"detect", photo, "--output", path("d"), "--json"},
       {"segment", photo, "--output", path("s"), "--json"},
       {"validate", data("coco_base"), "--threads", "1"},
-      {"bench", "--task", "detect", "--model",
-       source_folder() / "models/mask_rcnn_scenes.safetensors", "--runs", "1", "--warmup", "0"},
-      {"bench", "--task", "segment", "--model",
-       source_folder() / "models/upernet_scenes.safetensors", "--runs", "1", "--warmup", "0"}};
+      {"bench", "--task", "detect", "--model", data("models/mask_rcnn_scenes.safetensors"),
+       "--runs", "1", "--warmup", "0"},
+      {"bench", "--task", "segment", "--model", data("models/upernet_scenes.safetensors"), "--runs",
+       "1", "--warmup", "0"}};
   for (const std::vector<std::string>& words : commands) {
     const Outcome outcome = alone(words);
     EXPECT_EQ(outcome.code, 0) << words[0] << ": " << outcome.err;

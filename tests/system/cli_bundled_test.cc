@@ -1,4 +1,5 @@
-// The bundled detector and segmentor on scenes that nobody has trained on: what a newcomer sees.
+// A detector and a segmentor that were trained on scenes, found by themselves as bundled models
+// are, on scenes that nobody has trained on: what a newcomer sees.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@ using testing::HasSubstr, testing::SizeIs;
 class Bundled : public testing::Test {
  protected:
   void SetUp() override {
+    settings_.environment = environment_with("ASMLP_MODEL_DIR=" + data("models").string());
     const fs::path items = "/usr/share/datasets/fashion-mnist";
     if (!fs::exists(items)) GTEST_SKIP() << "Debian's dataset-fashion-mnist is not installed";
     const Outcome made = run({"dataset", "scenes", items, "-o", path("scenes"), "--train", "1",
@@ -21,15 +23,16 @@ class Bundled : public testing::Test {
   std::string path(const std::string& name) const { return folder_.path() / name; }
 
   TemporaryFolder folder_;
+  RunSettings settings_;
 };
 
 TEST_F(Bundled, TheDetectorFindsTheItems) {
-  const Outcome scores = run({"validate", path("scenes"), "--json"});
+  const Outcome scores = run({"validate", path("scenes"), "--json"}, settings_);
   ASSERT_EQ(scores.code, 0) << scores.err;
   EXPECT_GT(scores.json()["bbox"]["AP50"].get<double>(), 0.72);
   EXPECT_GT(scores.json()["segm"]["AP50"].get<double>(), 0.7);
   const Outcome found =
-      run({"detect", path("scenes/val2017"), "--output", path("pictures"), "--json"});
+      run({"detect", path("scenes/val2017"), "--output", path("pictures"), "--json"}, settings_);
   ASSERT_EQ(found.code, 0) << found.err;
   EXPECT_THAT(found.err, HasSubstr("using the bundled model"));
   EXPECT_THAT(found.json()["images"], SizeIs(40));
@@ -38,7 +41,8 @@ TEST_F(Bundled, TheDetectorFindsTheItems) {
 
 TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
   const Outcome seen =
-      run({"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"});
+      run({"segment", path("scenes/images/validation"), "--output", path("pictures"), "--json"},
+          settings_);
   ASSERT_EQ(seen.code, 0) << seen.err;
   EXPECT_THAT(seen.err, HasSubstr("using the bundled model"));
   const std::string model = seen.json()["model"]["file"];

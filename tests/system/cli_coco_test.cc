@@ -20,7 +20,7 @@ constexpr double kBoxAp = 0.7103, kMaskAp = 0.6754, kRounded = 1e-3;
 
 class CocoCommand : public testing::Test {
  protected:
-  static std::string model() { return source_folder() / "models/mask_rcnn_scenes.safetensors"; }
+  static std::string model() { return data("models/mask_rcnn_scenes.safetensors"); }
   std::string path(const std::string& name) const { return folder_.path() / name; }
   static Outcome validate(const std::vector<std::string>& words) {
     std::vector<std::string> all{"validate", "--model", model(), "--threads", "1", "--json"};

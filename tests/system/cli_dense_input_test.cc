@@ -15,7 +15,7 @@ namespace {
 
 using testing::AllOf, testing::HasSubstr, testing::SizeIs;
 
-std::string bundled(const char* name) { return source_folder() / "models" / name; }
+std::string trained(const char* name) { return data("models") / name; }
 
 struct Kind {
   const char* command;
@@ -50,7 +50,7 @@ TEST_P(DenseInputs, PicturesOfEveryShape) {
   write_png(path("odd/d_small.png"), Image(3, 2, 3));
   std::ofstream(path("odd/e_torn.png")) << "\x89PNG";
   std::ofstream(path("odd/f_empty.png")) << "";
-  const Outcome outcome = on(path("odd"), {"--model", bundled(GetParam().model)});
+  const Outcome outcome = on(path("odd"), {"--model", trained(GetParam().model)});
   EXPECT_EQ(outcome.code, 1);
   const Json json = outcome.json();
   EXPECT_THAT(json["images"], SizeIs(4));
@@ -68,7 +68,7 @@ TEST_P(DenseInputs, PicturesOfEveryShape) {
 
 TEST_P(DenseInputs, WeightsThatCannotBeUsed) {
   const std::string image = data("coco_base/val2017/000000000001.jpg");
-  TensorFile file = read_safetensors(bundled(GetParam().model));
+  TensorFile file = read_safetensors(trained(GetParam().model));
   const auto refused = [&](const std::string& model, const testing::Matcher<std::string>& err) {
     const Outcome outcome = on(image, {"--model", model});
     EXPECT_EQ(outcome.code, 1) << model;
@@ -76,7 +76,7 @@ TEST_P(DenseInputs, WeightsThatCannotBeUsed) {
     EXPECT_TRUE(outcome.json().contains("error"));
   };
   // Another kind of model: which command takes it.
-  refused(bundled(GetParam().other),
+  refused(trained(GetParam().other),
           AllOf(HasSubstr(std::string("weights of a ") + GetParam().other_kind),
                 HasSubstr(GetParam().other_command)));
   // Not a number.
@@ -97,7 +97,7 @@ TEST_P(DenseInputs, WeightsThatCannotBeUsed) {
   write_safetensors(path("many.safetensors"), tensors, file.metadata);
   refused(path("many.safetensors"), AllOf(HasSubstr("backbone.other"), HasSubstr("unexpected")));
   // Cut off.
-  fs::copy_file(bundled(GetParam().model), path("torn.safetensors"));
+  fs::copy_file(trained(GetParam().model), path("torn.safetensors"));
   fs::resize_file(path("torn.safetensors"), fs::file_size(path("torn.safetensors")) / 2);
   refused(path("torn.safetensors"), HasSubstr("torn.safetensors"));
   refused(path("nowhere.safetensors"), HasSubstr("nowhere.safetensors"));
@@ -106,7 +106,7 @@ TEST_P(DenseInputs, WeightsThatCannotBeUsed) {
 
 TEST_P(DenseInputs, HowToRun) {
   const std::string image = data("coco_base/val2017/000000000001.jpg");
-  const std::vector<std::string> model{"--model", bundled(GetParam().model)};
+  const std::vector<std::string> model{"--model", trained(GetParam().model)};
   const auto with = [&](const std::vector<std::string>& more) {
     std::vector<std::string> words = model;
     words.insert(words.end(), more.begin(), more.end());
@@ -139,7 +139,7 @@ TEST(Tiles, FindWhatIsOnThePicture) {
   }
   write_png(path("large.png"), large);
   const auto detect = [&](const std::string& image, const std::vector<std::string>& more) {
-    std::vector<std::string> words{"detect", image,           "--model",   bundled(kKinds[0].model),
+    std::vector<std::string> words{"detect", image,           "--model",   trained(kKinds[0].model),
                                    "--json", "--no-pictures", "--threads", "1"};
     words.insert(words.end(), more.begin(), more.end());
     const Outcome outcome = run(words);
@@ -166,7 +166,7 @@ TEST(Tiles, FindWhatIsOnThePicture) {
   const std::string small = data("coco_base/val2017/000000000001.jpg");
   EXPECT_EQ(detect(small, {"--tiles", "4000"}), detect(small, {}));
   // Evaluation sees the tiles, too.
-  const Outcome scores = run({"validate", data("coco_base"), "--model", bundled(kKinds[0].model),
+  const Outcome scores = run({"validate", data("coco_base"), "--model", trained(kKinds[0].model),
                               "--tiles", "4000", "--json", "--threads", "1"});
   ASSERT_EQ(scores.code, 0) << scores.err;
   EXPECT_GT(scores.json()["bbox"]["AP"].get<double>(), 0.7);

@@ -27,7 +27,7 @@ class ForwardDense : public testing::Test {
                                                     all.begin() + (first + count) * size})}});
     std::vector<std::string> words{"forward",
                                    "--model",
-                                   source_folder() / "models" / model,
+                                   data("models") / model,
                                    "--input",
                                    path("x.safetensors"),
                                    "--output",
@@ -75,9 +75,9 @@ TEST_F(ForwardDense, OfASegmentorGivesTheLogits) {
 
 TEST_F(ForwardDense, SaysWhatItCannotDo) {
   forward("upernet_scenes.safetensors", 0, 1);
-  const Outcome outcome = run(
-      {"forward", "--model", source_folder() / "models" / "upernet_scenes.safetensors", "--input",
-       path("x.safetensors"), "--output", path("z.safetensors"), "--backend", "torch"});
+  const Outcome outcome =
+      run({"forward", "--model", data("models/upernet_scenes.safetensors"), "--input",
+           path("x.safetensors"), "--output", path("z.safetensors"), "--backend", "torch"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("leave --backend out"));
   EXPECT_FALSE(fs::exists(path("z.safetensors")));

@@ -18,7 +18,7 @@ using testing::Not;
 
 const char* const kFashion = "/usr/share/datasets/fashion-mnist";
 
-std::string bundled() {
+std::string fashion_model() {
   return source_folder() / "models" / "asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors";
 }
 
@@ -202,9 +202,7 @@ TEST_F(QuantizeCommand, WhatCannotBeDoneIsSaidBeforeTheWork) {
 // The file computes in int8 wherever it is loaded, and finds and labels what the fp32 model does.
 TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
   const std::string photos = data("coco_base/val2017");
-  const auto bundled = [](const char* name) {
-    return (source_folder() / "models" / name).string();
-  };
+  const auto trained = [](const char* name) { return (data("models") / name).string(); };
   const auto json_of = [](const std::vector<std::string>& words) {
     const Outcome outcome = run(words);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -214,9 +212,10 @@ TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
                     segmentor = path("segmentor.safetensors");
   for (const auto& [from, to] : {std::pair{"mask_rcnn_scenes.safetensors", detector},
                                  std::pair{"upernet_scenes.safetensors", segmentor}}) {
-    const Outcome made = run({"quantize", bundled(from), "--data", photos, "--output", to});
+    const Outcome made = run({"quantize", trained(from), "--data", photos, "--output", to});
     ASSERT_EQ(made.code, 0) << made.err;
-    EXPECT_LT(fs::file_size(to), fs::file_size(bundled(from)) / 2);
+    // A byte for most weights, where the file has two.
+    EXPECT_LT(fs::file_size(to), fs::file_size(trained(from)) * 2 / 3);
   }
   const Json scores = json_of({"validate", data("coco_base"), "--model", detector, "--json"});
   EXPECT_EQ(scores["precision"], "int8");
@@ -231,7 +230,7 @@ TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
     return shares;
   };
   std::map<std::string, double> int8 = areas(segmentor);
-  for (const auto& [label, share] : areas(bundled("upernet_scenes.safetensors"))) {
+  for (const auto& [label, share] : areas(trained("upernet_scenes.safetensors"))) {
     EXPECT_NEAR(int8[label], share, 0.02) << label;
   }
   const Json bench = json_of(
@@ -243,13 +242,13 @@ TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
   EXPECT_THAT(refused.err, HasSubstr("quantized to int8"));
 }
 
-// The bundled model on every tenth test image: int8 may lose 3 of 1000, and a layer that is wrong
+// A trained model on every tenth test image: int8 may lose 3 of 1000, and a layer that is wrong
 // loses hundreds.
-TEST_F(QuantizeCommand, TheBundledModelKeepsItsAccuracy) {
+TEST_F(QuantizeCommand, ATrainedModelKeepsItsAccuracy) {
   if (!fs::exists(kFashion)) GTEST_SKIP() << kFashion << " is not installed";
   const std::string file = path("fashion.safetensors");
-  const Outcome made = run(
-      {"quantize", bundled(), "--data", kFashion, "--output", file, "--images", "128", "--json"});
+  const Outcome made = run({"quantize", fashion_model(), "--data", kFashion, "--output", file,
+                            "--images", "128", "--json"});
   ASSERT_EQ(made.code, 0) << made.err;
   EXPECT_TRUE(made.json().contains("top1"));
   const auto right = [&](const std::string& weights) {
@@ -257,10 +256,11 @@ TEST_F(QuantizeCommand, TheBundledModelKeepsItsAccuracy) {
         run({"validate", kFashion, "--model", weights, "--limit", "1000", "--json"}).json();
     return json["top1"].get<double>() * 10;
   };
-  EXPECT_GE(right(file), right(bundled()) - 3.5);
-  // Everything but the embedding, the norms, the biases and the head takes a byte a weight.
+  EXPECT_GE(right(file), right(fashion_model()) - 3.5);
+  // Everything but the embedding, the norms, the biases and the head takes a byte a weight, where
+  // the model's file has two.
   EXPECT_LT(static_cast<double>(fs::file_size(file)),
-            0.3 * static_cast<double>(fs::file_size(bundled())));
+            0.6 * static_cast<double>(fs::file_size(fashion_model())));
 }
 
 }  // namespace

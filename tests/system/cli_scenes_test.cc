@@ -118,7 +118,9 @@ TEST_F(ScenesCommand, WritesCropsAndFullerTrainingImages) {
   EXPECT_EQ(slurp(path("a/annotations/instances_val2017.json")),
             slurp(path("b/annotations/instances_val2017.json")));
   EXPECT_THAT(listing(path("b/crops")), ElementsAre("train", "val"));
-  const Outcome classified = run({"validate", path("b/crops"), "--json"});
+  const Outcome classified =
+      run({"validate", path("b/crops"), "--json", "--model",
+           source_folder() / "models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors"});
   ASSERT_EQ(classified.code, 0) << classified.err;
   EXPECT_EQ(classified.json()["images"], json["val"]["objects"]);
 }

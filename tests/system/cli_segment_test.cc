@@ -50,13 +50,6 @@ class SegmentCommand : public testing::Test {
     return run(words);
   }
 
-  // This process's environment and one variable more.
-  static std::vector<std::string> environment_with(const std::string& entry) {
-    std::vector<std::string> all{entry};
-    for (char** at = environ; *at != nullptr; ++at) all.emplace_back(*at);
-    return all;
-  }
-
   TemporaryFolder folder_;
 };
 
@@ -278,7 +271,7 @@ TEST_F(SegmentCommand, LabelsAreLookedAtBeforeTheFirstImage) {
 
   // Nothing that could be right or wrong: no score, and no success.
   const Outcome none = run({"validate", data("cases/ade_no_labels"), "--model",
-                            data("../../models/upernet_scenes.safetensors"), "--json"});
+                            data("models/upernet_scenes.safetensors"), "--json"});
   EXPECT_EQ(none.code, 1);
   EXPECT_THAT(none.err, HasSubstr("no pixel of its 1 label maps has a class"));
   for (const char* score : {"miou", "macc", "aacc"}) EXPECT_TRUE(none.json()[score].is_null());

@@ -16,14 +16,14 @@ using testing::Not;
 const char* const kDetector = "models/mask_rcnn_scenes.safetensors";
 const char* const kSegmentor = "models/upernet_scenes.safetensors";
 
-std::string bundled(const char* name) { return (source_folder() / name).string(); }
+std::string trained(const char* name) { return data(name); }
 
 TEST(Task, OptionsOfAnotherOneAreErrors) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong{
       {{"validate", "data", "--task", "detect", "--limit", "3"}, "--limit is for classifiers"},
       {{"validate", "data", "--task", "segment", "--per-class"}, "--per-class is for detectors"},
       {{"validate", "data", "--flip"}, "--flip is for segmentors"},
-      {{"validate", "data", "--model", bundled(kDetector), "--sheet", "x.png"},
+      {{"validate", "data", "--model", trained(kDetector), "--sheet", "x.png"},
        "--sheet is for classifiers"},
       {{"bench", "--task", "detect", "--img-size", "224"}, "--img-size has no effect"},
       {{"bench", "--train", "--isa", "avx2"}, "--isa has no effect"},
@@ -38,8 +38,8 @@ TEST(Task, OptionsOfAnotherOneAreErrors) {
 
 TEST(Task, OfAModelIsSaid) {
   const Outcome detector =
-      run({"validate", "nowhere", "--model", bundled(kDetector), "--limit", "1"});
-  EXPECT_THAT(detector.err, HasSubstr("note: task: detect (" + bundled(kDetector)));
+      run({"validate", "nowhere", "--model", trained(kDetector), "--limit", "1"});
+  EXPECT_THAT(detector.err, HasSubstr("note: task: detect (" + trained(kDetector)));
   const Outcome said = run({"validate", "nowhere", "--task", "segment", "--limit", "1"});
   EXPECT_THAT(said.err, Not(HasSubstr("note: task")));
 }
@@ -47,7 +47,7 @@ TEST(Task, OfAModelIsSaid) {
 TEST(Task, HelpDependsOnNoFile) {
   const Outcome plain = run({"validate", "--help"});
   EXPECT_EQ(plain.code, 0);
-  EXPECT_EQ(run({"validate", "--model", bundled(kSegmentor), "--help"}).out, plain.out);
+  EXPECT_EQ(run({"validate", "--model", trained(kSegmentor), "--help"}).out, plain.out);
   EXPECT_EQ(run({"validate", "--model", "nowhere.pth", "--help"}).out, plain.out);
   for (const char* option : {"--task", "--limit", "--per-class", "--multi-scale"}) {
     EXPECT_THAT(plain.out, HasSubstr(option));
@@ -60,10 +60,10 @@ TEST(Task, ConvertKeepsEveryTensorOfEveryKind) {
   const TemporaryFolder folder;
   const std::string out = folder.path() / "out.safetensors";
   for (const char* name : {kDetector, kSegmentor}) {
-    const Outcome converted = run({"convert", bundled(name), out, "--name", "mine", "--json"});
+    const Outcome converted = run({"convert", trained(name), out, "--name", "mine", "--json"});
     ASSERT_EQ(converted.code, 0) << converted.err;
     EXPECT_EQ(converted.json()["name"], "mine");
-    const TensorFile before = read_safetensors(bundled(name)), after = read_safetensors(out);
+    const TensorFile before = read_safetensors(trained(name)), after = read_safetensors(out);
     EXPECT_TRUE(after.metadata.contains("asmlp"));
     ASSERT_EQ(after.tensors.size(), before.tensors.size());
     for (const auto& [key, tensor] : before.tensors) {

@@ -14,7 +14,7 @@ namespace {
 
 using testing::HasSubstr, testing::SizeIs;
 
-std::string bundled(const char* name) { return source_folder() / "models" / name; }
+std::string trained(const char* name) { return data("models") / name; }
 
 class Backends : public testing::Test {
  protected:
@@ -42,7 +42,7 @@ class Backends : public testing::Test {
 TEST_F(Backends, FindTheSameObjects) {
   const auto detect = [&](const std::string& backend) {
     return run_on(backend, {"detect", data("coco_base/val2017"), "--model",
-                            bundled("mask_rcnn_scenes.safetensors"), "--output", path(backend),
+                            trained("mask_rcnn_scenes.safetensors"), "--output", path(backend),
                             "--yolo", path(backend + "_yolo")});
   };
   const Json native = detect("native"), torch = detect("torch");
@@ -68,7 +68,7 @@ TEST_F(Backends, FindTheSameObjects) {
 TEST_F(Backends, LabelTheSamePixels) {
   const auto segment = [&](const std::string& backend, std::vector<std::string> views) {
     std::vector<std::string> words{"segment",  data("coco_base/val2017"),
-                                   "--model",  bundled("upernet_scenes.safetensors"),
+                                   "--model",  trained("upernet_scenes.safetensors"),
                                    "--output", path(backend)};
     words.insert(words.end(), views.begin(), views.end());
     return run_on(backend, words);
@@ -93,7 +93,7 @@ TEST_F(Backends, LabelTheSamePixels) {
 TEST_F(Backends, MeasureTheSameScores) {
   const auto coco = [&](const std::string& backend) {
     return run_on(backend, {"validate", data("coco_base"), "--model",
-                            bundled("mask_rcnn_scenes.safetensors"), "--per-class", "--predictions",
+                            trained("mask_rcnn_scenes.safetensors"), "--per-class", "--predictions",
                             path(backend + ".csv"), "--coco-results", path(backend)});
   };
   const Json native = coco("native"), torch = coco("torch");
@@ -120,7 +120,7 @@ TEST_F(Backends, MeasureTheSameScores) {
   names.close();
   const auto ade = [&](const std::string& backend) {
     return run_on(backend,
-                  {"validate", path("scenes"), "--model", bundled("upernet_scenes.safetensors"),
+                  {"validate", path("scenes"), "--model", trained("upernet_scenes.safetensors"),
                    "--class-map", path("names.txt"), "--multi-scale"});
   };
   const Json ours = ade("native"), theirs = ade("torch");
@@ -133,7 +133,7 @@ TEST_F(Backends, BenchMeasuresTheTrainingStepsOfDenseTasks) {
   for (const auto& [model, first, last] :
        {std::tuple{"mask_rcnn_scenes.safetensors", "backbone", "pyramid back"},
         std::tuple{"upernet_scenes.safetensors", "backbone", "heads back"}}) {
-    const Outcome outcome = run({"bench", "--train", "--model", bundled(model), "--runs", "1",
+    const Outcome outcome = run({"bench", "--train", "--model", trained(model), "--runs", "1",
                                  "--warmup", "0", "--size", "96x128", "--threads", "1", "--json"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const Json row = outcome.json()["rows"].at(0);
@@ -155,7 +155,7 @@ TEST_F(Backends, BenchMeasuresBothInTurn) {
   for (const char* task : {"detect", "segment"}) {
     const Json json =
         run_on("torch", {"bench", "--task", task, "--model",
-                         bundled(task == std::string("detect") ? "mask_rcnn_scenes.safetensors"
+                         trained(task == std::string("detect") ? "mask_rcnn_scenes.safetensors"
                                                                : "upernet_scenes.safetensors"),
                          "--runs", "2", "--warmup", "0", "--size", "96x128"});
     ASSERT_THAT(json["rows"], SizeIs(2)) << task;
@@ -174,7 +174,7 @@ TEST_F(Backends, BenchMeasuresBothInTurn) {
     }
   }
   const Outcome bf16 =
-      run({"bench", "--task", "detect", "--model", bundled("mask_rcnn_scenes.safetensors"),
+      run({"bench", "--task", "detect", "--model", trained("mask_rcnn_scenes.safetensors"),
            "--precision", "bf16", "--backend", "torch"});
   EXPECT_EQ(bf16.code, 1);
   EXPECT_THAT(bf16.err, HasSubstr("--backend torch"));
@@ -182,8 +182,13 @@ TEST_F(Backends, BenchMeasuresBothInTurn) {
 
 TEST_F(Backends, LibTorchTakesNoOptionsOfTheEngine) {
   const auto refused = [](const std::vector<std::string>& more) {
-    std::vector<std::string> words{"detect", data("coco_base/val2017"), "--no-pictures",
-                                   "--backend", "torch"};
+    std::vector<std::string> words{"detect",
+                                   data("coco_base/val2017"),
+                                   "--no-pictures",
+                                   "--model",
+                                   trained("mask_rcnn_scenes.safetensors"),
+                                   "--backend",
+                                   "torch"};
     words.insert(words.end(), more.begin(), more.end());
     return run(words);
   };

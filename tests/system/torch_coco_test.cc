@@ -17,7 +17,7 @@ constexpr double kBoxAp = 0.7103, kMaskAp = 0.6754;
 TEST(CocoTraining, MatchesClassesByName) {
   const TemporaryFolder folder;
   const auto path = [&](const std::string& name) { return (folder.path() / name).string(); };
-  const std::string model = source_folder() / "models/mask_rcnn_scenes.safetensors";
+  const std::string model = data("models/mask_rcnn_scenes.safetensors");
   const auto train = [&](const std::string& name, const std::vector<std::string>& more) {
     std::vector<std::string> words{"train",
                                    "--config",

@@ -59,7 +59,7 @@ TEST(TrainFromFile, OfDetectorsAndSegmentors) {
   const Outcome made =
       run({"dataset", "scenes", path("items"), "-o", path("scenes"), "--train", "8", "--val", "2"});
   ASSERT_EQ(made.code, 0) << made.err;
-  const fs::path models = source_folder() / "models";
+  const fs::path models = data("models");
   const std::string detector = models / "mask_rcnn_scenes.safetensors";
   const std::string segmentor = models / "upernet_scenes.safetensors";
   const auto train = [&](const std::string& model, const char* task, const char* output) {
