@@ -50,6 +50,9 @@ Config config_of(const std::map<std::string, std::string>& metadata) {
   return config;
 }
 
+// Of gradients with more than 4096 values the golden files, but the smallest, hold every 13th.
+constexpr int64_t kGradientStride = 13;
+
 class TorchGolden : public testing::Test {
  protected:
   static void SetUpTestSuite() { configure_runtime(); }
@@ -85,7 +88,13 @@ TEST_P(TorchGoldenModel, FeaturesLossAndGradients) {
   loss.backward();
   worst = 0;
   for (const auto& item : model->named_parameters()) {
-    const double error = error_of(item.value().grad(), reference("grad." + item.key()));
+    const torch::Tensor expected = reference("grad." + item.key());
+    torch::Tensor found = item.value().grad();
+    if (expected.sizes() != found.sizes()) {
+      ASSERT_GT(found.numel(), 4096) << item.key();
+      found = found.flatten().slice(0, 0, c10::nullopt, kGradientStride);
+    }
+    const double error = error_of(found, expected);
     EXPECT_LE(error, 1e-4) << item.key();
     worst = std::max(worst, error);
   }
@@ -100,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(Files, TorchGoldenModel,
                                          "model_c20_shift3_mlp2", "model_c24_shift5"),
                          [](const auto& info) { return std::string(info.param); });
 
-// Both forms of the operator, to the bit. Keys: <case>.out.size5.axish.circular.dilation2.
+// Both forms of the operator, to the bit, by the checksums of the outputs in the metadata. Keys:
+// <case>.out.size5.axish.circular.dilation2.
 TEST_F(TorchGolden, AxialShiftIsExact) {
   const TensorFile golden = read_safetensors(test::data("golden/axial_shift.safetensors"));
   const std::map<std::string, Padding> paddings{{"zero", Padding::kZero},
@@ -108,21 +118,24 @@ TEST_F(TorchGolden, AxialShiftIsExact) {
                                                 {"reflect", Padding::kReflect},
                                                 {"replicate", Padding::kReplicate}};
   int compared = 0;
-  for (const auto& [key, tensor] : golden.tensors) {
+  for (const auto& [key, expected] : golden.metadata) {
     char name[16], axis, padding[16];
     AxialShift shift;
     if (std::sscanf(key.c_str(), "%15[^.].out.size%d.axis%c.%15[a-z].dilation%d", name,
                     &shift.positions, &axis, padding, &shift.dilation) != 5) {
-      ASSERT_TRUE(key.ends_with(".input")) << key;
+      ASSERT_TRUE(key == "source" || key == "outputs") << key;
       continue;
     }
     shift.axis = axis == 'h' ? Axis::kHeight : Axis::kWidth;
     shift.padding = paddings.at(padding);
-    const auto channels_last = [](const Tensor& t) { return to_torch(t).permute({0, 2, 3, 1}); };
-    const auto input = channels_last(golden.tensors.at(std::string(name) + ".input"));
-    const auto expected = channels_last(tensor);
-    EXPECT_TRUE(axial_shift(input, shift).equal(expected)) << key;
-    EXPECT_TRUE(axial_shift_composed(input, shift).equal(expected)) << key;
+    const auto input =
+        to_torch(golden.tensors.at(std::string(name) + ".input")).permute({0, 2, 3, 1});
+    const auto checksum = [](const torch::Tensor& channels_last) {
+      const auto nchw = channels_last.permute({0, 3, 1, 2}).contiguous();
+      return test::crc32_of(std::span(nchw.data_ptr<float>(), size_t(nchw.numel())));
+    };
+    EXPECT_EQ(checksum(axial_shift(input, shift)), expected) << key;
+    EXPECT_EQ(checksum(axial_shift_composed(input, shift)), expected) << key;
     ++compared;
   }
   EXPECT_GT(compared, 100);

@@ -1,8 +1,6 @@
 // What the tests of image operations share: the form of their golden files.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstring>
 #include <string>
 #include <vector>
@@ -32,16 +30,6 @@ inline Image image_of(const Tensor& tensor) {
               tensor.shape.size() == 3 ? 3 : 1);
   std::memcpy(image.pixels.data(), tensor.bytes.data(), image.pixels.size());
   return image;
-}
-
-// CRC-32 as zlib's, in hexadecimal.
-inline std::string crc32(const std::vector<uint8_t>& bytes) {
-  uint32_t crc = ~0u;
-  for (const uint8_t byte : bytes) {
-    crc ^= byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0u);
-  }
-  return fmt::format("{:08x}", ~crc);
 }
 
 // Values 20..219.

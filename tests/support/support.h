@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -21,6 +23,20 @@ std::filesystem::path source_folder();
 // A file of tests/data, e.g. data("golden/model_c8_shift5.safetensors").
 inline std::filesystem::path data(const std::string& name) {
   return source_folder() / "tests" / "data" / name;
+}
+
+// CRC-32 of the bytes of `values` as zlib's, in eight hexadecimal digits: the form in which golden
+// data holds what has to be equal to the bit.
+template <typename Values>
+std::string crc32_of(const Values& values) {
+  uint32_t crc = ~0u;
+  for (const std::byte byte : std::as_bytes(std::span(values))) {
+    crc ^= static_cast<uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0u);
+  }
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", ~crc);
+  return text;
 }
 
 // max |a - b| / max |b|; infinity when the sizes differ or a value is not finite.

@@ -70,7 +70,7 @@ TEST(CvImage, HasOpenCvsPixelsOfAPhoto) {
   for (const auto& [name, crc] : file.metadata) {
     if (!name.starts_with("photo/")) continue;
     ++cases;
-    EXPECT_EQ(crc32(applied(photo, name).pixels), crc) << name;
+    EXPECT_EQ(test::crc32_of(applied(photo, name).pixels), crc) << name;
   }
   EXPECT_EQ(cases, 52);
 }

@@ -61,7 +61,7 @@ TEST(AugmentOps, GivePillowsBytesForAPhoto) {
   int cases = 0;
   for (const auto& [name, expected] : file.metadata) {
     if (!name.starts_with("photo/")) continue;
-    EXPECT_EQ(crc32(applied(photo, name).pixels), expected) << name;
+    EXPECT_EQ(test::crc32_of(applied(photo, name).pixels), expected) << name;
     ++cases;
   }
   EXPECT_GT(cases, 90);

@@ -1,5 +1,6 @@
 #include "asmlp/torch/detect/data/coco_source.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
