@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/images/evaluation.h"
@@ -259,6 +261,12 @@ int run_calibrate(const CalibrateOptions& options) {
           "--typical-score is measured on --data; it goes with --temperature only");
   require(!options.data.empty() || (options.split.empty() && options.evaluation.limit == 0),
           ErrorCode::kInvalidArgument, "--split and --limit are for --data; leave them out");
+  for (const auto& [option, value] : {std::pair{"--temperature", options.temperature},
+                                      {"--typical-score", options.typical_score}}) {
+    // The ranges of the options let NaN pass.
+    require(!value || std::isfinite(*value), ErrorCode::kInvalidArgument, "{} {}: is no number",
+            option, value.value_or(0));
+  }
   check_output(options.out);
   check_not_overwritten(options.model.model, options.out);
   const LoadedModel loaded = load_classifier(options.model, {});
