@@ -86,7 +86,7 @@ constexpr const char* kValidateFooter =
     "the model's are an error.\n"
     "An image that cannot be read is named and skipped; the exit code is then 1.\n"
     "Examples:\n"
-    "  asmlp validate /usr/share/datasets/fashion-mnist --sheet sheet.png\n"
+    "  asmlp validate photos/ --sheet sheet.png  # the bundled model\n"
     "  asmlp validate imagenet/ --model tiny.safetensors --batch-size 16 --json\n"
     "  asmlp validate coco/ --model mask_rcnn.safetensors --per-class\n"
     "  asmlp validate --images photos/ --annotations cvat.json --model detector.safetensors\n"
