@@ -42,7 +42,11 @@ class Forward : private Steps {
         if (s + 1 < plan_.stages.size()) {
           const StagePlan& next = plan_.stages[s + 1];
           float* merged = plan_.maps[(s + 1) % 2] + first * next.pixels() * next.stride;
-          patch_merging(weights_.stages[s], stage, next, merged);
+          if (config_.downsample == Downsample::kConv) {
+            halving_conv(weights_.stages[s], stage, next, merged);
+          } else {
+            patch_merging(weights_.stages[s], stage, next, merged);
+          }
           copy_feature(s + 1, merged, next, first);
         } else if (head_ != nullptr) {
           copy_feature(s + 1, x_, stage, first);
@@ -57,21 +61,6 @@ class Forward : private Steps {
   }
 
  private:
-  MapView<float> view(const float* map, const StagePlan& stage) const {
-    return {map, stage.size.h, stage.size.w, stage.channels, stage.stride};
-  }
-
-  // The map y after norm and GELU, and z within the serial connection: panel elements, each row in
-  // the place of the fp32 row.
-  template <typename T>
-  MapView<T> panel_view(const float* map, const StagePlan& stage) const {
-    return {reinterpret_cast<const T*>(map), stage.size.h, stage.size.w, stage.channels,
-            stage.stride * int64_t{sizeof(float) / sizeof(T)}};
-  }
-  std::byte* panel_row(float* map, int64_t row, const StagePlan& stage) const {
-    return reinterpret_cast<std::byte*>(map + row * stage.stride);
-  }
-
   // Rows of A from the map, normalized on the way.
   GemmBlock normalized_block(const PackedNorm& norm, const PackedMatrix& weight, const float* map,
                              const StagePlan& stage, const GridTask& task) {
@@ -95,24 +84,22 @@ class Forward : private Steps {
         &stage, out);
   }
 
-  // x = norm(proj(patches))
+  // x = norm(proj(patches)), or the same of the stem's convolutions
   void patch_embed(const InputView& input) {
     const StagePlan& stage = plan_.stages[0];
     const PackedMatrix& proj = weights_.patch_embed;
-    const int64_t lda = plan_.lda(proj.depth());
-    profiled("patch_embed", work(proj, rows(stage)), [&] {
-      product(
-          proj, rows(stage), proj.depth() + stage.stride,
-          [&](const GridTask& task) {
-            gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
-                           proj.padded_depth(), task.scratch.tile);
-            gemm(proj,
-                 block_of(task, task.scratch.a, lda, x_ + task.rows.begin * stage.stride,
-                          stage.stride),
-                 TileStart::kBias, TileEnd::kStore);
-          },
-          &stage, x_);
-      if (!config_.patch_norm) return;
+    if (config_.stem == Stem::kConv) {
+      convolve_stem(input);
+    } else {
+      profiled("patch_embed", work(proj, rows(stage)), [&] {
+        gathered_product(proj, stage, x_, [&](const GridTask& task, int64_t lda) {
+          gather_patches(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                         proj.padded_depth(), task.scratch.tile);
+        });
+      });
+    }
+    if (!config_.patch_norm) return;
+    profiled("patch_embed", 0, [&] {
       for_row_blocks(rows(stage), [&](Range r, const ThreadScratch& scratch) {
         normalize_rows(kernels_.normalize, sizeof(float), kernels_, weights_.patch_norm, x_, stage,
                        r, scratch);
@@ -122,23 +109,39 @@ class Forward : private Steps {
     });
   }
 
-  MapNorm map_norm(const PackedNorm& norm, const ThreadScratch& scratch) const {
-    return {norms_, norm.gamma, norm.beta, scratch.tile};
+  // out = weight * 3 x 3 neighborhoods at every second pixel of a map of panel elements
+  void halving_product(const PackedMatrix& weight, const float* map, const StagePlan& from,
+                       const StagePlan& to, float* out) {
+    const auto zero = panel_zero(weight.kernels().element, weight.quantization());
+    gathered_product(weight, to, out, [&](const GridTask& task, int64_t lda) {
+      with_elements(weight, task.scratch.a, [&]<typename T>(T* a) {
+        gather_halved(panel_view<T>(map, from), task.rows.begin, task.rows.size(), a, lda,
+                      weight.padded_depth(), static_cast<T>(zero));
+      });
+    });
   }
 
-  // Rows of a map, replaced in place by what `normalize` makes of them: elements of `size` bytes in
-  // the first part of the row's place.
-  void normalize_rows(void (*normalize)(const NormRows&, const NormArgs&), int64_t size,
-                      const PanelFormat& format, const PackedNorm& norm, float* map,
-                      const StagePlan& stage, Range range, const ThreadScratch& scratch) const {
-    const int64_t ld = stage.stride * int64_t{sizeof(float)} / size;
-    for (int64_t row = range.begin; row < range.end;) {
-      const int64_t image = row / stage.pixels();
-      const int64_t count = std::min(range.end, (image + 1) * stage.pixels()) - row;
-      float* first = map + row * stage.stride;
-      normalize({first, stage.stride, first, ld, count, stage.channels},
-                fold(format, map_norm(norm, scratch), image, stage.channels));
-      row += count;
+  // x = proj(GELU(norm(conv(... image))))
+  void convolve_stem(const InputView& input) {
+    const size_t convs = weights_.stem.size();
+    for (size_t i = 0; i <= convs; ++i) {
+      const PackedMatrix& conv = i < convs ? weights_.stem[i].conv : weights_.patch_embed;
+      const StagePlan& to = i < convs ? plan_.stem[i] : plan_.stages[0];
+      float* out = i < convs ? plan_.stem_maps[i] : x_;
+      profiled("patch_embed", work(conv, rows(to)), [&] {
+        if (i > 0) return halving_product(conv, plan_.stem_maps[i - 1], plan_.stem[i - 1], to, out);
+        gathered_product(conv, to, out, [&](const GridTask& task, int64_t lda) {
+          gather_image_halved(kernels_, input, task.rows.begin, task.rows.size(), task.scratch.a,
+                              lda, conv.padded_depth(), task.scratch.tile);
+        });
+      });
+      if (i == convs) return;
+      profiled("patch_embed", 0, [&] {
+        for_row_blocks(rows(to), [&](Range r, const ThreadScratch& scratch) {
+          normalize_rows(kernels_.normalize_gelu_panel, size_of(kernels_.element), kernels_,
+                         weights_.stem[i].norm, out, to, r, scratch);
+        });
+      });
     }
   }
 
@@ -176,21 +179,11 @@ class Forward : private Steps {
     const ShiftTable& table = axis == Axis::kW ? stage.shift_w : stage.shift_h;
     const PanelElement element = weight.kernels().element;
     const int64_t lda = plan_.lda(weight);
-    const auto gather = [&]<typename T>(T* a) {
+    with_elements(weight, task.scratch.a, [&]<typename T>(T* a) {
       gather_shifted(panel_view<T>(in, stage), table, axis, task.rows.begin, task.rows.size(), a,
                      lda, weight.padded_depth(),
                      static_cast<T>(panel_zero(element, weight.quantization())));
-    };
-    switch (size_of(element)) {
-      case 1:
-        gather(reinterpret_cast<uint8_t*>(task.scratch.a));
-        break;
-      case 2:
-        gather(reinterpret_cast<uint16_t*>(task.scratch.a));
-        break;
-      default:
-        gather(reinterpret_cast<float*>(task.scratch.a));
-    }
+    });
     // Of panel elements narrower than a float, a row takes the first part of its place.
     const int64_t out_size = next != nullptr ? size_of(next->kernels().element) : 4;
     GemmBlock block = block_of(task, task.scratch.a, lda, panel_row(out, task.rows.begin, stage),
@@ -296,21 +289,28 @@ class Forward : private Steps {
     const int64_t canvas = 4 * to.pixels() * from.channels;
     const int64_t zeros = canvas - from.pixels() * from.channels;
     const PackedMatrix& reduction = packed.reduction;
-    const int64_t lda = plan_.lda(reduction);
     profiled("merging", work(reduction, rows(to)), [&] {
       if (zeros > 0) image_statistics(from, zeros);  // the row statistics of x are still in place
-      product(
-          reduction, rows(to), reduction.depth() + to.stride,
-          [&](const GridTask& task) {
-            gather_merged(reduction, view(x_, from), map_norm(packed.merge_norm, task.scratch),
-                          task.rows.begin, task.rows.size(), task.scratch.a, lda,
-                          reduction.padded_depth(), plan_.zeros.data());
-            gemm(reduction,
-                 block_of(task, task.scratch.a, lda, merged + task.rows.begin * to.stride,
-                          to.stride),
-                 TileStart::kBias, TileEnd::kStore);
-          },
-          &to, merged);
+      gathered_product(reduction, to, merged, [&](const GridTask& task, int64_t lda) {
+        gather_merged(reduction, view(x_, from), map_norm(packed.merge_norm, task.scratch),
+                      task.rows.begin, task.rows.size(), task.scratch.a, lda,
+                      reduction.padded_depth(), plan_.zeros.data());
+      });
+    });
+  }
+
+  // merged = reduction(norm(x)), a convolution
+  void halving_conv(const PackedStage& packed, const StagePlan& from, const StagePlan& to,
+                    float* merged) {
+    const PackedMatrix& reduction = packed.reduction;
+    const int64_t size = size_of(reduction.kernels().element);
+    profiled("merging", work(reduction, rows(to)), [&] {
+      for_row_blocks(rows(from), [&](Range r, const ThreadScratch& scratch) {
+        gather_normalized(reduction, view(x_, from), map_norm(packed.merge_norm, scratch), r.begin,
+                          r.size(), panel_row(y_, r.begin, from),
+                          from.stride * int64_t{sizeof(float)} / size, from.channels);
+      });
+      halving_product(reduction, y_, from, to, merged);
     });
   }
 

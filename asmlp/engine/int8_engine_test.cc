@@ -57,7 +57,7 @@ class Network {
   Network(const Config& config, const TensorMap& tensors) : config_(config), tensors_(tensors) {}
 
   std::vector<double> logits(std::span<const float> input, int h, int w) const {
-    Map x = patches(input, h, w);
+    Map x = stem(input, h, w);
     x = linear(x, "patch_embed.proj");
     if (config_.patch_norm) norm(x, "patch_embed.norm");
     for (int s = 0; s < config_.num_stages(); ++s) {
@@ -65,9 +65,10 @@ class Network {
       for (int b = 0; b < config_.depths[s]; ++b)
         block(x, layer + "blocks." + std::to_string(b) + ".");
       if (s + 1 < config_.num_stages()) {
-        x = merged(x);
+        const bool conv = config_.downsample == Downsample::kConv;
+        if (!conv) x = merged(x);
         norm(x, layer + "downsample.norm");
-        x = linear(x, layer + "downsample.reduction");
+        x = linear(conv ? halved(x) : x, layer + "downsample.reduction");
       }
     }
     norm(x, "norm");
@@ -77,8 +78,37 @@ class Network {
   }
 
  private:
-  Map patches(std::span<const float> input, int h, int w) const {
-    const int p = config_.patch_size, chans = config_.in_chans;
+  // What patch_embed.proj reads.
+  Map stem(std::span<const float> input, int h, int w) const {
+    if (config_.stem == Stem::kPatch) return patches(input, h, w, config_.patch_size);
+    Map x = patches(input, h, w, 1);
+    for (int i = 0; i < config_.stem_convs(); ++i) {
+      const std::string step = "patch_embed.stem." + std::to_string(i);
+      x = linear(halved(x), step + ".conv");
+      norm(x, step + ".norm");
+      gelu(x);
+    }
+    return halved(x);
+  }
+
+  // The 3 x 3 neighborhoods of every second pixel, channel by channel as in the weights.
+  static Map halved(const Map& x) {
+    Map map{(x.h + 1) / 2, (x.w + 1) / 2, 9 * x.c, {}};
+    map.v.resize(int64_t{map.h} * map.w * map.c);
+    for (int i = 0; i < map.h; ++i) {
+      for (int j = 0; j < map.w; ++j) {
+        for (int tap = 0; tap < 9; ++tap) {
+          const int y = 2 * i + tap / 3 - 1, z = 2 * j + tap % 3 - 1;
+          if (y < 0 || y >= x.h || z < 0 || z >= x.w) continue;
+          for (int c = 0; c < x.c; ++c) map.at(i, j, c * 9 + tap) = x.at(y, z, c);
+        }
+      }
+    }
+    return map;
+  }
+
+  Map patches(std::span<const float> input, int h, int w, int p) const {
+    const int chans = config_.in_chans;
     Map map{(h + p - 1) / p, (w + p - 1) / p, chans * p * p, {}};
     map.v.resize(int64_t{map.h} * map.w * map.c);
     for (int c = 0; c < chans; ++c) {

@@ -28,7 +28,15 @@ void add_backbone(WeightPacker& packer, const Config& config, const std::string&
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     weights.stages[stage].blocks.resize(config.depths[stage]);  // nothing may move from here on
   }
-  packer.add(weights.patch_embed, prefix + "patch_embed.proj");
+  // The first convolution reads the image, whose channels are apart; the others read maps.
+  constexpr int kTaps = 9;
+  weights.stem.resize(config.stem_convs());
+  for (size_t i = 0; i < weights.stem.size(); ++i) {
+    const std::string step = fmt::format("{}patch_embed.stem.{}.", prefix, i);
+    packer.add(weights.stem[i].conv, step + "conv", i == 0 ? 1 : kTaps);
+    packer.add(weights.stem[i].norm, step + "norm");
+  }
+  packer.add(weights.patch_embed, prefix + "patch_embed.proj", weights.stem.empty() ? 1 : kTaps);
   if (config.patch_norm) packer.add(weights.patch_norm, prefix + "patch_embed.norm");
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     const std::string layer = fmt::format("{}layers.{}.", prefix, stage);
@@ -38,7 +46,8 @@ void add_backbone(WeightPacker& packer, const Config& config, const std::string&
     }
     if (stage + 1 < config.num_stages()) {
       packer.add(packed.merge_norm, layer + "downsample.norm");
-      packer.add(packed.reduction, layer + "downsample.reduction");
+      packer.add(packed.reduction, layer + "downsample.reduction",
+                 config.downsample == Downsample::kConv ? kTaps : 1);
     }
   }
 }

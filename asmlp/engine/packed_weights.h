@@ -28,7 +28,14 @@ struct PackedStage {
   PackedMatrix reduction;  // empty in the last stage
 };
 
+// A convolution of the stem before patch_embed.proj, and the norm behind it.
+struct PackedStemConv {
+  PackedMatrix conv;
+  PackedNorm norm;
+};
+
 struct BackboneWeights {
+  std::vector<PackedStemConv> stem;
   PackedMatrix patch_embed;
   PackedNorm patch_norm;  // empty without config.patch_norm
   std::vector<PackedStage> stages;

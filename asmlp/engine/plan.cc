@@ -37,6 +37,14 @@ int64_t row_stride(const KernelSet& kernels, int64_t channels) {
   return stride % 256 == 0 ? stride + 16 : stride;
 }
 
+StagePlan make_stem(const KernelSet& kernels, int channels, MapSize size) {
+  StagePlan plan;
+  plan.size = size;
+  plan.channels = channels;
+  plan.stride = row_stride(kernels, channels);
+  return plan;
+}
+
 StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, MapSize size) {
   StagePlan plan;
   plan.size = size;
@@ -179,7 +187,13 @@ Plan::Plan(const KernelSet& set, const Config& config, const BackboneWeights& we
 
   int64_t stream_floats[2] = {}, map_floats = 0, hidden_elements = 0, max_rows = 0;
   // Of the deepest gather: the patch embedding's or a patch merging's.
-  int64_t depth = int64_t{config.in_chans} * config.patch_size * config.patch_size;
+  int64_t depth = int64_t{config.in_chans} * stem_kernel(config) * stem_kernel(config);
+  const auto halved = stem_sizes(config, options.height, options.width);
+  for (int i = 0; i < config.stem_convs(); ++i) {
+    stem.push_back(make_stem(kernels, config.stem_dim(i), halved[i]));
+    depth = std::max<int64_t>(depth, 9 * config.stem_dim(i));
+    max_rows = std::max(max_rows, stages[0].group * stem.back().pixels());
+  }
   int64_t hidden_depth = 0;
   for (size_t s = 0; s < stages.size(); ++s) {
     const StagePlan& stage = stages[s];
@@ -192,7 +206,9 @@ Plan::Plan(const KernelSet& set, const Config& config, const BackboneWeights& we
     // Threads share columns only while there are fewer than kMinBlockRows rows for each.
     const int64_t shared_rows = std::min(rows, pool.size() * kMinBlockRows);
     hidden_elements = std::max(hidden_elements, shared_rows * stage.hidden_stride);
-    depth = std::max<int64_t>(depth, 4 * stage.channels);
+    const int neighbors = config.downsample == Downsample::kConv ? 9 : 4;
+    if (s + 1 < stages.size()) depth = std::max<int64_t>(depth, neighbors * stage.channels);
+    depth = std::max<int64_t>(depth, stage.channels);
     hidden_depth = std::max(hidden_depth, stage.hidden_stride);
   }
   const StagePlan& last = stages.back();
@@ -200,6 +216,10 @@ Plan::Plan(const KernelSet& set, const Config& config, const BackboneWeights& we
   for (int i : {0, 1}) arena.reserve(maps[i], stream_floats[i] + slack);
   arena.reserve(y, map_floats + slack);
   arena.reserve(z, map_floats + slack);
+  stem_maps.resize(stem.size());
+  for (size_t i = 0; i < stem.size(); ++i) {
+    arena.reserve(stem_maps[i], stages[0].group * stem[i].pixels() * stem[i].stride + slack);
+  }
   arena.reserve(hidden, hidden_elements * size_of(kernels.element));
   scratch.resize(pool.size());
   const int64_t hidden = hidden_bytes(weights);

@@ -74,6 +74,7 @@ struct Plan {
   ThreadPool& pool;
   StageSink* sink = nullptr;  // receives the stages' maps
   std::vector<StagePlan> stages;
+  std::vector<StagePlan> stem;  // of its convolutions before the last one
 
   // The residual stream: maps[s % 2] has that of stage s, of all images (of the first stage's
   // group only), and the other one receives the next stage's.
@@ -81,6 +82,7 @@ struct Plan {
   // Maps of a group: the output of conv1, replaced in place by GELU(norm()) of it as panel
   // elements; and the output of conv2.
   float *y = nullptr, *z = nullptr;
+  std::vector<float*> stem_maps;  // of a group: those of `stem`, then their panel elements
   std::byte* hidden = nullptr;  // rows of the MLP's hidden channels, where threads share columns
   std::vector<ThreadScratch> scratch;
   RowStats* row_stats = nullptr;   // per pixel of the map written last

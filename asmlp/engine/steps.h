@@ -9,6 +9,7 @@
 #include "asmlp/engine/observer.h"
 #include "asmlp/engine/plan.h"
 #include "asmlp/engine/statistics.h"
+#include "asmlp/kernels/gather.h"
 #include "asmlp/kernels/gemm.h"
 
 namespace asmlp {
@@ -90,6 +91,54 @@ class Steps {
     });
   }
 
+  MapView<float> view(const float* map, const StagePlan& stage) const {
+    return {map, stage.size.h, stage.size.w, stage.channels, stage.stride};
+  }
+
+  // The map y after norm and GELU, and z within the serial connection: panel elements, each row in
+  // the place of the fp32 row.
+  template <typename T>
+  MapView<T> panel_view(const float* map, const StagePlan& stage) const {
+    return {reinterpret_cast<const T*>(map), stage.size.h, stage.size.w, stage.channels,
+            stage.stride * int64_t{sizeof(float) / sizeof(T)}};
+  }
+  std::byte* panel_row(float* map, int64_t row, const StagePlan& stage) const {
+    return reinterpret_cast<std::byte*>(map + row * stage.stride);
+  }
+
+  MapNorm map_norm(const PackedNorm& norm, const ThreadScratch& scratch) const {
+    return {norms_, norm.gamma, norm.beta, scratch.tile};
+  }
+
+  // Rows of a map, replaced in place by what `normalize` makes of them: elements of `size` bytes in
+  // the first part of the row's place.
+  void normalize_rows(void (*normalize)(const NormRows&, const NormArgs&), int64_t size,
+                      const PanelFormat& format, const PackedNorm& norm, float* map,
+                      const StagePlan& stage, Range range, const ThreadScratch& scratch) const {
+    const int64_t ld = stage.stride * int64_t{sizeof(float)} / size;
+    for (int64_t row = range.begin; row < range.end;) {
+      const int64_t image = row / stage.pixels();
+      const int64_t count = std::min(range.end, (image + 1) * stage.pixels()) - row;
+      float* first = map + row * stage.stride;
+      normalize({first, stage.stride, first, ld, count, stage.channels},
+                fold(format, map_norm(norm, scratch), image, stage.channels));
+      row += count;
+    }
+  }
+
+  // Calls body(a) with the memory as elements as wide as those of the weight's panels.
+  template <typename Body>
+  static void with_elements(const PackedMatrix& weight, std::byte* a, const Body& body) {
+    switch (size_of(weight.kernels().element)) {
+      case 1:
+        return body(reinterpret_cast<uint8_t*>(a));
+      case 2:
+        return body(reinterpret_cast<uint16_t*>(a));
+      default:
+        return body(reinterpret_cast<float*>(a));
+    }
+  }
+
   void row_statistics(const StagePlan& stage, const float* map, Range range) {
     kernels_.row_stats(map + range.begin * stage.stride, stage.stride, range.size(), stage.channels,
                        plan_.row_stats + range.begin);
@@ -114,6 +163,22 @@ class Steps {
                               std::min(depth_end, weight.depth()) - block.depth_begin);
     }
     asmlp::gemm(weight, block, start, end);
+  }
+
+  // out = weight * rows that gather(task, lda) writes to the task's memory; the statistics follow.
+  template <typename Gather>
+  void gathered_product(const PackedMatrix& weight, const StagePlan& to, float* out,
+                        const Gather& gather) {
+    const int64_t lda = plan_.lda(weight);
+    product(
+        weight, rows(to), weight.depth() + to.stride,
+        [&](const GridTask& task) {
+          gather(task, lda);
+          gemm(weight,
+               block_of(task, task.scratch.a, lda, out + task.rows.begin * to.stride, to.stride),
+               TileStart::kBias, TileEnd::kStore);
+        },
+        &to, out);
   }
 
   // The block of a task: A and C begin at its first row.

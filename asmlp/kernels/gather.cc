@@ -184,6 +184,41 @@ void gather_neighbors(const PanelFormat& format, const MapView<float>& map, int 
   zero_tails(first, lda, rows, depth_end - depth_begin, padded_depth, size);
 }
 
+template <typename T>
+void gather_halved(const MapView<T>& map, int64_t begin, int64_t rows, T* a, int64_t lda,
+                   int64_t padded_depth, T zero) {
+  const int64_t channels = map.channels, out_h = (map.h + 1) / 2, out_w = (map.w + 1) / 2;
+  const bool dense = map.stride == channels;
+  T* const first = a;
+  for (int64_t r = begin; r < begin + rows; ++r, a += lda) {
+    const int64_t image = r / (out_h * out_w), x = 2 * (r % out_w) - 1;
+    const int64_t y = 2 * (r / out_w % out_h) - 1;
+    T* out = a;
+    for (int64_t i = y; i < y + 3; ++i) {
+      const bool line = i >= 0 && i < map.h;
+      for (int64_t j = x; j < x + 3;) {
+        // Pixels side by side in the map are copied together.
+        const bool inside = line && j >= 0 && j < map.w;
+        const int64_t pixels = inside && dense ? std::min<int64_t>(x + 3, map.w) - j : 1;
+        if (inside) {
+          std::copy_n(map.row((image * map.h + i) * map.w + j), pixels * channels, out);
+        } else {
+          std::fill_n(out, channels, zero);
+        }
+        out += pixels * channels;
+        j += pixels;
+      }
+    }
+  }
+  zero_tails(first, lda, rows, 9 * channels, padded_depth, sizeof(T));
+}
+template void gather_halved(const MapView<float>&, int64_t, int64_t, float*, int64_t, int64_t,
+                            float);
+template void gather_halved(const MapView<uint16_t>&, int64_t, int64_t, uint16_t*, int64_t, int64_t,
+                            uint16_t);
+template void gather_halved(const MapView<uint8_t>&, int64_t, int64_t, uint8_t*, int64_t, int64_t,
+                            uint8_t);
+
 namespace {
 
 // The patch x patch pixels of one channel at `source`, whose rows are `width` floats apart, as far
@@ -227,6 +262,37 @@ void gather_patches(const PanelFormat& format, const InputView& input, int64_t b
                  std::min<int64_t>(patch, input.width - x), patch, out + c * patch * patch);
     }
     if (out == line) kernels.convert_panel(line, a, depth, format.quantization);
+  }
+  zero_tails(first, lda, rows, depth, padded_depth, size);
+}
+
+void gather_image_halved(const PanelFormat& format, const InputView& input, int64_t begin,
+                         int64_t rows, void* a, int64_t lda, int64_t padded_depth, float* line) {
+  const KernelSet& kernels = format.kernels;
+  const int64_t size = size_of(kernels.element), depth = int64_t{input.channels} * 9;
+  const int64_t out_h = (input.height + 1) / 2, out_w = (input.width + 1) / 2;
+  const int64_t plane = int64_t{input.height} * input.width;
+  void* const first = a;
+  for (int64_t r = begin; r < begin + rows; ++r, a = at(a, lda, size)) {
+    const int64_t image = r / (out_h * out_w);
+    const int64_t y = 2 * (r / out_w % out_h) - 1, x = 2 * (r % out_w) - 1;
+    const bool within = y >= 0 && x >= 0 && y + 3 <= input.height && x + 3 <= input.width;
+    float* const row = kernels.element == PanelElement::kF32 ? static_cast<float*>(a) : line;
+    float* out = row;
+    for (int c = 0; c < input.channels; ++c) {
+      const float* source = input.data + (image * input.channels + c) * plane;
+      for (int64_t i = y; i < y + 3; ++i, out += 3) {
+        if (within) {
+          std::memcpy(out, source + i * input.width + x, 3 * sizeof(float));
+          continue;
+        }
+        for (int64_t j = 0; j < 3; ++j) {
+          const bool inside = i >= 0 && i < input.height && x + j >= 0 && x + j < input.width;
+          out[j] = inside ? source[i * input.width + x + j] : 0.0f;
+        }
+      }
+    }
+    if (row == line) kernels.convert_panel(line, a, depth, format.quantization);
   }
   zero_tails(first, lda, rows, depth, padded_depth, size);
 }

@@ -95,6 +95,13 @@ void gather_neighbors(const PanelFormat& format, const MapView<float>& map, int 
                       int64_t begin, int64_t rows, int64_t depth_begin, int64_t depth_end, void* a,
                       int64_t lda, int64_t padded_depth);
 
+// Convolution of 3 x 3 with stride 2, zeros around each image: row (y, x) of the map with ceil(h/2)
+// x ceil(w/2) pixels is the pixels (2y + i - 1, 2x + j - 1) of a map of panel elements, j < 3
+// within i < 3. `zero` as for gather_shifted.
+template <typename T>
+void gather_halved(const MapView<T>& map, int64_t begin, int64_t rows, T* a, int64_t lda,
+                   int64_t padded_depth, T zero = 0);
+
 // Patch embedding: row (y, x) is the patch x patch pixels at (y * patch, x * patch) of an NCHW
 // image, channel by channel; pixels outside are zero. `line` has room for channels * patch * patch
 // floats.
@@ -107,5 +114,9 @@ struct InputView {
 };
 void gather_patches(const PanelFormat& format, const InputView& input, int64_t begin, int64_t rows,
                     void* a, int64_t lda, int64_t padded_depth, float* line);
+// The first convolution of a stem: the 3 x 3 pixels around (2y, 2x), channel by channel; of
+// `input`, patch is not read.
+void gather_image_halved(const PanelFormat& format, const InputView& input, int64_t begin,
+                         int64_t rows, void* a, int64_t lda, int64_t padded_depth, float* line);
 
 }  // namespace asmlp

@@ -18,6 +18,10 @@ std::string to_string(const ShiftSize& size) {
 
 int Config::hidden_dim(int stage) const { return static_cast<int>(dim(stage) * mlp_ratio); }
 
+int Config::stem_convs() const {
+  return stem == Stem::kPatch ? 0 : static_cast<int>(std::lround(std::log2(patch_size))) - 1;
+}
+
 int Config::num_blocks() const { return std::accumulate(depths.begin(), depths.end(), 0); }
 
 // The limits are far above every sensible model and low enough that no product of them overflows.
@@ -29,6 +33,15 @@ void validate(const Config& config) {
   check_range("hidden channels (embed_dim * mlp_ratio)", config.hidden_dim(0), 1, 1 << 20);
   check_range("shift_size (h)", config.shift_size.h, 1, 255);
   check_range("shift_size (w)", config.shift_size.w, 1, 255);
+  if (config.stem == Stem::kPatch) return;
+  require(config.patch_size == 4 || config.patch_size == 8, ErrorCode::kInvalidArgument,
+          "patch_size is {}, must be 4 or 8 with stem conv, which halves the image two or three "
+          "times",
+          config.patch_size);
+  require(config.embed_dim % (1 << config.stem_convs()) == 0, ErrorCode::kInvalidArgument,
+          "embed_dim is {}, must be a multiple of {} with stem conv, whose channels double from "
+          "convolution to convolution",
+          config.embed_dim, 1 << config.stem_convs());
 }
 
 int shift_of_channel(int c, int channels, int positions, int dilation) {
@@ -64,6 +77,24 @@ std::vector<MapSize> stage_sizes(const Config& config, int h, int w) {
     size = {(size.h + 1) / 2, (size.w + 1) / 2};
   }
   return sizes;
+}
+
+std::vector<MapSize> stem_sizes(const Config& config, int h, int w) {
+  std::vector<MapSize> sizes;
+  for (int i = 0; i < config.stem_convs(); ++i) {
+    h = (h + 1) / 2;
+    w = (w + 1) / 2;
+    sizes.push_back({h, w});
+  }
+  return sizes;
+}
+
+int stem_kernel(const Config& config) { return config.stem == Stem::kConv ? 3 : config.patch_size; }
+int downsample_kernel(const Config& config) {
+  return config.downsample == Downsample::kConv ? 3 : 1;
+}
+int downsample_norm_dim(const Config& config, int stage) {
+  return config.dim(stage) * (config.downsample == Downsample::kConv ? 1 : 4);
 }
 
 }  // namespace asmlp

@@ -75,6 +75,35 @@ TEST(PaddedIndex, AgreesWithWalking) {
   }
 }
 
+TEST(Stem, HalvesTheImageAndDoublesTheChannels) {
+  Config config;
+  config.stem = Stem::kConv;
+  config.embed_dim = 64;
+  config.patch_size = 8;
+  EXPECT_EQ(config.stem_convs(), 2);
+  EXPECT_EQ(config.stem_dim(0), 16);
+  EXPECT_EQ(config.stem_dim(1), 32);
+  EXPECT_EQ(stem_sizes(config, 37, 40), (std::vector<MapSize>{{19, 20}, {10, 10}}));
+  // The last convolution ends where patches of the same size do.
+  for (int h = 1; h < 40; ++h) {
+    const MapSize last = stem_sizes(config, h, h).back();
+    EXPECT_EQ(stage_sizes(config, h, h)[0].h, (last.h + 1) / 2) << h;
+  }
+}
+
+TEST(Stem, NeedsPatchesAndChannelsThatHalve) {
+  Config config;
+  config.stem = Stem::kConv;
+  validate(config);
+  for (const int patch : {1, 2, 3, 5, 16}) {
+    config.patch_size = patch;
+    EXPECT_THROW(validate(config), Error) << patch;
+  }
+  config.patch_size = 8;
+  config.embed_dim = 10;
+  EXPECT_THROW(validate(config), Error);
+}
+
 TEST(StageSizes, RoundUp) {
   Config config;
   EXPECT_EQ(stage_sizes(config, 224, 224),

@@ -27,7 +27,13 @@ void add_block(ParamTable& table, const std::string& block, int dim, int hidden)
 
 std::vector<Param> parameter_table(const Config& config) {
   ParamTable table;
-  table.conv_with_bias("patch_embed.proj", config.embed_dim, config.in_chans, config.patch_size);
+  int in = config.in_chans;
+  for (int i = 0; i < config.stem_convs(); in = config.stem_dim(i++)) {
+    const std::string step = fmt::format("patch_embed.stem.{}", i);
+    table.conv_with_bias(step + ".conv", config.stem_dim(i), in, 3);
+    table.norm(step + ".norm", config.stem_dim(i));
+  }
+  table.conv_with_bias("patch_embed.proj", config.embed_dim, in, stem_kernel(config));
   if (config.patch_norm) table.norm("patch_embed.norm", config.embed_dim);
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     const int dim = config.dim(stage);
@@ -36,8 +42,10 @@ std::vector<Param> parameter_table(const Config& config) {
       add_block(table, fmt::format("{}.blocks.{}", layer, i), dim, config.hidden_dim(stage));
     }
     if (stage + 1 < config.num_stages()) {
-      table.conv(layer + ".downsample.reduction", 2 * dim, 4 * dim);
-      table.norm(layer + ".downsample.norm", 4 * dim);
+      const int kernel = downsample_kernel(config);
+      const int norm = downsample_norm_dim(config, stage);
+      table.conv(layer + ".downsample.reduction", 2 * dim, norm, kernel);
+      table.norm(layer + ".downsample.norm", norm);
     }
   }
   table.norm("norm", config.num_features());
@@ -116,8 +124,14 @@ int64_t parameter_count(const Config& config) { return count_trained(parameter_t
 int64_t multiply_adds(const Config& config, int h, int w) {
   const auto sizes = stage_sizes(config, h, w);
   const auto pixels = [&](int stage) { return int64_t{sizes[stage].h} * sizes[stage].w; };
-  int64_t total =
-      pixels(0) * config.embed_dim * config.in_chans * config.patch_size * config.patch_size;
+  const auto halved = stem_sizes(config, h, w);
+  int64_t total = 0, in = config.in_chans;
+  for (int i = 0; i < config.stem_convs(); ++i) {
+    const int64_t out = config.stem_dim(i);
+    total += int64_t{halved[i].h} * halved[i].w * out * (9 * in + 1);
+    in = out;
+  }
+  total += pixels(0) * config.embed_dim * in * stem_kernel(config) * stem_kernel(config);
   if (config.patch_norm) total += pixels(0) * config.embed_dim;
   for (int stage = 0; stage < config.num_stages(); ++stage) {
     const int64_t dim = config.dim(stage);
@@ -126,7 +140,8 @@ int64_t multiply_adds(const Config& config, int h, int w) {
     // its sum at one multiply-add per channel.
     total += config.depths[stage] * pixels(stage) * (4 * dim * dim + 2 * dim * hidden + 5 * dim);
     if (stage + 1 < config.num_stages()) {
-      total += pixels(stage) * dim + pixels(stage + 1) * (4 * dim) * (2 * dim);
+      const int64_t depth = config.downsample == Downsample::kConv ? 9 * dim : 4 * dim;
+      total += pixels(stage) * dim + pixels(stage + 1) * depth * (2 * dim);
     }
   }
   // The authors count the last norm on one more halving than there is (their integer division).

@@ -27,7 +27,10 @@ std::vector<LayerInput> backbone_inputs(const Config& config, const std::string&
       inputs.push_back({{block + "mlp.fc2"}, "", config.hidden_dim(stage)});
     }
     if (stage + 1 < config.num_stages()) {
-      inputs.push_back({{layer + "downsample.reduction"}, layer + "downsample.norm", 4 * dim});
+      const bool merging = config.downsample == Downsample::kMerging;
+      inputs.push_back({{layer + "downsample.reduction"},
+                        merging ? layer + "downsample.norm" : "",
+                        (merging ? 4 : 9) * dim});
     }
   }
   return inputs;

@@ -68,6 +68,10 @@ TEST(InferConfig, FindsEveryVisibleField) {
     config.patch_size = pick(1, 9);
     config.mlp_ratio = i % 2 == 0 ? pick(1, 6) : std::uniform_real_distribution<>(1, 6)(random);
     config.patch_norm = pick(0, 1) == 1;
+    config.downsample = static_cast<Downsample>(pick(0, 1));
+    if ((config.patch_size == 4 || config.patch_size == 8) && config.embed_dim % 4 == 0) {
+      config.stem = Stem::kConv;
+    }
     configs.push_back(config);
   }
   for (const Config& config : configs) {
@@ -96,6 +100,8 @@ TEST(InferConfig, FindsEveryVisibleField) {
     expected.patch_size = config.patch_size;
     expected.mlp_ratio = found.mlp_ratio;
     expected.patch_norm = config.patch_norm;
+    expected.stem = config.stem;
+    if (config.num_stages() > 1) expected.downsample = config.downsample;
     ASSERT_EQ(found, expected);
   }
 }

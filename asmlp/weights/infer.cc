@@ -67,6 +67,23 @@ std::vector<int> read_depths(const TensorMap& tensors, const std::string& what) 
   return depths;
 }
 
+std::string stem_conv(int index) { return fmt::format("patch_embed.stem.{}.conv.weight", index); }
+
+// Channels of the image and side of a patch, from patch_embed.proj and what stands before it.
+void read_stem(const Reader& reader, const Shape& proj, Config& config) {
+  int convs = 0;
+  while (convs < kMaxStages && reader.tensors.contains(stem_conv(convs))) ++convs;
+  config.stem = convs == 0 ? Stem::kPatch : Stem::kConv;
+  config.in_chans = static_cast<int>(convs == 0 ? proj[1] : reader.shape(stem_conv(0), 4)[1]);
+  config.patch_size = convs == 0 ? static_cast<int>(proj[2]) : 2 << convs;
+}
+
+Downsample read_downsample(const Reader& reader, int stages) {
+  if (stages < 2) return Downsample::kMerging;
+  return reader.shape("layers.0.downsample.reduction.weight", 4)[2] == 1 ? Downsample::kMerging
+                                                                         : Downsample::kConv;
+}
+
 // A ratio with floor(dim * ratio) = hidden for every stage that has blocks: the base's when it
 // fits, else the largest of the quotients, which fits whenever any ratio does.
 double read_mlp_ratio(const Config& config, const Reader& reader) {
@@ -148,15 +165,15 @@ Config infer_config(const TensorMap& tensors, const Config& base, const std::str
   Config config = base;
   const Shape& patch = reader.shape("patch_embed.proj.weight", 4);
   config.embed_dim = static_cast<int>(patch[0]);
-  config.in_chans = static_cast<int>(patch[1]);
   require(
       patch[2] == patch[3], ErrorCode::kMismatch,
       "{}: not the weights of an AS-MLP: 'patch_embed.proj.weight' has shape {}, patches must be "
       "square",
       what, to_string(patch));
-  config.patch_size = static_cast<int>(patch[2]);
+  read_stem(reader, patch, config);
   config.patch_norm = tensors.contains("patch_embed.norm.weight");
   config.depths = read_depths(tensors, what);
+  config.downsample = read_downsample(reader, config.num_stages());
   config.num_classes = 0;
   if (tensors.contains("head.weight")) {
     config.num_classes = static_cast<int>(reader.shape("head.weight", 2)[0]);

@@ -22,7 +22,8 @@ struct ConfigChoices {
   std::vector<int> dilation;
 };
 
-// Every padding and both connections are drawn, too; one config in four has no patch_norm.
+// Every padding, both connections, and both ways to downsample are drawn, too; one config in four
+// has no patch_norm, and every second one that can have a stem of convolutions has it.
 inline Config random_config(std::mt19937& random, const ConfigChoices& choices) {
   const auto pick = [&](const auto& values) { return values[random() % values.size()]; };
   Config config;
@@ -41,6 +42,9 @@ inline Config random_config(std::mt19937& random, const ConfigChoices& choices) 
   config.padding = static_cast<Padding>(random() % 4);
   config.connection = static_cast<Connection>(random() % 2);
   config.patch_norm = random() % 4 != 0;
+  config.downsample = static_cast<Downsample>(random() % 2);
+  const bool halves = config.patch_size == 4 || config.patch_size == 8;
+  if (halves && config.embed_dim % 4 == 0) config.stem = static_cast<Stem>(random() % 2);
   return config;
 }
 

@@ -103,7 +103,7 @@ MixedStageImpl::MixedStageImpl(const Config& config, const TokenMixerConfig& mix
         MixedBlock(config, mixer, stage, side, config.drop_path * (first_block + i) / last_block));
   }
   if (stage + 1 < config.num_stages()) {
-    downsample_ = register_module("downsample", PatchMerging(config.dim(stage)));
+    downsample_ = register_module("downsample", PatchMerging(config, stage));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "asmlp/torch/nn/checkpoint.h"
 #include "asmlp/torch/ops/axial_shift.h"
+#include "asmlp/torch/ops/conv/halving.h"
 
 namespace asmlp::nn {
 namespace {
@@ -123,32 +124,67 @@ FeatureMap BlockImpl::forward(const FeatureMap& x) {
   return mlp_->add_to(shifted, norm2_, factors());
 }
 
-PatchEmbedImpl::PatchEmbedImpl(const Config& config)
-    : patch_size_(config.patch_size),
-      proj_(register_module(
-          "proj", torch::nn::Conv2d(
-                      torch::nn::Conv2dOptions(config.in_chans, config.embed_dim, config.patch_size)
-                          .stride(config.patch_size)))) {
+PatchEmbedImpl::PatchEmbedImpl(const Config& config) : config_(config) {
+  const auto halving = [](int in, int out) {
+    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).stride(2).padding(1));
+  };
+  int in = config.in_chans;
+  torch::nn::ModuleList steps;
+  if (config.stem_convs() > 0) register_module("stem", steps);
+  for (int i = 0; i < config.stem_convs(); in = config.stem_dim(i++)) {
+    const int out = config.stem_dim(i);
+    const auto step = std::make_shared<torch::nn::Module>();
+    stem_.emplace_back(step->register_module("conv", halving(in, out)),
+                       step->register_module("norm", make_norm(out)));
+    steps->push_back(step);
+  }
+  const int p = config.patch_size;
+  proj_ = register_module(
+      "proj", config.stem == Stem::kConv
+                  ? halving(in, config.embed_dim)
+                  : torch::nn::Conv2d(torch::nn::Conv2dOptions(in, config.embed_dim, p).stride(p)));
   if (config.patch_norm) norm_ = register_module("norm", make_norm(config.embed_dim));
 }
 
 torch::Tensor PatchEmbedImpl::forward(const torch::Tensor& image) {
-  const int64_t p = patch_size_;
+  const auto x = config_.stem == Stem::kConv ? convolve(image) : project_patches(image);
+  return norm_ ? normalized(x, norm_) : x;
+}
+
+torch::Tensor PatchEmbedImpl::convolve(const torch::Tensor& image) const {
+  auto x = image.permute({0, 2, 3, 1});
+  for (const auto& [conv, norm] : stem_) {
+    x = normalized(halving_conv(x, conv->weight, conv->bias), norm, Activation::kGelu);
+  }
+  return halving_conv(x, proj_->weight, proj_->bias);
+}
+
+torch::Tensor PatchEmbedImpl::project_patches(const torch::Tensor& image) const {
+  const int64_t p = config_.patch_size;
   const auto padded = zero_pad(image, {0, missing(image.size(3), p), 0, missing(image.size(2), p)});
   // A convolution whose patches do not overlap is a projection of the patches.
   const int64_t n = image.size(0), h = padded.size(2) / p, w = padded.size(3) / p;
   const auto patches = padded.reshape({n, -1, h, p, w, p})
                            .permute({0, 2, 4, 1, 3, 5})
                            .reshape({n, h, w, image.size(1) * p * p});
-  const auto x = fused_linear(patches, proj_->weight.flatten(1), proj_->bias);
-  return norm_ ? normalized(x, norm_) : x;
+  return fused_linear(patches, proj_->weight.flatten(1), proj_->bias);
 }
 
-PatchMergingImpl::PatchMergingImpl(int dim)
-    : reduction_(register_module("reduction", make_pointwise(4 * dim, 2 * dim, /*bias=*/false))),
-      norm_(register_module("norm", make_norm(4 * dim))) {}
+PatchMergingImpl::PatchMergingImpl(const Config& config, int stage)
+    : downsample_(config.downsample), reduction_(nullptr), norm_(nullptr) {
+  const int in = downsample_norm_dim(config, stage), kernel = downsample_kernel(config);
+  reduction_ = register_module(
+      "reduction", torch::nn::Conv2d(torch::nn::Conv2dOptions(in, 2 * config.dim(stage), kernel)
+                                         .stride(kernel == 1 ? 1 : 2)
+                                         .padding(kernel / 2)
+                                         .bias(false)));
+  norm_ = register_module("norm", make_norm(in));
+}
 
 torch::Tensor PatchMergingImpl::forward(const torch::Tensor& input) {
+  if (downsample_ == Downsample::kConv) {
+    return halving_conv(normalized(input, norm_), reduction_->weight, reduction_->bias);
+  }
   const auto x =
       zero_pad(input, {0, 0, 0, missing(input.size(2), 2), 0, missing(input.size(1), 2)});
   // Channels of the pixels (0,0), (1,0), (0,1), (1,1) of each 2 x 2 square (row, column).
@@ -165,7 +201,7 @@ StageImpl::StageImpl(const Config& config, int stage, int first_block)
     blocks_->push_back(Block(config, stage, config.drop_path * (first_block + i) / last_block));
   }
   if (stage + 1 < config.num_stages()) {
-    downsample_ = register_module("downsample", PatchMerging(config.dim(stage)));
+    downsample_ = register_module("downsample", PatchMerging(config, stage));
   }
 }
 

@@ -5,6 +5,9 @@
 
 #include <torch/torch.h>
 
+#include <utility>
+#include <vector>
+
 #include "asmlp/model/config.h"
 #include "asmlp/torch/ops/functional.h"
 
@@ -71,28 +74,35 @@ class BlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Block);
 
-// Patches of p x p pixels to C channels; the image is zero-padded right and bottom to a multiple of
-// p.
+// The image as a map of C channels with a pixel per p x p (Config::stem). Patches: the image is
+// zero-padded right and bottom to a multiple of p. Convolutions: halved until it is so small, zeros
+// around.
 class PatchEmbedImpl : public torch::nn::Module {
  public:
   explicit PatchEmbedImpl(const Config& config);
   torch::Tensor forward(const torch::Tensor& image);
 
  private:
-  int patch_size_;
-  torch::nn::Conv2d proj_;
+  torch::Tensor project_patches(const torch::Tensor& image) const;
+  torch::Tensor convolve(const torch::Tensor& image) const;
+
+  Config config_;
+  std::vector<std::pair<torch::nn::Conv2d, torch::nn::GroupNorm>> stem_;  // before proj
+  torch::nn::Conv2d proj_{nullptr};
   torch::nn::GroupNorm norm_{nullptr};  // absent without config.patch_norm
 };
 TORCH_MODULE(PatchEmbed);
 
-// The 2 x 2 neighbors side by side on the channels, norm, projection 4C -> 2C; odd maps are
-// zero-padded right and bottom.
+// A map of half the sides and 2C channels (Config::downsample). Merging: the 2 x 2 neighbors side
+// by side on the channels, norm, projection 4C -> 2C; odd maps are zero-padded right and bottom.
+// Convolution: norm, 3 x 3 with stride 2.
 class PatchMergingImpl : public torch::nn::Module {
  public:
-  explicit PatchMergingImpl(int dim);
+  PatchMergingImpl(const Config& config, int stage);
   torch::Tensor forward(const torch::Tensor& x);
 
  private:
+  Downsample downsample_;
   torch::nn::Conv2d reduction_;
   torch::nn::GroupNorm norm_;
 };

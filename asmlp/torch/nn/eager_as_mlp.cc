@@ -49,8 +49,8 @@ const torch::Tensor& EagerAsMlp::parameter(const std::string& name) const {
 }
 
 torch::Tensor EagerAsMlp::convolution(const torch::Tensor& x, const std::string& name,
-                                      int64_t stride) const {
-  return at::conv2d(x, parameter(name + ".weight"), parameter(name + ".bias"), stride);
+                                      int64_t stride, int64_t padding) const {
+  return at::conv2d(x, parameter(name + ".weight"), parameter(name + ".bias"), stride, padding);
 }
 
 // In fp32 under autocast too, which at::group_norm does not see to by itself.
@@ -90,7 +90,21 @@ torch::Tensor EagerAsMlp::block(torch::Tensor x, const std::string& name, double
   return x + drop_path(convolution(hidden, name + ".mlp.fc2"), rate, training);
 }
 
+torch::Tensor EagerAsMlp::stem(torch::Tensor x) const {
+  if (config_.stem == Stem::kPatch) {
+    return convolution(completed(x, config_.patch_size), "patch_embed.proj", config_.patch_size);
+  }
+  for (int i = 0; i < config_.stem_convs(); ++i) {
+    const std::string step = "patch_embed.stem." + std::to_string(i);
+    x = at::gelu(norm(convolution(x, step + ".conv", 2, 1), step + ".norm"));
+  }
+  return convolution(x, "patch_embed.proj", 2, 1);
+}
+
 torch::Tensor EagerAsMlp::merging(torch::Tensor x, const std::string& name) const {
+  if (config_.downsample == Downsample::kConv) {
+    return convolution(norm(x, name + ".norm"), name + ".reduction", 2, 1);
+  }
   x = completed(x, 2);
   const auto every_second = [&](int64_t row, int64_t column) {
     return x.slice(2, row, c10::nullopt, 2).slice(3, column, c10::nullopt, 2);
@@ -101,8 +115,7 @@ torch::Tensor EagerAsMlp::merging(torch::Tensor x, const std::string& name) cons
 
 torch::Tensor EagerAsMlp::run_stages(
     const torch::Tensor& images, const std::function<void(int, const torch::Tensor&)>& seen) const {
-  auto x =
-      convolution(completed(images, config_.patch_size), "patch_embed.proj", config_.patch_size);
+  auto x = stem(images);
   if (config_.patch_norm) x = norm(x, "patch_embed.norm");
   int index = 0;
   const int last = std::max(1, config_.num_blocks() - 1);

@@ -34,12 +34,13 @@ class EagerAsMlp {
 
  private:
   const torch::Tensor& parameter(const std::string& name) const;
-  torch::Tensor convolution(const torch::Tensor& x, const std::string& name,
-                            int64_t stride = 1) const;
+  torch::Tensor convolution(const torch::Tensor& x, const std::string& name, int64_t stride = 1,
+                            int64_t padding = 0) const;
   torch::Tensor norm(const torch::Tensor& x, const std::string& name) const;
   torch::Tensor shift(const torch::Tensor& x, int64_t axis, int positions) const;
   torch::Tensor axial_shift(torch::Tensor x, const std::string& name) const;
   torch::Tensor block(torch::Tensor x, const std::string& name, double rate) const;
+  torch::Tensor stem(torch::Tensor x) const;
   torch::Tensor merging(torch::Tensor x, const std::string& name) const;
   // Hands what the blocks of each stage give to `seen`; the last one's is returned.
   torch::Tensor run_stages(const torch::Tensor& images,
