@@ -10,6 +10,7 @@
 #include "asmlp/core/error.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/torch/optim/adamw.h"
+#include "asmlp/torch/optim/muon.h"
 #include "asmlp/torch/optim/param_groups.h"
 #include "asmlp/torch/optim/sgd.h"
 #include "asmlp/torch/optim/update_kernels.h"
@@ -19,10 +20,12 @@ namespace {
 
 constexpr int64_t kPart = 1 << 16;  // elements that one thread takes at a time
 
-std::vector<Moment> moments_of(const torch::Tensor& parameter, const OptimizerOptions& options) {
+std::vector<Moment> moments_of(const std::string& name, const torch::Tensor& parameter,
+                               const OptimizerOptions& options) {
   if (!parameter.requires_grad()) return {};
   const auto zeros = [&] { return torch::zeros_like(parameter.detach()); };
-  if (options.opt == Opt::kSgd) return {{"momentum", zeros()}};
+  const bool muon = options.opt == Opt::kMuon && takes_muon(name, parameter.dim());
+  if (muon || options.opt == Opt::kSgd) return {{"momentum", zeros()}};
   return {{"m", zeros()}, {"v", zeros()}};
 }
 
@@ -50,7 +53,7 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerOptions& op
     const torch::Tensor& p = item.value();
     require(p.is_contiguous() && p.scalar_type() == torch::kFloat, ErrorCode::kUnsupported,
             "parameter {}: the optimizer needs contiguous fp32", item.key());
-    slots_.push_back({item.key(), p, moments_of(p, options),
+    slots_.push_back({item.key(), p, moments_of(item.key(), p, options),
                       takes_weight_decay(item.key(), p.dim(), options.no_decay),
                       scales.at(item.key())});
   }
@@ -81,34 +84,43 @@ double Optimizer::gradient_norm() const {
   return std::sqrt(total);
 }
 
-void Optimizer::step_adamw(double lr, double gradient_scale) {
+void Optimizer::step_adamw(OptimizerSlot& slot, double lr, double gradient_scale) {
   AdamWUpdate u{};
   u.scale = gradient_scale;
   u.b1 = options_.betas[0];
   u.b2 = options_.betas[1];
   u.root_v_scale = 1 / std::sqrt(1 - std::pow(u.b2, double(updates_)));
   u.eps = options_.eps;
-  for (OptimizerSlot& slot : slots_) {
-    if (slot.moments.empty() || !slot.parameter.grad().defined()) continue;
-    const double own = lr * slot.lr_scale;
-    u.step_size = own / (1 - std::pow(u.b1, double(updates_)));
-    u.keep = slot.decay ? 1 - own * options_.weight_decay : 1.0;
-    update_adamw(slot.parameter, slot.moments[0].values, slot.moments[1].values, u);
-  }
+  u.step_size = lr / (1 - std::pow(u.b1, double(updates_)));
+  u.keep = slot.decay ? 1 - lr * options_.weight_decay : 1.0;
+  update_adamw(slot.parameter, slot.moments[0].values, slot.moments[1].values, u);
 }
 
-void Optimizer::step_sgd(double lr, double gradient_scale) {
-  for (OptimizerSlot& slot : slots_) {
-    if (slot.moments.empty() || !slot.parameter.grad().defined()) continue;
-    const double decay = slot.decay ? options_.weight_decay : 0.0;
-    update_sgd(slot.parameter, slot.moments[0].values,
-               {lr * slot.lr_scale, gradient_scale, decay, options_.momentum, options_.nesterov});
-  }
+void Optimizer::step_sgd(OptimizerSlot& slot, double lr, double gradient_scale) {
+  const double decay = slot.decay ? options_.weight_decay : 0.0;
+  update_sgd(slot.parameter, slot.moments[0].values,
+             {lr, gradient_scale, decay, options_.momentum, options_.nesterov});
+}
+
+void Optimizer::step_muon(OptimizerSlot& slot, double lr, double gradient_scale) {
+  const double decay = slot.decay ? options_.weight_decay : 0.0;
+  update_muon(slot.parameter, slot.moments[0].values,
+              {lr, gradient_scale, decay, options_.momentum});
 }
 
 void Optimizer::step(double lr, double gradient_scale) {
   ++updates_;
-  options_.opt == Opt::kSgd ? step_sgd(lr, gradient_scale) : step_adamw(lr, gradient_scale);
+  for (OptimizerSlot& slot : slots_) {
+    if (slot.moments.empty() || !slot.parameter.grad().defined()) continue;
+    const double own = lr * slot.lr_scale;
+    if (options_.opt == Opt::kSgd) {
+      step_sgd(slot, own, gradient_scale);
+    } else if (slot.moments.size() == 1) {  // of the two kinds under muon
+      step_muon(slot, own, gradient_scale);
+    } else {
+      step_adamw(slot, own, gradient_scale);
+    }
+  }
 }
 
 void Optimizer::zero_grad() {

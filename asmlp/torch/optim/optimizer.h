@@ -1,4 +1,4 @@
-// AdamW or SGD over named parameters, with a state that is saved and restored to the bit.
+// AdamW, Muon, or SGD over named parameters, with a state that is saved and restored to the bit.
 #pragma once
 
 #include <torch/torch.h>
@@ -17,9 +17,11 @@ namespace asmlp::train {
 enum class Opt {
   kAdamW,  // adamw.h
   kSgd,    // with momentum, sgd.h
+  kMuon,   // of the layers' weights, muon.h; AdamW of the others
 };
 constexpr auto names_of(Opt) {
-  return std::array{std::pair{Opt::kAdamW, "adamw"}, std::pair{Opt::kSgd, "sgd"}};
+  return std::array{std::pair{Opt::kAdamW, "adamw"}, std::pair{Opt::kSgd, "sgd"},
+                    std::pair{Opt::kMuon, "muon"}};
 }
 
 // Which parameters have no weight decay.
@@ -51,9 +53,10 @@ struct OptimizerOptions {
   static void visit(auto& self, auto&& field) {
     field("opt", self.opt,
           OptionInfo{{},
-                     "adamw, or sgd (with momentum). sgd has other defaults of lr-base, "
+                     "adamw; muon (for the weights of the layers, adamw for the others, with the "
+                     "same rates); or sgd (with momentum). sgd has other defaults of lr-base, "
                      "lr-base-size and weight-decay: its own"});
-    field("momentum", self.momentum, OptionInfo{{.low = 0, .below = 1}, "sgd: momentum"});
+    field("momentum", self.momentum, OptionInfo{{.low = 0, .below = 1}, "sgd, muon: momentum"});
     field("nesterov", self.nesterov, OptionInfo{{}, "sgd: Nesterov's momentum"});
     field("weight-decay", self.weight_decay,
           OptionInfo{{.low = 0}, "AdamW's decoupled decay; with sgd part of the gradient"});
@@ -88,7 +91,7 @@ void validate(const OptimizerOptions& options);
 // What is kept of one parameter between the steps: of its shape, fp32, contiguous, on its device.
 struct Moment {
   std::string
-      kind;  // AdamW: "m" (the gradient's running mean), "v" (its square's); SGD: "momentum"
+      kind;  // AdamW: "m" (the gradient's running mean), "v" (its square's); SGD, Muon: "momentum"
   torch::Tensor values;
 };
 
@@ -126,8 +129,9 @@ class Optimizer {
   void set_updates(int64_t updates) { updates_ = updates; }
 
  private:
-  void step_adamw(double lr, double gradient_scale);
-  void step_sgd(double lr, double gradient_scale);
+  void step_adamw(OptimizerSlot& slot, double lr, double gradient_scale);
+  void step_sgd(OptimizerSlot& slot, double lr, double gradient_scale);
+  void step_muon(OptimizerSlot& slot, double lr, double gradient_scale);
 
   std::vector<OptimizerSlot> slots_;
   OptimizerOptions options_;

@@ -107,7 +107,8 @@ void use_optimizer(TrainOptions& options, Opt opt) {
   options.schedule.lr.reset();
   options.schedule.lr_base = usual.schedule.lr_base;
   options.schedule.lr_base_size = usual.schedule.lr_base_size;
-  if (opt == Opt::kAdamW) return;
+  options.optimizer.momentum = opt == Opt::kMuon ? 0.95 : usual.optimizer.momentum;
+  if (opt != Opt::kSgd) return;
   switch (options.model.task) {
     case Task::kClassify:  // Goyal et al. 2017
       options.schedule.lr_base = 0.1;
