@@ -39,8 +39,8 @@ LearningRates TrainOptions::learning_rates(int world) const {
   rates.peak = schedule.lr.value_or(schedule.lr_base * batch / schedule.lr_base_size);
   switch (model.task) {
     case Task::kClassify:
-      rates.first = optimizer.opt == Opt::kAdamW ? 5e-7 * batch / 512 : rates.peak * 1e-3;
-      rates.last = optimizer.opt == Opt::kAdamW ? 5e-6 * batch / 512 : rates.peak * 1e-2;
+      rates.first = optimizer.opt == Opt::kSgd ? rates.peak * 1e-3 : 5e-7 * batch / 512;
+      rates.last = optimizer.opt == Opt::kSgd ? rates.peak * 1e-2 : 5e-6 * batch / 512;
       break;
     case Task::kDetect:
       rates.first = rates.peak * 1e-3;
@@ -123,7 +123,13 @@ void validate(const TrainOptions& o) {
   // Beyond it, YAML readers fall back to floating point.
   require(o.run.seed <= uint64_t{INT64_MAX}, ErrorCode::kInvalidArgument,
           "seed is {}, must be at most 2^63-1", o.run.seed);
-  if (task == Task::kClassify) validate(o.classification.augmentation);
+  if (task == Task::kClassify) {
+    validate(o.classification.augmentation);
+    const bool size = o.classification.early_size > 0, epochs = o.classification.early_epochs > 0;
+    require(size == epochs, ErrorCode::kInvalidArgument,
+            "early-size is {} and early-epochs {}: give both, or none", o.classification.early_size,
+            o.classification.early_epochs);
+  }
   if (task == Task::kDetect) validate(o.detection);
   if (task == Task::kSegment) validate(o.segmentation);
 }

@@ -24,6 +24,9 @@ namespace asmlp::train {
 // What only classification has.
 struct ClassifyOptions {
   std::optional<int> img_size;
+  // Smaller images at first: many epochs for the time of few (progressive resizing, Howard, 2018).
+  int early_size = 0;
+  int64_t early_epochs = 0;
   data::Augmentation augmentation;
   data::MixupOptions mixup;
 
@@ -31,6 +34,13 @@ struct ClassifyOptions {
     under("Data and model", field)(
         "img-size", self.img_size,
         OptionInfo{{}, "Side of the input in pixels (default: the model's)"});
+    under("Augmentation", field)(
+        "early-size", self.early_size,
+        OptionInfo{{.low = 0, .high = 1 << 14},
+                   "Side of the training input in pixels during the first early-epochs, which are "
+                   "cheaper the smaller it is; 0: the same in all epochs"});
+    under("Augmentation", field)("early-epochs", self.early_epochs,
+                                 OptionInfo{{.low = 0}, "Epochs that are trained at early-size"});
     data::Augmentation::visit(self.augmentation, under("Augmentation", field));
     data::MixupOptions::visit(self.mixup, under("Augmentation", field));
   }

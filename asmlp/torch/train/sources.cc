@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "asmlp/core/error.h"
 #include "asmlp/core/log.h"
 #include "asmlp/core/thread_pool.h"
 #include "asmlp/torch/data/augment/transforms.h"
@@ -22,6 +23,22 @@ data::Transform transform_to(const Preprocessing& preprocessing) {
   transform.height = transform.width = preprocessing.size;
   return transform;
 }
+
+class TwoSources final : public data::BatchSource {
+ public:
+  TwoSources(std::unique_ptr<data::BatchSource> early, std::unique_ptr<data::BatchSource> late,
+             int64_t epochs)
+      : early_(std::move(early)), late_(std::move(late)), epochs_(epochs) {}
+  int64_t batches() const override { return late_->batches(); }
+  int64_t images() const override { return late_->images(); }
+  data::BatchStream start(int64_t epoch, int64_t first_batch) const override {
+    return (epoch < epochs_ ? early_ : late_)->start(epoch, first_batch);
+  }
+
+ private:
+  std::unique_ptr<data::BatchSource> early_, late_;
+  int64_t epochs_;
+};
 
 // Processes of the run on this machine.
 int local_processes() {
@@ -101,6 +118,14 @@ std::unique_ptr<data::BatchSource> training_source(const data::DataSource& split
                                    .world = world.size(),
                                    .order = data::Order::kShuffled,
                                    .remainder = data::Remainder::kDrop});
+}
+
+std::unique_ptr<data::BatchSource> two_sources(std::unique_ptr<data::BatchSource> early,
+                                               std::unique_ptr<data::BatchSource> late,
+                                               int64_t epochs) {
+  require(early->batches() == late->batches(), ErrorCode::kMismatch,
+          "{} batches per epoch at first, {} later", early->batches(), late->batches());
+  return std::make_unique<TwoSources>(std::move(early), std::move(late), epochs);
 }
 
 std::unique_ptr<data::BatchSource> evaluation_source(const data::DataSource& split,

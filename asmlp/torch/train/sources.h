@@ -40,6 +40,12 @@ std::unique_ptr<data::BatchSource> training_source(const data::DataSource& split
                                                    const dist::World& world,
                                                    std::shared_ptr<const ImageCache> cache = {});
 
+// The batches of `early` in the epochs below `epochs`, then those of `late`: two forms of the same
+// images.
+std::unique_ptr<data::BatchSource> two_sources(std::unique_ptr<data::BatchSource> early,
+                                               std::unique_ptr<data::BatchSource> late,
+                                               int64_t epochs);
+
 // In order and without augmentation, each image once over the processes. The split must outlive
 // the result.
 std::unique_ptr<data::BatchSource> evaluation_source(const data::DataSource& split,

@@ -2,6 +2,7 @@
 
 #include "asmlp/torch/nn/as_mlp.h"
 #include "asmlp/torch/train/sources.h"
+#include "asmlp/torch/train/tasks/classify_task.h"
 #include "asmlp/torch/train/tasks/evaluate.h"
 #include "tests/support/trainer_runs.h"
 
@@ -159,6 +160,35 @@ TEST_F(TrainerTest, StartsFromTheWeightsOfAFile) {
                       "patch_size": 2}, "preprocessing": {"size": 8, "mean": [0.3], "std": [0.3]}})";
   EXPECT_THAT(error_of([&] { trainer("d", options).load_initial_weights(); }),
               HasSubstr("final.safetensors"));
+}
+
+TEST_F(TrainerTest, TheFirstEpochsAreTrainedAtTheEarlySize) {
+  TrainOptions options = small_options();
+  options.schedule.epochs = 3;
+  options.classification.early_size = 4;
+  options.classification.early_epochs = 2;
+  const auto task =
+      classify_task(options, data::make_data_source(training_),
+                    data::make_data_source(validation_), "brightness", *world_);
+  const auto source = task->training_batches();
+  for (const auto& [epoch, side] : {std::pair{0, 4}, std::pair{1, 4}, std::pair{2, 8}}) {
+    EXPECT_EQ(source->start(epoch).next()->images.size(2), side) << epoch;
+  }
+  EXPECT_EQ(task->validation_batches()->start(0).next()->images.size(2), 8);
+  // A run that is stopped in the small part and resumed is the same run.
+  run("whole", options);
+  Observer quiet;
+  {
+    Trainer t = trainer("parts", options);
+    t.run(quiet, nullptr, 7);
+  }
+  Trainer t = trainer("parts", options);
+  t.resume(t.state_path());
+  ASSERT_EQ(t.run(quiet), Outcome::kFinished);
+  EXPECT_EQ(state_distance(state_tensors("whole"), state_tensors("parts"), "model."), 0);
+
+  options.classification.early_epochs = 0;
+  EXPECT_THAT(error_of([&] { validate(options); }), HasSubstr("early-epochs"));
 }
 
 TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {

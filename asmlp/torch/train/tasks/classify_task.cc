@@ -53,6 +53,10 @@ class ClassifyTask final : public TrainingTask {
       class_weights_ = torch::tensor(weights, torch::kFloat);
     }
 
+    // Throws for a size that the model cannot take.
+    if (const int early = options.classification.early_size; early > 0) {
+      multiply_adds(architecture_, early, early);
+    }
     const int side = spec.preprocessing.size;
     facts_.model = spec.name;
     facts_.classes = names;
@@ -85,8 +89,15 @@ class ClassifyTask final : public TrainingTask {
   }
 
   std::unique_ptr<data::BatchSource> training_batches() const override {
-    return training_source(*training_, architecture_.spec.preprocessing, options_, world_,
-                           caches_.training);
+    const auto batches_of = [this](int side) {
+      Preprocessing preprocessing = architecture_.spec.preprocessing;
+      preprocessing.size = side;
+      return training_source(*training_, preprocessing, options_, world_, caches_.training);
+    };
+    auto all = batches_of(architecture_.spec.preprocessing.size);
+    const ClassifyOptions& own = options_.classification;
+    if (own.early_size == 0) return all;
+    return two_sources(batches_of(own.early_size), std::move(all), own.early_epochs);
   }
   std::unique_ptr<data::BatchSource> validation_batches() const override {
     return evaluation_source(*validation_, architecture_.spec.preprocessing,
