@@ -229,13 +229,13 @@ class Panel {
             paints_.series[point.family % paints_.series.size()], x, high, low, x - 3);
       }
       svg += mark_svg(x, y, point.family, paints_);
-      double label = x + 8;
+      double label = x + 6;
       const auto covered = [&](const auto& other) {
         return std::abs(other.first - label) < 15 && std::abs(other.second - y) < 11;
       };
       while (std::ranges::any_of(taken, covered)) label += 15;
       taken.emplace_back(label, y);
-      svg += text_svg(label, y + 4, std::to_string(index), paints_.ink);
+      svg += text_svg(label, y - 5, std::to_string(index), paints_.ink);
     }
     return svg;
   }
@@ -290,9 +290,9 @@ std::string study_cost_svg(const Json& document) {
   const Json& runs = document["runs"];
   const std::string title = printable(document["study"].get<std::string>()) + ": cost and top-1";
   const std::string facts = fmt::format(
-      "{} of {} runs \u00b7 {} epochs \u00b7 {} \u00b7 bars: one standard error of the mean",
+      "{} of {} runs \u00b7 {} epoch{} \u00b7 {} \u00b7 bars: one standard error of the mean",
       runs["finished"].get<int>(), runs["planned"].get<int>(), document["epochs"].get<int>(),
-      printable(document["machine"]["cpu"].get<std::string>()));
+      document["epochs"] == 1 ? "" : "s", printable(document["machine"]["cpu"].get<std::string>()));
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
       "font-family=\"system-ui, sans-serif\" font-size=\"12\">\n"

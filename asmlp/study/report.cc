@@ -144,12 +144,12 @@ std::string gaps(const Json& document) {
 std::string header(const Json& document) {
   const Json& runs = document["runs"];
   std::string text = fmt::format(
-      "{} of {} runs finished, {} failed, {} missing; {} epochs each; {}, {} cores usable; asmlp "
-      "{} "
-      "(runs of commit {}); {}\n",
+      "{} of {} runs finished, {} failed, {} missing; {} epoch{} each; {}, {} core{} usable; "
+      "asmlp {} (runs of commit {}); {}\n",
       runs["finished"].get<int>(), runs["planned"].get<int>(), runs["failed"].get<int>(),
-      runs["missing"].get<int>(), document["epochs"].get<int>(), word(document["machine"]["cpu"]),
-      document["machine"]["cores"].get<int>(), word(document["build"]["version"]),
+      runs["missing"].get<int>(), document["epochs"].get<int>(), document["epochs"] == 1 ? "" : "s",
+      word(document["machine"]["cpu"]), document["machine"]["cores"].get<int>(),
+      document["machine"]["cores"] == 1 ? "" : "s", word(document["build"]["version"]),
       words(document["commits"]), word(document["date"]));
   return text;
 }

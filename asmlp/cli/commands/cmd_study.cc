@@ -122,9 +122,10 @@ Command add_study(CLI::App& program) {
   app->add_option("-o,--output", options->output,
                   "folder of the study (default: output/<name of the study>)")
       ->type_name("DIR");
-  app->add_option("--data", options->data,
-                  "the data set, instead of the one that the study's file names as `data` of its "
-                  "`base`; a study that has begun goes on with the same one")
+  app->add_option(
+         "--data", options->data,
+         "the data set, instead of `data` in the `base` of the file; it belongs to the runs: give "
+         "it again to continue")
       ->type_name("DIR");
   app->add_option("--jobs", options->jobs,
                   "training processes at a time, which share the cores; auto (default): one per "
