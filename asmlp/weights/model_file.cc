@@ -4,6 +4,7 @@
 #include "asmlp/model/params.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/dense_file.h"
+#include "asmlp/weights/quantized.h"
 #include "asmlp/weights/safetensors.h"
 
 namespace asmlp {
@@ -76,6 +77,22 @@ ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOpti
       break;
   }
   return load_classifier(file, options);
+}
+
+void dequantize(ModelFile& model) {
+  if (!is_quantized(model.tensors)) return;
+  model.tensors = dequantized(model.tensors);
+  std::visit(
+      [](auto& own) {
+        if constexpr (requires { own.spec; }) {
+          own.spec.quantization.reset();
+        } else {
+          own.quantization = {};
+        }
+      },
+      model.description.model);
+  model.notes.push_back(
+      "int8 weights were taken as the fp32 numbers that they stand for; their rounding stays");
 }
 
 void save_model_file(const std::filesystem::path& path, const ModelFile& model) {

@@ -30,6 +30,10 @@ struct ModelFileOptions {
 // state it is the model inside. Errors: theirs; kBadFormat for values that are not finite.
 ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options = {});
 
+// Makes fp32 weights of int8 ones, the numbers that they stand for, and notes it; does nothing where
+// there are none.
+void dequantize(ModelFile& model);
+
 // Writes a self-describing safetensors file atomically. Tensors are stored as they are.
 void save_model_file(const std::filesystem::path& path, const ModelFile& model);
 

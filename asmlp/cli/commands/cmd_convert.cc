@@ -44,25 +44,6 @@ void set_name(Description& model, const std::string& name) {
       model.model);
 }
 
-// Of a model with int8 layers, one in fp32.
-void dequantize(ModelFile& model, const std::string& file) {
-  require(is_quantized(model.tensors), ErrorCode::kInvalidArgument,
-          "{}: --dequantize: the file has no int8 weights; leave the option out", file);
-  model.tensors = dequantized(model.tensors);
-  std::visit(
-      [](auto& own) {
-        if constexpr (requires { own.spec; }) {
-          own.spec.quantization.reset();
-        } else {
-          own.quantization = {};
-        }
-      },
-      model.description.model);
-  model.notes.push_back(
-      "int8 weights were written as the fp32 numbers that they stand for; their "
-      "rounding stays");
-}
-
 // The type that --dtype names.
 DType dtype_named(const std::string& name) {
   for (const DType dtype : {DType::kF16, DType::kBF16}) {
@@ -84,7 +65,11 @@ int convert(const ConvertOptions& options) {
   if (!architecture.empty()) load.description = resolve_description(architecture);
   if (!options.shift_size.empty()) load.shift_size = parse_shift_size(options.shift_size);
   ModelFile model = load_model_file(options.in, load);
-  if (options.dequantize) dequantize(model, options.in);
+  if (options.dequantize) {
+    require(is_quantized(model.tensors), ErrorCode::kInvalidArgument,
+            "{}: --dequantize: the file has no int8 weights; leave the option out", options.in);
+    dequantize(model);
+  }
   if (!options.dtype.empty()) model.tensors = stored_as(model.tensors, dtype_named(options.dtype));
   if (!options.name.empty()) set_name(model.description, options.name);
   name_classes(model.description, options.class_map, options.in, &model.notes);

@@ -7,12 +7,23 @@
 #include "asmlp/torch/nn/load_state.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/finite.h"
+#include "asmlp/weights/quantized.h"
 #include "asmlp/weights/weight_file.h"
 
 namespace asmlp::nn {
 namespace {
 
 using Notes = std::vector<std::string>;
+
+// Training goes on from the numbers that int8 weights stand for.
+void take_as_fp32(TensorMap& tensors, const std::filesystem::path& path, Notes& notes) {
+  if (!is_quantized(tensors)) return;
+  tensors = dequantized(tensors);
+  notes.push_back(
+      fmt::format("{}: its int8 weights are taken as the fp32 numbers that they stand "
+                  "for",
+                  path.string()));
+}
 
 struct ClassifierFile {
   TensorMap tensors;
@@ -50,6 +61,7 @@ ClassifierFile read_classifier(const std::filesystem::path& path, const Architec
       found.connection != wanted.connection) {
     notes.emplace_back("the weights were made for another dilation, padding or connection");
   }
+  take_as_fp32(checkpoint.tensors, path, notes);
   return {std::move(checkpoint.tensors), {checkpoint.spec.classes, found.num_classes}};
 }
 
@@ -101,6 +113,7 @@ Notes start_dense(torch::nn::Module& model, const ClassList& classes,
   WeightFile file = read_weights(path);
   require_finite(file.tensors, path.string());
   Notes notes = file.notes;
+  take_as_fp32(file.tensors, path, notes);
   if (below_prefix(file.tensors, head_prefix).empty()) {
     BackboneReport report = load_backbone(backbone_of(model), file);
     notes.insert(notes.end(), report.notes.begin(), report.notes.end());

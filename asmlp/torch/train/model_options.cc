@@ -10,7 +10,6 @@
 #include "asmlp/schema/fields.h"
 #include "asmlp/schema/text.h"
 #include "asmlp/weights/model_file.h"
-#include "asmlp/weights/quantized.h"
 
 namespace asmlp::train {
 namespace {
@@ -53,8 +52,8 @@ Description ModelChoice::resolve(Task task) const {
             "{}: no such file of weights", name);
     return resolve_description(name, task);
   }
-  const ModelFile file = load_model_file(name);
-  require_unquantized(file.tensors, name);
+  ModelFile file = load_model_file(name);
+  dequantize(file);  // what is trained has weights in fp32
   const Description& found = file.description;
   require(
       found.task() == task, ErrorCode::kMismatch,

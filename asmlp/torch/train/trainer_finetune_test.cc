@@ -1,5 +1,7 @@
 // Runs that freeze, stop early, go on for longer, and weigh classes.
 #include "asmlp/torch/train/class_weights.h"
+#include "asmlp/weights/quantized.h"
+#include "tests/support/quantized.h"
 #include "tests/support/trainer_runs.h"
 
 namespace asmlp::train::trainer_finetune_test {
@@ -11,7 +13,7 @@ using testing::HasSubstr;
 // Every combination of optimizer and options goes on to the same bits after stops.
 TEST_F(TrainerTest, FineTuningRunsResumeToTheSameBits) {
   int number = 0;
-  for (const Opt opt : {Opt::kAdamW, Opt::kSgd}) {
+  for (const Opt opt : {Opt::kAdamW, Opt::kSgd, Opt::kMuon}) {
     TrainOptions options = small_options();
     options.optimizer.opt = opt;
     options.optimizer.nesterov = opt == Opt::kSgd;
@@ -31,6 +33,31 @@ TEST_F(TrainerTest, FineTuningRunsResumeToTheSameBits) {
     EXPECT_TRUE(state.contains(kind + "head.weight"));
     EXPECT_FALSE(state.contains(kind + "patch_embed.proj.weight"));
   }
+}
+
+// As a model and as weights, for a classifier.
+TEST_F(TrainerTest, StartsFromTheNumbersThatInt8WeightsStandFor) {
+  run("a", small_options());
+  Checkpoint checkpoint = load_checkpoint(folder_.path() / "a" / "final.safetensors");
+  checkpoint.tensors = test::quantized(checkpoint.tensors);
+  const auto file = folder_.path() / "int8.safetensors";
+  save_checkpoint(file, checkpoint);
+  const TensorMap expected = dequantized(checkpoint.tensors);
+  TrainOptions options = small_options();
+  options.model.initial_checkpoint = file.string();
+  Trainer t = trainer("b", options);
+  EXPECT_THAT(t.load_initial_weights(), testing::Contains(HasSubstr("int8")));
+  Observer quiet;
+  t.run(quiet, nullptr, 0);
+  const TensorMap state = state_tensors("b");
+  for (const auto& [name, tensor] : expected) {
+    EXPECT_EQ(to_f32(state.at("model." + name)), to_f32(tensor)) << name;
+  }
+  options.model.choice = file.string();
+  options.model.initial_checkpoint.clear();
+  take_weight_file(options.model);
+  EXPECT_EQ(options.model.initial_checkpoint, file.string());
+  EXPECT_EQ(trainer("c", options).load_initial_weights().size(), 1u);
 }
 
 TEST_F(TrainerTest, FrozenStagesStayAsTheyAreToTheBit) {
