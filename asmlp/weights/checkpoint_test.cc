@@ -215,12 +215,13 @@ TEST_F(LoadCheckpoint, ReadsGoldenFiles) {
     config.shift_size = {golden.shift, golden.shift};
     TensorFile full =
         read_safetensors(test::data(fmt::format("golden/model_{}.safetensors", golden.tag)));
-    for (const auto& [name, tensor] : fill_parameters(config))
-      full.tensors["weight." + name] = tensor;
+    const TensorMap weights = fill_parameters(config);
+    for (const auto& [name, tensor] : weights) full.tensors["weight." + name] = tensor;
     const auto path = file("golden.safetensors");
     write_safetensors(path, full.tensors, full.metadata);
     const Checkpoint loaded = load(path);
     EXPECT_EQ(loaded.spec.config, config) << golden.tag;
+    test::expect_same_tensors(loaded.tensors, weights);  // not the gradients beside them
     EXPECT_EQ(loaded.spec.preprocessing.size, golden.size);
     expect_words(notes(), {"'weight.'", fmt::format("shift size {} is taken from its __metadata__",
                                                     golden.shift)});

@@ -77,6 +77,11 @@ bool is_averaged(const std::string& prefix) {
   return false;
 }
 
+// Gradients stand beside the weights under the same names (golden data).
+bool is_of_gradients(const std::string& prefix) {
+  return prefix.starts_with("grad.") || prefix.ends_with(".grad.");
+}
+
 // What stands before the first weight of every AS-MLP there is, the one to take first.
 std::vector<std::string> prefixes_of(const TensorMap& tensors) {
   std::vector<std::string> prefixes;
@@ -86,8 +91,10 @@ std::vector<std::string> prefixes_of(const TensorMap& tensors) {
     if (prefix.empty() || prefix.back() == '.') prefixes.push_back(std::move(prefix));
   }
   std::ranges::stable_sort(prefixes, [](const std::string& a, const std::string& b) {
-    const bool a_last = !is_averaged(a), b_last = !is_averaged(b);
-    return std::tuple(a_last, a.size()) < std::tuple(b_last, b.size());
+    const auto key = [](const std::string& prefix) {
+      return std::tuple(is_of_gradients(prefix), !is_averaged(prefix), prefix.size());
+    };
+    return key(a) < key(b);
   });
   return prefixes;
 }

@@ -50,8 +50,8 @@ Config config_of(const std::map<std::string, std::string>& metadata) {
   return config;
 }
 
-// Of gradients with more than 4096 values the golden files, but the smallest, hold every 13th.
-constexpr int64_t kGradientStride = 13;
+// Of gradients with more than 4096 values the golden files, but the smallest, hold every 29th.
+constexpr int64_t kGradientStride = 29;
 
 class TorchGolden : public testing::Test {
  protected:
