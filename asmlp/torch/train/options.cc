@@ -123,13 +123,7 @@ void validate(const TrainOptions& o) {
   // Beyond it, YAML readers fall back to floating point.
   require(o.run.seed <= uint64_t{INT64_MAX}, ErrorCode::kInvalidArgument,
           "seed is {}, must be at most 2^63-1", o.run.seed);
-  if (task == Task::kClassify) {
-    validate(o.classification.augmentation);
-    const bool size = o.classification.early_size > 0, epochs = o.classification.early_epochs > 0;
-    require(size == epochs, ErrorCode::kInvalidArgument,
-            "early-size is {} and early-epochs {}: give both, or none", o.classification.early_size,
-            o.classification.early_epochs);
-  }
+  if (task == Task::kClassify) validate(o.classification.augmentation);
   if (task == Task::kDetect) validate(o.detection);
   if (task == Task::kSegment) validate(o.segmentation);
 }

@@ -188,7 +188,7 @@ TEST_F(TrainerTest, TheFirstEpochsAreTrainedAtTheEarlySize) {
   EXPECT_EQ(state_distance(state_tensors("whole"), state_tensors("parts"), "model."), 0);
 
   options.classification.early_epochs = 0;
-  EXPECT_THAT(error_of([&] { validate(options); }), HasSubstr("early-epochs"));
+  EXPECT_THAT(error_of([&] { trainer("half", options); }), HasSubstr("early-epochs"));
 }
 
 TEST_F(TrainerTest, TrainsInBf16WithWeightsInFp32) {

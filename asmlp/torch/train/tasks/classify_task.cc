@@ -53,8 +53,12 @@ class ClassifyTask final : public TrainingTask {
       class_weights_ = torch::tensor(weights, torch::kFloat);
     }
 
+    const ClassifyOptions& own = options.classification;
+    require((own.early_size > 0) == (own.early_epochs > 0), ErrorCode::kInvalidArgument,
+            "early-size is {} and early-epochs {}: give both, or none", own.early_size,
+            own.early_epochs);
     // Throws for a size that the model cannot take.
-    if (const int early = options.classification.early_size; early > 0) {
+    if (const int early = own.early_size; early > 0) {
       multiply_adds(architecture_, early, early);
     }
     const int side = spec.preprocessing.size;
