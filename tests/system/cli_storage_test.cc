@@ -96,6 +96,25 @@ TEST_P(Storage, OfADetectorAndASegmentorIsReadByEverything) {
   expect_runs({"info", segmentor});
 }
 
+TEST(ConvertOrigin, IsSetReplacedAndRemoved) {
+  const TemporaryFolder folder;
+  const std::string model = write_model(path_in(folder, "m.safetensors"), 3, 5, 16);
+  const std::string a = path_in(folder, "a.safetensors"), b = path_in(folder, "b.safetensors");
+  const auto origin = [](const std::string& file) {
+    return run({"info", file, "--json"}).json()["model"]["origin"];
+  };
+  ASSERT_EQ(run({"convert", model, a, "--origin", "license=a=b", "--origin", "data=photos"}).code,
+            0);
+  EXPECT_EQ(origin(a)["license"], "a=b");
+  EXPECT_EQ(origin(a)["data"], "photos");
+  ASSERT_EQ(run({"convert", a, b, "--origin", "license=other", "--origin", "data="}).code, 0);
+  EXPECT_EQ(origin(b)["license"], "other");
+  EXPECT_FALSE(origin(b).contains("data"));
+  const Outcome wrong = run({"convert", a, b, "--origin", "license"});
+  EXPECT_NE(wrong.code, 0);
+  EXPECT_THAT(wrong.err, HasSubstr("KEY=TEXT"));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Storage, testing::Values("bf16", "fp16"),
                          [](const auto& info) { return std::string(info.param); });
 

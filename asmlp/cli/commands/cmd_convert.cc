@@ -22,12 +22,13 @@ struct ConvertOptions {
   std::string in;
   std::string out;
   TaskOption task;
-  std::string model;       // an architecture by name
-  std::string config;      // or described in a file
-  std::string class_map;   // one class name per line
-  std::string shift_size;  // "5" or "5,7"
-  std::string name;        // of the model; "": its own
-  std::string dtype;       // of the weights: a name of storage_name; "": as they are
+  std::string model;                // an architecture by name
+  std::string config;               // or described in a file
+  std::string class_map;            // one class name per line
+  std::string shift_size;           // "5" or "5,7"
+  std::string name;                 // of the model; "": its own
+  std::vector<std::string> origin;  // "KEY=TEXT"
+  std::string dtype;                // of the weights: a name of storage_name; "": as they are
   bool dequantize = false;
   OutputOptions output;
 };
@@ -40,6 +41,28 @@ void set_name(Description& model, const std::string& name) {
         } else {
           own.name = name;
         }
+      },
+      model.model);
+}
+
+// KEY=TEXT into the origin; without a text, KEY goes out of it.
+void set_origin(Description& model, const std::string& entry) {
+  const size_t split = entry.find('=');
+  require(split != std::string::npos && split > 0, ErrorCode::kInvalidArgument,
+          "--origin {}: must be KEY=TEXT, e.g. license='research only'", entry);
+  const std::string key = entry.substr(0, split), text = entry.substr(split + 1);
+  std::visit(
+      [&](auto& own) {
+        auto& origin = [&]() -> auto& {
+          if constexpr (requires { own.spec; }) {
+            return own.spec.origin;
+          } else {
+            return own.origin;
+          }
+        }
+        ();
+        text.empty() ? static_cast<void>(origin.erase(key))
+                     : static_cast<void>(origin.insert_or_assign(key, text));
       },
       model.model);
 }
@@ -72,6 +95,7 @@ int convert(const ConvertOptions& options) {
   }
   if (!options.dtype.empty()) model.tensors = stored_as(model.tensors, dtype_named(options.dtype));
   if (!options.name.empty()) set_name(model.description, options.name);
+  for (const std::string& entry : options.origin) set_origin(model.description, entry);
   name_classes(model.description, options.class_map, options.in, &model.notes);
   save_model_file(options.out, model);
   if (options.output.json) {
@@ -128,6 +152,12 @@ Command add_convert(CLI::App& program) {
   app->add_flag("--dequantize", options->dequantize,
                 "write int8 weights of `asmlp quantize` as fp32 ones");
   app->add_option("--name", options->name, "name of the model, stored in OUT")->type_name("NAME");
+  app->add_option(
+         "--origin", options->origin,
+         "what OUT says of where it comes from, e.g. license='research only'; without TEXT "
+         "the key goes out; may be repeated")
+      ->type_name("KEY=TEXT")
+      ->allow_extra_args(false);
   add_output_options(*app, options->output);
   return {app, [options] { return convert(*options); }};
 }
