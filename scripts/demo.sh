@@ -1,12 +1,14 @@
 #!/bin/bash
 # From a fresh clone to results: installs what is missing (no LibTorch, no training), builds the
-# command, and runs the bundled models on Fashion-MNIST: a classifier on its 10,000 test images, a
-# detector and a segmentor on scenes made of its items.
+# command, and runs models on Fashion-MNIST: the bundled classifier on its 10,000 test images, a
+# detector and a segmentor of the tests on scenes made of its items.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 data=/usr/share/datasets/fashion-mnist
 classifier=models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
+detector=tests/data/models/mask_rcnn_scenes.safetensors
+segmentor=tests/data/models/upernet_scenes.safetensors
 asmlp=build/bin/asmlp
 
 scripts/install_deps.sh --torch-free
@@ -19,13 +21,15 @@ echo "== What is it? A classifier on the Fashion-MNIST test images"
 $asmlp validate "$data" --model "$classifier" --sheet out/fashion_mnist.png
 
 echo
-echo "== What is where? The bundled detector on a scene of such items"
+echo "== What is where? A detector on a scene of such items"
 $asmlp dataset scenes "$data" -o out/scenes --train 1 --val 8 --seed 1 >/dev/null
-$asmlp detect out/scenes/val2017/000000000002.jpg --threshold 0.5 --output out/detections
+$asmlp detect out/scenes/val2017/000000000002.jpg --model "$detector" --threshold 0.5 \
+  --output out/detections
 
 echo
-echo "== Which pixel is what? The bundled segmentor on the same scene"
-$asmlp segment out/scenes/images/validation/ADE_val_00000002.jpg --output out/segments
+echo "== Which pixel is what? A segmentor on the same scene"
+$asmlp segment out/scenes/images/validation/ADE_val_00000002.jpg --model "$segmentor" \
+  --output out/segments
 
 cat <<NEXT
 
@@ -37,7 +41,7 @@ Three pictures to look at:
 Try next:
   $asmlp info --list                               the published models
   $asmlp predict IMAGE... --model $classifier --topk 3 --cam out/cam
-  $asmlp validate out/scenes --task detect         COCO's scores; --task segment: mIoU
+  $asmlp validate out/scenes --model $detector     COCO's scores
   $asmlp bench --task detect                       the time of every part of Mask R-CNN T
   $asmlp --help
 With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) train the first model yourself:
