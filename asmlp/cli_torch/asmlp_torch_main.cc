@@ -2,12 +2,12 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli_torch/commands.h"
 
 namespace {
@@ -50,16 +50,6 @@ void set_up_libraries(char** argv) {
   // Not possible here (no /proc, say): it works all the same, only slower.
 }
 
-// Everything is written and closed. The libraries' own endings are left out: OpenBLAS's waits for
-// all threads that it wanted, also for those that the system has refused, and crashes.
-int leave(int code) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which report at the end
-  std::fflush(nullptr);
-  ::_exit(code);
-#endif
-  return code;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,5 +66,10 @@ int main(int argc, char** argv) {
        [&](CLI::App& program) { return add_forward(program, torch_backend(), arguments); },
        [&](CLI::App& program) { return add_bench(program, torch_bench()); }},
       argc, argv);
-  return leave(code);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which report at the end
+  // Everything is written and closed. OpenBLAS's ending waits for all threads that it wanted, also
+  // for those that the system has refused, and crashes.
+  end_process(code);
+#endif
+  return code;
 }

@@ -37,7 +37,8 @@ int64_t row_stride(const KernelSet& kernels, int64_t channels) {
   return stride % 256 == 0 ? stride + 16 : stride;
 }
 
-StagePlan make_stem(const KernelSet& kernels, int channels, MapSize size) {
+// A map without shifts and MLP: of the stem.
+StagePlan make_map(const KernelSet& kernels, int channels, MapSize size) {
   StagePlan plan;
   plan.size = size;
   plan.channels = channels;
@@ -46,10 +47,7 @@ StagePlan make_stem(const KernelSet& kernels, int channels, MapSize size) {
 }
 
 StagePlan make_stage(const KernelSet& kernels, const Config& config, int stage, MapSize size) {
-  StagePlan plan;
-  plan.size = size;
-  plan.channels = config.dim(stage);
-  plan.stride = row_stride(kernels, plan.channels);
+  StagePlan plan = make_map(kernels, config.dim(stage), size);
   // At least whole cache lines of bytes, which is what an int8 tile may take of them.
   plan.hidden_stride =
       row_stride(kernels, round_up(config.hidden_dim(stage), static_cast<int64_t>(kAlignment)));
@@ -190,7 +188,7 @@ Plan::Plan(const KernelSet& set, const Config& config, const BackboneWeights& we
   int64_t depth = int64_t{config.in_chans} * stem_kernel(config) * stem_kernel(config);
   const auto halved = stem_sizes(config, options.height, options.width);
   for (int i = 0; i < config.stem_convs(); ++i) {
-    stem.push_back(make_stem(kernels, config.stem_dim(i), halved[i]));
+    stem.push_back(make_map(kernels, config.stem_dim(i), halved[i]));
     depth = std::max<int64_t>(depth, 9 * config.stem_dim(i));
     max_rows = std::max(max_rows, stages[0].group * stem.back().pixels());
   }

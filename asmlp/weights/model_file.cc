@@ -1,6 +1,7 @@
 #include "asmlp/weights/model_file.h"
 
 #include "asmlp/core/error.h"
+#include "asmlp/model/description/visit_spec.h"
 #include "asmlp/model/params.h"
 #include "asmlp/weights/checkpoint.h"
 #include "asmlp/weights/dense_file.h"
@@ -82,15 +83,7 @@ ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOpti
 void dequantize(ModelFile& model) {
   if (!is_quantized(model.tensors)) return;
   model.tensors = dequantized(model.tensors);
-  std::visit(
-      [](auto& own) {
-        if constexpr (requires { own.spec; }) {
-          own.spec.quantization.reset();
-        } else {
-          own.quantization = {};
-        }
-      },
-      model.description.model);
+  visit_spec(model.description, [](auto& spec) { spec.quantization = {}; });
   model.notes.push_back(
       "int8 weights were taken as the fp32 numbers that they stand for; their rounding stays");
 }

@@ -9,6 +9,7 @@
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
+#include "asmlp/model/description/visit_spec.h"
 #include "asmlp/quantize/storage.h"
 #include "asmlp/weights/model_file.h"
 #include "asmlp/weights/quantized.h"
@@ -33,38 +34,19 @@ struct ConvertOptions {
   OutputOptions output;
 };
 
-void set_name(Description& model, const std::string& name) {
-  std::visit(
-      [&](auto& own) {
-        if constexpr (requires { own.spec; }) {
-          own.spec.name = name;
-        } else {
-          own.name = name;
-        }
-      },
-      model.model);
-}
-
 // KEY=TEXT into the origin; without a text, KEY goes out of it.
 void set_origin(Description& model, const std::string& entry) {
   const size_t split = entry.find('=');
   require(split != std::string::npos && split > 0, ErrorCode::kInvalidArgument,
           "--origin {}: must be KEY=TEXT, e.g. license='research only'", entry);
   const std::string key = entry.substr(0, split), text = entry.substr(split + 1);
-  std::visit(
-      [&](auto& own) {
-        auto& origin = [&]() -> auto& {
-          if constexpr (requires { own.spec; }) {
-            return own.spec.origin;
-          } else {
-            return own.origin;
-          }
-        }
-        ();
-        text.empty() ? static_cast<void>(origin.erase(key))
-                     : static_cast<void>(origin.insert_or_assign(key, text));
-      },
-      model.model);
+  visit_spec(model, [&](auto& spec) {
+    if (text.empty()) {
+      spec.origin.erase(key);
+    } else {
+      spec.origin.insert_or_assign(key, text);
+    }
+  });
 }
 
 // The type that --dtype names.
@@ -94,7 +76,9 @@ int convert(const ConvertOptions& options) {
     dequantize(model);
   }
   if (!options.dtype.empty()) model.tensors = stored_as(model.tensors, dtype_named(options.dtype));
-  if (!options.name.empty()) set_name(model.description, options.name);
+  if (!options.name.empty()) {
+    visit_spec(model.description, [&](auto& spec) { spec.name = options.name; });
+  }
   for (const std::string& entry : options.origin) set_origin(model.description, entry);
   name_classes(model.description, options.class_map, options.in, &model.notes);
   save_model_file(options.out, model);

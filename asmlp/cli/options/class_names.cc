@@ -11,6 +11,7 @@
 #include "asmlp/core/utf8.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
 #include "asmlp/dataset/coco/coco.h"
+#include "asmlp/model/description/visit_spec.h"
 #include "asmlp/model/imagenet_classes.h"
 
 namespace asmlp::cli {
@@ -31,15 +32,7 @@ std::vector<std::string> usual_classes(Task task) {
 }
 
 std::vector<std::string>& names_of_model(Description& model) {
-  return std::visit(
-      [](auto& own) -> std::vector<std::string>& {
-        if constexpr (requires { own.spec; }) {
-          return own.spec.classes;
-        } else {
-          return own.classes;
-        }
-      },
-      model.model);
+  return visit_spec(model, [](auto& spec) -> std::vector<std::string>& { return spec.classes; });
 }
 
 }  // namespace

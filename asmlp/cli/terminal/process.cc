@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -62,6 +63,11 @@ int64_t peak_memory() {
     if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6) * 1024;
   }
   return 0;
+}
+
+int end_process(int code) {
+  std::fflush(nullptr);
+  ::_exit(code);
 }
 
 }  // namespace asmlp::cli

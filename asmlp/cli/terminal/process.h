@@ -21,6 +21,10 @@ ChildOutcome run_child(const std::filesystem::path& program,
 // The running executable.
 std::filesystem::path this_program();
 
+// Ends this process at once with what is printed so far: its threads and its libraries' own endings
+// are left out. (An int, so that it can be returned.)
+[[noreturn]] int end_process(int code);
+
 // The largest resident memory of this process so far, in bytes; 0 when the system does not say.
 int64_t peak_memory();
 

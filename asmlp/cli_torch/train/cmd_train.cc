@@ -14,6 +14,7 @@
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/task_option.h"
 #include "asmlp/cli/terminal/console.h"
+#include "asmlp/cli/terminal/process.h"
 #include "asmlp/cli_torch/commands.h"
 #include "asmlp/cli_torch/train/launch.h"
 #include "asmlp/cli_torch/train/recipe.h"
@@ -144,12 +145,6 @@ std::unique_ptr<FolderLock> lock_folder(const fs::path& folder, const std::strin
   return std::make_unique<FolderLock>(folder, request);
 }
 
-// Ends the process although a thread of it hangs.
-[[noreturn]] int leave(int code) {
-  std::fflush(nullptr);
-  ::_exit(code);
-}
-
 // The training; the log learns of an error, too.
 train::Outcome run_logged(train::Trainer& trainer, train::Observers& observers,
                           std::optional<train::RunLog>& log, std::optional<int64_t> max_steps) {
@@ -219,7 +214,7 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
   const bool finished = outcome == train::Outcome::kFinished;
   const int code =
       !finished && StopSignals::requested() ? 128 + StopSignals::last_signal() : kExitOk;
-  if (!speaks) return trainer.hangs() ? leave(code) : code;
+  if (!speaks) return trainer.hangs() ? end_process(code) : code;
   const Json summary = summary_json(trainer, folder, outcome, display);
   note_data_wait(display);
   log->close(finished ? "finished" : "stopped", summary);
@@ -230,7 +225,7 @@ int run_in(dist::World& world, const TrainArguments& arguments) {
                            end.epoch + 1, trainer.step_in_epoch(), trainer.state_path().string()));
     if (trainer.hangs()) {
       lock.reset();
-      return leave(code);
+      return end_process(code);  // although a thread hangs
     }
     return code;
   }

@@ -6,6 +6,7 @@
 
 #include "asmlp/core/error.h"
 #include "asmlp/model/baselines/architecture_zoo.h"
+#include "asmlp/model/description/visit_spec.h"
 #include "asmlp/model/flops.h"
 #include "asmlp/model/params.h"
 #include "asmlp/schema/fields.h"
@@ -13,16 +14,6 @@
 
 namespace asmlp {
 namespace {
-
-// Calls visit(architecture's spec or detector or segmentor): the members that all have.
-template <typename Visitor>
-decltype(auto) visit_spec(const Description& description, Visitor&& visit) {
-  if (const auto* architecture = std::get_if<Architecture>(&description.model)) {
-    return visit(architecture->spec);
-  }
-  if (const auto* detector = std::get_if<DetectorSpec>(&description.model)) return visit(*detector);
-  return visit(std::get<SegmentorSpec>(description.model));
-}
 
 // Keys of versions before 0.2, each for one kind of network, and that of a training state, whose
 // description shows its task.
