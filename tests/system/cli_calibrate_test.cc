@@ -137,7 +137,7 @@ TEST_F(CalibrateCommand, PredictMarksWhatIsUnlikeWhatTheModelKnows) {
   EXPECT_EQ(predict("high.safetensors", true).json()["images"][0]["unsure"], true);
   EXPECT_EQ(predict("low.safetensors", true).json()["images"][0]["unsure"], false);
   EXPECT_FALSE(predict("m.safetensors", true).json()["images"][0].contains("unsure"));
-  EXPECT_THAT(predict("high.safetensors", false).out, HasSubstr("unsure: lower than 95 %"));
+  EXPECT_THAT(predict("high.safetensors", false).out, HasSubstr("unsure: lower than 90 %"));
   EXPECT_THAT(predict("low.safetensors", false).out, Not(HasSubstr("unsure")));
 }
 

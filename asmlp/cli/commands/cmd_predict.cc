@@ -112,7 +112,7 @@ class Predictions {
     if (typical_score_) {
       const bool unsure = !(predictions.front().probability >= *typical_score_);  // NaN, too
       entry["unsure"] = unsure;
-      if (unsure) text += "  unsure: lower than 95 % of the scores of what the model knows\n";
+      if (unsure) text += "  unsure: lower than 90 % of the scores of what the model knows\n";
     }
     if (!cam.empty()) {
       entry["cam"] = cam.string();

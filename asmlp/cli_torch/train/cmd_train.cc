@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -270,8 +271,15 @@ int run_train(TrainArguments& arguments) {
     if (!already) return launch_workers(nproc, arguments.options.run.threads, arguments.words);
   }
   const std::unique_ptr<dist::World> world = join_world(arguments.options);
-  divide_batch(arguments, saved, *world);
-  return run_in(*world, arguments);
+  try {
+    divide_batch(arguments, saved, *world);
+    return run_in(*world, arguments);
+  } catch (...) {
+    // The world's end tells the other processes, and when the first of them has ended, the launcher
+    // ends the rest: not this one before it has said what went wrong.
+    if (world->size() > 1) std::signal(SIGTERM, SIG_IGN);
+    throw;
+  }
 }
 
 }  // namespace

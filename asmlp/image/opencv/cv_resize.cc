@@ -246,4 +246,13 @@ Image flip_horizontal(const Image& image) {
   return out;
 }
 
+Image flip_vertical(const Image& image) {
+  Image out(image.height, image.width, image.channels);
+  const auto bytes = static_cast<size_t>(image.width) * static_cast<size_t>(image.channels);
+  for (int y = 0; y < image.height; ++y) {
+    std::copy_n(image.row(y), bytes, out.row(image.height - 1 - y));
+  }
+  return out;
+}
+
 }  // namespace asmlp

@@ -36,5 +36,7 @@ std::vector<int> nearest_pixels(int side, int new_side);
 
 // Mirrored left to right.
 Image flip_horizontal(const Image& image);
+// Mirrored top to bottom.
+Image flip_vertical(const Image& image);
 
 }  // namespace asmlp

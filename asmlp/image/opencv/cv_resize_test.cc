@@ -173,18 +173,20 @@ TEST(CvResize, Flips) {
   for (const int channels : {1, 3}) {
     for (const int width : {1, 2, 7}) {
       const Image image = noise(5, width, channels, random);
-      const Image flipped = flip_horizontal(image);
+      const Image flipped = flip_horizontal(image), turned = flip_vertical(image);
       for (int y = 0; y < 5; ++y) {
         for (int x = 0; x < width; ++x) {
           for (int c = 0; c < channels; ++c) {
             EXPECT_EQ(flipped.row(y)[x * channels + c],
                       image.row(y)[(width - 1 - x) * channels + c]);
+            EXPECT_EQ(turned.row(y)[x * channels + c], image.row(4 - y)[x * channels + c]);
           }
         }
       }
     }
   }
   EXPECT_TRUE(flip_horizontal(Image(0, 4, 3)).pixels.empty());
+  EXPECT_TRUE(flip_vertical(Image(4, 0, 3)).pixels.empty());
 }
 
 TEST(CvResize, RefusesEmptyImages) {

@@ -6,7 +6,7 @@
 #include "asmlp/image/resize.h"
 #include "asmlp/metrics/segmentation.h"
 #include "asmlp/schema/fields.h"
-#include "asmlp/torch/data/cv_image.h"
+#include "asmlp/torch/data/augment/photometric.h"
 #include "asmlp/torch/data/dense_input.h"
 
 namespace asmlp::segment {
@@ -60,12 +60,6 @@ torch::Tensor padded_target(const Image& labels, int size) {
   return target;
 }
 
-bool coin(data::Random& random) { return random.below(2) == 1; }
-
-void maybe_change_contrast(Image& rgb, data::Random& random) {
-  if (coin(random)) data::scale_and_shift(rgb, random.uniform(0.5, 1.5), 0);
-}
-
 }  // namespace
 
 void validate(const TrainTransformOptions& options) {
@@ -90,7 +84,12 @@ data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& in
     image = flip_horizontal(image);
     labels = flip_horizontal(labels);
   }
-  if (options.photometric) distort(image, random);
+  // Recipes without it draw what they always drew.
+  if (options.vflip > 0 && random.uniform() < options.vflip) {
+    image = flip_vertical(image);
+    labels = flip_vertical(labels);
+  }
+  if (options.photometric) data::distort(image, random);
 
   DenseInput unpadded = input;
   unpadded.pad_multiple = 1;
@@ -105,15 +104,6 @@ data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& in
   result.info.original_height = sample.image.height;
   result.info.original_width = sample.image.width;
   return result;
-}
-
-void distort(Image& rgb, data::Random& random) {
-  if (coin(random)) data::scale_and_shift(rgb, 1, random.uniform(-32, 32));
-  const bool contrast_first = coin(random);
-  if (contrast_first) maybe_change_contrast(rgb, random);
-  if (coin(random)) data::scale_saturation(rgb, random.uniform(0.5, 1.5));
-  if (coin(random)) data::shift_hue(rgb, static_cast<int>(random.below(36)) - 18);
-  if (!contrast_first) maybe_change_contrast(rgb, random);
 }
 
 }  // namespace asmlp::segment

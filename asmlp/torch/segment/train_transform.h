@@ -18,6 +18,7 @@ struct TrainTransformOptions {
   int crop = 512;                               // height and width of the result
   double cat_max_ratio = 0.75;                  // 1: any crop is taken
   double hflip = 0.5;                           // probability
+  double vflip = 0;                             // probability
   bool photometric = true;
 
   static void visit(auto& self, auto&& field) {
@@ -31,6 +32,9 @@ struct TrainTransformOptions {
                      "Largest share of one class in a crop; ten crops are tried"});
     field("hflip", self.hflip,
           OptionInfo{{.low = 0, .high = 1}, "Probability of a horizontal flip"});
+    field("vflip", self.vflip,
+          OptionInfo{{.low = 0, .high = 1},
+                     "Probability of a vertical flip: where up and down mean nothing"});
     field("photometric", self.photometric,
           OptionInfo{{}, "Distort brightness, contrast, saturation and hue"});
   }
@@ -45,16 +49,11 @@ void validate(const TrainTransformOptions& options);
 // - cropped at random; a side smaller than the crop is kept whole. A window is drawn again, up to
 //   ten times, unless it has two classes at least, the largest with less than cat_max_ratio of its
 //   labeled pixels;
-// - mirrored, distorted (distort), normalized;
+// - mirrored, distorted (distort of photometric.h), normalized;
 // - padded to the right and below, the image with 0, the labels with 255.
 // The sample's image is 3 x crop x crop, its target crop x crop; input.pad_multiple has no meaning.
 // Error(kInvalidArgument) for an image without pixels.
 data::TensorSample train_sample(const LabeledImage& sample, const DenseInput& input,
                                 const TrainTransformOptions& options, data::Random& random);
-
-// Photometric distortion, in place on RGB. Each with probability 1/2: brightness plus U(-32, 32),
-// contrast times U(0.5, 1.5), saturation times U(0.5, 1.5), hue plus an integer of -18..17 (of 180
-// to the circle). The contrast comes, with probability 1/2 each, after the brightness or last.
-void distort(Image& rgb, data::Random& random);
 
 }  // namespace asmlp::segment

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "asmlp/image/decode.h"
+#include "asmlp/image/opencv/cv_resize.h"
 #include "asmlp/image/preprocess.h"
 #include "asmlp/schema/fields.h"
 
@@ -125,6 +126,8 @@ void transform_for_training(const Sample& sample, const Preprocessing& preproces
                    ? padded_crop(sample, preprocessing, *augmentation.crop_padding, random)
                    : resized_crop(sample, preprocessing, augmentation, random);
   if (random.uniform() < augmentation.hflip) flip_horizontally(view);
+  // Recipes without it draw what they always drew.
+  if (augmentation.vflip > 0 && random.uniform() < augmentation.vflip) view = flip_vertical(view);
   if (augmentation.rand_augment) {
     thread_local AugmentContext context;  // keeps its buffer from image to image
     context.interpolation = augmentation.interpolation;

@@ -38,6 +38,7 @@ struct Augmentation {
   std::array<double, 2> ratio{3.0 / 4.0, 4.0 / 3.0};  // width / height of the crop
   WarpInterpolation interpolation = WarpInterpolation::kBicubic;
   double hflip = 0.5;  // probability of a horizontal flip
+  double vflip = 0;    // and of a vertical one
   std::optional<RandAugment> rand_augment =
       RandAugment{.magnitude = 9, .magnitude_std = 0.5, .increasing = true};
   double color_jitter = 0.4;        // strength, applied without RandAugment only
@@ -66,6 +67,9 @@ struct Augmentation {
                      "random (either, per image)"});
     field("hflip", self.hflip,
           OptionInfo{{.low = 0, .high = 1}, "Probability of a horizontal flip"});
+    field("vflip", self.vflip,
+          OptionInfo{{.low = 0, .high = 1},
+                     "Probability of a vertical flip: where up and down mean nothing"});
     field("aa", self.rand_augment,
           OptionInfo{{}, "RandAugment as timm writes it, e.g. rand-m9-mstd0.5-inc1; none is none"});
     field("color-jitter", self.color_jitter,

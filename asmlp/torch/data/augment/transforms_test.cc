@@ -10,6 +10,7 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/image/decode.h"
+#include "asmlp/image/opencv/cv_resize.h"
 #include "asmlp/torch/data/augment/noise.h"
 #include "tests/support/support.h"
 
@@ -217,6 +218,21 @@ TEST(TrainingTransform, WithoutAugmentationItIsTheEvaluationTransform) {
       EXPECT_EQ(training(image, p, no_augmentation(), 3), evaluation(image, p));
     }
   }
+}
+
+TEST(TrainingTransform, VerticalFlipsHappenAsOftenAsAsked) {
+  const Image image = noise_image(10, 10, 1);
+  const Preprocessing p = preprocessing_of(1, 10);
+  const auto plain = evaluation(image, p), turned = evaluation(flip_vertical(image), p);
+  Augmentation a = no_augmentation();
+  a.vflip = 0.3;
+  int flips = 0;
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    const auto out = training(image, p, a, mix64(seed));
+    ASSERT_TRUE(out == plain || out == turned);
+    flips += out == turned;
+  }
+  EXPECT_NEAR(flips, 300, 60);
 }
 
 TEST(TrainingTransform, FlipAndEraseHappenAsOftenAsAsked) {

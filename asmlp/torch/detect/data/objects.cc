@@ -98,13 +98,23 @@ ObjectImage::ObjectImage(Image image, std::vector<ImageObject> objects)
   std::iota(columns_.begin(), columns_.end(), 0);
 }
 
-void ObjectImage::flip() {
-  image_ = flip_horizontal(image_);
+void ObjectImage::flip_horizontal() {
+  image_ = asmlp::flip_horizontal(image_);
   std::ranges::reverse(columns_);
   const auto width = static_cast<float>(image_.width);
   for (ImageObject& object : objects_) {
     auto& box = object.box;
     box = {width - box[2], box[1], width - box[0], box[3]};
+  }
+}
+
+void ObjectImage::flip_vertical() {
+  image_ = asmlp::flip_vertical(image_);
+  std::ranges::reverse(rows_);
+  const auto height = static_cast<float>(image_.height);
+  for (ImageObject& object : objects_) {
+    auto& box = object.box;
+    box = {box[0], height - box[3], box[2], height - box[1]};
   }
 }
 

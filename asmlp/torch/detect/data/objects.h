@@ -33,7 +33,9 @@ class ObjectImage {
   ObjectImage(Image image, std::vector<ImageObject> objects);
 
   // Mirrors left to right: of a width W, x1 and x2 become W - x2 and W - x1.
-  void flip();
+  void flip_horizontal();
+  // Mirrors top to bottom, in the same way.
+  void flip_vertical();
   // The image bilinearly, masks by nearest neighbor, both as OpenCV does it (cv_resize.h). Boxes
   // are multiplied by (new width / width, new height / height) rounded to fp32, then clipped to the
   // image. No object is lost.
@@ -42,6 +44,12 @@ class ObjectImage {
   // image. Boxes are shifted and clipped; an object stays when x1 < x2 and y1 < y2 then. A box is
   // not made to fit what is left of its mask.
   void crop(int top, int left, CvSize size);
+
+  // Changes colors, by a function that keeps the size.
+  template <typename Change>
+  void change_colors(Change&& change) {
+    change(image_);
+  }
 
   const Image& image() const { return image_; }
   CvSize size() const { return {image_.height, image_.width}; }
@@ -66,8 +74,8 @@ class ObjectImage {
   Image image_;
   CvSize original_;
   std::vector<ImageObject> objects_;
-  // The row and the column of the file that each row and column of the image shows; rising, or
-  // after a flip falling columns.
+  // The row and the column of the file that each row and column of the image shows: rising, or
+  // falling after a flip.
   std::vector<int> rows_, columns_;
 };
 

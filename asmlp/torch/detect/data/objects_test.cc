@@ -68,7 +68,10 @@ Box box_around(const torch::Tensor& mask) {
 
 TEST(ObjectImage, BoxesByHand) {
   ObjectImage image(Image(40, 60, 3), {object({10, 5, 30, 25}, 3, 7), object({-4, 30, 8, 44}, 1)});
-  image.flip();
+  image.flip_horizontal();
+  image.flip_vertical();
+  EXPECT_EQ(boxes(image), (std::vector<Box>{{30, 15, 50, 35}, {52, -4, 64, 10}}));
+  image.flip_vertical();
   EXPECT_EQ(boxes(image), (std::vector<Box>{{30, 5, 50, 25}, {52, 30, 64, 44}}));
   image.resize({80, 90});  // x 1.5, y 2; clipped
   EXPECT_EQ(boxes(image), (std::vector<Box>{{45, 10, 75, 50}, {78, 60, 90, 80}}));
@@ -116,8 +119,10 @@ TEST(ObjectImage, AFlipOfAFlipIsTheOriginal) {
     const Image picture = data::noise_image(17, width, 3);
     const Image bitmap = random_bitmap(17, width, random);
     ObjectImage image(picture, {object({0.25f, 1, float(width) - 0.5f, 16})});
-    image.flip();
-    image.flip();
+    for (int turn = 0; turn < 2; ++turn) {
+      image.flip_horizontal();
+      image.flip_vertical();
+    }
     EXPECT_EQ(image.image().pixels, picture.pixels);
     EXPECT_EQ(boxes(image), (std::vector<Box>{{0.25f, 1, float(width) - 0.5f, 16}}));
     const auto masks = image.masks([&](int) { return mask_of(bitmap); }, 17, width);
@@ -136,13 +141,18 @@ TEST(ObjectImage, MasksAreThoseOfTheOperationsOneByOne) {
     ObjectImage image(picture, {object({-1e6f, -1e6f, 1e6f, 1e6f}, 0, 11)});
     for (int step = 0; step < 5; ++step) {
       const CvSize now = image.size();
-      switch (random() % 3) {
+      switch (random() % 4) {
         case 0:
-          image.flip();
+          image.flip_horizontal();
           expected_picture = flip_horizontal(expected_picture);
           expected = flip_horizontal(expected);
           break;
-        case 1: {
+        case 1:
+          image.flip_vertical();
+          expected_picture = flip_vertical(expected_picture);
+          expected = flip_vertical(expected);
+          break;
+        case 2: {
           const CvSize size{1 + int(random() % 120), 1 + int(random() % 120)};
           image.resize(size);
           expected_picture = resize_bilinear(expected_picture, size);
@@ -210,9 +220,11 @@ TEST(ObjectImage, ABoxStaysAroundItsMask) {
     double tolerance = 0;
     for (int step = 0; step < 4; ++step) {
       const CvSize now = image.size();
-      const int choice = int(random() % 3);
+      const int choice = int(random() % 4);
       if (choice == 0) {
-        image.flip();
+        image.flip_horizontal();
+      } else if (choice == 3) {
+        image.flip_vertical();
       } else if (choice == 1) {
         const double factor = 0.6 + double(random() % 100) / 50;
         const CvSize size =
@@ -266,7 +278,8 @@ TEST(ObjectImage, MasksOfSeveralObjectsAndOfNone) {
     EXPECT_TRUE(masks[int64_t(i)].equal(expected));
   }
   ObjectImage empty(Image(20, 30, 3), {});
-  empty.flip();
+  empty.flip_horizontal();
+  empty.flip_vertical();
   empty.crop(0, 0, {3, 3});
   EXPECT_EQ(empty.boxes().sizes().vec(), (std::vector<int64_t>{0, 4}));
   EXPECT_EQ(empty.labels().sizes().vec(), (std::vector<int64_t>{0}));
@@ -279,7 +292,7 @@ TEST(ObjectImage, ThinAndLongImages) {
     const Box box{0, 0, float(width), float(height)};
     const Image bitmap = rectangle(height, width, box);
     ObjectImage image(data::noise_image(height, width, 3), {object(box)});
-    image.flip();
+    image.flip_horizontal();
     for (const double short_side : {400.0, 800.0}) {
       image.resize(fitted_size(image.size().height, image.size().width, short_side, 1333));
       EXPECT_LE(std::max(image.size().height, image.size().width), 1333);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "asmlp/schema/fields.h"
+#include "asmlp/torch/data/augment/photometric.h"
 #include "asmlp/torch/data/dense_input.h"
 
 namespace asmlp::detect {
@@ -48,12 +49,16 @@ void validate(const TrainTransformOptions& options) {
 data::TensorSample train_sample(ObjectImage image, const ObjectImage::MaskOf& mask_of,
                                 const TrainTransformOptions& options, const DenseInput& input,
                                 data::Random& random) {
-  if (random.uniform() < options.hflip) image.flip();
+  if (random.uniform() < options.hflip) image.flip_horizontal();
+  // Recipes without these draw what they always drew.
+  if (options.vflip > 0 && random.uniform() < options.vflip) image.flip_vertical();
   if (random.uniform() < options.crop_prob) {
     resize(image, one_of(options.crop_short_sides, random), options.long_side);
     crop(image, options.crop_size, random);
   }
   resize(image, one_of(options.short_sides, random), options.long_side);
+
+  if (options.photometric) image.change_colors([&](Image& rgb) { data::distort(rgb, random); });
 
   data::TensorSample sample;
   sample.image = data::normalized(image.image(), input);

@@ -166,6 +166,34 @@ TEST(TrainTransform, ChancesAreTheOptions) {
   EXPECT_NEAR(cropped, 200, 40);
 }
 
+TEST(TrainTransform, VerticalFlipsAndColorsAreTheOptions) {
+  const Image image = places(32, 64);
+  TrainTransformOptions options;
+  options.short_sides = {32};
+  options.long_side = 1000;
+  options.hflip = options.crop_prob = 0;
+  const TensorSample plain = sample_of(image, options, plain_input(), 1);
+  options.vflip = 1;
+  EXPECT_TRUE(sample_of(image, options, plain_input(), 1).image.equal(plain.image.flip({1})));
+  options.vflip = 0.25;
+  int flipped = 0;
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    const TensorSample sample = sample_of(image, options, plain_input(), seed);
+    expect_whole(sample);
+    flipped += !sample.image.equal(plain.image);
+  }
+  EXPECT_NEAR(flipped, 100, 35);
+  options.vflip = 0;
+  options.photometric = true;
+  int changed = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const TensorSample sample = sample_of(image, options, plain_input(), seed);
+    expect_whole(sample);
+    changed += !sample.image.equal(plain.image);
+  }
+  EXPECT_GT(changed, 60);  // of any four changes at least one, mostly
+}
+
 TEST(TrainTransform, ItemsAreAFunctionOfTheSeed) {
   const Image image = data::noise_image(60, 90, 3);
   TrainTransformOptions options;
@@ -225,6 +253,7 @@ TEST(TrainTransform, BadOptionsAreNamed) {
                        words);
   };
   check([](auto& o) { o.hflip = 1.5; }, {"hflip is 1.5", "between 0 and 1"});
+  check([](auto& o) { o.vflip = -0.5; }, {"vflip is -0.5", "between 0 and 1"});
   check([](auto& o) { o.crop_prob = -1; }, {"crop-prob is -1"});
   check([](auto& o) { o.crop_prob = NAN; }, {"crop-prob is nan"});
   check([](auto& o) { o.short_sides = {}; }, {"short-sides"});
