@@ -36,7 +36,7 @@ class ConvertDense : public testing::TestWithParam<Case> {
 };
 
 TEST_P(ConvertDense, KeepsEveryTensorAndMakesAFileThatDescribesItself) {
-  std::ofstream(path("classes.txt")) << "one\ntwo\nthree\nfour\n";
+  std::ofstream(path("classes.txt")) << "one 0 0 255\ntwo 1,2,3\nthree\t4 5 6\nfour 7 8 9\n";
   const bool four = std::string(GetParam().command) == "segment";
   if (!four) std::ofstream(path("classes.txt")) << "one\ntwo\nthree\n";
   fs::create_directories(path("made"));
@@ -56,6 +56,7 @@ TEST_P(ConvertDense, KeepsEveryTensorAndMakesAFileThatDescribesItself) {
   EXPECT_EQ(json["name"], "small_one");
   EXPECT_EQ(json["converted_from"], source_);
   EXPECT_EQ(json["classes"][1], "two");
+  if (four) EXPECT_EQ(json["palette"], (Json{"#0000ff", "#010203", "#040506", "#070809"}));
   EXPECT_EQ(json["config"]["backbone"]["shift_size"], (Json{3, 3}));
   EXPECT_THAT(listing(path("made")), ElementsAre("model.safetensors"));
 

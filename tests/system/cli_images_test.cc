@@ -145,6 +145,29 @@ TEST_F(Images, HeatMapsGetNamesOfTheirOwn) {
   }
 }
 
+TEST_F(Images, TheSheetShowsWhatWasSeen) {
+  fs::create_directories(path("many"));
+  for (int i = 0; i < 122; ++i) {
+    fs::copy_file(data("photos/coffee.png"), path("many") + "/" + std::to_string(i) + ".png");
+  }
+  const Outcome two = run({"predict", data("photos/coffee.png"), data("photos/rocket.jpg"),
+                           "--model", model_, "--sheet", path("two.png")});
+  ASSERT_EQ(two.code, 0) << two.err;
+  EXPECT_THAT(two.err, HasSubstr("sheet " + path("two.png")));
+  const Outcome many = run({"predict", path("many"), "--model", model_, "--sheet", path("m.png")});
+  ASSERT_EQ(many.code, 0) << many.err;
+  EXPECT_THAT(many.err, HasSubstr("the first 120 pictures; 2 more are left out"));
+  const Image small = decode_image(path("two.png")), large = decode_image(path("m.png"));
+  EXPECT_GT(large.height, 8 * small.height);
+  EXPECT_GT(large.width, 2 * small.width);
+
+  const Outcome wrong =
+      run({"predict", data("photos/coffee.png"), "--model", model_, "--sheet", path("two.jpg")});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("must end in .png"));
+  EXPECT_FALSE(fs::exists(path("two.jpg")));
+}
+
 TEST_F(Images, PreprocessingOptionsOverrideTheModelsAndSaySo) {
   const std::string photo = data("photos/coffee.png");
   const Outcome own = run({"predict", photo, "--model", model_, "--json"});

@@ -24,7 +24,7 @@ TEST(Help, OfEverySubcommandIsCompleteAndOnStandardOutput) {
                                        "--results-format"};
   std::vector<Help> expected{
       {"info", {"--list", "--cpu", "--params", "--img-size", "--config", "--shift-size"}},
-      {"predict", {"--topk", "--cam"}},
+      {"predict", {"--topk", "--cam", "--sheet"}},
       {"validate", {"--split", "--limit", "--sheet", "--confusion", "--backend"}},
       {"convert", {"--shift-size", "--config", "--model", "--class-map", "--name", "--dtype"}},
       {"calibrate",

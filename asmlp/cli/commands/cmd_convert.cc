@@ -124,8 +124,10 @@ Command add_convert(CLI::App& program) {
   app->add_option("--model", options->model,
                   "architecture and preprocessing of this model of the zoo")
       ->type_name("NAME");
-  app->add_option("--class-map,--classes", options->class_map,
-                  "text file with one class name per line, stored in OUT")
+  app->add_option(
+         "--class-map,--classes", options->class_map,
+         "text file with one class name per line, stored in OUT; of a segmentor, lines NAME R G B "
+         "give the colors, too")
       ->type_name("FILE");
   app->add_option(
          "--dtype", options->dtype,

@@ -7,6 +7,7 @@
 #include "asmlp/api/batch_runner.h"
 #include "asmlp/cli/commands/commands.h"
 #include "asmlp/cli/draw/cam.h"
+#include "asmlp/cli/draw/predict_sheet.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
 #include "asmlp/cli/options/image_options.h"
@@ -33,6 +34,7 @@ struct PredictOptions {
   int topk = 5;
   int batch_size = 8;
   std::string cam;
+  std::string sheet;
 };
 
 // Writes the heat-maps of --cam, each under a name of its own.
@@ -93,6 +95,11 @@ class Predictions {
     float probability;
   };
 
+  // Whether a calibrated model gives its first class a lower score than usual.
+  bool unsure(float score) const {
+    return typical_score_ && !(score >= *typical_score_);
+  }  // NaN, too
+
   void add(ImageReport& report, const fs::path& file, const std::vector<Prediction>& predictions,
            const fs::path& cam) {
     Json list = Json::array();
@@ -110,9 +117,9 @@ class Predictions {
     Json entry = {{"file", file.string()}, {"predictions", std::move(list)}};
     std::string text = printable(file.string()) + '\n' + table.str(2);
     if (typical_score_) {
-      const bool unsure = !(predictions.front().probability >= *typical_score_);  // NaN, too
-      entry["unsure"] = unsure;
-      if (unsure) text += "  unsure: lower than 90 % of the scores of what the model knows\n";
+      const bool doubtful = unsure(predictions.front().probability);
+      entry["unsure"] = doubtful;
+      if (doubtful) text += "  unsure: lower than 90 % of the scores of what the model knows\n";
     }
     if (!cam.empty()) {
       entry["cam"] = cam.string();
@@ -148,6 +155,9 @@ std::string known_classes(const ModelSpec& spec, const fs::path& file) {
 
 int run_predict(const PredictOptions& options) {
   check_results(options.results);
+  check_output(options.sheet);
+  std::optional<PredictSheet> sheet;
+  if (!options.sheet.empty()) sheet.emplace(options.sheet);
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;
@@ -200,10 +210,15 @@ int run_predict(const PredictOptions& options) {
                                               best[0].index, best[0].probability)
                                 : fs::path();
       predictions.add(report, source, best, cam);
+      if (!sheet) continue;
+      std::vector<PredictSheet::Answer> answers;
+      for (const auto& p : best) answers.push_back({p.label, p.probability});
+      sheet->add(batch.image(slot), source, answers, predictions.unsure(best[0].probability));
     }
   };
   runner.run(
       images, [&](int64_t index) { return load_image(file_at(index), decoding); }, add_batch);
+  if (sheet) print_note(sheet->write());
   return finish();
 }
 
@@ -222,6 +237,7 @@ Command add_predict(CLI::App& program) {
       "Examples:\n"
       "  asmlp predict photo.jpg --topk 3\n"
       "  asmlp predict photos/ --cam heatmaps/ --model model.safetensors\n"
+      "  asmlp predict photos/ --sheet photos.png\n"
       "  asmlp predict 'photos/*.png' --json > predictions.json\n"
       "  curl -s https://example.org/photo.jpg | asmlp predict -\n"
       "  asmlp predict @list.txt --exif ignore");
@@ -233,6 +249,10 @@ Command add_predict(CLI::App& program) {
                   "write a heat-map per image to this folder: where the evidence for the first "
                   "class is (exact, not an approximation)")
       ->type_name("DIR");
+  app->add_option("--sheet", options->sheet,
+                  "draw the pictures as the network saw them, with what it says of each, into this "
+                  "PNG file")
+      ->type_name("FILE");
   add_model_options(*app, options->model);
   add_class_map_option(*app, options->model);
   add_preprocessing_options(*app, options->preprocessing);

@@ -10,9 +10,11 @@
 #include "asmlp/core/printable.h"
 #include "asmlp/core/utf8.h"
 #include "asmlp/dataset/ade20k/ade20k.h"
+#include "asmlp/dataset/ade20k/class_list.h"
 #include "asmlp/dataset/coco/coco.h"
 #include "asmlp/model/description/visit_spec.h"
 #include "asmlp/model/imagenet_classes.h"
+#include "asmlp/model/palette_color.h"
 
 namespace asmlp::cli {
 namespace {
@@ -29,6 +31,19 @@ std::vector<std::string> usual_classes(Task task) {
     names = imagenet_names();
   }
   return names;
+}
+
+// Takes the colors off the lines "NAME R G B" of a segmentor's list, if all of them have one.
+void take_colors(std::vector<std::string>& lines, std::vector<std::string>& palette) {
+  std::vector<std::string> names, colors;
+  for (const std::string& line : lines) {
+    const ClassLine parts = name_and_color(line);
+    if (!parts.color) return;
+    names.push_back(parts.name);
+    colors.push_back(palette_text({parts.color->r, parts.color->g, parts.color->b}));
+  }
+  lines = std::move(names);
+  palette = std::move(colors);
 }
 
 std::vector<std::string>& names_of_model(Description& model) {
@@ -95,6 +110,9 @@ void name_classes(Description& model, const std::string& class_map,
   const auto count = static_cast<size_t>(model.num_classes());
   if (!class_map.empty()) {
     names = read_class_map(class_map);
+    if (auto* segmentor = std::get_if<SegmentorSpec>(&model.model)) {
+      take_colors(names, segmentor->palette);
+    }
     require(names.size() == count, ErrorCode::kMismatch, "{} names {} classes, the model {} has {}",
             class_map, names.size(), file.string(), count);
   } else if (names.empty()) {

@@ -23,7 +23,8 @@ ClassMatch match_names(const ClassSide& data, const ClassSide& model);
 // no class or one that comes twice; for names as match_classes.
 std::vector<int> read_class_subset(const std::filesystem::path& path, const ClassSide& model);
 
-// Gives the model of the file `file` the names in the file `class_map`, or, when that is "" and it
+// Gives the model of the file `file` the names in the file `class_map` (a segmentor also the colors
+// when all lines are NAME R G B), or, when that is "" and it
 // has none, those of the data set that published classifiers (ImageNet), detectors (COCO), and
 // segmentors (ADE20K) are for, if it has as many; `notes` (may be null) then says so.
 // Error(kMismatch) for another number of lines.

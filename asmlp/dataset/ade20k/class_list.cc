@@ -79,13 +79,9 @@ bool names_no_class(std::string_view name) {
   return false;
 }
 
-struct Line {
-  std::string name;
-  std::optional<Color> color;
-};
+}  // namespace
 
-// "NAME", "NAME R G B", "NAME,R,G,B".
-Line name_and_color(std::string_view text) {
+ClassLine name_and_color(std::string_view text) {
   std::vector<std::pair<size_t, std::string_view>> words;  // with their places
   for (size_t at = 0; at < text.size();) {
     const size_t begin = text.find_first_not_of(" \t,", at);
@@ -106,14 +102,16 @@ Line name_and_color(std::string_view text) {
   return {std::string(trimmed(text)), std::nullopt};
 }
 
+namespace {
+
 // The classes of the lines behind what stands for label 0.
-SegmentationClasses finish(const fs::path& file, std::vector<Line> lines) {
+SegmentationClasses finish(const fs::path& file, std::vector<ClassLine> lines) {
   if (!lines.empty() && names_no_class(lines.front().name)) lines.erase(lines.begin());
   require(!lines.empty() && lines.size() <= size_t{kMostClasses}, ErrorCode::kBadFormat,
           "{}: lists {} classes; 1 to {} are possible", file.string(), lines.size(), kMostClasses);
   SegmentationClasses list{{}, true, file};
   std::set<std::string> names;
-  for (Line& line : lines) {
+  for (ClassLine& line : lines) {
     require(is_utf8(line.name), ErrorCode::kBadFormat,
             "{}: the class name '{}' is not UTF-8 text; save the list as UTF-8", file.string(),
             printable(line.name, LineBreaks::kEscape));
@@ -129,7 +127,7 @@ SegmentationClasses finish(const fs::path& file, std::vector<Line> lines) {
 
 SegmentationClasses read_names(const fs::path& file) {
   const std::string text = read_file(file, kMaxListBytes);
-  std::vector<Line> lines;
+  std::vector<ClassLine> lines;
   int at = 0;
   for (const std::string_view line : lines_of(text)) {
     ++at;
@@ -143,7 +141,7 @@ SegmentationClasses read_names(const fs::path& file) {
 
 SegmentationClasses read_label_map(const fs::path& file) {
   const std::string text = read_file(file, kMaxListBytes);
-  std::vector<Line> lines;
+  std::vector<ClassLine> lines;
   int at = 0;
   for (const std::string_view line : lines_of(text)) {
     ++at;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "asmlp/image/labels/color.h"
@@ -18,6 +19,14 @@ struct SegmentationClass {
 // The 150 classes of ADE20K in the order of their labels 1..150, with the short names and the
 // colors by which mmsegmentation knows them.
 const std::vector<SegmentationClass>& ade20k_classes();
+
+struct ClassLine {
+  std::string name;
+  std::optional<Color> color;
+};
+
+// A line of a list: NAME, or NAME R G B with numbers of 0..255; spaces, tabs or commas divide.
+ClassLine name_and_color(std::string_view text);
 
 struct SegmentationClasses {
   std::vector<SegmentationClass> classes;  // of the labels 1, 2, ...

@@ -6,8 +6,8 @@
 #include "asmlp/image/resize.h"
 #include "asmlp/metrics/segmentation.h"
 #include "asmlp/schema/fields.h"
-#include "asmlp/torch/data/augment/photometric.h"
 #include "asmlp/torch/data/dense_input.h"
+#include "asmlp/torch/data/photometric.h"
 
 namespace asmlp::segment {
 namespace {

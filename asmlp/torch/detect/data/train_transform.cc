@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "asmlp/schema/fields.h"
-#include "asmlp/torch/data/augment/photometric.h"
 #include "asmlp/torch/data/dense_input.h"
+#include "asmlp/torch/data/photometric.h"
 
 namespace asmlp::detect {
 namespace {

@@ -1,4 +1,4 @@
-#include "asmlp/torch/data/augment/photometric.h"
+#include "asmlp/torch/data/photometric.h"
 
 #include "asmlp/torch/data/cv_image.h"
 
