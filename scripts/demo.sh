@@ -1,49 +1,50 @@
 #!/bin/bash
 # From a fresh clone to results: installs what is missing (no LibTorch, no training), builds the
-# command, and runs models on Fashion-MNIST: the bundled classifier on its 10,000 test images, a
-# detector and a segmentor of the tests on scenes made of its items.
+# command, and runs the bundled models on photographs: those named on the command line, or seven
+# that are in the repository.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-data=/usr/share/datasets/fashion-mnist
-classifier=models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors
-detector=tests/data/models/mask_rcnn_scenes.safetensors
-segmentor=tests/data/models/upernet_scenes.safetensors
+photos=()
+for photo in "$@"; do
+  [[ -e $photo ]] || { echo "usage: scripts/demo.sh [PHOTO...]: $photo: no such file" >&2; exit 1; }
+  photos+=("$(realpath -- "$photo")")
+done
+cd "$(dirname "$0")/.."
 asmlp=build/bin/asmlp
+street=tests/data/photos/china.jpg
+if [[ ${#photos[@]} -eq 0 ]]; then photos=(tests/data/photos); else street=${photos[0]}; fi
 
 scripts/install_deps.sh --torch-free
 scripts/build.sh release asmlp
 mkdir -p out
-rm -rf out/scenes out/detections out/segments
+rm -rf out/photos.png out/cam out/segments out/detections
 
 echo
-echo "== What is it? A classifier on the Fashion-MNIST test images"
-$asmlp validate "$data" --model "$classifier" --sheet out/fashion_mnist.png
+echo "== What is it? A classifier of ten kinds of things: what it does not know, it should doubt"
+$asmlp predict "${photos[@]}" --topk 2 --sheet out/photos.png --cam out/cam
 
 echo
-echo "== What is where? A detector on a scene of such items"
-$asmlp dataset scenes "$data" -o out/scenes --train 1 --val 8 --seed 1 >/dev/null
-$asmlp detect out/scenes/val2017/000000000002.jpg --model "$detector" --threshold 0.5 \
-  --output out/detections
+echo "== Which pixel is what? A segmentor of streets"
+$asmlp segment "$street" --output out/segments
 
 echo
-echo "== Which pixel is what? A segmentor on the same scene"
-$asmlp segment out/scenes/images/validation/ADE_val_00000002.jpg --model "$segmentor" \
-  --output out/segments
+echo "== What is where? A detector of blood cells (in a photo of anything else it should find none)"
+$asmlp detect "${photos[@]}" --threshold 0.5 --output out/detections
 
 cat <<NEXT
 
-Three pictures to look at:
-  $PWD/out/fashion_mnist.png                         predictions, mistakes, confusion matrix
-  $PWD/out/detections/000000000002.png               boxes and masks
-  $PWD/out/segments/ADE_val_00000002.segments.png    a class for every pixel
+Pictures to look at, in $PWD/out:
+  photos.png                 what the classifier saw, and what it says
+  cam/*.cam.png              where the evidence is
+  segments/*.segments.png    a class for every pixel
+  detections/*               the boxes
 
 Try next:
+  scripts/demo.sh YOUR_PHOTO.jpg...                the same for your photos
   $asmlp info --list                               the published models
-  $asmlp predict IMAGE... --model $classifier --topk 3 --cam out/cam
-  $asmlp validate out/scenes --model $detector     COCO's scores
   $asmlp bench --task detect                       the time of every part of Mask R-CNN T
   $asmlp --help
-With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) train the first model yourself:
-  $asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano
+With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) train your own:
+  $asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano    ten kinds of clothes, in minutes
+  $asmlp train PHOTOS/ --model models/asmlp_imagenette.safetensors --output out/mine    folders of your photos
 NEXT
