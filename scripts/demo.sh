@@ -11,31 +11,35 @@ for photo in "$@"; do
 done
 cd "$(dirname "$0")/.."
 asmlp=build/bin/asmlp
-street=tests/data/photos/china.jpg
-if [[ ${#photos[@]} -eq 0 ]]; then photos=(tests/data/photos); else street=${photos[0]}; fi
+if [[ ${#photos[@]} -gt 0 ]]; then
+  smears=("${photos[@]}")
+else
+  photos=(tests/data/photos) smears=(tests/data/blood_smear.png)
+fi
 
 scripts/install_deps.sh --torch-free
 scripts/build.sh release asmlp
 mkdir -p out
-rm -rf out/photos.png out/cam out/segments out/detections
+rm -rf out/photos.png out/scenes out/segments out/detections
 
 echo
-echo "== What is it? A classifier of ten kinds of things: what it does not know, it should doubt"
-$asmlp predict "${photos[@]}" --topk 2 --sheet out/photos.png --cam out/cam
+echo "== What is it? A classifier of ten kinds of things; of others it should be unsure"
+$asmlp predict "${photos[@]}" --topk 1 --sheet out/photos.png
 
 echo
-echo "== Which pixel is what? A segmentor of streets"
-$asmlp segment "$street" --output out/segments
+echo "== What is where? A detector of blood cells under a microscope, on a drawing of some"
+$asmlp detect "${smears[@]}" --threshold 0.4 --output out/detections
 
 echo
-echo "== What is where? A detector of blood cells (in a photo of anything else it should find none)"
-$asmlp detect "${photos[@]}" --threshold 0.5 --output out/detections
+echo "== Which pixel is what? A segmentor of clothes, on a synthetic scene of them"
+$asmlp dataset scenes /usr/share/datasets/fashion-mnist -o out/scenes --train 1 --val 8 --seed 1 >/dev/null
+$asmlp segment out/scenes/images/validation/ADE_val_00000002.jpg \
+  --model tests/data/models/upernet_scenes.safetensors --output out/segments
 
 cat <<NEXT
 
 Pictures to look at, in $PWD/out:
   photos.png                 what the classifier saw, and what it says
-  cam/*.cam.png              where the evidence is
   segments/*.segments.png    a class for every pixel
   detections/*               the boxes
 
@@ -45,6 +49,6 @@ Try next:
   $asmlp bench --task detect                       the time of every part of Mask R-CNN T
   $asmlp --help
 With LibTorch (about 1 GB installed: scripts/install_deps.sh && scripts/build.sh) train your own:
-  $asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano    ten kinds of clothes, in minutes
+  $asmlp train --config recipes/fashion_nano.yaml --output out/fashion_nano    ten kinds of clothes
   $asmlp train PHOTOS/ --model models/asmlp_imagenette.safetensors --output out/mine    folders of your photos
 NEXT

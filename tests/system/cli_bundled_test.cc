@@ -1,7 +1,9 @@
-// A detector and a segmentor that were trained on scenes, found by themselves as bundled models
-// are, on scenes that nobody has trained on: what a newcomer sees.
+// Models that are found by themselves: a detector and a segmentor of scenes, on scenes that nobody
+// has trained on, and those that come with the program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "tests/support/command.h"
 
@@ -49,6 +51,30 @@ TEST_F(Bundled, TheSegmentorKnowsTheClassesOfThePixels) {
   const Outcome scores = run({"validate", path("scenes"), "--model", model, "--json"});
   ASSERT_EQ(scores.code, 0) << scores.err;
   EXPECT_GT(scores.json()["miou"].get<double>(), 62);
+}
+
+// The models of models/, found beside the program, on pictures that are none of their data.
+TEST(BundledPhotos, TheDetectorFindsDrawnCells) {
+  const Outcome found = run({"detect", data("blood_smear.png"), "--no-pictures", "--json"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  const Json json = found.json();
+  EXPECT_EQ(json["model"]["name"], "faster_rcnn_bccd");
+  std::map<std::string, int> sure;
+  for (const Json& object : json["images"][0]["detections"]) {
+    sure[object["label"]] += object["score"].get<double>() > 0.5;
+  }
+  EXPECT_GE(sure["RBC"], 9);  // of 13
+  EXPECT_EQ(sure["WBC"], 2);
+}
+
+TEST(BundledPhotos, TheClassifierIsUnsureOfMostPhotos) {
+  const Outcome told = run({"predict", data("photos"), "--json"});
+  ASSERT_EQ(told.code, 0) << told.err;
+  const Json json = told.json();
+  EXPECT_EQ(json["model"]["name"], "asmlp_imagenette");
+  int unsure = 0;
+  for (const Json& image : json["images"]) unsure += image["unsure"].get<bool>();
+  EXPECT_GE(unsure, 4);  // of 7
 }
 
 }  // namespace

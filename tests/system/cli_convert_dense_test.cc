@@ -56,7 +56,9 @@ TEST_P(ConvertDense, KeepsEveryTensorAndMakesAFileThatDescribesItself) {
   EXPECT_EQ(json["name"], "small_one");
   EXPECT_EQ(json["converted_from"], source_);
   EXPECT_EQ(json["classes"][1], "two");
-  if (four) EXPECT_EQ(json["palette"], (Json{"#0000ff", "#010203", "#040506", "#070809"}));
+  if (four) {
+    EXPECT_EQ(json["palette"], (Json{"#0000ff", "#010203", "#040506", "#070809"}));
+  }
   EXPECT_EQ(json["config"]["backbone"]["shift_size"], (Json{3, 3}));
   EXPECT_THAT(listing(path("made")), ElementsAre("model.safetensors"));
 

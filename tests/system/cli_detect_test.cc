@@ -187,6 +187,7 @@ TEST_F(DetectCommand, ModelsThatAreNone) {
                               {.environment = {"ASMLP_MODEL_DIR=" + path("no_models")}});
   EXPECT_EQ(bundled.code, 0) << bundled.err;
   EXPECT_THAT(bundled.err, HasSubstr("using the bundled model"));
+  EXPECT_THAT(bundled.err, HasSubstr(" classes only"));
   const Outcome classifier =
       run({"detect", image, "--model", path("classifier.safetensors"), "--no-pictures"});
   EXPECT_EQ(classifier.code, 1);

@@ -216,6 +216,10 @@ TEST_F(QuantizeCommand, DetectorsAndSegmentorsToo) {
     ASSERT_EQ(made.code, 0) << made.err;
     // A byte for most weights, where the file has two.
     EXPECT_LT(fs::file_size(to), fs::file_size(trained(from)) * 2 / 3);
+    // What only training needs is not in a file for inference.
+    for (const auto& [name, tensor] : read_safetensors(to).tensors) {
+      EXPECT_FALSE(name.starts_with("auxiliary_head.")) << name;
+    }
   }
   const Json scores = json_of({"validate", data("coco_base"), "--model", detector, "--json"});
   EXPECT_EQ(scores["precision"], "int8");

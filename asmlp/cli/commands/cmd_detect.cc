@@ -10,6 +10,7 @@
 #include "asmlp/cli/draw/fonts_ahead.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/bundled_model.h"
 #include "asmlp/cli/options/dense_backend.h"
 #include "asmlp/cli/options/dense_model.h"
 #include "asmlp/cli/options/image_options.h"
@@ -218,6 +219,10 @@ int run_detect(const DetectOptions& options, const DenseBackend& backend) {
   const FoundImages found = find_images(options.images);
   FontsAhead fonts(!options.no_pictures && !found.files.empty());
   NamedDetector model = load_named_detector(options.model);
+  if (model.bundled && !options.output.json) {
+    print_note(known_classes(model.file, model.spec.name, model.spec.classes,
+                             model.spec.config.num_classes));
+  }
   set_input_size(model.spec.preprocessing, options.img_size);
   // One image alone needs no room for more.
   const int images = std::max(1, static_cast<int>(found.files.size()));

@@ -10,6 +10,7 @@
 #include "asmlp/cli/draw/predict_sheet.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/bundled_model.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
 #include "asmlp/cli/options/origin_number.h"
@@ -142,17 +143,6 @@ class Predictions {
   int label_width_ = 0;
 };
 
-// What a model that the user has not chosen can say at all: it has no other answers.
-std::string known_classes(const ModelSpec& spec, const fs::path& file) {
-  constexpr size_t kAll = 12, kFew = 5;
-  const std::string name = spec.name.empty() ? file.stem().string() : spec.name;
-  const size_t shown = spec.classes.size() <= kAll ? spec.classes.size() : kFew;
-  return fmt::format("{} knows {} classes only{}{}{} (`asmlp info {}` says more)", name,
-                     spec.config.num_classes, shown > 0 ? ": " : "",
-                     fmt::join(std::span(spec.classes).first(shown), ", "),
-                     shown < spec.classes.size() ? ", ..." : "", file.string());
-}
-
 int run_predict(const PredictOptions& options) {
   check_results(options.results);
   check_output(options.sheet);
@@ -161,7 +151,9 @@ int run_predict(const PredictOptions& options) {
   const FoundImages found = find_images(options.images);
   const LoadedModel loaded = load_classifier(options.model, options.preprocessing);
   const ModelSpec& spec = loaded.checkpoint.spec;
-  if (loaded.bundled && !options.output.json) print_note(known_classes(spec, loaded.file));
+  if (loaded.bundled && !options.output.json) {
+    print_note(known_classes(loaded.file, spec.name, spec.classes, spec.config.num_classes));
+  }
   Predictions predictions(spec);
   ImageReport report("predict", options.output.json, found,
                      {{"model",

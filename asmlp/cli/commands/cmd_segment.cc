@@ -7,6 +7,7 @@
 #include "asmlp/cli/draw/fonts_ahead.h"
 #include "asmlp/cli/images/image_report.h"
 #include "asmlp/cli/images/output_folder.h"
+#include "asmlp/cli/options/bundled_model.h"
 #include "asmlp/cli/options/dense_backend.h"
 #include "asmlp/cli/options/dense_model.h"
 #include "asmlp/cli/options/image_options.h"
@@ -117,6 +118,10 @@ int run_segment(const SegmentOptions& options, const DenseBackend& backend) {
   const FoundImages found = find_images(options.images);
   FontsAhead fonts(!found.files.empty());
   NamedSegmentor model = load_named_segmentor(options.model);
+  if (model.bundled && !options.out.json) {
+    print_note(known_classes(model.file, model.spec.name, model.spec.classes,
+                             model.spec.config.num_classes));
+  }
   set_input_size(model.spec.preprocessing, options.img_size);
   const auto runner = backend.start_segmentor(model.spec, model.tensors, {.run = options.run});
   model.tensors.clear();

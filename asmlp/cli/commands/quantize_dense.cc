@@ -59,6 +59,11 @@ int quantize_named(const QuantizeCommand& options, const Named& named,
   Quantized result = quantize(Subject(named.spec, named.tensors, source), std::ssize(data.images),
                               named.file.filename().string(), options.quantize, bars.callbacks());
   require_layers(result, named.file, options.quantize.max_error);
+  if (std::erase_if(result.tensors, [](const auto& named_tensor) {
+        return named_tensor.first.starts_with("auxiliary_head.");
+      }) > 0) {
+    print_note("the auxiliary head is left out: it is for training only");
+  }
   auto spec = named.spec;
   spec.quantization = result.info;
   save_model_file(options.out, {{spec}, result.tensors, {}});

@@ -1,8 +1,11 @@
 #include "asmlp/cli/options/bundled_model.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "asmlp/cli/terminal/process.h"
@@ -52,6 +55,16 @@ fs::path bundled_model(Task task) {
        "no bundled {} near {}; name a weight file with --model FILE, or its folder with "
        "ASMLP_MODEL_DIR",
        model_kind(task), this_program().parent_path().string());
+}
+
+std::string known_classes(const fs::path& file, const std::string& name,
+                          const std::vector<std::string>& classes, int count) {
+  constexpr size_t kAll = 12, kFew = 5;
+  const size_t shown = classes.size() <= kAll ? classes.size() : kFew;
+  return fmt::format("{} knows {} classes only{}{}{} (`asmlp info {}` says more)",
+                     name.empty() ? file.stem().string() : name, count, shown > 0 ? ": " : "",
+                     fmt::join(std::span(classes).first(shown), ", "),
+                     shown < classes.size() ? ", ..." : "", file.string());
 }
 
 }  // namespace asmlp::cli

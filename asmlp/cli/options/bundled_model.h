@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "asmlp/model/task.h"
 
@@ -11,5 +13,10 @@ namespace asmlp::cli {
 // ../models, ../../models and ../share/asmlp/models beside the executable. Error(kNotFound) says
 // where was looked.
 std::filesystem::path bundled_model(Task task);
+
+// What a model that the user has not chosen can say at all, for a note: it has no other answers.
+// `classes` are the names of its `count` classes, or none.
+std::string known_classes(const std::filesystem::path& file, const std::string& name,
+                          const std::vector<std::string>& classes, int count);
 
 }  // namespace asmlp::cli
