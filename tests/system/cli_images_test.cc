@@ -163,7 +163,7 @@ TEST_F(Images, TheSheetShowsWhatWasSeen) {
 
   const Outcome wrong =
       run({"predict", data("photos/coffee.png"), "--model", model_, "--sheet", path("two.jpg")});
-  EXPECT_EQ(wrong.code, 1);
+  EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("must end in .png"));
   EXPECT_FALSE(fs::exists(path("two.jpg")));
 }
