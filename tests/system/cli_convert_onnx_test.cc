@@ -84,7 +84,7 @@ TEST_F(ConvertOnnx, SaysWhatIsWrongAndLeavesNothing) {
       {{model_, out_, "--img-size", "99999"}, 2, "99999"},
       {{model_, path("missing/model.onnx")}, 1, "missing"},
       {{path("missing.safetensors"), out_}, 1, "missing.safetensors"},
-      {{data("downstream/mmseg.pth"), out_}, 2, "shift size"},
+      {{data("downstream/mmseg.pth"), out_}, 2, "architecture"},
       {{data("models/upernet_scenes.safetensors"), out_, "--features"}, 1, "segmentor"},
   };
   for (const Wrong& wrong : all) {
