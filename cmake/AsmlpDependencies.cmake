@@ -14,6 +14,12 @@ pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 if(ASMLP_CLI)
   find_package(CLI11 REQUIRED)
 endif()
+if(ASMLP_ONNX AND ASMLP_CLI)
+  # onnx_proto: the messages; onnx: the checker, for tests. The latter's CMake files name
+  # protobuf::libprotobuf, which the first line makes.
+  find_package(Protobuf REQUIRED)
+  find_package(ONNX REQUIRED)
+endif()
 if(ASMLP_CLI OR ASMLP_TORCH)  # charts of a training run
   pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 endif()

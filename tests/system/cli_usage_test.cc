@@ -26,7 +26,9 @@ TEST(Help, OfEverySubcommandIsCompleteAndOnStandardOutput) {
       {"info", {"--list", "--cpu", "--params", "--img-size", "--config", "--shift-size"}},
       {"predict", {"--topk", "--cam", "--sheet"}},
       {"validate", {"--split", "--limit", "--sheet", "--confusion", "--backend"}},
-      {"convert", {"--shift-size", "--config", "--model", "--class-map", "--name", "--dtype"}},
+      {"convert",
+       {"--shift-size", "--config", "--model", "--class-map", "--name", "--dtype", "--img-size",
+        "--batch-size", "--features", "--normalize"}},
       {"calibrate",
        {"--data", "--split", "--limit", "--temperature", "--typical-score", "--output"}},
       {"forward", {"--input", "--output", "--backend", "--precision"}}};

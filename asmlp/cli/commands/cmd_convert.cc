@@ -1,8 +1,10 @@
-// asmlp convert: a checkpoint of any kind to a self-describing safetensors file.
+// asmlp convert: a checkpoint of any kind to a self-describing safetensors file, or to an ONNX
+// file.
 #include <filesystem>
 #include <memory>
 
 #include "asmlp/cli/commands/commands.h"
+#include "asmlp/cli/commands/convert.h"
 #include "asmlp/cli/commands/describe.h"
 #include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/options.h"
@@ -31,6 +33,7 @@ struct ConvertOptions {
   std::vector<std::string> origin;  // "KEY=TEXT"
   std::string dtype;                // of the weights: a name of storage_name; "": as they are
   bool dequantize = false;
+  OnnxWords onnx;
   OutputOptions output;
 };
 
@@ -58,8 +61,13 @@ DType dtype_named(const std::string& name) {
 }
 
 int convert(const ConvertOptions& options) {
-  require(fs::path(options.out).extension() == ".safetensors", ErrorCode::kInvalidArgument,
-          "{}: the output's name must end in .safetensors", options.out);
+  const bool to_onnx = fs::path(options.out).extension() == ".onnx";
+  require(to_onnx || fs::path(options.out).extension() == ".safetensors",
+          ErrorCode::kInvalidArgument, "{}: the output's name must end in .safetensors or .onnx",
+          options.out);
+  require(!to_onnx || options.dtype.empty(), ErrorCode::kInvalidArgument,
+          "--dtype is for .safetensors files; the weights of an ONNX file are fp32");
+  const OnnxOptions onnx = parse_onnx_words(options.onnx, to_onnx);
   require(options.model.empty() || options.config.empty(), ErrorCode::kInvalidArgument,
           "--model and --config both give an architecture; give one of them");
   check_output(options.out);
@@ -81,15 +89,22 @@ int convert(const ConvertOptions& options) {
   }
   for (const std::string& entry : options.origin) set_origin(model.description, entry);
   name_classes(model.description, options.class_map, options.in, &model.notes);
-  save_model_file(options.out, model);
+  OnnxInterface interface;
+  if (to_onnx) {
+    interface = save_onnx_file(options.out, model, onnx);
+  } else {
+    save_model_file(options.out, model);
+  }
   if (options.output.json) {
     Json json = model_to_json(model.description, options.out, model.tensors);
+    if (to_onnx) add_interface(json, interface);
     json["converted_from"] = options.in;
     json["notes"] = model.notes;
     print_json(json);
     return kExitOk;
   }
   print_out(describe_model(model.description, options.out, model.tensors));
+  if (to_onnx) print_out(describe_interface(interface));
   for (const std::string& note : model.notes) print_note(note);
   return kExitOk;
 }
@@ -99,20 +114,24 @@ int convert(const ConvertOptions& options) {
 Command add_convert(CLI::App& program) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* app = add_subcommand(
-      program, "convert", "Convert a checkpoint to a self-describing safetensors file",
+      program, "convert", "Convert a checkpoint to a self-describing safetensors or an ONNX file",
       "The architecture is found from the shapes of the weights; what they cannot show (the shift\n"
       "size) comes from the options or the checkpoint's own config, and is said aloud. Detectors\n"
       "and segmentors (mmdetection's and mmsegmentation's files) are known by their tensors; they\n"
       "need --shift-size.\n"
+      "A name that ends in .onnx gets the network in operators of ONNX (opset 17, fp32), a "
+      "detector's\n"
+      "without what follows its region proposal network.\n"
       "An existing OUT is replaced in one step.\n"
       "Examples:\n"
       "  asmlp convert asmlp_tiny_patch4_shift5_224.pth tiny.safetensors\n"
       "  asmlp convert cascade_mask_rcnn.pth cascade.safetensors --shift-size 5\n"
-      "  asmlp convert model.safetensors small.safetensors --dtype bf16      half the size");
+      "  asmlp convert model.safetensors small.safetensors --dtype bf16      half the size\n"
+      "  asmlp convert model.safetensors model.onnx --normalize              takes uint8 pixels");
   app->add_option("in", options->in, "checkpoint to read (.pth, .pt, .bin, .safetensors)")
       ->type_name("IN")
       ->required();
-  app->add_option("out", options->out, "file to write, *.safetensors")
+  app->add_option("out", options->out, "file to write, *.safetensors or *.onnx")
       ->type_name("OUT")
       ->required();
   add_task_option(*app, options->task);
@@ -144,6 +163,7 @@ Command add_convert(CLI::App& program) {
          "the key goes out; may be repeated")
       ->type_name("KEY=TEXT")
       ->allow_extra_args(false);
+  add_onnx_words(*app, options->onnx);
   add_output_options(*app, options->output);
   return {app, [options] { return convert(*options); }};
 }
