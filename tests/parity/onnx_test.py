@@ -15,6 +15,7 @@ one another. Exit code 77 where numpy, onnx, or onnxruntime is missing.
 
 import argparse
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -30,6 +31,7 @@ except ImportError as error:
           "cmake -DASMLP_ONNX_PYTHON=/path/to/python")
     sys.exit(77)
 
+ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 1e-5
 # Of detectors of the published sizes. Two sums of 9 x 256 = 2304 products in a row end in the RPN's outputs;
 # each is off by about sqrt(2304) 2^-24 = 2.9e-6 in each of two programs: 5.7e-6 together, and 3.5 times that
@@ -94,7 +96,7 @@ class Case:
 
 class Tester:
     def __init__(self, program, folder, start):
-        self.program, self.folder, self.start = program, Path(folder), start
+        self.program, self.folder, self.start = Path(program).resolve(), Path(folder), start
         self.random = np.random.default_rng(23)
         self.worst_level = 0  # of any tensor, by its own largest value
 
@@ -120,7 +122,10 @@ class Tester:
         return values.astype(np.float32)
 
     def make_model(self, model):
-        """A self-describing file of random weights; returns its description."""
+        """A self-describing file of random weights, or the copy of one; returns its description."""
+        if isinstance(model, Path):
+            (self.folder / "model.safetensors").write_bytes(model.read_bytes())
+            return json.loads(self.asmlp("info", model, "--json"))["model"]
         source = model
         if isinstance(model, dict):
             source = self.folder / "config.json"
@@ -189,6 +194,20 @@ class Tester:
         return max(worst.values())
 
 
+    def try_page(self):
+        """The commands and the program of docs/guide/onnx.md, as they stand there."""
+        text = (ROOT / "docs/guide/onnx.md").read_text()
+        commands = re.search(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1).splitlines()
+        self.make_model(classifier())
+        for command in commands:
+            program, *words = command.split()
+            assert program == "asmlp", command
+            subprocess.run([self.program, *words], cwd=self.folder, check=True, capture_output=True)
+        subprocess.run([self.program, *commands[0].split()[1:]], cwd=self.folder, check=True, capture_output=True)
+        program = re.search(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1)
+        subprocess.run([sys.executable, "-c", program + "assert logits.shape == (1, 7)"], cwd=self.folder, check=True)
+
+
 SMALL = {"embed_dim": 16, "depths": [1, 2, 1], "num_classes": 7, "shift_size": [5, 3]}
 
 
@@ -244,6 +263,14 @@ def small_cases():
     yield Case("segmentor, fixed size", segmentor(), ((2, 75, 101),), ["--img-size", "75x101"])
 
 
+def trained_cases():
+    yield Case("trained on Fashion-MNIST", ROOT / "models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors",
+               ((8, 28, 28), (1, 31, 45)))
+    for name in ("mask_rcnn", "upernet"):
+        yield Case(f"{name} trained on scenes", ROOT / f"tests/data/models/{name}_scenes.safetensors",
+                   ((1, 128, 192), (2, 75, 101)))
+
+
 def zoo_cases():
     for name in ("mobile_patch4_shift5_224", "tiny_patch4_shift5_224", "small_patch4_shift5_224",
                  "base_patch4_shift5_224", "base_patch4_shift5_384"):
@@ -266,7 +293,7 @@ def main():
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--openvino", action="store_true")
     arguments = parser.parse_args()
-    cases = list(small_cases()) + (list(zoo_cases()) if arguments.zoo else [])
+    cases = [*small_cases(), *trained_cases()] + (list(zoo_cases()) if arguments.zoo else [])
     cases = [case for case in cases if arguments.only in case.name]
     failures = 0 if cases else 1
     if arguments.table:
@@ -282,6 +309,8 @@ def main():
                 failures += 1
                 line = f"FAILED  {case.name}: {error}"
             print(line, flush=True)
+        if not arguments.only and not arguments.openvino:
+            tester.try_page()
     print(f"{len(cases)} networks, {failures} failures; level by level at most {tester.worst_level:.1e}")
     sys.exit(1 if failures else 0)
 
