@@ -98,7 +98,7 @@ TEST_F(OnnxExport, EveryConfigIsAValidGraphWithTheWeightsOfTheModel) {
                               .num_classes = {0, 5},
                               .embed_dim = {4, 8},
                               .stages = {1, 2, 3},
-                              .blocks = {1, 2},
+                              .blocks = {0, 1, 2},
                               .patch_size = {1, 2, 4, 8},
                               .mlp_ratio = {1, 2.5, 4},
                               .shift_h = {1, 2, 5},

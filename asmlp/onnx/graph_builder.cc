@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "asmlp/core/error.h"
@@ -62,13 +63,30 @@ GraphBuilder::Value GraphBuilder::input(const std::string& name, int type,
 
 void GraphBuilder::output(const Value& value, const std::string& name,
                           const std::vector<OnnxDim>& dims) {
-  // A value may be read by other nodes, too, or be an output under a second name.
-  onnx::NodeProto& node = *graph_.add_node();
-  node.set_op_type("Identity");
-  node.set_name("output." + name);
-  node.add_input(value);
-  node.add_output(name);
+  const bool is_input = std::any_of(graph_.input().begin(), graph_.input().end(),
+                                    [&](const auto& input) { return input.name() == value; });
+  if (is_input || renamed_.contains(value)) {
+    onnx::NodeProto& node = *graph_.add_node();
+    node.set_op_type("Identity");
+    node.set_name("output." + name);
+    node.add_input(current(value));
+    node.add_output(name);
+  } else {
+    // Without a node between, which would leave the value with two names in some runtimes.
+    renamed_[value] = name;
+    for (onnx::NodeProto& node : *graph_.mutable_node()) {
+      for (std::string& input : *node.mutable_input()) {
+        if (input == value) input = name;
+      }
+      if (node.output(0) == value) node.set_output(0, name);
+    }
+  }
   describe_value(*graph_.add_output(), name, onnx::TensorProto::FLOAT, dims);
+}
+
+const GraphBuilder::Value& GraphBuilder::current(const Value& value) const {
+  const auto renamed = renamed_.find(value);
+  return renamed == renamed_.end() ? value : renamed->second;
 }
 
 GraphBuilder::Value GraphBuilder::node(const char* op, const std::vector<Value>& inputs,
@@ -79,7 +97,7 @@ GraphBuilder::Value GraphBuilder::node(const char* op, const std::vector<Value>&
   onnx::NodeProto& node = *graph_.add_node();
   node.set_op_type(op);
   node.set_name(name);
-  for (const Value& input : inputs) node.add_input(input);
+  for (const Value& input : inputs) node.add_input(current(input));
   node.add_output(name);
   for (const auto& [key, value] : attributes) set_attribute(*node.add_attribute(), key, value);
   return name;

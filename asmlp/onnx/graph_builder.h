@@ -40,7 +40,8 @@ class GraphBuilder {
 
   // An input of the graph. `type` is onnx::TensorProto::FLOAT or UINT8.
   Value input(const std::string& name, int type, const std::vector<OnnxDim>& dims);
-  // Makes `value` the fp32 output of the graph called `name`.
+  // Makes `value` the fp32 output of the graph called `name`. It may be read by other nodes, before
+  // and after, and be an output under a second name, too.
   void output(const Value& value, const std::string& name, const std::vector<OnnxDim>& dims);
 
   // The one output of a new node.
@@ -60,6 +61,7 @@ class GraphBuilder {
                         const std::string& version);
 
  private:
+  const Value& current(const Value& value) const;  // its name by now
   onnx::TensorProto* initializer(const std::string& name, int type, const Shape& shape);
   Value raw_constant(const std::string& name, int type, const Shape& shape, std::string bytes);
   void grow(int64_t bytes);
@@ -71,6 +73,7 @@ class GraphBuilder {
   std::map<std::string, int> used_;         // names of nodes, and how often they were asked for
   std::map<std::string, Value> constants_;  // by type, shape, and bytes
   std::map<std::string, Shape> weights_;
+  std::map<Value, Value> renamed_;  // to outputs
 };
 
 }  // namespace asmlp

@@ -36,7 +36,7 @@ done
 
 # LibTorch and what only the command uses stay outside.
 needed=$(readelf -d "$library" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p')
-for other in torch c10 cairo spdlog; do
+for other in torch c10 cairo spdlog onnx protobuf; do
   grep -q "$other" <<<"$needed" && fail "the library needs $other: $needed"
 done
 soname=$(readelf -d "$library" | sed -nE 's/.*\(SONAME\).*\[(.*)\]/\1/p')

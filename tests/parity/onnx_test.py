@@ -15,6 +15,7 @@ one another. Exit code 77 where numpy, onnx, or onnxruntime is missing.
 
 import argparse
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -30,6 +31,7 @@ except ImportError as error:
           "cmake -DASMLP_ONNX_PYTHON=/path/to/python")
     sys.exit(77)
 
+ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 1e-5
 # Of detectors of the published sizes. Two sums of 9 x 256 = 2304 products in a row end in the RPN's outputs;
 # each is off by about sqrt(2304) 2^-24 = 2.9e-6 in each of two programs: 5.7e-6 together, and 3.5 times that
@@ -94,7 +96,7 @@ class Case:
 
 class Tester:
     def __init__(self, program, folder, start):
-        self.program, self.folder, self.start = program, Path(folder), start
+        self.program, self.folder, self.start = Path(program).resolve(), Path(folder), start
         self.random = np.random.default_rng(23)
         self.worst_level = 0  # of any tensor, by its own largest value
 
@@ -115,11 +117,15 @@ class Tester:
         if len(shape) > 1:
             values *= (3 / np.prod(shape[1:])) ** 0.5
         else:
-            values = 0.1 * values if name.endswith("bias") else 1 + 0.2 * values
+            shift = name.endswith(("bias", "running_mean"))
+            values = 0.1 * values if shift else 1 + 0.2 * values
         return values.astype(np.float32)
 
     def make_model(self, model):
-        """A self-describing file of random weights; returns its description."""
+        """A self-describing file of random weights, or the copy of one; returns its description."""
+        if isinstance(model, Path):
+            (self.folder / "model.safetensors").write_bytes(model.read_bytes())
+            return json.loads(self.asmlp("info", model, "--json"))["model"]
         source = model
         if isinstance(model, dict):
             source = self.folder / "config.json"
@@ -175,6 +181,10 @@ class Tester:
             assert value.shape == expected[name].shape, f"{name} {shape}: {value.shape}, not {expected[name].shape}"
             output = name if name.startswith("feature") else name.rstrip(".0123456789")
             apart, size = np.abs(value - expected[name]).max(), np.abs(expected[name]).max()
+            # Logits that are biases alone would agree whatever the graph does.
+            if value.ndim == 4 and value[0, 0].size > 9:
+                varied = expected[name].std(axis=(0, 2, 3)).max()
+                assert varied > 0.01 * size, f"{name} of {shape} hardly depends on the input"
             self.worst_level = max(self.worst_level, apart / size)
             difference[output] = max(difference.get(output, 0), apart)
             largest[output] = max(largest.get(output, 0), size)
@@ -182,6 +192,20 @@ class Tester:
         for output, value in worst.items():
             assert value <= case.limit, f"{output} of {shape}: difference {value:.2e}"
         return max(worst.values())
+
+
+    def try_page(self):
+        """The commands and the program of docs/guide/onnx.md, as they stand there."""
+        text = (ROOT / "docs/guide/onnx.md").read_text()
+        commands = re.search(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1).splitlines()
+        self.make_model(classifier())
+        for command in commands:
+            program, *words = command.split()
+            assert program == "asmlp", command
+            subprocess.run([self.program, *words], cwd=self.folder, check=True, capture_output=True)
+        subprocess.run([self.program, *commands[0].split()[1:]], cwd=self.folder, check=True, capture_output=True)
+        program = re.search(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1)
+        subprocess.run([sys.executable, "-c", program + "assert logits.shape == (1, 7)"], cwd=self.folder, check=True)
 
 
 SMALL = {"embed_dim": 16, "depths": [1, 2, 1], "num_classes": 7, "shift_size": [5, 3]}
@@ -210,7 +234,8 @@ def small_cases():
         for padding in ("zero", "circular", "reflect", "replicate"):
             # Maps of one pixel, and of fewer than the displacement, are among the last stage's.
             yield Case(f"padding {padding}, {connection}",
-                       classifier(padding=padding, connection=connection, dilation=2), ((2, 45, 67), (1, 13, 5), (3, 1, 1)), ["--features"])
+                       classifier(padding=padding, connection=connection, dilation=2),
+                       ((2, 45, 67), (1, 13, 5), (3, 1, 1)), ["--features"])
     yield Case("shift sizes 9 and 4, dilation 3", classifier(shift_size=[9, 4], dilation=3))
     yield Case("shift sizes 1 and 7", classifier(shift_size=[1, 7], padding="circular"))
     yield Case("more positions than channels", classifier(shift_size=21, padding="reflect"))
@@ -221,6 +246,7 @@ def small_cases():
     yield Case("downsampling by convolution", classifier(downsample="conv"), options=["--features"])
     yield Case("no norm of the patches, mlp ratio 2.5, 5 channels",
                classifier(patch_norm=False, mlp_ratio=2.5, in_chans=5))
+    yield Case("no blocks in the last stage", classifier(depths=[1, 0]), options=["--features"])
     yield Case("one stage, gray", classifier(depths=[2], in_chans=1))
     yield Case("backbone without classes", classifier(num_classes=0))
     yield Case("classifier, pixels", classifier(), options=["--normalize"])
@@ -235,6 +261,14 @@ def small_cases():
     yield Case("segmentor, circular and serial", segmentor(padding="circular", connection="serial"), wide)
     yield Case("segmentor, pixels", segmentor(), wide, ["--normalize"])
     yield Case("segmentor, fixed size", segmentor(), ((2, 75, 101),), ["--img-size", "75x101"])
+
+
+def trained_cases():
+    yield Case("trained on Fashion-MNIST", ROOT / "models/asmlp_nano_patch2_shift5_28.fashion_mnist.safetensors",
+               ((8, 28, 28), (1, 31, 45)))
+    for name in ("mask_rcnn", "upernet"):
+        yield Case(f"{name} trained on scenes", ROOT / f"tests/data/models/{name}_scenes.safetensors",
+                   ((1, 128, 192), (2, 75, 101)))
 
 
 def zoo_cases():
@@ -259,7 +293,7 @@ def main():
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--openvino", action="store_true")
     arguments = parser.parse_args()
-    cases = list(small_cases()) + (list(zoo_cases()) if arguments.zoo else [])
+    cases = [*small_cases(), *trained_cases()] + (list(zoo_cases()) if arguments.zoo else [])
     cases = [case for case in cases if arguments.only in case.name]
     failures = 0 if cases else 1
     if arguments.table:
@@ -275,6 +309,8 @@ def main():
                 failures += 1
                 line = f"FAILED  {case.name}: {error}"
             print(line, flush=True)
+        if not arguments.only and not arguments.openvino:
+            tester.try_page()
     print(f"{len(cases)} networks, {failures} failures; level by level at most {tester.worst_level:.1e}")
     sys.exit(1 if failures else 0)
 
