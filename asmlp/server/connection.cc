@@ -110,7 +110,7 @@ void Connection::begin(std::string plain, const Head& head, uint64_t max_body,
   plain_ = std::move(plain);
   plain_read_ = 0;
   chunked_ = head.chunked;
-  chunks_are_read_ = false;
+  tail_.clear();
   // The lines between chunks of a few bytes are longer than the chunks.
   body_left_ = head.chunked ? 2 * max_body + (1 << 16) : head.length.value_or(0);
   read_deadline_ = deadline;
@@ -134,7 +134,12 @@ ssize_t Connection::read(char* bytes, size_t size) {
     if (!flush()) return -1;  // "100 Continue", for which the client waits
     count = receive(bytes, size, read_deadline_);
   }
-  if (count > 0) body_left_ -= static_cast<uint64_t>(count);
+  if (count <= 0) return count;
+  body_left_ -= static_cast<uint64_t>(count);
+  if (chunked_) {
+    tail_.append(bytes, static_cast<size_t>(count));
+    if (tail_.size() > 4) tail_.erase(0, tail_.size() - 4);
+  }
   return count;
 }
 

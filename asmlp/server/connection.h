@@ -35,11 +35,12 @@ class Connection final : public httplib::Stream {
 
   // From here on httplib reads `plain`, then the body that `head` announces, until the deadline.
   void begin(std::string plain, const Head& head, uint64_t max_body, Clock::time_point deadline);
-  // Nothing of the body is left to read.
-  bool body_is_read() const { return !chunked_ ? body_left_ == 0 : chunks_are_read_; }
-  // httplib has read the last chunk.
-  void end_chunks() { chunks_are_read_ = true; }
+  // Nothing of the body is left to read: of chunks, the last bytes that were read are the empty
+  // line after them. (httplib takes a chunk that is longer than it says for the last one.)
+  bool body_is_read() const { return chunked_ ? tail_ == "\r\n\r\n" : body_left_ == 0; }
   bool timed_out() const { return timed_out_; }
+  // More bytes of chunks have come than any allowed body needs.
+  bool too_many_chunks() const { return chunked_ && body_left_ == 0; }
 
   // The deadline of the answer. flush() sends what was written; false when the client is gone or
   // too slow.
@@ -70,7 +71,8 @@ class Connection final : public httplib::Stream {
   std::string head_;
   std::string plain_;
   size_t plain_read_ = 0;
-  bool chunked_ = false, chunks_are_read_ = false;
+  bool chunked_ = false;
+  std::string tail_;        // of the chunks that have been read
   uint64_t body_left_ = 0;  // bytes that may still be read
   Clock::time_point read_deadline_{};
   std::chrono::milliseconds write_timeout_{30'000};

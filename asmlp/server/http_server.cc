@@ -206,18 +206,15 @@ class HttpServer::Protocol : public httplib::Server {
       if (!too_large) body.append(bytes, size);
       return !too_large;
     });
-    if (complete) {
-      current_->connection.end_chunks();
-      return std::nullopt;
-    }
-    if (too_large) {
+    if (complete && current_->connection.body_is_read()) return std::nullopt;
+    if (too_large || current_->connection.too_many_chunks()) {
       return error_reply(path, 413, "too_large",
                          fmt::format("the body has more than {} bytes (--max-body)", most));
     }
     if (current_->connection.timed_out()) {
       return error_reply(path, 408, "timeout", "the body did not come in time (--timeout)");
     }
-    return error_reply(path, 400, "bad_format", "the body is cut off");
+    return error_reply(path, 400, "bad_format", "the body is cut off, or its chunks are malformed");
   }
 
   static void send(const HttpReply& reply, httplib::Response& response) {

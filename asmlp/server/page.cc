@@ -154,9 +154,12 @@ function line(name, number, style, share) {
 
 async function draw() {
   const canvas = at("canvas"), context = canvas.getContext("2d"), image = answer.images[0];
+  const width = photo.bitmap.width, height = photo.bitmap.height, long = Math.max(width, height);
+  const scale = Math.max(1, Math.round(480 / long));  // small pictures are enlarged
   canvas.hidden = false;
-  canvas.width = photo.bitmap.width;
-  canvas.height = photo.bitmap.height;
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  context.scale(scale, scale);  // from here on in pixels of the photo
   context.drawImage(photo.bitmap, 0, 0);
   const table = document.createElement("table");
   if (answer.task === "classify") {
@@ -166,8 +169,8 @@ async function draw() {
     if (image.unsure) table.append(line("The model is unsure.", ""));
   } else if (answer.task === "detect") {
     const least = Number(at("threshold").value);
-    const size = Math.max(12, Math.round(Math.max(canvas.width, canvas.height) / 45));
-    context.lineWidth = Math.max(1, size / 7);
+    const size = Math.max(12 / scale, long / 45);
+    context.lineWidth = size / 7;
     context.font = size + "px system-ui, sans-serif";
     context.textBaseline = "top";
     const objects = image.detections.filter(d => d.score >= least);
@@ -182,9 +185,9 @@ async function draw() {
       context.strokeStyle = context.fillStyle = color(d.category_id);
       context.strokeRect(x, y, w, h);
       const top = Math.max(0, y - size * 1.2);
-      context.fillRect(x, top, context.measureText(text).width + 6, size * 1.2);
+      context.fillRect(x, top, context.measureText(text).width + size / 2, size * 1.2);
       context.fillStyle = "#fff";
-      context.fillText(text, x + 3, top + 2);
+      context.fillText(text, x + size / 4, top + size / 8);
       table.append(line(d.label, d.score.toFixed(3), color(d.category_id)));
     }
     if (objects.length === 0) table.append(line("No objects of this score.", ""));
@@ -192,7 +195,7 @@ async function draw() {
     const png = await createImageBitmap(await (await fetch("data:image/png;base64," + image.label_map)).blob());
     context.globalAlpha = 0.55;
     context.imageSmoothingEnabled = false;
-    context.drawImage(png, 0, 0, canvas.width, canvas.height);
+    context.drawImage(png, 0, 0, width, height);
     context.globalAlpha = 1;
     for (const c of image.classes) {
       table.append(line(c.label, (100 * c.share).toFixed(1) + " %", c.color));
