@@ -89,8 +89,13 @@ class Browser:
         Path(file).write_bytes(base64.b64decode(data))
 
     def end(self):
-        self.process.kill()
-        self.process.wait()
+        self.session = None
+        try:  # so that its processes have left their folder
+            self.call("Browser.close")
+            self.process.wait(20)
+        except (OSError, RuntimeError, TimeoutError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
         os.close(self.to), os.close(self.from_)
 
 
@@ -121,7 +126,8 @@ def main():
         print("skipped: no chromium (Debian: apt-get install chromium)")
         return SKIPPED
     models = [CLASSIFIER, f"detector={DETECTOR}", f"segmentor={SEGMENTOR}"]
-    with Server(asmlp, models=models) as server, tempfile.TemporaryDirectory() as home:
+    with Server(asmlp, models=models) as server, tempfile.TemporaryDirectory(
+            ignore_cleanup_errors=True) as home:
         browser = Browser(program, home)
         try:
             def shot(name):
