@@ -2,14 +2,16 @@
 # below share/ of an installation, so that they cannot say something else than it.
 set(ASMLP_PAGES ${PROJECT_BINARY_DIR}/pages)
 set(programs asmlp)
-if(TARGET asmlp-torch)
-  list(APPEND programs asmlp-torch)
-endif()
+foreach(program asmlp-torch asmlp-serve)
+  if(TARGET ${program})
+    list(APPEND programs ${program})
+  endif()
+endforeach()
 add_custom_command(
   OUTPUT ${ASMLP_PAGES}/stamp
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${ASMLP_PAGES}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${ASMLP_PAGES}
-  # asmlp asks asmlp-torch, which lies beside it, for the options of its commands.
+  # asmlp asks the programs that lie beside it for the options of their commands.
   COMMAND asmlp help --write ${ASMLP_PAGES}/share
   COMMAND ${CMAKE_COMMAND} -E touch ${ASMLP_PAGES}/stamp
   DEPENDS ${programs}

@@ -7,7 +7,7 @@ base_packages=(
   build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
-  libcli11-dev libcairo2-dev fonts-dejavu-core libonnx-dev libprotobuf-dev
+  libcli11-dev libcairo2-dev fonts-dejavu-core libcpp-httplib-dev libonnx-dev libprotobuf-dev
   libgtest-dev libgmock-dev
   dataset-fashion-mnist
 )
@@ -16,7 +16,7 @@ cross_packages=(g++-aarch64-linux-gnu qemu-user-static)
 arm64_packages=(
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
-  libcli11-dev libcairo2-dev libonnx-dev libprotobuf-dev libgtest-dev libgmock-dev
+  libcli11-dev libcairo2-dev libcpp-httplib-dev libonnx-dev libprotobuf-dev libgtest-dev libgmock-dev
 )
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev libopencv-imgproc-dev nettle-dev iproute2)
 

@@ -32,8 +32,8 @@ ROOMS = [
     ["engine", "report"],
     ["engine/heads"],
     ["api", "quantize", "report/draw", "study", "torch/ops", "torch/distributed"],
-    ["torch/ops/conv"],
-    ["torch/nn"],
+    ["torch/ops/conv", "server/protocol", "server/queue"],
+    ["torch/nn", "server"],
     ["torch/baselines", "torch/io", "torch/data/augment", "torch/optim"],
     ["torch/data"],
     ["torch/detect/ops", "torch/segment"],
@@ -48,7 +48,7 @@ ROOMS = [
     ["cli/bench", "cli/dense"],
     ["cli/commands"],
     ["cli"],
-    ["cli_torch"],
+    ["cli_torch", "cli_serve"],
     ["cli_torch/train"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
@@ -95,8 +95,9 @@ LAYERS = {room.split("/")[0] for room in LEVELS}
 THIRD_PARTY = [
     (re.compile(r"(torch|ATen|c10|caffe2)/"), {"torch", "cli_torch"}),
     (re.compile(r"cairo"), {"report"}),
-    (re.compile(r"CLI/"), {"cli", "cli_torch"}),
+    (re.compile(r"CLI/"), {"cli", "cli_torch", "cli_serve"}),
     (re.compile(r"(onnx|google/protobuf)/"), {"onnx"}),
+    (re.compile(r"httplib\.h"), {"server"}),
     (re.compile(r"(jpeglib|jerror|spng|libdeflate)\.h|webp/"), {"image"}),
     (re.compile(r"archive(_entry)?\.h"), {"dataset"}),
     (re.compile(r"yaml-cpp/"), {"schema", "cli_torch"}),
@@ -105,7 +106,7 @@ THIRD_PARTY = [
 ]
 
 # The library reports by exception and callback only; the commands, tests and fuzz mains may print.
-PRINTING_LAYERS = {"cli", "cli_torch"}
+PRINTING_LAYERS = {"cli", "cli_torch", "cli_serve"}
 FORKING_FILES = {Path("asmlp/study/child.cc")}  # whose child ends by _exit when it cannot start
 PRINTING = re.compile(r"std::(cout|cerr|clog|exit|abort|terminate|quick_exit)\b|"
                       r"\b(?<!\.)(printf|puts|fprintf|putchar|perror|_exit)\s*\(|\bfmt::print\b")

@@ -8,7 +8,10 @@ int main(int argc, char** argv) {
   using namespace asmlp::cli;
   const Arguments arguments(argv, static_cast<size_t>(argc));
   const AddCommand train = [&](CLI::App& program) {
-    return add_torch_command(program, "train", "Train a model", arguments);
+    return add_other_command(program, kTorchProgram, "train", "Train a model", arguments);
+  };
+  const AddCommand serve = [&](CLI::App& program) {
+    return add_other_command(program, kServeProgram, "serve", "Answer over HTTP", arguments);
   };
   return run_program(
       "asmlp", "AS-MLP vision models on the CPU",
@@ -19,6 +22,6 @@ int main(int argc, char** argv) {
        add_convert, add_quantize, add_calibrate,
        [&](CLI::App& program) { return add_forward(program, native_backend(), arguments); },
        [&](CLI::App& program) { return add_bench(program, native_bench(arguments)); }, add_dataset,
-       train, add_study},
+       train, add_study, serve},
       argc, argv);
 }

@@ -12,13 +12,13 @@
 #include "asmlp/cli/options/class_names.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
-#include "asmlp/cli/options/origin_number.h"
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/cli/terminal/progress.h"
 #include "asmlp/core/error.h"
 #include "asmlp/metrics/calibration.h"
 #include "asmlp/metrics/topk.h"
+#include "asmlp/model/origin_number.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {

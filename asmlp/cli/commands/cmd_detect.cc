@@ -18,6 +18,7 @@
 #include "asmlp/cli/options/runner.h"
 #include "asmlp/core/error.h"
 #include "asmlp/core/printable.h"
+#include "asmlp/dataset/coco/detection_record.h"
 #include "asmlp/detection/coco_detection.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/preprocess.h"

@@ -13,10 +13,10 @@
 #include "asmlp/cli/options/bundled_model.h"
 #include "asmlp/cli/options/image_options.h"
 #include "asmlp/cli/options/options.h"
-#include "asmlp/cli/options/origin_number.h"
 #include "asmlp/core/printable.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/metrics/topk.h"
+#include "asmlp/model/origin_number.h"
 #include "asmlp/report/table.h"
 
 namespace asmlp::cli {

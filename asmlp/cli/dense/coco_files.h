@@ -4,9 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <span>
 #include <string>
-#include <vector>
 
-#include "asmlp/cli/terminal/console.h"
 #include "asmlp/dataset/coco/coco_results.h"
 #include "asmlp/model/detector_config.h"
 
@@ -23,13 +21,5 @@ void check_coco_results(const std::string& prefix);
 void write_coco_result_files(const std::string& prefix, DetectorKind kind,
                              const CocoAnnotations& annotations,
                              std::span<const CocoDetection> detections);
-
-// One detection as such a record, of box and mask together: without "segmentation" when it has no
-// mask; category_id is null for a class that the annotation file does not have.
-Json coco_record(const CocoAnnotations& annotations, const CocoDetection& detection);
-
-// Categories for images that have no annotation file: COCO's own ids for COCO's class names, else
-// 1, 2, ...
-std::vector<CocoCategory> categories_of(const std::vector<std::string>& classes, int count);
 
 }  // namespace asmlp::cli

@@ -4,10 +4,10 @@
 
 #include <optional>
 
-#include "asmlp/cli/dense/coco_files.h"
 #include "asmlp/cli/terminal/console.h"
 #include "asmlp/core/error.h"
 #include "asmlp/dataset/coco/coco_classes.h"
+#include "asmlp/dataset/coco/detection_record.h"
 
 namespace asmlp::cli {
 namespace {

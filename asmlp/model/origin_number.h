@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-namespace asmlp::cli {
+namespace asmlp {
 
 // The factor that the logits of the head were divided by, and the top score that 95 % of the
 // rightly classified images of the calibration exceed.
@@ -16,4 +16,4 @@ inline constexpr const char* kTypicalScoreKey = "typical_score";
 std::optional<double> origin_number(const std::map<std::string, std::string>& origin,
                                     const std::string& key);
 
-}  // namespace asmlp::cli
+}  // namespace asmlp

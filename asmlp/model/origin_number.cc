@@ -1,9 +1,9 @@
-#include "asmlp/cli/options/origin_number.h"
+#include "asmlp/model/origin_number.h"
 
 #include <charconv>
 #include <cmath>
 
-namespace asmlp::cli {
+namespace asmlp {
 
 std::optional<double> origin_number(const std::map<std::string, std::string>& origin,
                                     const std::string& key) {
@@ -16,4 +16,4 @@ std::optional<double> origin_number(const std::map<std::string, std::string>& or
   return value;
 }
 
-}  // namespace asmlp::cli
+}  // namespace asmlp
