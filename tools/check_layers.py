@@ -60,7 +60,8 @@ FORBIDDEN = {("torch", "engine"), ("torch", "api"), ("torch", "quantize"), ("tor
 # The installed headers (include/) and the layers that implement them. They include one another and the
 # standard library, nothing else; examples/ includes nothing else of ours.
 PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.hpp": "core", "asmlp/enums.hpp": "core",
-                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api", "asmlp/dense.hpp": "api"}
+                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api", "asmlp/dense.hpp": "api",
+                  "asmlp/weights.hpp": "api"}
 PUBLIC_FOLDERS = {"include", "examples"}
 STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
