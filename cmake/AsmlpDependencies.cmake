@@ -1,21 +1,34 @@
 # Every library the project takes from the system (scripts/install_deps.sh has the packages).
+# Imported targets of a static asmlp::asmlp must be known where a project that holds this one links it.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(yaml-cpp REQUIRED)
-find_package(ZLIB REQUIRED)
-find_package(JPEG REQUIRED)
-find_package(TIFF 4.5 REQUIRED)  # error handlers of one file
-find_package(LibArchive REQUIRED)
-pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
-pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+if(ASMLP_BUNDLE_DEPS)
+  include(AsmlpBundle)
+else()
+  find_package(yaml-cpp REQUIRED)
+  find_package(ZLIB REQUIRED)
+  find_package(JPEG REQUIRED)
+  find_package(TIFF 4.5 REQUIRED)  # error handlers of one file
+  pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET GLOBAL spng)
+  pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET GLOBAL libdeflate)
+  pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET GLOBAL libwebp)
+  if(ASMLP_CLI OR ASMLP_TORCH OR ASMLP_TESTS)  # tar shards
+    find_package(LibArchive REQUIRED)
+  endif()
+  if(ASMLP_CLI OR ASMLP_TORCH)  # charts of a training run
+    pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET GLOBAL cairo)
+  endif()
+endif()
+# As headers where whoever links should not need libfmt.so.
+set(ASMLP_FMT fmt::fmt)
+if(ASMLP_BUNDLE_DEPS OR NOT BUILD_SHARED_LIBS)
+  set(ASMLP_FMT fmt::fmt-header-only)
+endif()
 if(ASMLP_CLI)
   find_package(CLI11 REQUIRED)
-endif()
-if(ASMLP_CLI OR ASMLP_TORCH)  # charts of a training run
-  pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 endif()
 if(ASMLP_TESTS)
   find_package(GTest REQUIRED)

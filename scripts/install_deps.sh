@@ -9,6 +9,7 @@ base_packages=(
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev fonts-dejavu-core
   libgtest-dev libgmock-dev
+  pybind11-dev python3-dev python3-numpy python3-pytest python3-pil
   dataset-fashion-mnist
 )
 # To build for 64-bit ARM on another machine: the tools, and what lies in build-aarch64-sysroot/.
