@@ -2,6 +2,8 @@
 # and one Python module run on every system whose C library is new enough. Debian has libspng as a shared
 # library only: where there is no archive of it, a copy lies beside what needs it (asmlp_bundled_folder).
 add_link_options(-static-libstdc++ -static-libgcc)
+# Without what nothing reaches: of libarchive, that is every format but tar, with the libraries that these need.
+add_link_options(-Wl,--gc-sections)
 
 # asmlp_archive(TARGET NAME... [INCLUDE HEADER]): an imported target of lib<NAME>.a, which exist for each.
 function(asmlp_archive TARGET)
@@ -17,7 +19,7 @@ function(asmlp_archive TARGET)
   target_link_libraries(${TARGET} INTERFACE -Wl,--start-group ${files} -Wl,--end-group ${CMAKE_DL_LIBS} Threads::Threads)
   if(ARG_INCLUDE)
     string(MAKE_C_IDENTIFIER "ASMLP_INCLUDE_${ARG_INCLUDE}" found)
-    find_path(${found} ${ARG_INCLUDE} REQUIRED)
+    find_path(${found} ${ARG_INCLUDE} PATH_SUFFIXES cairo REQUIRED)
     target_include_directories(${TARGET} SYSTEM INTERFACE ${${found}})
   endif()
 endfunction()
@@ -30,11 +32,11 @@ asmlp_archive(PkgConfig::DEFLATE deflate INCLUDE libdeflate.h)
 asmlp_archive(PkgConfig::WEBP webp INCLUDE webp/decode.h)
 asmlp_archive(TIFF::TIFF tiff webp Lerc jbig zstd lzma jpeg deflate z INCLUDE tiffio.h)
 if(ASMLP_CLI OR ASMLP_TORCH OR ASMLP_TESTS)
-  asmlp_archive(LibArchive::LibArchive archive nettle lzma zstd lz4 bz2 z xml2 acl INCLUDE archive.h)
+  asmlp_archive(LibArchive::LibArchive archive z INCLUDE archive.h)
 endif()
 if(ASMLP_CLI OR ASMLP_TORCH)
   asmlp_archive(PkgConfig::CAIRO cairo pixman-1 fontconfig freetype png16 expat brotlidec brotlicommon
-                xcb-shm xcb-render xcb Xrender X11 Xext Xau Xdmcp z INCLUDE cairo/cairo.h)
+                xcb-shm xcb-render xcb Xrender X11 Xext Xau Xdmcp z INCLUDE cairo.h)
 endif()
 
 find_library(ASMLP_SPNG_ARCHIVE NAMES libspng.a libspng_static.a)
