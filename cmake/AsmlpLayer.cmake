@@ -31,6 +31,32 @@ function(asmlp_layer NAME)
   endif()
 endfunction()
 
+# asmlp_closure(TARGET LAYERS LIBRARIES): the layers that a layer rests on, with itself, and the libraries
+# that these link (headers alone left out). Layers are static libraries, of which one library is made.
+function(asmlp_closure TARGET LAYERS LIBRARIES)
+  set(waiting ${TARGET})
+  set(layers)
+  set(libraries)
+  while(waiting)
+    list(POP_FRONT waiting layer)
+    if(layer IN_LIST layers)
+      continue()
+    endif()
+    list(APPEND layers ${layer})
+    get_target_property(linked ${layer} LINK_LIBRARIES)
+    foreach(library IN LISTS linked)
+      if(library MATCHES "^asmlp_")
+        list(APPEND waiting ${library})
+      elseif(NOT library MATCHES "nlohmann_json|header-only")
+        list(APPEND libraries ${library})
+      endif()
+    endforeach()
+  endwhile()
+  list(REMOVE_DUPLICATES libraries)
+  set(${LAYERS} ${layers} PARENT_SCOPE)
+  set(${LIBRARIES} ${libraries} PARENT_SCOPE)
+endfunction()
+
 # Test programs whose numbers come from the kernels that ASMLP_ISA chooses. Their tests are labeled
 # `isa`, and scripts/test.sh repeats them for every instruction set of the machine. (Of the LibTorch
 # path the choice concerns a few loops only; its tests are left out for their time.)

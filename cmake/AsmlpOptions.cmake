@@ -18,6 +18,12 @@ if(ASMLP_WERROR)
   add_compile_options(-Werror)
 endif()
 
+# As a part of a project that is built without optimization (no build type, or Debug), the kernels would
+# be a hundred times slower: here it is always optimized. To debug the library, build it by itself.
+if(NOT PROJECT_IS_TOP_LEVEL AND NOT ASMLP_SANITIZE)
+  add_compile_options($<$<OR:$<CONFIG:Debug>,$<CONFIG:>>:-O3>)
+endif()
+
 # A processor whose baseline has a fused multiply-add (ARM) would compute other bits than x86 where the
 # compiler fuses: another image after resizing, say. The kernels say themselves what is fused.
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

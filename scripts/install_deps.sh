@@ -5,16 +5,17 @@ set -euo pipefail
 
 base_packages=(
   build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
-  libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
+  libfmt-dev nlohmann-json3-dev libyaml-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev fonts-dejavu-core libcpp-httplib-dev libonnx-dev libprotobuf-dev
   libgtest-dev libgmock-dev
+  pybind11-dev python3-dev python3-numpy python3-pytest python3-pil
   dataset-fashion-mnist
 )
 # To build for 64-bit ARM on another machine: the tools, and what lies in build-aarch64-sysroot/.
 cross_packages=(g++-aarch64-linux-gnu qemu-user-static)
 arm64_packages=(
-  libfmt-dev nlohmann-json3-dev libyaml-cpp-dev zlib1g-dev
+  libfmt-dev nlohmann-json3-dev libyaml-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev libcpp-httplib-dev libonnx-dev libprotobuf-dev libgtest-dev libgmock-dev
 )
@@ -114,10 +115,10 @@ if [[ $torch == yes ]]; then
   done
 fi
 
-# The arm64 libraries and headers. Debian's own way, packages of both architectures side by side, is
-# closed: libyaml-cpp-dev exists for one of them at a time, and libraries of the system would be
-# upgraded to the versions of their arm64 counterparts. So apt resolves and downloads the packages
-# with a state of its own, and they are unpacked into a folder; the system's packages stay as they are.
+# The arm64 libraries and headers. Debian's own way, packages of both architectures side by side, would
+# upgrade libraries of the system to the versions of their arm64 counterparts. So apt resolves and
+# downloads the packages with a state of its own, and they are unpacked into a folder; the system's
+# packages stay as they are.
 unpack_aarch64() {
   local folder=build-aarch64-sysroot wanted="${arm64_packages[*]}"
   [[ ! -f $folder/packages || $(<"$folder/packages") != "$wanted" ]] || return 0

@@ -60,7 +60,8 @@ FORBIDDEN = {("torch", "engine"), ("torch", "api"), ("torch", "onnx"), ("api", "
 # The installed headers (include/) and the layers that implement them. They include one another and the
 # standard library, nothing else; examples/ includes nothing else of ours.
 PUBLIC_HEADERS = {"asmlp/export.h": "core", "asmlp/error.hpp": "core", "asmlp/enums.hpp": "core",
-                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api", "asmlp/dense.hpp": "api"}
+                  "asmlp/asmlp.h": "api", "asmlp/asmlp.hpp": "api", "asmlp/dense.hpp": "api",
+                  "asmlp/weights.hpp": "api"}
 PUBLIC_FOLDERS = {"include", "examples"}
 STANDARD_HEADER = re.compile(r"[a-z_]+$|(stddef|stdint)\.h$")
 
@@ -100,7 +101,7 @@ THIRD_PARTY = [
     (re.compile(r"httplib\.h"), {"server"}),
     (re.compile(r"(jpeglib|jerror|spng|libdeflate)\.h|webp/"), {"image"}),
     (re.compile(r"archive(_entry)?\.h"), {"dataset"}),
-    (re.compile(r"yaml-cpp/"), {"schema", "cli_torch"}),
+    (re.compile(r"yaml\.h$"), {"schema"}),
     (re.compile(r"nlohmann/"),
      set(LAYERS) - {"core", "kernels", "metrics", "image", "detection", "segmentation", "api"}),
 ]

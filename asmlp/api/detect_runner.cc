@@ -153,13 +153,15 @@ DetectRunner::Results DetectRunner::run(const Image& image) {
 DetectRunner::Results DetectRunner::run(const std::filesystem::path& file) {
   const OneCaller::Writing turn(caller_);
   check_channels(channels());
-  return run(with_channels(decode_image(file, decode_options(options_.reading)), channels()));
+  const DecodeOptions decoding = decode_options(options_.reading, PixelStyle::kOpenCv);
+  return run(with_channels(decode_image(file, decoding), channels()));
 }
 
 DetectRunner::Results DetectRunner::run(const void* bytes, std::size_t size) {
   const OneCaller::Writing turn(caller_);
   check_channels(channels());
-  return run(with_channels(decode_bytes(bytes, size, options_.reading), channels()));
+  return run(
+      with_channels(decode_bytes(bytes, size, options_.reading, PixelStyle::kOpenCv), channels()));
 }
 
 void discard(std::unique_ptr<DetectRunner>& runner) noexcept {

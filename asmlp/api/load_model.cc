@@ -1,4 +1,5 @@
 // Which model a file holds, and how it becomes one of the C++ API.
+#include "asmlp/api/load_options.h"
 #include "asmlp/asmlp.hpp"
 #include "asmlp/core/error.h"
 #include "asmlp/engine/heads/detector.h"
@@ -19,18 +20,6 @@ void check_load_options(const LoadOptions& options) {
           "isa is {}, which is none of Isa", static_cast<int>(options.isa));
 }
 
-// Nothing where the options name none.
-std::optional<ShiftSize> shift_of(const LoadOptions& options) {
-  if (options.shift_h == 0 && options.shift_w == 0) return std::nullopt;
-  ShiftSize shift{options.shift_h, options.shift_w};
-  if (shift.h == 0) shift.h = shift.w;
-  if (shift.w == 0) shift.w = shift.h;
-  require(shift.h >= 1 && shift.h <= 255 && shift.w >= 1 && shift.w <= 255,
-          ErrorCode::kInvalidArgument, "shift_h {} and shift_w {} must be between 1 and 255",
-          options.shift_h, options.shift_w);
-  return shift;
-}
-
 // What a file that says nothing of itself holds: a detector or segmentor only if it is a known one.
 Task task_of(const WeightFile& file, const std::optional<Description>& said) {
   if (said) return said->task();
@@ -43,7 +32,7 @@ LoadResult load_classifier(WeightFile file, const std::optional<Description>& gi
   LoadResult result;
   CheckpointOptions load;
   if (given) load.spec = std::get<Architecture>(given->model).spec;
-  load.shift_size = shift_of(options);
+  load.shift_size = chosen_shift(options.shift_h, options.shift_w);
   Checkpoint checkpoint = load_checkpoint(std::move(file), load, &result.notes);
   if (checkpoint.spec.classes.empty() && checkpoint.spec.config.num_classes == 1000) {
     checkpoint.spec.classes = imagenet_names();
@@ -75,7 +64,8 @@ Model::MakeBackbone backbone_maker(const std::filesystem::path& path, const Mode
 
 LoadResult load_dense(const WeightFile& weights, const std::optional<Description>& given,
                       const LoadOptions& options) {
-  ModelFileOptions load{.description = given, .shift_size = shift_of(options)};
+  ModelFileOptions load{.description = given,
+                        .shift_size = chosen_shift(options.shift_h, options.shift_w)};
   const bool assumed = !load.shift_size && !weights.description();
   if (assumed) {
     load.shift_size = given ? given->shift_size() : Config().shift_size;
@@ -84,10 +74,7 @@ LoadResult load_dense(const WeightFile& weights, const std::optional<Description
   LoadResult result;
   result.notes = std::move(file.notes);
   if (assumed && !given) {
-    result.notes.push_back(
-        fmt::format("shift size {} is assumed: neither the file nor the caller says it, and "
-                    "weights do not show it.",
-                    to_string(*load.shift_size)));
+    result.notes.push_back(assumed_shift_note(*load.shift_size));
   }
   const PackOptions pack{.isa = options.isa, .precision = options.precision};
   auto backbone = backbone_maker(weights.path, file, pack);
@@ -104,9 +91,27 @@ LoadResult load_dense(const WeightFile& weights, const std::optional<Description
 
 }  // namespace
 
+std::optional<ShiftSize> chosen_shift(int shift_h, int shift_w) {
+  if (shift_h == 0 && shift_w == 0) return std::nullopt;
+  ShiftSize shift{shift_h, shift_w};
+  if (shift.h == 0) shift.h = shift.w;
+  if (shift.w == 0) shift.w = shift.h;
+  require(shift.h >= 1 && shift.h <= 255 && shift.w >= 1 && shift.w <= 255,
+          ErrorCode::kInvalidArgument, "shift_h {} and shift_w {} must be between 1 and 255",
+          shift_h, shift_w);
+  return shift;
+}
+
+std::string assumed_shift_note(const ShiftSize& shift) {
+  return fmt::format(
+      "shift size {} is assumed: neither the file nor the caller says it, and weights do not show "
+      "it.",
+      to_string(shift));
+}
+
 LoadResult load_model(const std::filesystem::path& file, const LoadOptions& options) {
   check_load_options(options);
-  static_cast<void>(shift_of(options));
+  static_cast<void>(chosen_shift(options.shift_h, options.shift_w));
   std::optional<Description> given;
   if (!options.config.empty()) given = description_from_json(options.config, "config");
   WeightFile weights = read_weights(file);

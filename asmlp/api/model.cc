@@ -113,12 +113,14 @@ FeatureShape Model::feature_shape(int feature, int height, int width) const {
   return {info.channels, rounded_up(height), rounded_up(width)};
 }
 
-DecodedImage read_image(const std::filesystem::path& file, const ReadOptions& options) {
-  return decoded(decode_image(file, decode_options(options)));
+DecodedImage read_image(const std::filesystem::path& file, const ReadOptions& options,
+                        PixelStyle style) {
+  return decoded(decode_image(file, decode_options(options, style)));
 }
 
-DecodedImage read_image(const void* bytes, std::size_t size, const ReadOptions& options) {
-  return decoded(decode_bytes(bytes, size, options));
+DecodedImage read_image(const void* bytes, std::size_t size, const ReadOptions& options,
+                        PixelStyle style) {
+  return decoded(decode_bytes(bytes, size, options, style));
 }
 
 }  // namespace asmlp

@@ -99,14 +99,16 @@ SegmentRunner::Results SegmentRunner::run(const TensorView& tensor) {
 SegmentRunner::Results SegmentRunner::run(const std::filesystem::path& file) {
   const OneCaller::Writing turn(caller_);
   check_channels(channels());
-  const Image image = with_channels(decode_image(file, decode_options(reading_)), channels());
+  const DecodeOptions decoding = decode_options(reading_, PixelStyle::kOpenCv);
+  const Image image = with_channels(decode_image(file, decoding), channels());
   return {result(engine_.segment(image, input_, predict_))};
 }
 
 SegmentRunner::Results SegmentRunner::run(const void* bytes, std::size_t size) {
   const OneCaller::Writing turn(caller_);
   check_channels(channels());
-  const Image image = with_channels(decode_bytes(bytes, size, reading_), channels());
+  const Image image =
+      with_channels(decode_bytes(bytes, size, reading_, PixelStyle::kOpenCv), channels());
   return {result(engine_.segment(image, input_, predict_))};
 }
 

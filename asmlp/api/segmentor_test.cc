@@ -1,13 +1,16 @@
 // A Segmentor gives what the engine gives that it is made of, however images come.
 #include "asmlp/engine/heads/segmentor.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
 
+#include "asmlp/engine/heads/detector.h"
 #include "asmlp/image/decode.h"
 #include "asmlp/image/opencv/dense_input.h"
 #include "asmlp/image/preprocess.h"
+#include "tests/support/files.h"
 #include "tests/support/model_files.h"
 #include "tests/support/support.h"
 
@@ -15,6 +18,28 @@ namespace asmlp::segmentor_test {
 namespace {
 
 using test::data;
+
+// A gray picture of 16 bits, which Pillow's style clips to white.
+TEST(Segmentor, ReadsFilesWithOpenCvsPixels) {
+  const Image gray = to_gray(decode_image(scene_files().front()));
+  std::string bytes = fmt::format("P5\n{} {}\n65535\n", gray.width, gray.height);
+  for (const std::uint8_t value : gray.pixels) bytes += std::string(2, static_cast<char>(value));
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "gray16.pgm";
+  test::write_bytes(file, bytes);
+  const Image rgb = to_rgb(gray);
+  EXPECT_EQ(read_image(file, {}, PixelStyle::kOpenCv).pixels, rgb.pixels);
+  EXPECT_NE(read_image(file).pixels, rgb.pixels);
+  SegmentorEngine engine(trained_model("upernet_scenes")->segmentor(), {.threads = 1});
+  EXPECT_EQ(Segmentor(trained_model("upernet_scenes")).segment(file).labels,
+            engine.segment(rgb).pixels);
+  DetectorEngine detector(trained_model("mask_rcnn_scenes")->detector(), {.threads = 1});
+  const auto expected = detector.detect(rgb);
+  const auto found = Detector(trained_model("mask_rcnn_scenes")).detect(file);
+  ASSERT_EQ(found.size(), expected.size());
+  EXPECT_FALSE(found.empty());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].score, expected[i].score);
+}
 
 TEST(Segmentor, GivesTheEnginesLabels) {
   SegmentorEngine engine(trained_model("upernet_scenes")->segmentor(), {.threads = 1});

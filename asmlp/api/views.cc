@@ -57,7 +57,7 @@ Image with_channels(Image image, int channels) {
   return channels == 1 ? to_gray(image) : to_rgb(image);
 }
 
-DecodeOptions decode_options(const ReadOptions& options) {
+DecodeOptions decode_options(const ReadOptions& options, PixelStyle style) {
   require(options.max_pixels >= 0 && options.max_pixels <= 10'000'000'000,
           ErrorCode::kInvalidArgument, "max_pixels is {}, must be between 0 and 10000000000",
           options.max_pixels);
@@ -66,14 +66,16 @@ DecodeOptions decode_options(const ReadOptions& options) {
           static_cast<int>(options.exif));
   DecodeOptions result;
   result.exif = options.exif;
+  result.style = style;
   return options.max_pixels > 0 ? with_max_pixels(result, options.max_pixels) : result;
 }
 
-Image decode_bytes(const void* bytes, std::size_t size, const ReadOptions& options) {
+Image decode_bytes(const void* bytes, std::size_t size, const ReadOptions& options,
+                   PixelStyle style) {
   require(bytes != nullptr, ErrorCode::kInvalidArgument,
           "the bytes of the image are a null pointer");
   return decode_image(std::span(static_cast<const std::byte*>(bytes), size), "image",
-                      decode_options(options));
+                      decode_options(options, style));
 }
 
 DenseInput resized_to(DenseInput input, int short_side, int long_side) {

@@ -14,11 +14,6 @@
 
 namespace asmlp {
 
-// Whose pixels a decoder gives where libraries differ (16 bits, CMYK, 16-bit BMP, TIFF): Pillow's
-// convert("RGB"), which classifiers are trained with, or OpenCV's imread(IMREAD_COLOR), which the
-// authors' detectors and segmentors are trained with.
-enum class PixelStyle { kPillow, kOpenCv };
-
 struct DecodeOptions {
   // More pixels than this are refused before they are allocated (decompression bombs). Pillow's own
   // warning limit.

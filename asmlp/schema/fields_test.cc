@@ -8,6 +8,7 @@
 
 #include "asmlp/schema/option_info.h"
 #include "asmlp/schema/text.h"
+#include "asmlp/schema/yaml.h"
 
 namespace asmlp::fields_test {
 namespace {

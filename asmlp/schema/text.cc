@@ -1,15 +1,12 @@
 #include "asmlp/schema/text.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
-#include <charconv>
-#include <new>
 #include <set>
 #include <vector>
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/core/error.h"
+#include "asmlp/schema/yaml.h"
 
 namespace asmlp {
 namespace {
@@ -21,68 +18,10 @@ void check_size(const std::string& text, size_t limit, const std::string& what) 
           text.size(), limit);
 }
 
-template <typename Number>
-bool whole_number(const std::string& text, Number& number) {
-  const char* begin = text.data() + (text.size() > 1 && text[0] == '+' ? 1 : 0);
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(begin, end, number);
-  return result.ec == std::errc() && result.ptr == end;
-}
-
-// YAML's core schema without octal, hexadecimal and the infinities, which no field here can use.
-Json scalar(const YAML::Node& node) {
-  const std::string& text = node.Scalar();
-  if (node.Tag() == "!") return text;  // quoted
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
-    return nullptr;
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
-  int64_t integer = 0;
-  if (whole_number(text, integer)) return integer;
-  double real = 0;
-  const bool digits = text.find_first_of("0123456789") != std::string::npos;
-  if (digits && whole_number(text, real)) return real;
-  return text;
-}
-
 bool has_extension_of_weights(const std::string& extension) {
   return extension == ".safetensors" || extension == ".pth" || extension == ".pt" ||
          extension == ".bin" || extension == ".ckpt";
 }
-
-class YamlConverter {
- public:
-  explicit YamlConverter(const std::string& what) : what_(what) {}
-
-  // Aliases make a graph of the tree: the depth limit ends cycles, the node limit ends bombs.
-  Json convert(const YAML::Node& node, int depth = 0) {
-    require(depth <= kMaxTextDepth, ErrorCode::kInvalidArgument, "{}: nested deeper than {} levels",
-            what_, kMaxTextDepth);
-    require(++nodes_ <= kMaxTextValues, ErrorCode::kTooLarge,
-            "{}: aliases expand to more than {} values", what_, kMaxTextValues);
-    if (node.IsScalar()) return scalar(node);
-    if (node.IsSequence()) {
-      Json array = Json::array();
-      for (const auto& element : node) array.push_back(convert(element, depth + 1));
-      return array;
-    }
-    if (!node.IsMap()) return nullptr;
-    Json object = Json::object();
-    for (const auto& entry : node) {
-      require(entry.first.IsScalar(), ErrorCode::kInvalidArgument, "{}: a key is not plain text",
-              what_);
-      const std::string& key = entry.first.Scalar();
-      require(!object.contains(key), ErrorCode::kInvalidArgument, "{}: '{}' is given twice", what_,
-              excerpt(key));
-      object[key] = convert(entry.second, depth + 1);
-    }
-    return object;
-  }
-
- private:
-  const std::string& what_;
-  size_t nodes_ = 0;
-};
 
 }  // namespace
 
@@ -152,23 +91,6 @@ nlohmann::json json_from_text(const std::string& text, const std::string& what) 
     return Json::parse(text, watch);
   } catch (const Json::exception& error) {
     fail(ErrorCode::kInvalidArgument, "{}: not valid JSON: {}", what, excerpt(error.what()));
-  }
-}
-
-nlohmann::json json_from_yaml(const std::string& text, const std::string& what) {
-  check_size(text, kMaxYamlBytes, what);
-  // The parser takes 15 us an entry. A list of 21,841 names of classes is the longest there is.
-  constexpr auto kMaxLines = std::ptrdiff_t{1} << 16;
-  require(std::ranges::count(text, '\n') <= kMaxLines, ErrorCode::kTooLarge,
-          "{}: more than {} lines; write it as JSON", what, kMaxLines);
-  try {
-    return YamlConverter(what).convert(YAML::Load(text));
-  } catch (const Error&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {  // YAML::Exception, and what its parser lets through
-    fail(ErrorCode::kInvalidArgument, "{}: not valid YAML: {}", what, excerpt(error.what()));
   }
 }
 

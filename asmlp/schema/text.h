@@ -1,4 +1,4 @@
-// Text to a JSON value: JSON and YAML by one path, hostile input refused early.
+// Text to a JSON value, hostile input refused early; YAML: yaml.h.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,6 @@ namespace asmlp {
 
 // Largest accepted text and deepest nesting. Class names of ImageNet-21k take 0.5 MB.
 inline constexpr size_t kMaxJsonBytes = size_t{16} << 20;
-inline constexpr size_t kMaxYamlBytes = size_t{2} << 20;
 inline constexpr int kMaxTextDepth = 16;
 inline constexpr size_t kMaxTextValues = size_t{1} << 18;  // in YAML after aliases are expanded
 
@@ -32,9 +31,6 @@ std::string excerpt(const std::string& text);
 // Strict JSON without duplicate keys. Errors: kTooLarge, kInvalidArgument naming `what` and the
 // position.
 nlohmann::json json_from_text(const std::string& text, const std::string& what);
-
-// The same value from YAML (one document; scalars by the core schema, quoted ones stay strings).
-nlohmann::json json_from_yaml(const std::string& text, const std::string& what);
 
 // A .json, .yaml or .yml file. Error(kInvalidArgument) for another extension, read_file's errors.
 nlohmann::json json_from_file(const std::filesystem::path& path);

@@ -13,6 +13,7 @@
 #include "asmlp/schema/fields.h"
 #include "asmlp/schema/nearest.h"
 #include "asmlp/schema/text.h"
+#include "asmlp/schema/yaml.h"
 
 namespace asmlp::study {
 namespace {

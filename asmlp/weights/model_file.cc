@@ -68,7 +68,10 @@ ModelFile load_dense(const WeightFile& file, const ModelFileOptions& options,
 }  // namespace
 
 ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options) {
-  const WeightFile file = read_weights(path);
+  return load_model_file(read_weights(path), options);
+}
+
+ModelFile load_model_file(const WeightFile& file, const ModelFileOptions& options) {
   switch (file.task()) {
     case Task::kDetect:
       return load_dense(file, options, detector_of_file);

@@ -9,6 +9,7 @@
 #include "asmlp/core/tensor.h"
 #include "asmlp/model/description/description.h"
 #include "asmlp/weights/finite.h"
+#include "asmlp/weights/weight_file.h"
 
 namespace asmlp {
 
@@ -29,6 +30,9 @@ struct ModelFileOptions {
 // a baseline's file as it describes itself (its tensors' names are not checked). Of a training
 // state it is the model inside. Errors: theirs; kBadFormat for values that are not finite.
 ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOptions& options = {});
+
+// The same for a file that was read.
+ModelFile load_model_file(const WeightFile& file, const ModelFileOptions& options = {});
 
 // Makes fp32 weights of int8 ones, the numbers that they stand for, and notes it; does nothing where
 // there are none.

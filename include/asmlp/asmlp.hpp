@@ -178,13 +178,16 @@ struct ReadOptions {
 };
 
 // Decodes a JPEG, PNG, WebP, BMP, PPM (PGM, PBM) or TIFF to the pixels that Pillow's
-// Image.open(...).convert("RGB") gives, upright as after ImageOps.exif_transpose. Errors:
+// Image.open(...).convert("RGB") gives, upright as after ImageOps.exif_transpose; or to those of
+// OpenCV's imread, which a Detector and a Segmentor see when they are given files. Errors:
 // kNotFound, kIo, kBadFormat, kTooLarge, kUnsupported (other formats).
 ASMLP_API DecodedImage read_image(const std::filesystem::path& file,
-                                  const ReadOptions& options = {});
+                                  const ReadOptions& options = {},
+                                  PixelStyle style = PixelStyle::kPillow);
 // The same from the bytes of such a file in memory.
 ASMLP_API DecodedImage read_image(const void* bytes, std::size_t size,
-                                  const ReadOptions& options = {});
+                                  const ReadOptions& options = {},
+                                  PixelStyle style = PixelStyle::kPillow);
 
 // Floats that somebody else keeps: batch x channels x height x width, row-major, normalized as the
 // model was trained. Any size of 1..16384 pixels a side.

@@ -11,6 +11,11 @@ enum class Task { kClassify, kDetect, kSegment };
 // OpenCV see them, or taken as they are stored, as the usual ImageNet evaluation does.
 enum class Exif { kApply, kIgnore };
 
+// Whose pixels a file is decoded to where libraries differ (16 bits, CMYK, 16-bit BMP, TIFF): those
+// of Pillow's convert("RGB"), which classifiers are trained with, or of OpenCV's
+// imread(IMREAD_COLOR), which the authors' detectors and segmentors are trained with.
+enum class PixelStyle { kPillow, kOpenCv };
+
 // The numbers of a product: of its weights and of the rows it multiplies them with. Sums, the
 // residual stream and all statistics are fp32 in each.
 enum class Precision {

@@ -20,7 +20,7 @@ while IFS= read -r name; do
     asmlp::Model::* | asmlp::Classifier::* | asmlp::Backbone::* | asmlp::Error::*) ;;
     asmlp::Detector::* | asmlp::Segmentor::*) ;;
     asmlp::mask_bitmap | asmlp::mask_area | asmlp::mask_text) ;;
-    asmlp::version | asmlp::load_model | asmlp::read_image) ;;
+    asmlp::version | asmlp::load_model | asmlp::read_image | asmlp::load_weights | asmlp::save_weights) ;;
     asmlp::to_string | "typeinfo for asmlp::Error" | "typeinfo name for asmlp::Error") ;;
     "vtable for asmlp::Error") ;;
     *) grep -qxF "$name" <<<"$declared_in_c" || fail "exported, but no part of the API: $name" ;;
@@ -29,7 +29,7 @@ done <<<"$exported"
 
 for name in $declared_in_c asmlp::{Classifier::{Classifier,classify,logits},Backbone::features} \
   asmlp::{Detector::detect,Segmentor::segment,mask_bitmap,mask_area} \
-  asmlp::{Model::feature_shape,version,load_model,read_image,to_string} \
+  asmlp::{Model::feature_shape,version,load_model,load_weights,save_weights,read_image,to_string} \
   "typeinfo for asmlp::Error"; do
   grep -qxF "$name" <<<"$exported" || fail "declared, but not exported: $name"
 done

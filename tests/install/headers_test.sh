@@ -17,7 +17,7 @@ compiles() {
 
 for path in "$include"/asmlp/*.h; do compiles "$CC" c c99 "$(basename "$path")"; done
 for path in "$include"/asmlp/*; do compiles "$CXX" c++ c++17 "$(basename "$path")"; done
-for header in asmlp.h asmlp.hpp dense.hpp enums.hpp error.hpp export.h; do
+for header in asmlp.h asmlp.hpp dense.hpp enums.hpp error.hpp export.h weights.hpp; do
   [[ -s $include/asmlp/$header ]] || { echo "FAILED: no $header" >&2; exit 1; }
 done
 [[ $(ls "$include") == asmlp ]] || { echo "FAILED: headers outside of asmlp/" >&2; exit 1; }

@@ -115,7 +115,10 @@ TEST_P(Hardening, IsInTheFile) {
   std::set<std::string> imports = file.imports();
   EXPECT_THAT(imports, testing::Contains("__stack_chk_fail"));
   imports.erase("__stack_chk_fail");
-  EXPECT_THAT(imports, testing::Contains(testing::EndsWith("_chk"))) << "no FORTIFY";
+  // The Python module calls nothing that could be checked.
+  if (std::string(GetParam()).find("/_native.") == std::string::npos) {
+    EXPECT_THAT(imports, testing::Contains(testing::EndsWith("_chk"))) << "no FORTIFY";
+  }
 
 #if defined(__x86_64__)
   EXPECT_EQ(file.property(GNU_PROPERTY_X86_FEATURE_1_AND),

@@ -1,7 +1,6 @@
 #include "asmlp/cli_torch/train/recipe.h"
 
 #include <fmt/ranges.h>
-#include <yaml-cpp/yaml.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
@@ -9,31 +8,12 @@
 
 #include "asmlp/core/atomic_file.h"
 #include "asmlp/schema/fields.h"
-#include "asmlp/schema/text.h"
+#include "asmlp/schema/yaml.h"
 
 namespace asmlp::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-void emit(YAML::Emitter& out, const Json& value) {
-  if (value.is_object()) {
-    out << YAML::BeginMap;
-    for (const auto& [key, item] : value.items()) {
-      out << YAML::Key << key << YAML::Value;
-      emit(out, item);
-    }
-    out << YAML::EndMap;
-  } else if (value.is_array()) {
-    out << YAML::Flow << YAML::BeginSeq;
-    for (const Json& item : value) emit(out, item);
-    out << YAML::EndSeq;
-  } else if (value.is_string()) {
-    out << YAML::DoubleQuoted << value.get<std::string>();
-  } else {
-    out << value.dump();
-  }
-}
 
 // What one use of the option gives: a list, a number, or text.
 template <typename T>
@@ -98,9 +78,7 @@ bool recipe_names_model(const std::filesystem::path& path) {
 }
 
 std::string recipe_text(const train::TrainOptions& options) {
-  YAML::Emitter out;
-  emit(out, train::to_json(options));
-  return std::string(out.c_str()) + '\n';
+  return yaml_from_json(train::to_json(options));
 }
 
 void add_recipe_options(CLI::App& app, const train::TrainOptions& shown, nlohmann::json& given) {

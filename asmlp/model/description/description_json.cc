@@ -6,6 +6,7 @@
 #include "asmlp/model/zoo.h"
 #include "asmlp/schema/fields.h"
 #include "asmlp/schema/text.h"
+#include "asmlp/schema/yaml.h"
 
 namespace asmlp {
 namespace {
