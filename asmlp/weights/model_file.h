@@ -34,8 +34,8 @@ ModelFile load_model_file(const std::filesystem::path& path, const ModelFileOpti
 // The same for a file that was read.
 ModelFile load_model_file(const WeightFile& file, const ModelFileOptions& options = {});
 
-// Makes fp32 weights of int8 ones, the numbers that they stand for, and notes it; does nothing where
-// there are none.
+// Makes fp32 weights of int8 ones, the numbers that they stand for, and notes it; does nothing
+// where there are none.
 void dequantize(ModelFile& model);
 
 // Writes a self-describing safetensors file atomically. Tensors are stored as they are.
