@@ -4,7 +4,7 @@
 set -euo pipefail
 
 base_packages=(
-  build-essential cmake ninja-build pkg-config ccache git python3-minimal libpython3-stdlib
+  build-essential cmake ninja-build pkg-config ccache git file python3-minimal libpython3-stdlib
   libfmt-dev nlohmann-json3-dev libyaml-dev zlib1g-dev
   libjpeg62-turbo-dev libspng-dev libdeflate-dev libwebp-dev libtiff-dev libarchive-dev
   libcli11-dev libcairo2-dev fonts-dejavu-core libcpp-httplib-dev libonnx-dev libprotobuf-dev

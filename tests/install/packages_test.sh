@@ -29,8 +29,8 @@ for file in bin/asmlp include/asmlp/asmlp.hpp share/man/man1/asmlp.1 share/doc/a
 done
 runs "$work/unpacked"
 
-if ! command -v dpkg-deb >/dev/null || ! command -v dpkg-shlibdeps >/dev/null; then
-  echo "the archive is well; skipped: there is no dpkg-dev here to make Debian packages"
+if ! { command -v dpkg-deb && command -v dpkg-shlibdeps && command -v file; } >/dev/null; then
+  echo "the archive is well; skipped: dpkg-dev or file is missing here to make Debian packages"
   exit 77
 fi
 "$cpack" --config "$build/CPackConfig.cmake" -G DEB -B "$work" >"$work/log" 2>&1 || fail "cpack -G DEB"
