@@ -1,6 +1,6 @@
 # ASMLP_BUNDLE_DEPS: the targets of AsmlpDependencies.cmake as archives, so that one libasmlp.so, one asmlp,
-# and one Python module run on every system whose C library is new enough. Debian has libspng as a shared
-# library only: where there is no archive of it, a copy lies beside what needs it (asmlp_bundled_folder).
+# and one Python module run on every system whose C and C++ libraries are new enough. Debian has libspng as a
+# shared library only: where there is no archive of it, a copy lies beside what needs it (ASMLP_SPNG_FILE).
 # Shared libraries take this in, too.
 set(ASMLP_BUNDLE_SOURCES ${PROJECT_SOURCE_DIR}/cmake/bundle_symbols.cc)
 # Without what nothing reaches: of libarchive, that is every format but tar, with the libraries that these need.

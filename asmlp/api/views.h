@@ -24,11 +24,11 @@ Image copy_of(const ImageView& view);
 Image with_channels(Image image, int channels);
 
 // Error(kInvalidArgument) for options out of range. Detectors and segmentors want OpenCV's pixels.
-DecodeOptions decode_options(const ReadOptions& options, PixelStyle style = PixelStyle::kPillow);
+DecodeOptions decode_options(const ReadOptions& options, PixelStyle style);
 
 // The picture that the bytes of a file hold. Error(kInvalidArgument) also for a null pointer.
 Image decode_bytes(const void* bytes, std::size_t size, const ReadOptions& options,
-                   PixelStyle style = PixelStyle::kPillow);
+                   PixelStyle style);
 
 // The input with other sides where they are not 0. Error(kInvalidArgument) for a side outside
 // 1..16384.

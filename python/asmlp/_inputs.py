@@ -31,14 +31,6 @@ def as_input(images: Any, upright: bool) -> Tuple[Union[Items, np.ndarray], bool
     return [_single(images, upright, "")], True
 
 
-def as_tensor(tensor: Any) -> np.ndarray:
-    """The fp32 array of batch x channels x height x width that somebody gives; a view where it can be."""
-    array = _array(tensor)
-    if array is None:
-        raise TypeError(f"{type(tensor).__name__} is no array; {KINDS}")
-    return _tensor(array)
-
-
 def file_name(path: Union[str, os.PathLike]) -> bytes:
     """The name as the system has it."""
     name = os.fsencode(path)
@@ -135,9 +127,7 @@ def _pixels(array: np.ndarray, what: str) -> np.ndarray:
 
 
 def _tensor(array: np.ndarray) -> np.ndarray:
-    if array.ndim != 4 or array.dtype.kind != "f":
-        raise Error("invalid_argument", f"an array of {array.dtype}, {_shape_text(array.shape)}: "
-                    "a tensor is float, batch x channels x height x width")
+    """The fp32 values of floats of batch x channels x height x width; a view where it can be."""
     if array.size == 0:
         raise Error("invalid_argument", f"a tensor of {_shape_text(array.shape)} is empty")
     tensor = np.ascontiguousarray(array, dtype=np.float32)

@@ -15,25 +15,13 @@ RunOptions run_options(int threads, int image_size, int max_batch, const ReadOpt
   return options;
 }
 
-// A runner together with the options that images of a call need.
-template <typename Runner>
-struct Kept {
-  Runner runner;
-  RunOptions options;
+using KeptClassifier = Kept<Classifier, RunOptions, PixelStyle::kPillow>;
+using KeptBackbone = Kept<Backbone, RunOptions, PixelStyle::kPillow>;
 
-  Kept(const std::shared_ptr<Model>& model, const RunOptions& run)
-      : runner(model, run), options(run) {}
-  Images images(const py::list& items, const std::string& order) const {
-    return Images(items, order, options.reading, PixelStyle::kPillow, options.threads);
-  }
-  std::size_t batch() const { return static_cast<std::size_t>(options.max_batch); }
-};
-
-template <typename Runner>
-std::unique_ptr<Kept<Runner>> make(const std::shared_ptr<Model>& model, int threads, int image_size,
-                                   int max_batch, const std::string& exif,
-                                   std::int64_t max_pixels) {
-  return std::make_unique<Kept<Runner>>(
+template <typename KeptRunner>
+std::unique_ptr<KeptRunner> make(const std::shared_ptr<Model>& model, int threads, int image_size,
+                                 int max_batch, const std::string& exif, std::int64_t max_pixels) {
+  return std::make_unique<KeptRunner>(
       model, run_options(threads, image_size, max_batch, read_options(exif, max_pixels)));
 }
 
@@ -46,7 +34,7 @@ void append(Predictions& all, const std::vector<std::vector<Prediction>>& more) 
   }
 }
 
-Predictions classify(Kept<Classifier>& kept, const py::list& items, const std::string& order,
+Predictions classify(KeptClassifier& kept, const py::list& items, const std::string& order,
                      int top_k) {
   const Images images = kept.images(items, order);
   const py::gil_scoped_release released;
@@ -57,7 +45,7 @@ Predictions classify(Kept<Classifier>& kept, const py::list& items, const std::s
   return all;
 }
 
-Predictions classify_tensor(Kept<Classifier>& kept, const FloatArray& tensor, int top_k) {
+Predictions classify_tensor(KeptClassifier& kept, const FloatArray& tensor, int top_k) {
   const TensorView view = tensor_view(tensor);
   const py::gil_scoped_release released;
   Predictions all;
@@ -65,7 +53,7 @@ Predictions classify_tensor(Kept<Classifier>& kept, const FloatArray& tensor, in
   return all;
 }
 
-FloatArray logits(Kept<Classifier>& kept, const py::list& items, const std::string& order) {
+FloatArray logits(KeptClassifier& kept, const py::list& items, const std::string& order) {
   const Images images = kept.images(items, order);
   const auto classes = static_cast<std::size_t>(kept.runner.model().info().num_classes);
   FloatArray result({images.size(), classes});
@@ -77,7 +65,7 @@ FloatArray logits(Kept<Classifier>& kept, const py::list& items, const std::stri
   return result;
 }
 
-FloatArray logits_tensor(Kept<Classifier>& kept, const FloatArray& tensor) {
+FloatArray logits_tensor(KeptClassifier& kept, const FloatArray& tensor) {
   const TensorView view = tensor_view(tensor);
   FloatArray result({view.batch, kept.runner.model().info().num_classes});
   const OutputView out{result.mutable_data(), static_cast<std::size_t>(result.size())};
@@ -134,7 +122,7 @@ struct FeatureArrays {
 
 using FeatureResult = std::pair<std::vector<FloatArray>, FloatArray>;
 
-FeatureResult features(Kept<Backbone>& kept, const py::list& items, const std::string& order,
+FeatureResult features(KeptBackbone& kept, const py::list& items, const std::string& order,
                        const std::vector<bool>& wanted) {
   const Images images = kept.images(items, order);
   const Model& model = kept.runner.model();
@@ -150,7 +138,7 @@ FeatureResult features(Kept<Backbone>& kept, const py::list& items, const std::s
   return {std::move(arrays.maps), std::move(arrays.embedding)};
 }
 
-FeatureResult features_tensor(Kept<Backbone>& kept, const FloatArray& tensor,
+FeatureResult features_tensor(KeptBackbone& kept, const FloatArray& tensor,
                               const std::vector<bool>& wanted) {
   const TensorView view = tensor_view(tensor);
   FeatureArrays arrays(kept.runner.model(), view.batch, view.height, view.width, wanted);
@@ -165,14 +153,14 @@ FeatureResult features_tensor(Kept<Backbone>& kept, const FloatArray& tensor,
 }  // namespace
 
 void add_classifier_and_backbone(py::module_& module) {
-  py::class_<Kept<Classifier>>(module, "Classifier")
-      .def(py::init(&make<Classifier>), py::call_guard<py::gil_scoped_release>())
+  py::class_<KeptClassifier>(module, "Classifier")
+      .def(py::init(&make<KeptClassifier>), py::call_guard<py::gil_scoped_release>())
       .def("classify", &classify)
       .def("classify_tensor", &classify_tensor, py::arg().noconvert(), py::arg())
       .def("logits", &logits)
       .def("logits_tensor", &logits_tensor, py::arg().noconvert());
-  py::class_<Kept<Backbone>>(module, "Backbone")
-      .def(py::init(&make<Backbone>), py::call_guard<py::gil_scoped_release>())
+  py::class_<KeptBackbone>(module, "Backbone")
+      .def(py::init(&make<KeptBackbone>), py::call_guard<py::gil_scoped_release>())
       .def("features", &features)
       .def("features_tensor", &features_tensor, py::arg().noconvert(), py::arg());
 }

@@ -6,19 +6,8 @@
 namespace asmlp::python {
 namespace {
 
-template <typename Runner, typename Options>
-struct Kept {
-  Runner runner;
-  Options options;
-
-  Kept(const std::shared_ptr<Model>& model, const Options& chosen)
-      : runner(model, chosen), options(chosen) {}
-  Images images(const py::list& items, const std::string& order) const {
-    return Images(items, order, options.reading, PixelStyle::kOpenCv, options.threads);
-  }
-};
-using KeptDetector = Kept<Detector, DetectOptions>;
-using KeptSegmentor = Kept<Segmentor, SegmentOptions>;
+using KeptDetector = Kept<Detector, DetectOptions, PixelStyle::kOpenCv>;
+using KeptSegmentor = Kept<Segmentor, SegmentOptions, PixelStyle::kOpenCv>;
 
 std::unique_ptr<KeptDetector> make_detector(const std::shared_ptr<Model>& model, int threads,
                                             int max_batch, int short_side, int long_side,
@@ -97,8 +86,7 @@ py::list detect(KeptDetector& kept, const py::list& items, const std::string& or
   std::vector<Objects> all;
   {
     const py::gil_scoped_release released;
-    const auto batch = static_cast<std::size_t>(kept.options.max_batch);
-    images.for_batches(batch, [&](const std::vector<ImageView>& views, std::size_t) {
+    images.for_batches(kept.batch(), [&](const std::vector<ImageView>& views, std::size_t) {
       auto found = kept.runner.detect(views);
       for (std::size_t i = 0; i < views.size(); ++i) {
         all.push_back({views[i].height, views[i].width, std::move(found[i])});

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <asmlp/asmlp.hpp>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -77,6 +78,20 @@ class Images {
   ReadOptions reading_;
   PixelStyle style_;
   int threads_;
+};
+
+// A runner together with the options that images of a call need; files get the pixels of `style`.
+template <typename Runner, typename Options, PixelStyle style>
+struct Kept {
+  Runner runner;
+  Options options;
+
+  Kept(const std::shared_ptr<Model>& model, const Options& chosen)
+      : runner(model, chosen), options(chosen) {}
+  Images images(const py::list& items, const std::string& order) const {
+    return Images(items, order, options.reading, style, options.threads);
+  }
+  std::size_t batch() const { return static_cast<std::size_t>(options.max_batch); }
 };
 
 }  // namespace asmlp::python
